@@ -1,0 +1,51 @@
+/* 16-bit floats, round to nearest even, subnormals and NaN kept; plus little-endian reads that never cast. */
+#ifndef BASE_HALF_H
+#define BASE_HALF_H
+#include <stdint.h>
+#include <string.h>
+
+static inline uint32_t f32_bits(float f)
+{
+    uint32_t u;
+    memcpy(&u, &f, 4);
+    return u;
+}
+static inline float f32_from_bits(uint32_t u)
+{
+    float f;
+    memcpy(&f, &u, 4);
+    return f;
+}
+float f16_to_f32(uint16_t h);
+uint16_t f32_to_f16(float f);
+static inline float bf16_to_f32(uint16_t h) { return f32_from_bits((uint32_t)h << 16); }
+uint16_t f32_to_bf16(float f);   /* NaN stays a quiet NaN */
+
+static inline uint16_t rd_u16le(const void *p)
+{
+    const uint8_t *b = p;
+    return (uint16_t)(b[0] | b[1] << 8);
+}
+static inline uint32_t rd_u32le(const void *p)
+{
+    const uint8_t *b = p;
+    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+static inline uint64_t rd_u64le(const void *p) { return rd_u32le(p) | (uint64_t)rd_u32le((const uint8_t *)p + 4) << 32; }
+static inline void wr_u16le(void *p, uint16_t v)
+{
+    uint8_t *b = p;
+    b[0] = (uint8_t)v;
+    b[1] = (uint8_t)(v >> 8);
+}
+static inline void wr_u32le(void *p, uint32_t v)
+{
+    wr_u16le(p, (uint16_t)v);
+    wr_u16le((uint8_t *)p + 2, (uint16_t)(v >> 16));
+}
+static inline void wr_u64le(void *p, uint64_t v)
+{
+    wr_u32le(p, (uint32_t)v);
+    wr_u32le((uint8_t *)p + 4, (uint32_t)(v >> 32));
+}
+#endif

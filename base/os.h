@@ -1,0 +1,66 @@
+/* Files, directories, children and the clock: the operating system behind one header (POSIX.1-2008). */
+#ifndef BASE_OS_H
+#define BASE_OS_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/err.h"
+
+uint64_t clock_ns(void);                          /* monotonic */
+void clock_sleep_ms(unsigned ms);
+void clock_iso8601(char out[32]);                 /* UTC now, "2026-11-21T09:15:00Z"; honours SOURCE_DATE_EPOCH */
+
+struct file_map {                                 /* a whole file mapped read-only */
+    const uint8_t *p;
+    size_t n;
+};
+int file_map_open(struct file_map *m, const char *path, struct err *e);
+void file_map_close(struct file_map *m);
+
+/* Whole file, NUL-terminated, at most max bytes (ERR_LIMIT beyond); *text is freed with mem_free. n may be NULL. */
+int file_read(const char *path, size_t max, char **text, size_t *n, struct err *e);
+bool file_exists(const char *path);
+bool dir_exists(const char *path);
+int dir_make(const char *path, struct err *e);    /* with parents; fine if it is there */
+
+/* Atomic output: written under a temporary name in the same folder, renamed at commit. Nothing half-written
+ * ever carries the final name. Order: open, write..., commit or abort. */
+struct file_out {
+    int fd;
+    char *path, *temp;
+    uint64_t bytes;
+    struct err err;                               /* the first failure; later writes do nothing */
+};
+int file_out_open(struct file_out *f, const char *path, struct err *e);
+int file_out_write(struct file_out *f, const void *p, size_t n);
+int file_out_commit(struct file_out *f, struct err *e);
+void file_out_abort(struct file_out *f);
+int file_write(const char *path, const void *p, size_t n, struct err *e);   /* the three above in one */
+
+struct child_cmd {
+    const char *const *argv;                      /* argv[0] is looked up on PATH; NULL-terminated */
+    const char *stdin_text;                       /* NULL: /dev/null */
+    unsigned timeout_ms;                          /* 0: none */
+    uint64_t max_memory_bytes;                    /* 0: no RLIMIT_AS */
+    size_t max_output;                            /* per stream; the rest is dropped; 0 = 16 MiB */
+};
+struct child_result {
+    int exit_code;                                /* -1 when it died of a signal */
+    int signal;                                   /* 0 unless it died of one */
+    bool timed_out;
+    char *out, *err;                              /* NUL-terminated, freed by child_result_free */
+    size_t n_out, n_err;
+    uint64_t peak_rss_bytes, wall_ns;
+};
+/* Runs to its end in a process group of its own; killed whole on timeout. A non-zero exit is a result, not an error. */
+int child_run(const struct child_cmd *cmd, struct child_result *r, struct err *e);
+void child_result_free(struct child_result *r);
+/* Runs fn(arg) in a forked child: returns its exit code (0-255), or -signal if it died of one, or ERR_TIMEOUT-1000. */
+int child_call(int (*fn)(void *), void *arg, unsigned timeout_ms);
+char *program_find(const char *name);             /* full path on PATH (mem_free), or NULL */
+
+/* SIGINT sets a flag that long loops ask for between repetitions. */
+void interrupt_install(void);
+bool interrupt_seen(void);
+
+#endif

@@ -1,0 +1,19 @@
+/* The thread pool: n threads, the caller is thread 0, each pinned to one CPU of the list it was given.
+ * pool_run is a fork and join with a spinning barrier (sub-microsecond while warm, sleeping when idle). */
+#ifndef BASE_POOL_H
+#define BASE_POOL_H
+#include <stdint.h>
+#include "base/err.h"
+
+struct pool;
+/* cpus[n_threads] may be NULL: not pinned. */
+int pool_new(struct pool **out, int n_threads, const int *cpus, struct err *e);
+void pool_free(struct pool *p);
+int pool_n_threads(const struct pool *p);   /* 1 when p is NULL */
+
+/* Calls fn(arg, i, n) once on each thread and returns when all are done. p == NULL: in the caller alone. */
+void pool_run(struct pool *p, void (*fn)(void *arg, int i_thread, int n_threads), void *arg);
+/* Splits [0, n) into pieces of `grain`, handed out as threads become free. */
+void pool_for(struct pool *p, int64_t n, int64_t grain, void (*fn)(void *arg, int64_t i0, int64_t i1, int i_thread),
+              void *arg);
+#endif

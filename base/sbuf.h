@@ -1,0 +1,21 @@
+/* A growing byte string. Failure sticks: after an allocation failed, `failed` is set and appends do nothing,
+ * so a writer checks once at its end. p is always NUL-terminated once anything was added. */
+#ifndef BASE_SBUF_H
+#define BASE_SBUF_H
+#include <stdbool.h>
+#include <stddef.h>
+
+struct sbuf {
+    char *p;
+    size_t n, cap;
+    bool failed;
+};
+
+void sbuf_add(struct sbuf *b, const void *p, size_t n);
+void sbuf_puts(struct sbuf *b, const char *s);
+void sbuf_putc(struct sbuf *b, char c);
+void sbuf_printf(struct sbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+const char *sbuf_str(const struct sbuf *b);   /* "" when empty */
+void sbuf_free(struct sbuf *b);
+
+#endif

@@ -1,0 +1,43 @@
+/* The forward pass: embed, layers, head; batch prefill and single-token decode over an F16 KV cache.
+ *
+ * Two ways through a linear layer: ENGINE_REFERENCE decodes weights and activations to f32 and runs the f32 GEMM
+ * (every format, any machine: quality); ENGINE_PACKED runs the packed kernels (speed). Both do the same arithmetic.
+ * Order: engine_new -> engine_forward... (engine_reset between sequences) -> engine_free. The token loop allocates nothing. */
+#ifndef BENCH_ENGINE_ENGINE_H
+#define BENCH_ENGINE_ENGINE_H
+#include "base/err.h"
+#include "base/pool.h"
+#include "bench/engine/weights.h"
+
+enum engine_mode { ENGINE_REFERENCE, ENGINE_PACKED };
+struct engine_opts {
+    enum engine_mode mode;
+    int n_ctx, n_batch;               /* positions of KV, most tokens per call */
+    bool kv_f32;                      /* the reference: KV not rounded to f16 */
+    uint64_t isa;
+    struct pool *pool;
+};
+struct engine;
+int engine_memory(const struct model_desc *m, const struct engine_opts *o, struct memory_need *out, struct err *e);
+int engine_new(struct engine **out, const struct weights *w, const struct engine_opts *o, struct err *e);
+void engine_free(struct engine *g);
+void engine_reset(struct engine *g);                  /* empties the KV cache */
+int engine_n_past(const struct engine *g);
+size_t engine_bytes(const struct engine *g);          /* what was taken: KV plus scratch; equals engine_memory */
+
+/* Runs n tokens after those already cached; the hidden states of all of them stay in the engine until the next call.
+ * ERR_LIMIT when the context is full, ERR_USAGE for an id outside the vocabulary. */
+int engine_forward(struct engine *g, const int32_t *tokens, int n, struct err *e);
+/* logits[n][n_vocab] of the last forward's tokens [i0, i0+n): final norm, head (and soft cap). */
+int engine_logits(struct engine *g, int i0, int n, float *logits, struct err *e);
+/* The pieces that engine_forward is made of, for sweeps that hold one layer at a time: x[n][d_model]. */
+void engine_embed(struct engine *g, const int32_t *tokens, int n, float *x);
+void engine_layer(struct engine *g, int layer, float *x, int pos0, int n);
+void engine_head(struct engine *g, const float *x, int n, float *logits);
+/* Distinct kernel names that the packed mode uses, "matvec_q4_k_avx2 matmul_q4_k_avx2"; ""  in reference mode. */
+const char *engine_kernels(const struct engine *g);
+/* True when every linear runs a packed kernel: only then may a speed be reported. */
+bool engine_is_packed(const struct engine *g);
+/* Bytes of weights that one decoded token reads (head included, embedding table not), and KV at that position. */
+int64_t engine_bytes_per_token(const struct engine *g, int pos);
+#endif

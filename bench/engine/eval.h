@@ -1,0 +1,55 @@
+/* Perplexity and KL divergence, digit-compatible with llama-perplexity (docs/METHOD.md): chunks of n_ctx, BOS in front
+ * where the vocabulary adds one, scores for the second half, 255 of 512.
+ * Order: eval_new -> eval_chunk... -> eval_result -> eval_free. Memory is O(vocabulary), not O(text). */
+#ifndef BENCH_ENGINE_EVAL_H
+#define BENCH_ENGINE_EVAL_H
+#include <stdint.h>
+#include "base/err.h"
+#include "base/os.h"
+#include "bench/engine/engine.h"
+
+struct eval_quality {                 /* NaN = not measured; figures in nats and shares */
+    int n_chunks;
+    int64_t n_scored;
+    double ppl, ppl_err;              /* exp(mean NLL) and its error as llama-perplexity prints it */
+    double ppl_lo, ppl_hi;            /* 95 % block bootstrap over chunks */
+    /* against the reference: NaN without one */
+    double ppl_base, ppl_base_err, cor_ln_ppl, ln_ppl_ratio, ln_ppl_ratio_err, ppl_ratio, ppl_ratio_err, ppl_diff,
+        ppl_diff_err;
+    double kld, kld_err, kld_lo, kld_hi;      /* lo, hi: block bootstrap over chunks */
+    double kld_max, kld_p999, kld_p99, kld_p95, kld_p90, kld_p50, kld_p10, kld_p05, kld_p01, kld_p001, kld_min;
+    double dp_mean, dp_mean_err, dp_max, dp_p999, dp_p99, dp_p95, dp_p90, dp_p75, dp_p50, dp_p25, dp_p10, dp_p05, dp_p01,
+        dp_p001, dp_min, rms_dp, rms_dp_err;
+    double top1_agreement, top1_agreement_err;
+};
+
+struct eval_cand {                    /* one candidate of a comparison; the reference is one too */
+    struct engine *engine;
+    struct eval_quality q;            /* filled by eval_result */
+    struct eval_acc *acc;             /* owned by eval */
+};
+struct eval_text {
+    const int32_t *tokens;            /* the whole text, tokenized once */
+    int64_t n_tokens;
+    int n_ctx, n_chunks;              /* n_chunks 0 = all */
+    int32_t bos;                      /* replaces the first token of each chunk; -1 = none */
+};
+/* Tokens for a text file as llama-perplexity makes them: one trailing newline stripped, special tokens added, not parsed.
+ * ERR_USAGE when the text is shorter than two chunks (says how long it is and what would do). */
+int eval_tokenize(const struct vocab *v, const char *path, int n_ctx, int32_t **tokens, int64_t *n, struct err *e);
+
+struct eval;
+/* ref NULL: perplexity only. base_logits: a `_logits_` file stands in for the reference. */
+int eval_new(struct eval **out, const struct eval_text *text, struct engine *ref, struct eval_cand *cand, int n_cand,
+             struct err *e);
+int eval_use_base_file(struct eval *v, const char *path, struct err *e);      /* read a `_logits_` file */
+int eval_write_base_file(struct eval *v, const char *path, struct err *e);    /* write one from candidate 0 */
+int eval_n_chunks(const struct eval *v);
+/* Runs chunk i: the reference once, then every candidate with active[j] (NULL = all). */
+int eval_chunk(struct eval *v, int i, const bool *active, struct err *e);
+/* Figures so far of candidate j; may be called after any chunk. */
+int eval_result(struct eval *v, int j, struct eval_quality *q, struct err *e);
+/* Per-chunk mean KLD and mean NLL of candidate j for paired comparisons: arrays of n_chunks done so far. */
+int eval_series(const struct eval *v, int j, const double **kld, const double **nll);
+void eval_free(struct eval *v);
+#endif
