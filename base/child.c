@@ -1,0 +1,241 @@
+/* Child processes: a program run to its end with limits, or a function of ours called in a fork. */
+#include "base/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "base/mem.h"
+#include "base/sbuf.h"
+
+struct running {
+    pid_t pid;
+    int in, out, err;      /* our ends; -1 when closed */
+    const char *text;      /* what is still to be fed to stdin */
+    size_t n_text;
+    uint64_t deadline_ns;  /* UINT64_MAX: none */
+};
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+static void exec_child(const struct child_cmd *c, int in, int out, int err)
+{
+    setpgid(0, 0);
+    dup2(in, 0);
+    dup2(out, 1);
+    dup2(err, 2);
+    if (c->max_memory_bytes) {
+        struct rlimit r = {.rlim_cur = c->max_memory_bytes, .rlim_max = c->max_memory_bytes};
+        setrlimit(RLIMIT_AS, &r);
+    }
+    struct rlimit no_core = {0};
+    setrlimit(RLIMIT_CORE, &no_core);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    execvp(c->argv[0], (char *const *)(uintptr_t)c->argv);
+    dprintf(2, "cannot run %s: %s\n", c->argv[0], strerror(errno));
+    _exit(127);
+}
+
+static int start(struct running *r, const struct child_cmd *c, struct err *e)
+{
+    int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
+    bool feed = c->stdin_text != NULL;
+    if ((feed && pipe2(in, O_CLOEXEC) < 0) || pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0)
+        goto failed;
+    if (!feed && (in[0] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0)
+        goto failed;
+    r->pid = fork();
+    if (r->pid < 0)
+        goto failed;
+    if (r->pid == 0)
+        exec_child(c, in[0], out[1], err[1]);
+    setpgid(r->pid, r->pid);
+    close_fd(&in[0]);
+    close_fd(&out[1]);
+    close_fd(&err[1]);
+    r->in = in[1];
+    r->out = out[0];
+    r->err = err[0];
+    if (r->in >= 0)
+        fcntl(r->in, F_SETFL, O_NONBLOCK);
+    return 0;
+failed:;
+    int rc = err_set(e, ERR_IO, "cannot start %s: %s", c->argv[0], strerror(errno));
+    for (int i = 0; i < 2; i++) {
+        close_fd(&in[i]);
+        close_fd(&out[i]);
+        close_fd(&err[i]);
+    }
+    return rc;
+}
+
+static void feed_stdin(struct running *r)
+{
+    ssize_t n = write(r->in, r->text, r->n_text);
+    if (n > 0) {
+        r->text += n;
+        r->n_text -= (size_t)n;
+    }
+    if (r->n_text == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        close_fd(&r->in);
+}
+
+static void drain(int *fd, struct sbuf *b, size_t max)
+{
+    char buf[16384];
+    ssize_t n = read(*fd, buf, sizeof buf);
+    if (n > 0 && b->n < max)
+        sbuf_add(b, buf, (size_t)n);
+    if (n == 0 || (n < 0 && errno != EINTR))
+        close_fd(fd);
+}
+
+static int time_left_ms(const struct running *r)
+{
+    if (r->deadline_ns == UINT64_MAX)
+        return 500;
+    uint64_t now = clock_ns();
+    return now >= r->deadline_ns ? 0 : (int)((r->deadline_ns - now) / 1000000 + 1);
+}
+
+/* True when the child has to be killed: out of time, or the user interrupted. */
+static bool communicate(struct running *r, struct sbuf *out, struct sbuf *err, size_t max)
+{
+    while (r->out >= 0 || r->err >= 0) {
+        struct pollfd p[3] = {{r->out, POLLIN, 0}, {r->err, POLLIN, 0}, {r->in, POLLOUT, 0}};
+        int left = time_left_ms(r);
+        if (left == 0 || interrupt_seen())
+            return true;
+        if (poll(p, 3, left < 500 ? left : 500) < 0 && errno != EINTR)
+            return true;
+        if (p[0].revents)
+            drain(&r->out, out, max);
+        if (p[1].revents)
+            drain(&r->err, err, max);
+        if (p[2].revents)
+            feed_stdin(r);
+    }
+    return false;
+}
+
+static void reap(struct running *r, struct child_result *res, bool kill_it)
+{
+    struct rusage ru;
+    int status = 0;
+    if (kill_it)
+        kill(-r->pid, SIGKILL);
+    for (;;) {   /* the pipes may be closed long before the end: keep the deadline here too */
+        pid_t got = wait4(r->pid, &status, kill_it ? 0 : WNOHANG, &ru);
+        if (got == r->pid || (got < 0 && errno != EINTR))
+            break;
+        if (got == 0 && (time_left_ms(r) == 0 || interrupt_seen())) {
+            kill(-r->pid, SIGKILL);
+            kill_it = true;
+        } else if (got == 0) {
+            clock_sleep_ms(2);
+        }
+    }
+    kill(-r->pid, SIGKILL);   /* grandchildren that stayed behind */
+    res->timed_out = kill_it && !interrupt_seen();
+    res->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    res->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    res->peak_rss_bytes = (uint64_t)ru.ru_maxrss * 1024;
+}
+
+int child_run(const struct child_cmd *c, struct child_result *res, struct err *e)
+{
+    *res = (struct child_result){.exit_code = -1};
+    struct running r = {.in = -1, .out = -1, .err = -1, .deadline_ns = UINT64_MAX};
+    uint64_t t0 = clock_ns();
+    signal(SIGPIPE, SIG_IGN);
+    int rc = start(&r, c, e);
+    if (rc < 0)
+        return rc;
+    r.text = c->stdin_text;
+    r.n_text = c->stdin_text ? strlen(c->stdin_text) : 0;
+    if (c->timeout_ms)
+        r.deadline_ns = t0 + (uint64_t)c->timeout_ms * 1000000;
+    struct sbuf out = {0}, err = {0};
+    bool kill_it = communicate(&r, &out, &err, c->max_output ? c->max_output : (size_t)16 << 20);
+    close_fd(&r.in);
+    close_fd(&r.out);
+    close_fd(&r.err);
+    reap(&r, res, kill_it);
+    res->wall_ns = clock_ns() - t0;
+    res->out = out.p ? out.p : mem_strdup("");
+    res->err = err.p ? err.p : mem_strdup("");
+    res->n_out = out.n;
+    res->n_err = err.n;
+    if (!res->out || !res->err || out.failed || err.failed) {
+        child_result_free(res);
+        return err_nomem(e, out.n + err.n, c->argv[0]);
+    }
+    return 0;
+}
+
+void child_result_free(struct child_result *r)
+{
+    mem_free(r->out);
+    mem_free(r->err);
+    r->out = r->err = NULL;
+}
+
+int child_call(int (*fn)(void *), void *arg, unsigned timeout_ms)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid < 0)
+        return ERR_IO - 1000;
+    if (pid == 0) {
+        static const int fatal[] = {SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGINT, SIGTERM};
+        for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
+            signal(fatal[i], SIG_DFL);   /* sanitizers and our own handlers must not catch it */
+        struct rlimit no_core = {0};
+        setrlimit(RLIMIT_CORE, &no_core);
+        _exit(fn(arg) & 255);
+    }
+    uint64_t end = clock_ns() + (uint64_t)timeout_ms * 1000000;
+    int status;
+    for (unsigned i = 0; waitpid(pid, &status, WNOHANG) == 0; i++) {
+        if (clock_ns() > end) {
+            kill(pid, SIGKILL);
+            waitpid(pid, &status, 0);
+            return ERR_TIMEOUT - 1000;
+        }
+        struct timespec nap = {.tv_nsec = i < 20 ? 100000 : 2000000};
+        nanosleep(&nap, NULL);
+    }
+    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+char *program_find(const char *name)
+{
+    if (strchr(name, '/'))
+        return access(name, X_OK) == 0 ? mem_strdup(name) : NULL;
+    const char *path = getenv("PATH");
+    while (path && *path) {
+        size_t n = strcspn(path, ":");
+        char *full = mem_alloc(n + strlen(name) + 3);
+        if (!full)
+            return NULL;
+        sprintf(full, "%.*s%s%s", (int)n, path, n ? "/" : "./", name);
+        if (access(full, X_OK) == 0 && file_exists(full))
+            return full;
+        mem_free(full);
+        path += n + (path[n] == ':');
+    }
+    return NULL;
+}
