@@ -1,0 +1,262 @@
+/* base/: memory, strings, half floats against the closed form, rng, isa, files, children, pool. */
+#include <math.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "base/half.h"
+#include "base/hash.h"
+#include "base/isa.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/os.h"
+#include "base/pool.h"
+#include "base/rng.h"
+#include "base/sbuf.h"
+
+/* Every half value is its sign, exponent and mantissa; the nearest-even rule is checked at each midpoint. */
+static void half_is_exact(void **state)
+{
+    (void)state;
+    for (unsigned h = 0; h < 0x7c00; h++) {
+        int exp = (int)(h >> 10), man = (int)(h & 1023);
+        double v = exp ? ldexp(1024 + man, exp - 25) : ldexp(man, -24);
+        assert_true((double)f16_to_f32((uint16_t)h) == v);
+        assert_true((double)f16_to_f32((uint16_t)(h | 0x8000)) == -v);
+        assert_int_equal(f32_to_f16((float)v), h);
+        if (h + 1 < 0x7c00) {
+            double next = (double)f16_to_f32((uint16_t)(h + 1)), mid = (v + next) / 2;
+            assert_int_equal(f32_to_f16((float)mid), (h & 1) ? h + 1 : h);
+            assert_int_equal(f32_to_f16(nextafterf((float)mid, 1e9f)), h + 1);
+            assert_int_equal(f32_to_f16(nextafterf((float)mid, -1.0f)), h);
+        }
+    }
+    assert_int_equal(f32_to_f16(65520.0f), 0x7c00);
+    assert_int_equal(f32_to_f16(65519.0f), 0x7bff);
+    assert_true(isnan(f16_to_f32(f32_to_f16(NAN))));
+    assert_int_equal(f32_to_f16(-INFINITY), 0xfc00);
+    assert_int_equal(f32_to_bf16(1.00390625f), 0x3f80); /* tie to even */
+    assert_int_equal(f32_to_bf16(1.01171875f), 0x3f82);
+    assert_true(isnan(bf16_to_f32(f32_to_bf16(NAN))));
+}
+
+static void arena_rewinds(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new();
+    char *first = arena_strdup(a, "kept");
+    size_t mark = arena_mark(a);
+    for (int i = 0; i < 100; i++)
+        assert_non_null(arena_alloc(a, 10000));
+    arena_reset(a, mark);
+    assert_int_equal(arena_bytes(a), mark);
+    assert_string_equal(first, "kept");
+    assert_string_equal(arena_printf(a, "%d-%s", 7, "x"), "7-x");
+    assert_null(arena_alloc_n(a, SIZE_MAX / 2, 4));
+    arena_free(a);
+}
+
+static void allocation_failure_is_injected(void **state)
+{
+    (void)state;
+    mem_fail_from(2);
+    void *p = mem_alloc(1);
+    assert_non_null(p);
+    assert_null(mem_alloc(1));
+    assert_null(mem_alloc(1));
+    mem_fail_from(0);
+    mem_free(p);
+    struct sbuf b = {0};
+    mem_fail_from(1);
+    sbuf_puts(&b, "lost");
+    mem_fail_from(0);
+    assert_true(b.failed);
+    assert_string_equal(sbuf_str(&b), "");
+}
+
+static void sha256_of_abc(void **state)
+{
+    (void)state;
+    char hex[65];
+    sha256_hex("abc", 3, hex); /* FIPS 180-4 example */
+    assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+static void rng_is_uniform_and_repeats(void **state)
+{
+    (void)state;
+    struct rng r, s;
+    rng_seed(&r, 7);
+    rng_seed(&s, 7);
+    double sum = 0, sum2 = 0;
+    for (int i = 0; i < 100000; i++) {
+        double x = rng_normal(&r);
+        assert_true(x == rng_normal(&s));
+        sum += x;
+        sum2 += x * x;
+    }
+    assert_true(fabs(sum / 1e5) < 0.015 && fabs(sum2 / 1e5 - 1) < 0.025);
+    int seen[10] = {0};
+    for (int i = 0; i < 100000; i++)
+        seen[rng_below(&r, 10)]++;
+    for (int i = 0; i < 10; i++)
+        assert_true(abs(seen[i] - 10000) < 500);
+}
+
+static void isa_levels_nest(void **state)
+{
+    (void)state;
+    uint64_t all = ~UINT64_C(0), m;
+    assert_true(isa_narrow("avx2", all, &m));
+    assert_true((m & ISA(FMA)) && !(m & ISA(AVX512F)));
+    assert_true(isa_narrow("scalar", all, &m) && m == 0);
+    assert_false(isa_narrow("mmx9", all, &m));
+    assert_int_equal(isa_find("avx512_vnni"), ISA_BIT_AVX512_VNNI);
+}
+
+static void output_is_atomic(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/wq-test-XXXXXX", path[64];
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/a", dir);
+    struct err e = {0};
+    assert_int_equal(file_write(path, "old", 3, &e), 0);
+    struct file_out f;
+    assert_int_equal(file_out_open(&f, path, &e), 0);
+    file_out_write(&f, "new text", 8);
+    char *text;
+    assert_int_equal(file_read(path, 100, &text, NULL, &e), 0);
+    assert_string_equal(text, "old");
+    mem_free(text);
+    file_out_abort(&f);
+    assert_int_equal(file_write(path, "new", 3, &e), 0);
+    assert_int_equal(file_read(path, 100, &text, NULL, &e), 0);
+    assert_string_equal(text, "new");
+    mem_free(text);
+    assert_int_equal(file_read(path, 2, &text, NULL, &e), ERR_LIMIT);
+    unlink(path);
+    assert_int_equal(rmdir(dir), 0); /* fails if a temporary file was left behind */
+    assert_int_equal(file_out_open(&f, "/nonexistent/x", &e), ERR_IO);
+    assert_non_null(strstr(e.text, "/nonexistent/x"));
+}
+
+static void full_disk_is_an_error(void **state)
+{
+    (void)state;
+    FILE *full = fopen("/dev/full", "w");
+    if (!full)
+        skip();
+    struct file_out f = {.fd = dup(fileno(full)), .path = mem_strdup("report.html"), .temp = mem_strdup("")};
+    struct err e = {0};
+    file_out_write(&f, "x", 1);
+    assert_int_equal(file_out_commit(&f, &e), ERR_IO);
+    assert_non_null(strstr(e.text, "report.html"));
+    fclose(full);
+}
+
+static void children_report_how_they_ended(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct child_result r;
+    const char *echo[] = {"sh", "-c", "cat; echo bad >&2; exit 3", NULL};
+    struct child_cmd c = {.argv = echo, .stdin_text = "hello", .timeout_ms = 10000};
+    assert_int_equal(child_run(&c, &r, &e), 0);
+    assert_string_equal(r.out, "hello");
+    assert_string_equal(r.err, "bad\n");
+    assert_int_equal(r.exit_code, 3);
+    child_result_free(&r);
+    const char *hang[] = {"sh", "-c", "sleep 100 & sleep 100", NULL};
+    c = (struct child_cmd){.argv = hang, .timeout_ms = 200};
+    assert_int_equal(child_run(&c, &r, &e), 0);
+    assert_true(r.timed_out);
+    child_result_free(&r);
+    const char *die[] = {"sh", "-c", "kill -SEGV $$", NULL};
+    c = (struct child_cmd){.argv = die, .timeout_ms = 10000};
+    assert_int_equal(child_run(&c, &r, &e), 0);
+    assert_int_equal(r.signal, SIGSEGV);
+    child_result_free(&r);
+}
+
+static int crash(void *arg)
+{
+    (void)arg;
+    raise(SIGILL);
+    return 0;
+}
+
+static int answer(void *arg) { return *(int *)arg; }
+
+static void calls_in_a_fork(void **state)
+{
+    (void)state;
+    int x = 42;
+    assert_int_equal(child_call(answer, &x, 5000), 42);
+    assert_int_equal(child_call(crash, NULL, 5000), -SIGILL);
+}
+
+static void add_range(void *arg, int64_t i0, int64_t i1, int thread)
+{
+    (void)thread;
+    for (int64_t i = i0; i < i1; i++)
+        atomic_fetch_add((_Atomic int64_t *)arg, i);
+}
+
+static void pool_covers_every_index_once(void **state)
+{
+    (void)state;
+    for (int n = 1; n <= 4; n++) {
+        struct pool *p;
+        assert_int_equal(pool_new(&p, n, NULL, NULL), 0);
+        for (int round = 0; round < 300; round++) {
+            _Atomic int64_t sum = 0;
+            pool_for(p, 1001, 7, add_range, &sum);
+            assert_int_equal(sum, 1001 * 1000 / 2);
+        }
+        pool_free(p);
+    }
+    struct pool *p;
+    struct err e;
+    assert_int_equal(pool_new(&p, 0, NULL, &e), ERR_USAGE);
+}
+
+static void nan_is_null_in_json(void **state)
+{
+    (void)state;
+    json_t *o = json_object();
+    json_put(o, "b", json_num(NAN));
+    json_put(o, "a", json_num(1.5));
+    struct sbuf b = {0};
+    json_print(&b, o, 0);
+    assert_string_equal(sbuf_str(&b), "{\"b\":null,\"a\":1.5}");
+    sbuf_free(&b);
+    json_decref(o);
+    struct err e = {0};
+    assert_int_equal(json_parse(&o, "{\"a\":", 5, "x.json", &e), ERR_FORMAT);
+    assert_non_null(strstr(e.text, "x.json"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(half_is_exact),
+        cmocka_unit_test(arena_rewinds),
+        cmocka_unit_test(allocation_failure_is_injected),
+        cmocka_unit_test(sha256_of_abc),
+        cmocka_unit_test(rng_is_uniform_and_repeats),
+        cmocka_unit_test(isa_levels_nest),
+        cmocka_unit_test(output_is_atomic),
+        cmocka_unit_test(full_disk_is_an_error),
+        cmocka_unit_test(children_report_how_they_ended),
+        cmocka_unit_test(calls_in_a_fork),
+        cmocka_unit_test(pool_covers_every_index_once),
+        cmocka_unit_test(nan_is_null_in_json),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
