@@ -1,0 +1,84 @@
+/* One measured cell: model x format x framework on one device, with everything needed to read, check or repeat it.
+ * Records are appended to the store one transaction each, and are what decide reads. JSON is their file form
+ * (records.jsonl), a superset of llama-bench's fields. Order: record_init -> fill -> record_to_json; record_from_json. */
+#ifndef BENCH_RECORD_H
+#define BENCH_RECORD_H
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "base/json.h"
+#include "bench/engine/eval.h"
+#include "bench/stats.h"
+#include "probe/probe.h"
+
+enum { RECORD_SCHEMA = 1, RECORD_MAX_SAMPLES = 256 };
+
+enum provenance { FROM_NOWHERE, FROM_MEASURED, FROM_EQUIVALENT, FROM_PREDICTED, FROM_PUBLISHED, FROM_SHAPE_MEASURED, N_PROVENANCES };
+const char *provenance_name(enum provenance p);     /* "" "measured" "equivalent" ... "shape-measured" */
+int provenance_find(const char *name);
+
+enum record_status { STATUS_OK, STATUS_CANNOT_RUN, STATUS_UNSUPPORTED, STATUS_FAILED, STATUS_TIMED_OUT, STATUS_CRASHED, N_STATUSES };
+const char *record_status_name(enum record_status s);
+
+struct samples {
+    int n;
+    double x[RECORD_MAX_SAMPLES];
+};
+struct speed {                                      /* all NaN until measured */
+    struct interval prefill_tok_s, decode_tok_s, ttft_ms, load_ms;
+    double tpot_p50_ms, tpot_p90_ms, tpot_p95_ms, tpot_p99_ms;
+    double bandwidth_gb_s, bandwidth_share;         /* read bandwidth measured interleaved; decode's share of it */
+    double calibration_drift;                       /* spin before against after: > 0.05 = dirty */
+    struct samples prefill_ns, decode_ns;           /* one per repetition: nanoseconds of the whole phase */
+    bool low_confidence, cache_resident, dirty;
+    int n_reruns;
+};
+struct memory_use {                                 /* -1 = not measured */
+    int64_t weights_bytes, kv_bytes, scratch_bytes, peak_rss_bytes, peak_anon_bytes, peak_file_bytes;
+};
+struct record {
+    int schema;
+    char tool_version[32], tool_commit[48], date[32], run_id[48], cell_id[65];   /* cell_id: hash of what is measured: --resume */
+    char hw_sha256[65], env_sha256[65], device[96];
+    struct {
+        char name[128], arch[32], sha256[65], source_format[32];
+        int64_t n_params;
+        bool source_quantized, dithered, synthesized;
+    } model;
+    struct {
+        char name[64], histogram[256], substitutions[512];
+        double bits_per_weight;
+        int64_t bytes;
+        int n_substituted;
+        double share_substituted;                   /* of the weights */
+    } format;
+    struct {
+        char name[48], version[64], backend[32], library_sha256[65], numerics[32];
+    } framework;
+    char kernels[512];
+    struct {
+        char text_sha256[65], kv_type[16];
+        int64_t n_tokens;
+        int n_ctx, n_prompt, n_gen, n_depth, n_batch, threads;
+        uint64_t seed;
+    } workload;
+    enum provenance quality_from, speed_from, memory_from;
+    struct eval_quality quality;
+    struct speed speed;
+    struct memory_use memory;
+    double energy_j_per_tok;
+    char energy_from[24];                           /* "rapl" "battery" "" */
+    struct probe_state before, after;
+    enum record_status status;
+    char reason[256];                               /* for every status but ok; else a remark or "" */
+    char command[512];                              /* the line that repeats or runs it */
+};
+void record_init(struct record *r);                 /* everything unknown: NaN, -1, "" */
+json_t *record_to_json(const struct record *r);
+int record_from_json(struct record *r, const json_t *j, struct err *e);
+/* sha256 of model hash, format, framework and version, numerics, workload, threads, isa: what --resume looks up. */
+void record_cell_id(struct record *r);
+void quality_none(struct eval_quality *q);
+void speed_none(struct speed *s);
+#endif
