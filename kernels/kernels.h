@@ -47,6 +47,7 @@ struct kernel {
         kernel_encode_act *encode_act;
     };
     size_t (*scratch_bytes)(int64_t k);   /* matmul only; NULL = none. 64-byte aligned, one per thread */
+    double tolerance;              /* largest error kernels_check lets pass, over the sum of magnitudes; 0 = same bits */
 };
 extern const struct kernel kernels[];
 extern const int n_kernels;
@@ -56,6 +57,9 @@ extern const int n_kernels;
  * correct results everywhere and never an equivalent speed; kernel_is_packed tells them apart. */
 const struct kernel *kernel_find(enum kernel_op op, const char *codec, const char *act, uint64_t isa);
 bool kernel_is_packed(const struct kernel *k);
+/* The best encoder of an activation rule and the best decoder of a codec: a SIMD row or their own plain C. */
+kernel_encode_act *kernel_encoder(const struct act *a, uint64_t isa);
+kernel_decode *kernel_decoder(const struct codec *c, uint64_t isa);
 
 /* Threaded drivers used by the engine. Rows are split over the pool by bytes. */
 void linear_gemm_f32(struct pool *pool, const struct kernel *gemm, const struct kernel *decode, float *y, int64_t ldy,

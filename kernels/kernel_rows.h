@@ -1,0 +1,26 @@
+/* Prototypes of the functions named in kernels.def; every kernel's file includes this. */
+#ifndef KERNELS_KERNEL_ROWS_H
+#define KERNELS_KERNEL_ROWS_H
+#include "base/isa.h"
+#include "kernels/kernels.h"
+
+#if defined(__x86_64__)
+#define KERNELS_X86 1
+#else
+#define KERNELS_X86 0
+#endif
+
+#define GEMM_F32(symbol, ...) kernel_gemm_f32 symbol;
+#define MATVEC(symbol, ...)   kernel_matvec symbol;
+#define MATMUL(symbol, codec, act, needs, scratch, ...)                                                      \
+    kernel_matmul symbol;                                                                                    \
+    size_t scratch(int64_t k);
+#define DECODE(symbol, ...)     kernel_decode symbol;
+#define ENCODE_ACT(symbol, ...) kernel_encode_act symbol;
+#include "kernels/kernels.def"
+#undef GEMM_F32
+#undef MATVEC
+#undef MATMUL
+#undef DECODE
+#undef ENCODE_ACT
+#endif
