@@ -1,0 +1,104 @@
+/* Formats of a request into cells. */
+#include "bench/plan.h"
+
+#include <string.h>
+#include "kernels/kernels.h"
+
+/* The reference is always there; as a candidate it would only compare the file with itself. */
+static bool wanted_by_default(const struct recipe *r) { return strcmp(r->name, "base/f32") != 0; }
+
+static bool has_packed_kernels(const struct model *m, const struct use_assign *a, uint64_t isa)
+{
+    for (int i = 0; i < m->d.n_tensors; i++) {
+        if (!m->d.tensor[i].matrix || !a[i].act)
+            continue;
+        const struct kernel *mv = kernel_find(OP_MATVEC, a[i].codec->name, a[i].act->name, isa);
+        const struct kernel *mm = kernel_find(OP_MATMUL, a[i].codec->name, a[i].act->name, isa);
+        if (!mv || !mm || !kernel_is_packed(mv) || !kernel_is_packed(mm))
+            return false;
+    }
+    return true;
+}
+
+static bool same_tensors(const struct use_assign *a, const struct use_assign *b, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (a[i].codec != b[i].codec || a[i].act != b[i].act || memcmp(&a[i].par, &b[i].par, sizeof a[i].par))
+            return false;
+    return true;
+}
+
+static int add_cell(struct plan *p, const struct recipe *r, const struct request *req, struct err *e)
+{
+    struct plan_cell *c = &p->cell[p->n_cells];
+    int n = p->model->d.n_tensors;
+    c->recipe = r;
+    c->same_as = -1;
+    c->assign = arena_alloc_n(p->arena, (size_t)n, sizeof *c->assign);
+    if (!c->assign)
+        return err_nomem(e, (unsigned long long)n * sizeof *c->assign, "the plan");
+    int rc = recipe_assign(&p->model->d, r, req->numerics, c->assign, e);
+    if (rc == 0)
+        rc = recipe_summarize(&p->model->d, c->assign, &c->summary, e);
+    if (rc < 0)
+        return rc;
+    c->packed = has_packed_kernels(p->model, c->assign, req->isa);
+    for (int i = 0; i < p->n_cells && c->same_as < 0; i++)
+        if (same_tensors(p->cell[i].assign, c->assign, n))
+            c->same_as = i;
+    p->n_cells++;
+    return 0;
+}
+
+static int add_named(struct plan *p, const struct request *req, struct err *e)
+{
+    for (int i = 0; i < req->n_formats; i++) {
+        const struct recipe *r = recipe_find(req->formats[i]);
+        if (!r)
+            return err_set(e, ERR_USAGE, "unknown format %s; `whichquant list formats` names them", req->formats[i]);
+        bool twice = false;
+        for (int j = 0; j < p->n_cells; j++)
+            twice |= p->cell[j].recipe == r;
+        int rc = twice ? 0 : add_cell(p, r, req, e);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int add_all(struct plan *p, const struct request *req, struct err *e)
+{
+    for (int i = 0; i < n_recipes; i++) {
+        int rc = wanted_by_default(&recipes[i]) ? add_cell(p, &recipes[i], req, e) : 0;
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+int plan_formats(struct plan **out, const struct model *m, const struct request *req, struct err *e)
+{
+    *out = NULL;
+    struct arena *a = arena_new();
+    struct plan *p = a ? arena_alloc(a, sizeof *p) : NULL;
+    size_t most = (size_t)(req->n_formats > n_recipes ? req->n_formats : n_recipes);
+    struct plan_cell *cell = p ? arena_alloc_n(a, most, sizeof *cell) : NULL;
+    if (!cell) {
+        arena_free(a);
+        return err_nomem(e, most * sizeof *cell, "the plan");
+    }
+    *p = (struct plan){.model = m, .cell = cell, .arena = a};
+    int rc = req->n_formats ? add_named(p, req, e) : add_all(p, req, e);
+    if (rc < 0) {
+        plan_free(p);
+        return rc;
+    }
+    *out = p;
+    return 0;
+}
+
+void plan_free(struct plan *p)
+{
+    if (p)
+        arena_free(p->arena);
+}

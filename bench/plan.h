@@ -1,0 +1,24 @@
+/* The plan: which formats of a model are worth a cell, what each would hold, and which are the same thing twice.
+ * Order: plan_formats -> read cell[] -> plan_free. */
+#ifndef BENCH_PLAN_H
+#define BENCH_PLAN_H
+#include "bench/quant/recipe.h"
+#include "bench/request.h"
+
+struct plan_cell {
+    const struct recipe *recipe;
+    struct use_assign *assign;        /* [n_tensors] */
+    struct recipe_summary summary;
+    int same_as;                      /* an earlier cell with the very same tensors, or -1 */
+    bool packed;                      /* every linear has a packed kernel under the mask: a speed can be reported */
+};
+struct plan {
+    const struct model *model;
+    struct plan_cell *cell;
+    int n_cells;
+    struct arena *arena;
+};
+/* The formats asked for, or all; unknown names are ERR_USAGE with the nearest one. */
+int plan_formats(struct plan **out, const struct model *m, const struct request *req, struct err *e);
+void plan_free(struct plan *p);
+#endif

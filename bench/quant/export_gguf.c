@@ -1,0 +1,36 @@
+/* Encoded weights into a GGUF file. */
+#include "bench/quant/export_gguf.h"
+
+static int write_tensors(struct gguf_writer *out, const struct model *m, const struct weights *w, struct err *e)
+{
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < m->d.n_tensors; i++) {
+        const struct gguf_tensor *t = gguf_find_tensor(m->gguf, m->d.tensor[i].name);
+        rc = gguf_writer_tensor(out, t->name, (uint32_t)w->mat[i].codec->gguf_type, t->n_dims, t->ne, e);
+    }
+    if (rc == 0)
+        rc = gguf_writer_begin(out, e);
+    for (int i = 0; rc == 0 && i < m->d.n_tensors; i++)
+        rc = gguf_writer_data(out, w->mat[i].plane[PLANE_CODE].p, w->mat[i].plane[PLANE_CODE].bytes, e);
+    return rc;
+}
+
+int export_gguf(const char *path, const struct model *m, const struct weights *w, const struct recipe *r, struct err *e)
+{
+    static const char *const replaced[] = {"general.file_type", "general.quantization_version", "general.alignment", NULL};
+    struct gguf_writer *out;
+    int rc = gguf_writer_new(&out, path, e);
+    if (rc < 0)
+        return rc;
+    rc = gguf_writer_copy_kv(out, m->gguf, replaced, e);
+    if (rc == 0)
+        rc = gguf_writer_u32(out, "general.quantization_version", 2, e);
+    if (rc == 0)
+        rc = gguf_writer_u32(out, "general.file_type", (uint32_t)r->gguf_file_type, e);
+    if (rc == 0)
+        rc = write_tensors(out, m, w, e);
+    if (rc == 0)
+        return gguf_writer_finish(out, e);
+    gguf_writer_abort(out);
+    return rc;
+}

@@ -1,0 +1,46 @@
+/* The sweep: every planned format of a model encoded in memory, quality by one shared reference pass, speed with cells
+ * interleaved, one record a format and framework. Quality goes chunk by chunk into the store, so that a killed run
+ * loses at most one chunk of one format. Order: sweep_run -> read rec[] -> sweep_free. */
+#ifndef BENCH_SWEEP_H
+#define BENCH_SWEEP_H
+#include "base/pool.h"
+#include "bench/plan.h"
+#include "bench/record.h"
+#include "bench/store.h"
+
+struct sweep_event {
+    const char *what;                 /* "quality chunk 3", "speed of qwen3-0.6b" */
+    int done, total;
+};
+struct sweep_input {
+    const struct request *req;
+    const struct probe_device *device;
+    struct pool *pool;
+    struct store *store;              /* NULL: nothing is kept */
+    struct model *model;
+    const char *text, *text_name;     /* evaluation text in memory */
+    size_t text_bytes;
+    void (*on_event)(void *arg, const struct sweep_event *ev);
+    void *arg;
+};
+struct sweep {
+    struct record *rec;
+    int n, cap;
+    bool interrupted, out_of_budget;
+    double seconds;
+    int n_chunks;                     /* done by every format */
+    struct arena *arena;
+};
+/* ERR_CANCELLED is not returned: an interrupted sweep is a result with fewer figures. */
+int sweep_run(struct sweep **out, const struct sweep_input *in, struct err *e);
+void sweep_free(struct sweep *s);
+
+/* Parts of it, called by sweep_run. `deadline_ns` 0 = none. */
+struct record *sweep_add(struct sweep *s);
+int sweep_quality(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct weights *const *w, int c0, int c1,
+                  uint64_t deadline_ns, struct err *e);
+int sweep_speed(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct weights *const *w, int c0, int c1,
+                bool cache_resident, uint64_t deadline_ns, struct err *e);
+int sweep_shape_speed(struct sweep *s, const struct sweep_input *in, const char *shape_id, uint64_t deadline_ns, struct err *e);
+void sweep_describe(struct record *r, const struct sweep_input *in, const struct model *m, const struct plan_cell *c);
+#endif

@@ -1,0 +1,74 @@
+/* The command line: options parsed into one struct, one function per command. Only cli/ prints and chooses exit codes.
+ * Results go to stdout, progress and warnings to stderr. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+#include <stdbool.h>
+#include <stdio.h>
+#include "base/err.h"
+#include "base/json.h"
+#include "base/pool.h"
+#include "bench/engine/model.h"
+#include "bench/request.h"
+#include "probe/probe.h"
+
+enum exit_code {
+    EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_GATE = 3, EXIT_NOTHING_FITS = 4, EXIT_UNDECIDED = 5,
+    EXIT_NOT_COMPARABLE = 6, EXIT_SOME_FAILED = 7, EXIT_INTERRUPTED = 130
+};
+
+struct text_list {
+    const char **v;
+    int n;
+};
+struct cli {
+    const struct command *command;
+    const char **arg;              /* positional arguments */
+    int n_args;
+    struct request req;
+    struct text_list formats, frameworks;
+    bool help, version, json, csv, md, no_color, base_stdout, check, bench, dry_run, packed, no_report;
+    const char *text, *prompt, *base_model, *base_logits, *save_logits, *shape, *isa, *from, *kernel, *sustain,
+        *objective, *codes;
+    int n_predict, depth, reps, n_batch;
+    /* made on first use, released by cli_done */
+    struct probe_device *device;
+    struct pool *pool;
+};
+
+/* Option groups: which commands take which options. */
+enum { G_ALL = 1, G_LIMITS = 2, G_SWEEP = 4, G_EVAL = 8, G_BENCH = 16, G_QUANT = 32, G_TEXT = 64, G_KERNELS = 128, G_PROBE = 256 };
+
+struct command {
+    const char *name, *args, *doc;
+    int groups, min_args, max_args;
+    int (*run)(struct cli *c);     /* returns an exit code */
+};
+extern const struct command commands[];
+extern const int n_commands;
+
+int cli_parse(struct cli *c, int argc, char **argv, struct err *e);
+void cli_done(struct cli *c);
+void cli_help(FILE *f, const struct command *cmd);
+/* Nearest of the names, for "did you mean"; NULL when none is near. */
+const char *cli_nearest(const char *word, const char *const *names, int n);
+
+int cli_fail(const struct err *e);                                   /* prints the sentence; returns the exit code */
+void cli_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+int cli_print_json(json_t *v);                                       /* one document on stdout; steals v */
+int cli_flush(void);                                                 /* stdout; EXIT_FAILED when it cannot be written */
+/* Probes once, sets --isa and -t defaults. */
+int cli_device(struct cli *c, struct err *e);
+int cli_pool(struct cli *c, struct err *e);
+/* Opens a path, or a name looked up where tools keep models; "default" is the embedded model. */
+int cli_model(struct model **out, const char *name, struct err *e);
+/* A progress line on stderr: in place on a terminal, a plain line per step elsewhere; nothing with -q. */
+void cli_progress(const struct cli *c, int done, int total, const char *what);
+void cli_progress_end(const struct cli *c);
+
+/* The embedded default: its GGUF and its evaluation text, linked into the program. */
+extern const unsigned char default_model[], default_model_end[], default_text[], default_text_end[];
+
+#define COMMAND(name, fn, args, doc, groups, lo, hi) int fn(struct cli *c);
+#include "cli/commands.def"
+#undef COMMAND
+#endif

@@ -1,0 +1,203 @@
+/* eval: perplexity, and KL divergence against the model itself, another model or a _logits_ file. */
+#include <math.h>
+#include <string.h>
+#include "base/mem.h"
+#include "base/os.h"
+#include "bench/engine/eval.h"
+#include "bench/quant/recipe.h"
+#include "cli/cli.h"
+
+struct job {
+    struct model *model, *base;
+    struct weights *weights, *base_weights;
+    struct engine *engine, *ref;
+    struct use_assign *assign;
+    struct recipe_summary summary;
+    const struct recipe *recipe;
+    int32_t *tokens;
+    int64_t n_tokens;
+    struct eval *eval;
+    struct eval_cand cand;
+};
+
+static void job_free(struct job *j)
+{
+    eval_free(j->eval);
+    engine_free(j->engine);
+    engine_free(j->ref);
+    weights_free(j->weights);
+    weights_free(j->base_weights);
+    mem_free(j->assign);
+    mem_free(j->tokens);
+    model_close(j->model);
+    model_close(j->base);
+}
+
+static bool llama_numerics(const struct cli *c) { return strcmp(c->req.numerics, "weights-only") != 0; }
+
+static int make_engine(const struct cli *c, struct engine **g, const struct weights *w, bool reference, struct err *e)
+{
+    struct engine_opts o = {.mode = ENGINE_REFERENCE, .n_ctx = c->req.n_ctx_eval, .n_batch = c->req.n_ctx_eval,
+                            .kv_f32 = reference || !llama_numerics(c), .isa = c->req.isa, .pool = c->pool};
+    return engine_new(g, w, &o, e);
+}
+
+static int load_models(struct cli *c, struct job *j, struct err *e)
+{
+    int rc = cli_model(&j->model, c->arg[0], e);
+    bool quantized = false;
+    if (rc == 0 && model_source_codec(j->model, &quantized) && quantized && c->formats.n && !c->req.dither)
+        cli_warn("%s is already quantized: formats near its own grid look better than they are; --dither helps", c->arg[0]);
+    if (rc == 0)
+        rc = model_check_finite(j->model, e);
+    if (rc == 0 && c->req.dither)
+        rc = model_dither(j->model, c->req.seed, e);
+    if (rc == 0 && c->base_model)
+        rc = cli_model(&j->base, c->base_model, e);
+    if (rc == 0 && j->base && j->base->d.n_vocab != j->model->d.n_vocab)
+        rc = err_set(e, ERR_USAGE, "%s has %d tokens and %s has %d: KL divergence needs the same vocabulary", c->arg[0],
+                     j->model->d.n_vocab, c->base_model, j->base->d.n_vocab);
+    return rc;
+}
+
+static int encode_candidate(struct cli *c, struct job *j, struct err *e)
+{
+    if (c->formats.n == 0)
+        return weights_source(&j->weights, j->model, llama_numerics(c), e);
+    j->recipe = recipe_find(c->formats.v[0]);
+    if (c->formats.n > 1 || !j->recipe)
+        return err_set(e, ERR_USAGE, "--format %s: eval takes one format of `whichquant list formats`", c->formats.v[0]);
+    j->assign = mem_alloc_n((size_t)j->model->d.n_tensors, sizeof *j->assign);
+    if (!j->assign)
+        return err_nomem(e, (unsigned long long)j->model->d.n_tensors * sizeof *j->assign, "the tensor table");
+    int rc = recipe_assign(&j->model->d, j->recipe, c->req.numerics, j->assign, e);
+    if (rc == 0)
+        rc = recipe_summarize(&j->model->d, j->assign, &j->summary, e);
+    return rc < 0 ? rc : weights_encode(&j->weights, j->model, j->assign, c->pool, e);
+}
+
+static int prepare(struct cli *c, struct job *j, struct err *e)
+{
+    int rc = cli_pool(c, e);
+    if (rc == 0)
+        rc = load_models(c, j, e);
+    if (rc == 0)
+        rc = encode_candidate(c, j, e);
+    if (rc == 0)
+        rc = make_engine(c, &j->engine, j->weights, false, e);
+    bool reference = j->base || (c->formats.n && !c->base_logits);
+    if (rc == 0 && reference)
+        rc = weights_source(&j->base_weights, j->base ? j->base : j->model, false, e);
+    if (rc == 0 && reference)
+        rc = make_engine(c, &j->ref, j->base_weights, true, e);
+    if (rc == 0)
+        rc = eval_tokenize(j->model->vocab, c->text, c->req.n_ctx_eval, &j->tokens, &j->n_tokens, e);
+    if (rc < 0)
+        return rc;
+    j->cand.engine = j->engine;
+    struct eval_text t = {.tokens = j->tokens, .n_tokens = j->n_tokens, .n_ctx = c->req.n_ctx_eval,
+                          .n_chunks = c->req.n_chunks,
+                          .bos = vocab_adds_bos(j->model->vocab) ? vocab_bos(j->model->vocab) : -1};
+    rc = eval_new(&j->eval, &t, j->ref, &j->cand, 1, e);
+    if (rc == 0 && c->base_logits)
+        rc = eval_use_base_file(j->eval, c->base_logits, e);
+    if (rc == 0 && c->save_logits)
+        rc = eval_write_base_file(j->eval, c->save_logits, e);
+    return rc;
+}
+
+static int run(struct cli *c, struct job *j, struct err *e)
+{
+    int n = eval_n_chunks(j->eval);
+    for (int i = 0; i < n; i++) {
+        int rc = interrupt_seen() ? err_set(e, ERR_CANCELLED, "interrupted after %d of %d chunks", i, n)
+                                  : eval_chunk(j->eval, i, NULL, e);
+        if (rc < 0)
+            return rc;
+        eval_result(j->eval, 0, &j->cand.q, e);
+        char what[96];
+        snprintf(what, sizeof what, "perplexity %.4f", j->cand.q.ppl);
+        cli_progress(c, i + 1, n, what);
+    }
+    cli_progress_end(c);
+    return eval_result(j->eval, 0, &j->cand.q, e);
+}
+
+/* What eval prints, in order: JSON key, label as llama-perplexity prints it, value, error, factor for the text form. */
+static int print_result(struct cli *c, const struct job *j)
+{
+    const struct eval_quality *q = &j->cand.q;
+    const struct {
+        const char *key, *label;
+        double v, err, scale;
+    } row[] = {
+        {"ppl", "PPL", q->ppl, q->ppl_err, 1},
+        {"ppl_base", "PPL of the reference", q->ppl_base, q->ppl_base_err, 1},
+        {"cor_ln_ppl", "Correlation of ln PPL %", q->cor_ln_ppl, NAN, 100},
+        {"ln_ppl_ratio", "Mean ln(PPL ratio)", q->ln_ppl_ratio, q->ln_ppl_ratio_err, 1},
+        {"ppl_ratio", "PPL ratio", q->ppl_ratio, q->ppl_ratio_err, 1},
+        {"kld", "Mean KLD", q->kld, q->kld_err, 1},
+        {"kld_max", "Maximum KLD", q->kld_max, NAN, 1},
+        {"kld_p99", "99 % KLD", q->kld_p99, NAN, 1},
+        {"kld_p95", "95 % KLD", q->kld_p95, NAN, 1},
+        {"kld_p50", "Median KLD", q->kld_p50, NAN, 1},
+        {"kld_min", "Minimum KLD", q->kld_min, NAN, 1},
+        {"dp_mean", "Mean change of p %", q->dp_mean, q->dp_mean_err, 100},
+        {"rms_dp", "RMS change of p %", q->rms_dp, q->rms_dp_err, 100},
+        {"top1_agreement", "Same top token %", q->top1_agreement, q->top1_agreement_err, 100},
+    };
+    json_t *o = json_object();
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        char key[40];
+        snprintf(key, sizeof key, "%s_err", row[i].key);
+        json_put(o, row[i].key, json_num(row[i].v));
+        if (isfinite(row[i].err) || i == 0)
+            json_put(o, key, json_num(row[i].err));
+        if (c->json || !isfinite(row[i].v))
+            continue;
+        printf("%-24s %12.6f", row[i].label, row[i].v * row[i].scale);
+        if (isfinite(row[i].err))
+            printf(" +- %.6f", row[i].err * row[i].scale);
+        putchar('\n');
+    }
+    json_put(o, "ppl_lo", json_num(q->ppl_lo));
+    json_put(o, "ppl_hi", json_num(q->ppl_hi));
+    json_put(o, "kld_lo", json_num(q->kld_lo));
+    json_put(o, "kld_hi", json_num(q->kld_hi));
+    json_put(o, "chunks", json_integer(q->n_chunks));
+    json_put(o, "tokens_scored", json_integer(q->n_scored));
+    json_put(o, "numerics", json_string(c->req.numerics));
+    json_put(o, "format", json_str_or_null(j->recipe ? j->recipe->name : NULL));
+    json_put(o, "effective_bpw", json_num(j->recipe ? j->summary.bits_per_weight : NAN));
+    json_put(o, "substitutions", j->recipe ? json_integer(j->summary.n_substituted) : json_null());
+    if (c->json)
+        return cli_print_json(o);
+    json_decref(o);
+    printf("%d chunks of %d tokens, %lld scored, numerics %s\n", q->n_chunks, c->req.n_ctx_eval, (long long)q->n_scored,
+           c->req.numerics);
+    return EXIT_DONE;
+}
+
+int cmd_eval(struct cli *c)
+{
+    struct err e = {0};
+    if (!c->text) {
+        cli_warn("eval needs --text FILE");
+        return EXIT_USAGE;
+    }
+    if (strcmp(c->req.numerics, "llama.cpp") && strcmp(c->req.numerics, "weights-only")) {
+        cli_warn("--numerics %s: give llama.cpp or weights-only", c->req.numerics);
+        return EXIT_USAGE;
+    }
+    if (c->req.n_ctx_eval < 4) {
+        cli_warn("--n-ctx %d: chunks need at least 4 tokens", c->req.n_ctx_eval);
+        return EXIT_USAGE;
+    }
+    struct job j = {0};
+    int rc = prepare(c, &j, &e);
+    if (rc == 0)
+        rc = run(c, &j, &e);
+    int code = rc < 0 ? cli_fail(&e) : print_result(c, &j);
+    job_free(&j);
+    return code;
+}

@@ -1,0 +1,156 @@
+/* list: the tables behind everything, one function per table. */
+#include <string.h>
+#include "bench/measure.h"
+#include "bench/quant/recipe.h"
+#include "cli/cli.h"
+#include "kernels/kernels.h"
+
+static json_t *named(const char *name)
+{
+    json_t *o = json_object();
+    json_put(o, "name", json_string(name));
+    return o;
+}
+
+static json_t *list_formats(void)
+{
+    json_t *a = json_array();
+    for (int i = 0; i < n_recipes; i++) {
+        json_t *o = named(recipes[i].name);
+        json_put(o, "codec", json_string(recipes[i].codec));
+        json_put(o, "runtime", json_str_or_null(recipes[i].framework));
+        json_put(o, "verified_by", json_str_or_null(recipes[i].verified_by));
+        json_put(o, "doc", json_string(recipes[i].doc));
+        json_array_append_new(a, o);
+    }
+    return a;
+}
+
+static json_t *list_codecs(void)
+{
+    json_t *a = json_array();
+    for (int i = 0; codecs[i]; i++) {
+        json_t *o = named(codecs[i]->name);
+        json_put(o, "bits_per_weight", json_num(8.0 * codecs[i]->block_bytes / codecs[i]->block));
+        json_put(o, "block", json_integer(codecs[i]->block));
+        json_put(o, "activations", json_str_or_null(codecs[i]->act));
+        json_put(o, "source", json_string(codecs[i]->source));
+        json_put(o, "doc", json_string(codecs[i]->doc));
+        json_array_append_new(a, o);
+    }
+    return a;
+}
+
+static json_t *list_kernels(void)
+{
+    json_t *a = json_array();
+    for (int i = 0; i < n_kernels; i++) {
+        json_t *o = named(kernels[i].name);
+        json_put(o, "operation", json_string(kernel_op_name(kernels[i].op)));
+        json_put(o, "codec", json_str_or_null(kernels[i].codec));
+        json_put(o, "activations", json_str_or_null(kernels[i].act));
+        json_t *needs = json_array();
+        for (int b = 0; b < N_ISA; b++)
+            if (kernels[i].needs >> b & 1)
+                json_array_append_new(needs, json_string(isa_name(b)));
+        json_put(o, "needs", needs);
+        json_array_append_new(a, o);
+    }
+    return a;
+}
+
+static json_t *list_shapes(void)
+{
+    json_t *a = json_array();
+    for (int i = 0; i < n_shapes; i++) {
+        const struct model_desc *d = &shapes[i].d;
+        json_t *o = named(shapes[i].id);
+        json_put(o, "architecture", json_string(d->arch->name));
+        json_put(o, "layers", json_integer(d->n_layer));
+        json_put(o, "d_model", json_integer(d->d_model));
+        json_put(o, "d_ff", json_integer(d->d_ff));
+        json_put(o, "heads", json_integer(d->n_head));
+        json_put(o, "kv_heads", json_integer(d->n_head_kv));
+        json_put(o, "vocab", json_integer(d->n_vocab));
+        json_array_append_new(a, o);
+    }
+    return a;
+}
+
+static json_t *list_architectures(void)
+{
+    json_t *a = json_array();
+    for (int i = 0; i < n_archs; i++)
+        json_array_append_new(a, named(archs[i].name));
+    return a;
+}
+
+static json_t *list_frameworks(void)
+{
+    json_t *a = json_array();
+    for (int i = 0; runners[i]; i++) {
+        struct runner_info info = {0};
+        struct err e = {0};
+        bool found = runners[i]->detect(&info, &e) == 0 && info.found;
+        json_t *o = named(runners[i]->name);
+        json_put(o, "found", json_boolean(found));
+        json_put(o, "version", json_str_or_null(info.version));
+        json_put(o, "doc", json_string(runners[i]->doc));
+        json_array_append_new(a, o);
+    }
+    return a;
+}
+
+static const struct {
+    const char *name;
+    json_t *(*make)(void);
+} tables[] = {
+    {"formats", list_formats},         {"codecs", list_codecs}, {"kernels", list_kernels},
+    {"shapes", list_shapes},           {"architectures", list_architectures},
+    {"frameworks", list_frameworks},
+};
+enum { N_TABLES = sizeof tables / sizeof *tables };
+
+/* One line per row: the name, then the other scalar fields that are there. */
+static void print_rows(const json_t *a)
+{
+    size_t i;
+    const json_t *o;
+    json_array_foreach(a, i, o) {
+        printf("%-18s", json_get_str(o, "name", ""));
+        const char *key;
+        json_t *v;
+        json_object_foreach((json_t *)(uintptr_t)o, key, v) {
+            if (!strcmp(key, "name") || json_is_null(v))
+                continue;
+            struct sbuf b = {0};
+            json_print(&b, v, 0);
+            if (json_is_string(v))
+                printf("  %s", json_string_value(v));
+            else
+                printf("  %s=%s", key, sbuf_str(&b));
+            sbuf_free(&b);
+        }
+        putchar('\n');
+    }
+}
+
+int cmd_list(struct cli *c)
+{
+    const char *names[N_TABLES];
+    for (int i = 0; i < N_TABLES; i++) {
+        names[i] = tables[i].name;
+        if (strcmp(tables[i].name, c->arg[0]))
+            continue;
+        json_t *a = tables[i].make();
+        if (c->json)
+            return cli_print_json(a);
+        print_rows(a);
+        json_decref(a);
+        return EXIT_DONE;
+    }
+    const char *near = cli_nearest(c->arg[0], names, N_TABLES);
+    cli_warn("list %s: give formats, codecs, kernels, shapes, architectures or frameworks%s%s%s", c->arg[0],
+             near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+    return EXIT_USAGE;
+}

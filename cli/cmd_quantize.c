@@ -1,0 +1,90 @@
+/* quantize: writes the GGUF file of a format; --dry-run shows what it would hold. */
+#include <string.h>
+#include "base/mem.h"
+#include "bench/quant/export_gguf.h"
+#include "cli/cli.h"
+
+static json_t *describe_tensor(const struct model_tensor *t, const struct use_assign *a)
+{
+    json_t *o = json_object();
+    json_put(o, "name", json_string(t->name));
+    json_put(o, "codec", json_string(a->codec->name));
+    json_put(o, "wanted", json_string(a->wanted->name));
+    json_put(o, "why", json_str_or_null(a->why));
+    return o;
+}
+
+static int print_plan(struct cli *c, const struct model *m, const struct recipe *r, const struct use_assign *a)
+{
+    struct recipe_summary s;
+    struct err e = {0};
+    if (recipe_summarize(&m->d, a, &s, &e) < 0)
+        return cli_fail(&e);
+    json_t *o = json_object(), *tensors = json_array();
+    json_put(o, "format", json_string(r->name));
+    json_put(o, "bytes", json_integer(s.bytes));
+    json_put(o, "effective_bpw", json_num(s.bits_per_weight));
+    json_put(o, "histogram", json_string(s.histogram));
+    json_put(o, "substitutions", json_integer(s.n_substituted));
+    json_put(o, "tensors", tensors);
+    for (int i = 0; i < m->d.n_tensors; i++)
+        json_array_append_new(tensors, describe_tensor(&m->d.tensor[i], &a[i]));
+    if (c->json)
+        return cli_print_json(o);
+    json_decref(o);
+    printf("%s of %s: %lld bytes, %.3f bits per weight (%s)\n", r->name, m->d.name, (long long)s.bytes,
+           s.bits_per_weight, s.histogram);
+    for (int i = 0; i < m->d.n_tensors; i++)
+        if (a[i].wanted != a[i].codec)
+            printf("  substituted %-32s %s instead of %s: %s\n", m->d.tensor[i].name, a[i].codec->name, a[i].wanted->name,
+                   a[i].why);
+    return EXIT_DONE;
+}
+
+static int encode_and_write(struct cli *c, struct model *m, const struct recipe *r, const struct use_assign *a,
+                            struct err *e)
+{
+    struct weights *q = NULL;
+    int rc = model_check_finite(m, e);
+    if (rc == 0)
+        rc = cli_pool(c, e);
+    if (rc == 0)
+        rc = weights_encode(&q, m, a, c->pool, e);
+    if (rc == 0)
+        rc = export_gguf(c->req.out_dir, m, q, r, e);
+    weights_free(q);
+    return rc;
+}
+
+int cmd_quantize(struct cli *c)
+{
+    struct err e = {0};
+    if (c->formats.n != 1 || (!c->req.out_dir && !c->dry_run)) {
+        cli_warn("quantize needs one -f FORMAT and -o OUT.gguf (or --dry-run); `whichquant list formats` names them");
+        return EXIT_USAGE;
+    }
+    const struct recipe *r = recipe_find(c->formats.v[0]);
+    if (!r || r->gguf_file_type < 0) {
+        cli_warn("%s is not a format that can be written as GGUF; `whichquant list formats` names them", c->formats.v[0]);
+        return EXIT_USAGE;
+    }
+    struct model *m = NULL;
+    struct use_assign *a = NULL;
+    int code = EXIT_FAILED, rc = cli_model(&m, c->arg[0], &e);
+    bool quantized = false;
+    if (rc == 0 && model_source_codec(m, &quantized) && quantized)
+        cli_warn("%s is already quantized: the result carries the errors of both formats", c->arg[0]);
+    if (rc == 0 && !(a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a)))
+        rc = err_nomem(&e, (unsigned long long)m->d.n_tensors * sizeof *a, "the tensor table");
+    if (rc == 0)
+        rc = recipe_assign(&m->d, r, "llama.cpp", a, &e);
+    if (rc == 0)
+        code = print_plan(c, m, r, a);
+    if (rc == 0 && code == EXIT_DONE && !c->dry_run)
+        rc = encode_and_write(c, m, r, a, &e);
+    if (rc < 0)
+        code = cli_fail(&e);
+    mem_free(a);
+    model_close(m);
+    return code;
+}

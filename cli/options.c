@@ -1,0 +1,325 @@
+/* Options into struct cli: rows of options.def drive getopt_long, the parsers and the help. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include "base/mem.h"
+
+enum type { FLAG, INT, NUM, TEXT, LIST, SIZE, TIME, U64 };
+struct option_row {
+    const char *name;
+    char letter;
+    enum type type;
+    size_t at;
+    int groups;
+    const char *metavar, *help;
+};
+static const struct option_row rows[] = {
+#define O(name, letter, type, field, groups, metavar, help) \
+    {name, letter, type, offsetof(struct cli, field), groups, metavar, help},
+#include "cli/options.def"
+#undef O
+};
+enum { N_ROWS = sizeof rows / sizeof *rows };
+
+const struct command commands[] = {
+#define COMMAND(name, fn, args, doc, groups, lo, hi) {name, args, doc, groups, lo, hi, fn},
+#include "cli/commands.def"
+#undef COMMAND
+};
+const int n_commands = sizeof commands / sizeof *commands;
+
+/* Levenshtein distance, enough for names of options and formats. */
+static int distance(const char *a, const char *b)
+{
+    size_t n = strlen(b);
+    int row[64];
+    if (n >= 64)
+        return 99;
+    for (size_t j = 0; j <= n; j++)
+        row[j] = (int)j;
+    for (size_t i = 0; a[i]; i++) {
+        int corner = row[0];
+        row[0] = (int)i + 1;
+        for (size_t j = 0; j < n; j++) {
+            int change = corner + (a[i] != b[j]), best = row[j] < row[j + 1] ? row[j] : row[j + 1];
+            corner = row[j + 1];
+            row[j + 1] = change < best + 1 ? change : best + 1;
+        }
+    }
+    return row[n];
+}
+
+const char *cli_nearest(const char *word, const char *const *names, int n)
+{
+    const char *best = NULL;
+    int least = 4;
+    for (int i = 0; i < n; i++) {
+        int d = distance(word, names[i]);
+        if (d < least) {
+            least = d;
+            best = names[i];
+        }
+    }
+    return best;
+}
+
+static int bad_value(const struct option_row *o, const char *text, const char *wanted, struct err *e)
+{
+    return err_set(e, ERR_USAGE, "--%s %s: give %s", o->name, text, wanted);
+}
+
+static int parse_scaled(const struct option_row *o, const char *text, double *out, struct err *e)
+{
+    static const struct {
+        enum type type;
+        const char *suffix;
+        double scale;
+    } unit[] = {
+        {SIZE, "", 1}, {SIZE, "B", 1}, {SIZE, "K", 1024.0}, {SIZE, "M", 1048576.0}, {SIZE, "G", 1073741824.0},
+        {SIZE, "T", 1099511627776.0}, {SIZE, "KB", 1024.0}, {SIZE, "MB", 1048576.0}, {SIZE, "GB", 1073741824.0},
+        {SIZE, "KiB", 1024.0}, {SIZE, "MiB", 1048576.0}, {SIZE, "GiB", 1073741824.0}, {SIZE, "TiB", 1099511627776.0},
+        {TIME, "", 1}, {TIME, "ms", 1e-3}, {TIME, "s", 1}, {TIME, "m", 60}, {TIME, "min", 60}, {TIME, "h", 3600},
+        {NUM, "", 1}, {NUM, "%", 0.01},
+    };
+    char *end;
+    double v = strtod(text, &end);
+    while (*end == ' ')
+        end++;
+    for (size_t i = 0; i < sizeof unit / sizeof *unit; i++)
+        if (end != text && isfinite(v) && v >= 0 && unit[i].type == o->type && !strcasecmp(end, unit[i].suffix)) {
+            *out = v * unit[i].scale;
+            return *out < 9e18 ? 0 : bad_value(o, text, "a smaller number", e);
+        }
+    return bad_value(o, text, o->type == SIZE   ? "a size such as 8G or 512M"
+                              : o->type == TIME ? "a time such as 90s, 10m or 500ms"
+                                                : "a number that is not negative", e);
+}
+
+static int parse_int(const struct option_row *o, const char *text, int *out, struct err *e)
+{
+    char *end;
+    errno = 0;
+    long v = strtol(text, &end, 10);
+    if (end == text || *end || errno || v < 0 || v > 1 << 30)
+        return bad_value(o, text, "a whole number that is not negative", e);
+    *out = (int)v;
+    return 0;
+}
+
+static int parse_list(struct text_list *l, const char *text, struct err *e)
+{
+    while (*text) {
+        size_t n = strcspn(text, ",");
+        const char **v = mem_resize(l->v, (size_t)(l->n + 1) * sizeof *v);
+        if (v)
+            l->v = v;
+        if (!v || (n && !(v[l->n] = mem_strndup(text, n))))
+            return err_nomem(e, n, "the command line");
+        l->n += n > 0;
+        text += n + (text[n] == ',');
+    }
+    return 0;
+}
+
+static int store_value(struct cli *c, const struct option_row *o, const char *text, struct err *e)
+{
+    char *at = (char *)c + o->at;
+    double v;
+    int rc;
+    switch (o->type) {
+    case FLAG:
+        *(bool *)at = true;
+        return 0;
+    case INT:
+        return parse_int(o, text, (int *)at, e);
+    case U64: {
+        char *end;
+        errno = 0;
+        *(uint64_t *)at = strtoull(text, &end, 0);
+        return end == text || *end || errno || *text == '-' ? bad_value(o, text, "a whole number", e) : 0;
+    }
+    case TEXT:
+        *(const char **)at = text;
+        return 0;
+    case LIST:
+        return parse_list((struct text_list *)at, text, e);
+    case SIZE:
+        rc = parse_scaled(o, text, &v, e);
+        if (rc == 0)
+            *(int64_t *)at = (int64_t)v;
+        return rc;
+    case NUM:
+    case TIME:
+        rc = parse_scaled(o, text, &v, e);
+        if (rc == 0)
+            *(double *)at = v;
+        return rc;
+    }
+    return 0;
+}
+
+static const struct command *command_find(const char *name)
+{
+    for (int i = 0; i < n_commands; i++)
+        if (!strcmp(commands[i].name, name))
+            return &commands[i];
+    return NULL;
+}
+
+/* The command that stands when the first word is none: the measured answer for model files, or the demo. */
+static const struct command *command_default(void) { return command_find("run"); }
+
+static int unknown_option(const char *word, struct err *e)
+{
+    const char *names[N_ROWS];
+    for (int i = 0; i < N_ROWS; i++)
+        names[i] = rows[i].name;
+    while (*word == '-')
+        word++;
+    const char *near = cli_nearest(word, names, N_ROWS);
+    return err_set(e, ERR_USAGE, "unknown option --%s%s%s%s; `whichquant --help` lists them", word,
+                   near ? " (did you mean --" : "", near ? near : "", near ? "?)" : "");
+}
+
+/* A name or letter may stand in several rows: the one that applies to the command wins. */
+static int take_option(struct cli *c, const char *name, char letter, const char *value, struct err *e)
+{
+    const struct option_row *seen = NULL;
+    for (int i = 0; i < N_ROWS; i++) {
+        if (name ? strcmp(rows[i].name, name) : rows[i].letter != letter)
+            continue;
+        seen = &rows[i];
+        if (rows[i].groups & (c->command ? c->command->groups : G_ALL))
+            return store_value(c, seen, value, e);
+    }
+    return err_set(e, ERR_USAGE, "--%s does not apply to `%s`; see `whichquant %s --help`", seen->name, c->command->name,
+                   c->command->name);
+}
+
+static int parse_options(struct cli *c, int argc, char **argv, struct err *e)
+{
+    struct option table[N_ROWS + 1] = {0};
+    char letters[3 * N_ROWS + 2] = ":";
+    size_t n = 1;
+    for (int i = 0; i < N_ROWS; i++) {
+        bool flag = rows[i].type == FLAG;
+        table[i] = (struct option){rows[i].name, flag ? no_argument : required_argument, NULL, 1000 + i};
+        if (rows[i].letter && !strchr(letters, rows[i].letter)) {
+            letters[n++] = rows[i].letter;
+            if (!flag)
+                letters[n++] = ':';
+        }
+    }
+    opterr = 0;
+    optind = 1;
+    for (int opt; (opt = getopt_long(argc, argv, letters, table, NULL)) != -1;) {
+        if (opt == '?' || opt == ':') {
+            const char *word = argv[optind - 1];
+            if (opt == ':')
+                return err_set(e, ERR_USAGE, "%s needs a value; see `whichquant --help`", word);
+            return unknown_option(word, e);
+        }
+        int rc = take_option(c, opt >= 1000 ? rows[opt - 1000].name : NULL, (char)opt, optarg, e);
+        if (rc < 0)
+            return rc;
+    }
+    c->arg = (const char **)argv + optind;
+    c->n_args = argc - optind;
+    return 0;
+}
+
+static int check_arguments(const struct cli *c, struct err *e)
+{
+    const struct command *m = c->command;
+    if (!m || c->help || c->version || (c->n_args >= m->min_args && (m->max_args < 0 || c->n_args <= m->max_args)))
+        return 0;
+    return err_set(e, ERR_USAGE, "`%s` takes %s, not %d arguments; see `whichquant %s --help`", m->name,
+                   *m->args ? m->args : "no argument", c->n_args, m->name);
+}
+
+int cli_parse(struct cli *c, int argc, char **argv, struct err *e)
+{
+    *c = (struct cli){.n_predict = 32};
+    request_defaults(&c->req);
+    const struct command *first = argc > 1 ? command_find(argv[1]) : NULL;
+    c->command = first ? first : command_default();
+    if (first) {   /* `whichquant CMD ...`: the command's name takes the program's place */
+        argv++;
+        argc--;
+    }
+    int rc = parse_options(c, argc, argv, e);
+    if (rc == 0)
+        rc = check_arguments(c, e);
+    if (rc < 0)
+        return rc;
+    c->req.formats = c->formats.v;
+    c->req.n_formats = c->formats.n;
+    c->req.frameworks = c->frameworks.v;
+    c->req.n_frameworks = c->frameworks.n;
+    c->req.models = c->arg;
+    c->req.n_models = c->n_args;
+    c->req.text_path = c->text;
+    if (c->objective) {
+        int o = objective_find(c->objective);
+        if (o < 0)
+            return err_set(e, ERR_USAGE, "--objective %s: give balanced, quality, speed, memory or energy", c->objective);
+        c->req.want.objective = (enum objective)o;
+    }
+    return 0;
+}
+
+static void help_options(FILE *f, int groups)
+{
+    for (int i = 0; i < N_ROWS; i++) {
+        if (!(rows[i].groups & groups) || !*rows[i].help)
+            continue;
+        char left[64], letter[8] = "    ";
+        if (rows[i].letter)
+            snprintf(letter, sizeof letter, "-%c, ", rows[i].letter);
+        snprintf(left, sizeof left, "%s--%s %s", letter, rows[i].name, rows[i].metavar);
+        fprintf(f, "  %-28s %s\n", left, rows[i].help);
+    }
+}
+
+static const char epilogue[] =
+    "\nEXIT CODES\n"
+    "  0 done   1 failed   2 usage   3 a gate failed   4 nothing fits (a valid answer)   130 interrupted\n"
+    "  with --strict: 5 not separable   6 not comparable or too noisy   7 some cells could not run\n"
+    "\nENVIRONMENT\n"
+    "  NO_COLOR, CI           plain output\n"
+    "  XDG_DATA_HOME          where the store of measurements lives\n"
+    "  LLAMA_CACHE, HF_HOME   searched for models given by name\n"
+    "  LLAMA_CPP_PATH         folder of llama-bench, beside PATH\n";
+
+void cli_help(FILE *f, const struct command *cmd)
+{
+    if (cmd && cmd != command_default()) {
+        fprintf(f, "whichquant %s %s\n  %s\n\nOPTIONS\n", cmd->name, cmd->args, cmd->doc);
+        help_options(f, cmd->groups);
+        fputs(epilogue, f);
+        return;
+    }
+    fprintf(f, "whichquant %s: which model format, quantization and framework to run on this device, by measuring\n\n"
+               "  whichquant MODEL.gguf    measure every format of this model here and name the one to use\n"
+               "  whichquant --demo        the same on the embedded model: about a minute, nothing needed\n\nCOMMANDS\n",
+            WHICHQUANT_VERSION);
+    for (int i = 0; i < n_commands; i++) {
+        char left[64];
+        snprintf(left, sizeof left, "%s %s", commands[i].name, commands[i].args);
+        fprintf(f, "  %-40s %s\n", left, commands[i].doc);
+    }
+    fputs("\nOPTIONS\n", f);
+    help_options(f, cmd ? cmd->groups : G_ALL);
+    fputs(epilogue, f);
+    fputs("\nEXAMPLES\n"
+          "  whichquant model-f16.gguf --ram 4G --max-kld 0.05 -o report\n"
+          "  whichquant eval model.gguf --text wiki.test.raw --format q4_k_m\n"
+          "  whichquant bench --shape qwen3-0.6b --format q4_k_m,q8_0\n"
+          "  whichquant quantize model-f16.gguf -f q4_k_m -o model-q4_k_m.gguf\n", f);
+}

@@ -1,0 +1,180 @@
+/* What commands share: warnings, JSON out, the device and the pool made once, models found by name, progress. */
+#include "cli/cli.h"
+
+#include <dirent.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+#include "base/mem.h"
+#include "base/os.h"
+
+void cli_warn(const char *fmt, ...)
+{
+    va_list ap;
+    fflush(stdout);
+    fputs("whichquant: ", stderr);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+}
+
+int cli_print_json(json_t *v)
+{
+    struct sbuf b = {0};
+    json_print(&b, v, 2);
+    json_decref(v);
+    if (b.failed) {
+        sbuf_free(&b);
+        cli_warn("cannot allocate memory for the JSON output");
+        return EXIT_FAILED;
+    }
+    fwrite(b.p, 1, b.n, stdout);
+    putchar('\n');
+    sbuf_free(&b);
+    return cli_flush();
+}
+
+int cli_device(struct cli *c, struct err *e)
+{
+    if (c->device)
+        return 0;
+    c->device = mem_alloc(sizeof *c->device);
+    if (!c->device)
+        return err_nomem(e, sizeof *c->device, "the device description");
+    int rc = probe_device(c->device, "", e);
+    if (rc < 0)
+        return rc;
+    c->req.isa = c->device->cpu.isa_mask;
+    if (c->isa && !isa_narrow(c->isa, c->device->cpu.isa_mask, &c->req.isa))
+        return err_set(e, ERR_USAGE, "--isa %s: give scalar, avx2, avx512, avx512_vnni, neon, dotprod or a CPU flag", c->isa);
+    int usable = c->device->cpu.n_usable > 0 ? c->device->cpu.n_usable : 1;
+    if (c->req.threads == 0)
+        c->req.threads = usable;
+    if (c->req.threads > usable)
+        cli_warn("%d threads on %d usable CPUs: they will take turns and the figures will be lower",
+                 c->req.threads, usable);
+    return 0;
+}
+
+int cli_pool(struct cli *c, struct err *e)
+{
+    int rc = cli_device(c, e);
+    if (rc < 0 || c->pool)
+        return rc;
+    int cpu[1024], n = c->device->cpu.n_cpu < 1024 ? c->device->cpu.n_cpu : 1024;
+    for (int i = 0; i < n; i++)
+        cpu[i] = c->device->cpu.cpu[i].os_index;
+    return pool_new(&c->pool, c->req.threads, c->req.threads <= n ? cpu : NULL, e);
+}
+
+void cli_done(struct cli *c)
+{
+    pool_free(c->pool);
+    mem_free(c->device);
+    struct text_list *lists[] = {&c->formats, &c->frameworks};
+    for (int i = 0; i < 2; i++) {
+        for (int j = 0; j < lists[i]->n; j++)
+            mem_free((void *)(uintptr_t)lists[i]->v[j]);
+        mem_free(lists[i]->v);
+    }
+}
+
+/* True when the file name is a GGUF that contains the wanted name, whatever the case. */
+static bool name_matches(const char *file, const char *want)
+{
+    size_t n = strlen(file), w = strlen(want);
+    if (n < 5 || strcasecmp(file + n - 5, ".gguf"))
+        return false;
+    for (size_t i = 0; i + w <= n; i++)
+        if (!strncasecmp(file + i, want, w))
+            return true;
+    return false;
+}
+
+static char *search(const char *dir, const char *want, int depth)
+{
+    DIR *d = opendir(dir);
+    if (!d)
+        return NULL;
+    char *found = NULL;
+    for (struct dirent *f; !found && (f = readdir(d));) {
+        if (f->d_name[0] == '.')
+            continue;
+        size_t n = strlen(dir) + strlen(f->d_name) + 2;
+        char *path = mem_alloc(n);
+        if (!path)
+            break;
+        snprintf(path, n, "%s/%s", dir, f->d_name);
+        if (name_matches(f->d_name, want) && file_exists(path))
+            found = path;
+        else if (depth > 0 && dir_exists(path))
+            found = search(path, want, depth - 1);
+        if (found != path)
+            mem_free(path);
+    }
+    closedir(d);
+    return found;
+}
+
+/* The folders where other tools keep models. */
+static char *find_model(const char *want)
+{
+    static const struct {
+        const char *env, *under;
+    } place[] = {
+        {"LLAMA_CACHE", ""}, {"LLAMA_MODELS", ""}, {"HF_HUB_CACHE", ""}, {"HF_HOME", "/hub"}, {NULL, "./models"},
+        {"HOME", "/.cache/llama.cpp"}, {"HOME", "/.cache/huggingface/hub"}, {"HOME", "/.lmstudio/models"},
+        {"HOME", "/.cache/lm-studio/models"},
+    };
+    if (strchr(want, '/'))
+        return NULL;
+    for (size_t i = 0; i < sizeof place / sizeof *place; i++) {
+        const char *root = place[i].env ? getenv(place[i].env) : "";
+        if (!root || (place[i].env && !*root))
+            continue;
+        char dir[4096];
+        snprintf(dir, sizeof dir, "%s%s", root, place[i].under);
+        char *found = search(dir, want, 5);
+        if (found)
+            return found;
+    }
+    return NULL;
+}
+
+int cli_model(struct model **out, const char *name, struct err *e)
+{
+    if (!strcmp(name, "default"))
+        return model_open_memory(out, default_model, (size_t)(default_model_end - default_model), "the embedded model", e);
+    if (file_exists(name))
+        return model_open(out, name, e);
+    char *found = dir_exists(name) ? NULL : find_model(name);
+    if (!found && dir_exists(name))
+        return err_set(e, ERR_UNSUPPORTED, "%s is a folder; give a GGUF file", name);
+    if (!found)
+        return err_set(e, ERR_MISSING, "%s: no such file, and no GGUF of that name in the usual model folders; "
+                       "give the path of a GGUF file, or `default`", name);
+    cli_warn("using %s", found);
+    int rc = model_open(out, found, e);
+    mem_free(found);
+    return rc;
+}
+
+void cli_progress(const struct cli *c, int done, int total, const char *what)
+{
+    if (c->req.quiet)
+        return;
+    if (isatty(2))
+        fprintf(stderr, "\r\033[K[%d/%d] %.100s", done, total, what);
+    else
+        fprintf(stderr, "[%d/%d] %s\n", done, total, what);
+    fflush(stderr);
+}
+
+void cli_progress_end(const struct cli *c)
+{
+    if (!c->req.quiet && isatty(2))
+        fputs("\r\033[K", stderr);
+}
