@@ -15,5 +15,8 @@ int store_find(struct store *s, const char *cell_id, const char *env_sha256, str
 /* Every record in order of date; filters may be NULL. fn returns non-zero to stop (and that is returned). */
 int store_each(struct store *s, const char *env_sha256, const char *model_sha256,
                int (*fn)(void *arg, const struct record *r), void *arg, struct err *e);
+/* Quality so far, chunk by chunk (eval_chunk_save): 1 found, 0 not. */
+int store_put_chunk(struct store *s, const char *cell_id, int i, const void *p, size_t n, struct err *e);
+int store_get_chunk(struct store *s, const char *cell_id, int i, struct sbuf *out, struct err *e);
 const char *store_path(const struct store *s);
 #endif

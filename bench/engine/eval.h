@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include "base/err.h"
 #include "base/os.h"
+#include "base/sbuf.h"
 #include "bench/engine/engine.h"
 
 struct eval_quality {                 /* NaN = not measured; figures in nats and shares */
@@ -51,5 +52,9 @@ int eval_chunk(struct eval *v, int i, const bool *active, struct err *e);
 int eval_result(struct eval *v, int j, struct eval_quality *q, struct err *e);
 /* Per-chunk mean KLD and mean NLL of candidate j for paired comparisons: arrays of n_chunks done so far. */
 int eval_series(const struct eval *v, int j, const double **kld, const double **nll);
+/* What eval_chunk added for candidate j in chunk i, in a compact form for the store; and back, in place of running it.
+ * Loading refuses (ERR_FORMAT) what does not have this evaluation's shape. */
+int eval_chunk_save(const struct eval *v, int j, int i, struct sbuf *out);
+int eval_chunk_load(struct eval *v, int j, int i, const void *p, size_t n, struct err *e);
 void eval_free(struct eval *v);
 #endif

@@ -1,0 +1,201 @@
+/* The sweep's outer loop: cells in groups that fit in memory; each group is encoded, evaluated, measured, released. */
+#include "bench/sweep.h"
+
+#include <math.h>
+#include <string.h>
+#include "base/hash.h"
+#include "base/mem.h"
+#include "bench/measure.h"
+
+/* Of the usable memory, what a group of encoded formats may take: the rest is for KV, scratch and other programs. */
+static const double group_share = 0.5;
+/* Weights below this multiple of the cache that is really there are partly read from it: not a memory speed. */
+static const double resident_factor = 2.0;
+
+struct record *sweep_add(struct sweep *s)
+{
+    if (s->n == s->cap) {
+        int cap = s->cap ? s->cap * 2 : 32;
+        struct record *rec = mem_resize(s->rec, (size_t)cap * sizeof *rec);
+        if (!rec)
+            return NULL;
+        s->rec = rec;
+        s->cap = cap;
+    }
+    struct record *r = &s->rec[s->n++];
+    record_init(r);
+    return r;
+}
+
+void sweep_describe(struct record *r, const struct sweep_input *in, const struct model *m, const struct plan_cell *c)
+{
+    bool quantized = false;
+    const struct codec *source = m->gguf ? model_source_codec(m, &quantized) : NULL;
+    snprintf(r->hw_sha256, sizeof r->hw_sha256, "%s", in->device->hw_sha256);
+    snprintf(r->env_sha256, sizeof r->env_sha256, "%s", in->device->env_sha256);
+    snprintf(r->device, sizeof r->device, "%s", in->device->cpu.brand);
+    snprintf(r->model.name, sizeof r->model.name, "%s", m->d.name);
+    snprintf(r->model.arch, sizeof r->model.arch, "%s", m->d.arch->name);
+    snprintf(r->model.sha256, sizeof r->model.sha256, "%s", m->sha256);
+    snprintf(r->model.source_format, sizeof r->model.source_format, "%s", source ? source->name : "");
+    r->model.n_params = m->d.n_params;
+    r->model.source_quantized = quantized && !in->req->dither;
+    r->model.dithered = quantized && in->req->dither;
+    r->model.synthesized = m->gguf == NULL;
+    snprintf(r->format.name, sizeof r->format.name, "%s", c->recipe->name);
+    snprintf(r->format.histogram, sizeof r->format.histogram, "%s", c->summary.histogram);
+    r->format.bits_per_weight = c->summary.bits_per_weight;
+    r->format.bytes = c->summary.bytes;
+    r->format.n_substituted = c->summary.n_substituted;
+    r->format.share_substituted = m->d.n_params ? (double)c->summary.weights_substituted / (double)m->d.n_params : 0;
+    size_t used = 0;
+    for (int i = 0; i < m->d.n_tensors && used + 80 < sizeof r->format.substitutions; i++)
+        if (c->assign[i].wanted != c->assign[i].codec)
+            used += (size_t)snprintf(r->format.substitutions + used, sizeof r->format.substitutions - used, "%s%s:%s",
+                                     used ? " " : "", m->d.tensor[i].name, c->assign[i].codec->name);
+    snprintf(r->framework.name, sizeof r->framework.name, "own");
+    snprintf(r->framework.version, sizeof r->framework.version, "%s", WHICHQUANT_VERSION);
+    snprintf(r->framework.backend, sizeof r->framework.backend, "cpu");
+    snprintf(r->framework.numerics, sizeof r->framework.numerics, "%s", in->req->numerics);
+    r->memory.weights_bytes = c->summary.bytes;
+    r->workload.threads = in->req->threads;
+    r->workload.seed = in->req->seed;
+}
+
+static void emit(const struct sweep_input *in, const char *what, int done, int total)
+{
+    struct sweep_event ev = {.what = what, .done = done, .total = total};
+    if (in->on_event)
+        in->on_event(in->arg, &ev);
+}
+
+static void free_group(struct weights **w, int c0, int c1)
+{
+    for (int i = c0; i < c1; i++) {
+        weights_free(w[i]);
+        w[i] = NULL;
+    }
+}
+
+static int encode_group(const struct sweep_input *in, const struct plan *p, struct weights **w, int c0, int c1,
+                        struct err *e)
+{
+    for (int i = c0; i < c1; i++) {
+        if (p->cell[i].same_as >= c0)
+            continue;   /* the same tensors: measured once */
+        char what[96];
+        snprintf(what, sizeof what, "encode %s", p->cell[i].recipe->name);
+        emit(in, what, i, p->n_cells);
+        int rc = weights_encode(&w[i], in->model, p->cell[i].assign, in->pool, e);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* End of the group that starts at c0: as many cells as fit, at least one. */
+static int group_end(const struct sweep_input *in, const struct plan *p, int c0)
+{
+    double room = (double)in->device->memory.usable_bytes * group_share, taken = 0;
+    int c1 = c0;
+    while (c1 < p->n_cells) {
+        taken += p->cell[c1].same_as >= c0 ? 0 : (double)p->cell[c1].summary.bytes;
+        if (c1 > c0 && taken > room)
+            break;
+        c1++;
+    }
+    return c1;
+}
+
+static uint64_t deadline_at(uint64_t t0, double budget_s, double share)
+{
+    return isfinite(budget_s) ? t0 + (uint64_t)(budget_s * share * 1e9) : 0;
+}
+
+static int run_groups(struct sweep *s, const struct sweep_input *in, const struct plan *p, bool cache_resident,
+                      uint64_t t0, struct err *e)
+{
+    struct weights **w = arena_alloc_n(s->arena, (size_t)p->n_cells, sizeof(struct weights *));
+    if (!w)
+        return err_nomem(e, (unsigned long long)p->n_cells * sizeof *w, "the sweep");
+    int rc = 0;
+    double budget = in->req->budget_s, quality_share = 0.65;
+    for (int c0 = 0, c1; c0 < p->n_cells && rc == 0 && !s->interrupted; c0 = c1) {
+        c1 = group_end(in, p, c0);
+        double done = (double)c0 / p->n_cells, part = (double)(c1 - c0) / p->n_cells;
+        rc = encode_group(in, p, w, c0, c1, e);
+        if (rc == 0)
+            rc = sweep_quality(s, in, p, w, c0, c1, deadline_at(t0, budget, done + part * quality_share), e);
+        if (rc == 0 && !cache_resident && !s->interrupted)
+            rc = sweep_speed(s, in, p, w, c0, c1, cache_resident, deadline_at(t0, budget, done + part), e);
+        free_group(w, c0, c1);
+    }
+    return rc;
+}
+
+/* The real shapes whose speed stands in for a model that the caches hold. */
+static const char *const stand_in_shapes[] = {"qwen3-0.6b", "llama-3.2-1b"};
+enum { N_STAND_INS = 2 };
+
+static int shape_speeds(struct sweep *s, const struct sweep_input *in, uint64_t t0, struct err *e)
+{
+    int rc = 0;
+    for (int i = 0; i < N_STAND_INS && rc == 0 && !s->interrupted; i++) {
+        double share = i + 1 == N_STAND_INS ? 1.0 : 0.75;
+        rc = sweep_shape_speed(s, in, stand_in_shapes[i], deadline_at(t0, in->req->budget_s, share), e);
+    }
+    return rc;
+}
+
+static double cache_bytes(const struct sweep_input *in, struct err *e)
+{
+    struct bandwidth b;
+    return calibrate_bandwidth(in->pool, in->req->isa, 0.5, &b, e) == 0 && b.cache_bytes > 0 ? (double)b.cache_bytes
+                                                                                              : 64e6;
+}
+
+int sweep_run(struct sweep **out, const struct sweep_input *in, struct err *e)
+{
+    *out = NULL;
+    uint64_t t0 = clock_ns();
+    struct arena *a = arena_new();
+    struct sweep *s = a ? arena_alloc(a, sizeof *s) : NULL;
+    struct plan *p = NULL;
+    if (!s) {
+        arena_free(a);
+        return err_nomem(e, sizeof *s, "the sweep");
+    }
+    s->arena = a;
+    int rc = plan_formats(&p, in->model, in->req, e);
+    if (rc == 0)
+        rc = model_hash(in->model, e);
+    if (rc == 0) {
+        double smallest = INFINITY;
+        for (int i = 0; i < p->n_cells; i++)
+            smallest = fmin(smallest, (double)p->cell[i].summary.bytes);
+        bool resident = smallest < resident_factor * cache_bytes(in, e);
+        rc = run_groups(s, in, p, resident, t0, e);
+        if (rc == 0 && resident)
+            rc = shape_speeds(s, in, t0, e);
+    }
+    plan_free(p);
+    s->seconds = (double)(clock_ns() - t0) * 1e-9;
+    if (rc == ERR_CANCELLED) {
+        s->interrupted = true;
+        rc = 0;
+    }
+    if (rc < 0) {
+        sweep_free(s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+void sweep_free(struct sweep *s)
+{
+    if (!s)
+        return;
+    mem_free(s->rec);
+    arena_free(s->arena);
+}

@@ -1,0 +1,208 @@
+/* Quality of a group of encoded formats: one reference pass a chunk, every format on the same chunk, the result of each
+ * chunk stored at once, so that a run that dies is resumed where it stopped. */
+#include <math.h>
+#include <string.h>
+#include "base/hash.h"
+#include "base/mem.h"
+#include "bench/sweep.h"
+
+struct quality_run {
+    const struct sweep_input *in;
+    const struct plan *plan;
+    int c0, n;                        /* cells [c0, c0+n) */
+    struct weights *ref_weights;
+    struct engine *ref;
+    struct eval_cand *cand;           /* [n_cand] */
+    int *cell_of, n_cand;             /* candidate -> cell */
+    bool *active;
+    struct record *rec;               /* [n_cand] drafts that carry the cell ids */
+    int32_t *tokens;
+    int64_t n_tokens;
+    struct eval *eval;
+    struct arena *arena;
+};
+
+static int make_engine(struct quality_run *q, struct engine **g, const struct weights *w, bool reference, struct err *e)
+{
+    const struct request *req = q->in->req;
+    struct engine_opts o = {.mode = ENGINE_REFERENCE, .n_ctx = req->n_ctx_eval, .n_batch = req->n_ctx_eval,
+                            .kv_f32 = reference || !strcmp(req->numerics, "weights-only"), .isa = req->isa,
+                            .pool = q->in->pool};
+    return engine_new(g, w, &o, e);
+}
+
+static int tokenize(struct quality_run *q, struct err *e)
+{
+    const struct sweep_input *in = q->in;
+    size_t n = in->text_bytes, n_ids = 0;
+    if (n > 0 && in->text[n - 1] == '\n')
+        n--;
+    int rc = vocab_encode(in->model->vocab, in->text, n, true, false, &q->tokens, &n_ids, e);
+    q->n_tokens = (int64_t)n_ids;
+    if (rc == 0 && q->n_tokens < 2 * in->req->n_ctx_eval)
+        rc = err_set(e, ERR_USAGE, "%s has %lld tokens: the evaluation needs at least two chunks of %d; give a longer text "
+                     "or --n-ctx %lld", in->text_name, (long long)q->n_tokens, in->req->n_ctx_eval,
+                     (long long)(q->n_tokens / 2));
+    return rc;
+}
+
+static void draft_record(struct quality_run *q, int j)
+{
+    struct record *r = &q->rec[j];
+    record_init(r);
+    sweep_describe(r, q->in, q->in->model, &q->plan->cell[q->cell_of[j]]);
+    sha256_hex(q->in->text, q->in->text_bytes, r->workload.text_sha256);
+    r->workload.n_ctx = q->in->req->n_ctx_eval;
+    r->workload.n_tokens = q->n_tokens;
+    r->quality_from = FROM_MEASURED;
+    record_cell_id(r);
+}
+
+static int open_run(struct quality_run *q, struct weights *const *w, struct err *e)
+{
+    q->arena = arena_new();
+    q->cand = q->arena ? arena_alloc_n(q->arena, (size_t)q->n, sizeof *q->cand) : NULL;
+    q->cell_of = q->cand ? arena_alloc_n(q->arena, (size_t)q->n, sizeof *q->cell_of) : NULL;
+    q->active = q->cell_of ? arena_alloc_n(q->arena, (size_t)q->n, sizeof *q->active) : NULL;
+    q->rec = q->active ? arena_alloc_n(q->arena, (size_t)q->n, sizeof *q->rec) : NULL;
+    if (!q->rec)
+        return err_nomem(e, (unsigned long long)q->n * sizeof *q->rec, "the evaluation");
+    int rc = tokenize(q, e);
+    if (rc == 0)
+        rc = weights_source(&q->ref_weights, q->in->model, false, e);
+    if (rc == 0)
+        rc = make_engine(q, &q->ref, q->ref_weights, true, e);
+    for (int i = 0; i < q->n && rc == 0; i++) {
+        if (!w[q->c0 + i])
+            continue;
+        int j = q->n_cand++;
+        q->cell_of[j] = q->c0 + i;
+        draft_record(q, j);
+        rc = make_engine(q, &q->cand[j].engine, w[q->c0 + i], false, e);
+    }
+    const struct vocab *v = q->in->model->vocab;
+    struct eval_text t = {.tokens = q->tokens, .n_tokens = q->n_tokens, .n_ctx = q->in->req->n_ctx_eval,
+                          .n_chunks = q->in->req->n_chunks, .bos = vocab_adds_bos(v) ? vocab_bos(v) : -1};
+    return rc < 0 ? rc : eval_new(&q->eval, &t, q->ref, q->cand, q->n_cand, e);
+}
+
+static void close_run(struct quality_run *q)
+{
+    eval_free(q->eval);
+    for (int j = 0; j < q->n_cand; j++)
+        engine_free(q->cand[j].engine);
+    engine_free(q->ref);
+    weights_free(q->ref_weights);
+    mem_free(q->tokens);
+    arena_free(q->arena);
+}
+
+/* Which candidates still need chunk i: with --resume those whose chunk is not in the store. */
+static int load_chunk(struct quality_run *q, int i, struct err *e)
+{
+    int n_needed = 0;
+    for (int j = 0; j < q->n_cand; j++) {
+        struct sbuf b = {0};
+        int have = q->in->req->resume && q->in->store ? store_get_chunk(q->in->store, q->rec[j].cell_id, i, &b, e) : 0;
+        if (have > 0 && eval_chunk_load(q->eval, j, i, b.p, b.n, e) < 0)
+            have = 0;   /* of another build: measure it again */
+        sbuf_free(&b);
+        if (have < 0)
+            return have;
+        q->active[j] = have == 0;
+        n_needed += have == 0;
+    }
+    return n_needed;
+}
+
+static int save_chunk(struct quality_run *q, int i, struct err *e)
+{
+    int rc = 0;
+    for (int j = 0; j < q->n_cand && q->in->store && rc == 0; j++) {
+        if (!q->active[j])
+            continue;
+        struct sbuf b = {0};
+        rc = eval_chunk_save(q->eval, j, i, &b) < 0 ? err_nomem(e, 8192, "a chunk's figures")
+                                                    : store_put_chunk(q->in->store, q->rec[j].cell_id, i, b.p, b.n, e);
+        sbuf_free(&b);
+    }
+    return rc;
+}
+
+static int run_chunks(struct quality_run *q, struct sweep *s, uint64_t deadline_ns, struct err *e)
+{
+    int n = eval_n_chunks(q->eval), i = 0;
+    uint64_t longest = 0;
+    for (; i < n; i++) {
+        uint64_t t0 = clock_ns();
+        if (interrupt_seen()) {
+            s->interrupted = true;
+            break;
+        }
+        if (deadline_ns && i >= 2 && t0 + longest > deadline_ns) {
+            s->out_of_budget = true;
+            break;
+        }
+        int rc = load_chunk(q, i, e);
+        if (rc > 0)
+            rc = eval_chunk(q->eval, i, q->active, e);
+        if (rc == 0)
+            rc = save_chunk(q, i, e);
+        if (rc < 0)
+            return rc;
+        uint64_t took = clock_ns() - t0;
+        longest = took > longest ? took : longest;
+        char what[96];
+        snprintf(what, sizeof what, "quality of %d formats, chunk %d of %d", q->n_cand, i + 1, n);
+        struct sweep_event ev = {.what = what, .done = i + 1, .total = n};
+        if (q->in->on_event)
+            q->in->on_event(q->in->arg, &ev);
+    }
+    s->n_chunks = s->n_chunks && s->n_chunks < i ? s->n_chunks : i;
+    return 0;
+}
+
+/* One record a cell; a cell with the same tensors as another shares its figures under its own name. */
+static int add_records(struct quality_run *q, struct sweep *s, struct err *e)
+{
+    for (int c = q->c0; c < q->c0 + q->n; c++) {
+        int measured = q->plan->cell[c].same_as >= q->c0 ? q->plan->cell[c].same_as : c, j = 0;
+        while (j < q->n_cand && q->cell_of[j] != measured)
+            j++;
+        struct record *r = j < q->n_cand ? sweep_add(s) : NULL;
+        if (!r)
+            return err_nomem(e, sizeof *r, "a record");
+        *r = q->rec[j];
+        if (c != measured) {
+            sweep_describe(r, q->in, q->in->model, &q->plan->cell[c]);
+            snprintf(r->reason, sizeof r->reason, "every tensor is the same as in %s", q->plan->cell[measured].recipe->name);
+        }
+        int rc = eval_result(q->eval, j, &r->quality, e);
+        struct engine_opts o = {.mode = ENGINE_PACKED, .n_ctx = q->in->req->want.ctx, .n_batch = 512, .pool = q->in->pool};
+        struct memory_need need;
+        if (rc == 0)
+            rc = engine_memory(&q->in->model->d, &o, &need, e);
+        if (rc == 0) {
+            r->memory.kv_bytes = need.kv_bytes;
+            r->memory.scratch_bytes = need.scratch_bytes;
+            record_cell_id(r);
+            rc = q->in->store ? store_put(q->in->store, r, e) : 0;
+        }
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+int sweep_quality(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct weights *const *w, int c0,
+                  int c1, uint64_t deadline_ns, struct err *e)
+{
+    struct quality_run q = {.in = in, .plan = p, .c0 = c0, .n = c1 - c0};
+    int rc = open_run(&q, w, e);
+    if (rc == 0)
+        rc = run_chunks(&q, s, deadline_ns, e);
+    if (rc == 0)
+        rc = add_records(&q, s, e);
+    close_run(&q);
+    return rc;
+}

@@ -1,0 +1,172 @@
+/* Speed of a group of formats, cells interleaved: the model's own weights, or synthesized weights of a real shape. */
+#include <math.h>
+#include <string.h>
+#include "base/mem.h"
+#include "base/rng.h"
+#include "bench/measure.h"
+#include "bench/sweep.h"
+
+enum { SHORT_PROMPT = 512, SHORT_GEN = 64 };
+
+static double seconds_left(uint64_t deadline_ns)
+{
+    uint64_t now = clock_ns();
+    return deadline_ns == 0 ? NAN : deadline_ns > now ? (double)(deadline_ns - now) * 1e-9 : 0;
+}
+
+struct speed_cell {
+    const struct plan_cell *cell;
+    const struct weights *weights;
+};
+
+static int32_t *seeded_tokens(int n, int n_vocab, uint64_t seed)
+{
+    int32_t *t = mem_alloc_n((size_t)n, sizeof *t);
+    struct rng r;
+    rng_seed(&r, seed);
+    for (int i = 0; t && i < n; i++)
+        t[i] = (int32_t)rng_below(&r, (uint64_t)n_vocab);
+    return t;
+}
+
+struct progress {
+    const struct sweep_input *in;
+    char what[96];
+    int n;
+};
+
+static void on_progress(void *arg, int i_cell, int rep)
+{
+    struct progress *p = arg;
+    char what[160];
+    snprintf(what, sizeof what, "%s, repetition %d", p->what, rep + 1);
+    struct sweep_event ev = {.what = what, .done = i_cell + 1, .total = p->n};
+    if (p->in->on_event)
+        p->in->on_event(p->in->arg, &ev);
+}
+
+static int measure_group(struct sweep *s, const struct sweep_input *in, const struct model *m, const struct speed_cell *sc,
+                         int n, bool cache_resident, uint64_t deadline_ns, struct err *e)
+{
+    struct measure_cell *cell = mem_alloc_n((size_t)n, sizeof *cell);
+    struct record *rec = mem_alloc_n((size_t)n, sizeof *rec);
+    int n_prompt = in->req->want.n_prompt > 0 ? in->req->want.n_prompt : SHORT_PROMPT;
+    int n_gen = in->req->want.n_gen > 0 && in->req->want.n_gen < SHORT_GEN ? in->req->want.n_gen : SHORT_GEN;
+    int32_t *tokens = seeded_tokens(n_prompt, m->d.n_vocab, in->req->seed);
+    int rc = cell && rec && tokens ? 0 : err_nomem(e, (unsigned long long)n * sizeof *rec, "the speed cells");
+    for (int i = 0; rc == 0 && i < n; i++) {
+        cell[i] = (struct measure_cell){.runner = runner_find("own"), .weights = sc[i].weights, .threads = in->req->threads,
+                                        .n_ctx = n_prompt + n_gen, .n_batch = 512, .isa = in->req->isa, .pool = in->pool};
+        record_init(&rec[i]);
+        sweep_describe(&rec[i], in, m, sc[i].cell);
+        rec[i].workload.n_prompt = n_prompt;
+        rec[i].workload.n_gen = n_gen;
+        rec[i].workload.n_ctx = n_prompt + n_gen;
+        rec[i].workload.n_batch = 512;
+        rec[i].speed_from = m->gguf ? FROM_MEASURED : FROM_SHAPE_MEASURED;
+        record_cell_id(&rec[i]);
+    }
+    struct progress p = {.in = in, .n = n};
+    snprintf(p.what, sizeof p.what, "speed of %.60s", m->d.name);
+    struct workload w = {.n_prompt = n_prompt, .n_gen = n_gen, .tokens = tokens};
+    struct measure_opts o = {.min_reps = 5, .max_reps = 25, .warmup_cap_s = 3, .target_half_width = 0.02,
+                             .budget_s = seconds_left(deadline_ns), .seed = in->req->seed, .bandwidth_gb_s = NAN,
+                             .on_progress = on_progress, .arg = &p};
+    if (rc == 0)
+        rc = measure_cells(cell, rec, n, &w, &o, e);
+    if (rc == ERR_CANCELLED) {
+        s->interrupted = true;
+        rc = 0;
+    }
+    for (int i = 0; rc == 0 && i < n; i++) {
+        struct record *r = sweep_add(s);
+        rec[i].speed.cache_resident = cache_resident;
+        if (!r)
+            rc = err_nomem(e, sizeof *r, "a record");
+        else
+            *r = rec[i];
+        if (rc == 0 && in->store)
+            rc = store_put(in->store, r, e);
+    }
+    mem_free(tokens);
+    mem_free(rec);
+    mem_free(cell);
+    return rc;
+}
+
+int sweep_speed(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct weights *const *w, int c0, int c1,
+                bool cache_resident, uint64_t deadline_ns, struct err *e)
+{
+    struct speed_cell *sc = mem_alloc_n((size_t)(c1 - c0), sizeof *sc);
+    if (!sc)
+        return err_nomem(e, (unsigned long long)(c1 - c0) * sizeof *sc, "the speed cells");
+    int n = 0;
+    for (int c = c0; c < c1; c++)
+        if (p->cell[c].packed && w[c])
+            sc[n++] = (struct speed_cell){&p->cell[c], w[c]};
+    int rc = n ? measure_group(s, in, in->model, sc, n, cache_resident, deadline_ns, e) : 0;
+    mem_free(sc);
+    return rc;
+}
+
+static int synthesize(struct weights **w, const struct model *m, const struct plan_cell *c, const struct sweep_input *in,
+                      struct err *e)
+{
+    int n = m->d.n_tensors;
+    const struct codec **codec = mem_alloc_n((size_t)n, sizeof *codec);
+    const struct act **act = mem_alloc_n((size_t)n, sizeof *act);
+    int rc = codec && act ? 0 : err_nomem(e, (unsigned long long)n * sizeof *act, "a shape");
+    for (int i = 0; rc == 0 && i < n; i++) {
+        codec[i] = c->assign[i].codec;
+        act[i] = c->assign[i].act;
+    }
+    if (rc == 0)
+        rc = weights_synthesize(w, m, codec, act, in->req->seed, in->pool, e);
+    mem_free(codec);
+    mem_free(act);
+    return rc;
+}
+
+/* As many formats at a time as fit in half of the memory: those are interleaved with each other. */
+static int shape_group(struct sweep *s, const struct sweep_input *in, const struct plan *p, int *c, uint64_t deadline_ns,
+                       struct err *e)
+{
+    enum { MOST = 64 };
+    struct speed_cell sc[MOST];
+    struct weights *w[MOST] = {0};
+    double room = (double)in->device->memory.usable_bytes * 0.5, taken = 0;
+    int n = 0, rc = 0;
+    for (; *c < p->n_cells && n < MOST && rc == 0; (*c)++) {
+        const struct plan_cell *cell = &p->cell[*c];
+        if (!cell->packed || cell->same_as >= 0)
+            continue;
+        taken += (double)cell->summary.bytes;
+        if (taken > room && n > 0)
+            break;
+        rc = synthesize(&w[n], p->model, cell, in, e);
+        sc[n] = (struct speed_cell){cell, w[n]};
+        n += rc == 0;
+    }
+    if (rc == 0 && n > 0)
+        rc = measure_group(s, in, p->model, sc, n, false, deadline_ns, e);
+    for (int i = 0; i < n; i++)
+        weights_free(w[i]);
+    return rc;
+}
+
+int sweep_shape_speed(struct sweep *s, const struct sweep_input *in, const char *shape_id, uint64_t deadline_ns, struct err *e)
+{
+    const struct shape *shape = shape_find(shape_id);
+    if (!shape)
+        return err_set(e, ERR_USAGE, "unknown shape %s; `whichquant list shapes` names them", shape_id);
+    struct model *m = NULL;
+    struct plan *p = NULL;
+    int rc = model_from_shape(&m, &shape->d, e);
+    if (rc == 0)
+        rc = plan_formats(&p, m, in->req, e);
+    for (int c = 0; rc == 0 && c < p->n_cells && !s->interrupted;)
+        rc = shape_group(s, in, p, &c, deadline_ns, e);
+    plan_free(p);
+    model_close(m);
+    return rc;
+}
