@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct interval {          /* 95 %; NaN = not measured */
+struct interval {          /* 95 %; NaN = not measured; one sample has a v and no bounds */
     double v, lo, hi;
 };
 #define INTERVAL_NONE ((struct interval){NAN, NAN, NAN})
@@ -15,7 +15,7 @@ double stats_mean(const double *x, int n);
 double stats_stddev(const double *x, int n);                           /* n-1 */
 struct interval stats_bootstrap_median(const double *x, int n, uint64_t seed);
 struct interval stats_bootstrap_mean(const double *x, int n, uint64_t seed);
-/* Overlapping intervals cannot be ranked. */
+/* Overlapping intervals cannot be ranked, nor can one without bounds. */
 bool stats_tied(struct interval a, struct interval b);
 /* a*b and a/b of positive quantities whose errors are independent: relative half-widths add in quadrature, each side by itself. */
 struct interval stats_product(struct interval a, struct interval b);
