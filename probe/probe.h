@@ -1,6 +1,6 @@
 /* The fingerprint of this machine: observed, never loaded. Every source is optional and degrades to "unknown"
  * (NaN, -1, ""), never to a guess. Nothing private is collected: no host name, user, address, serial, path or time zone.
- * Order: probe_device (or probe_from_json) -> read the const struct -> probe_to_json -> probe_free. */
+ * Order: probe_device (or probe_from_json) -> read the const struct -> probe_to_json. */
 #ifndef PROBE_PROBE_H
 #define PROBE_PROBE_H
 #include <stdbool.h>
@@ -73,6 +73,7 @@ struct probe_device {
     char container[32];            /* "docker", "none", "unknown" */
     struct {
         char kernel[64], name[96], libc[48];
+        char board[96];                /* "Raspberry Pi 5 Model B Rev 1.0", maker and product of a PC; no serial */
     } os;
     char hw_sha256[65], env_sha256[65];
     int n_notes;
