@@ -23,6 +23,8 @@ int engine_new(struct engine **out, const struct weights *w, const struct engine
 void engine_free(struct engine *g);
 void engine_reset(struct engine *g);                  /* empties the KV cache */
 int engine_n_past(const struct engine *g);
+const struct model_desc *engine_model(const struct engine *g);
+const struct engine_opts *engine_options(const struct engine *g);
 size_t engine_bytes(const struct engine *g);          /* what was taken: KV plus scratch; equals engine_memory */
 
 /* Runs n tokens after those already cached; the hidden states of all of them stay in the engine until the next call.

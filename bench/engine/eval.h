@@ -30,21 +30,24 @@ struct eval_cand {                    /* one candidate of a comparison; the refe
     struct eval_acc *acc;             /* owned by eval */
 };
 struct eval_text {
-    const int32_t *tokens;            /* the whole text, tokenized once */
+    const int32_t *tokens;            /* the whole text, tokenized once; NULL: eval_use_base_file brings it */
     int64_t n_tokens;
     int n_ctx, n_chunks;              /* n_chunks 0 = all */
     int32_t bos;                      /* replaces the first token of each chunk; -1 = none */
 };
 /* Tokens for a text file as llama-perplexity makes them: one trailing newline stripped, special tokens added, not parsed.
- * ERR_USAGE when the text is shorter than two chunks (says how long it is and what would do). */
+ * ERR_USAGE when the text is shorter than two chunks (says how long it is and what would do). *tokens: mem_free. */
 int eval_tokenize(const struct vocab *v, const char *path, int n_ctx, int32_t **tokens, int64_t *n, struct err *e);
 
 struct eval;
-/* ref NULL: perplexity only. base_logits: a `_logits_` file stands in for the reference. */
+/* ref NULL: perplexity only, until eval_use_base_file. cand[] and the engines must outlive it; each engine needs
+ * n_ctx positions, the vocabulary of the others, and is reset by every chunk. */
 int eval_new(struct eval **out, const struct eval_text *text, struct engine *ref, struct eval_cand *cand, int n_cand,
              struct err *e);
-int eval_use_base_file(struct eval *v, const char *path, struct err *e);      /* read a `_logits_` file */
-int eval_write_base_file(struct eval *v, const char *path, struct err *e);    /* write one from candidate 0 */
+/* Reads a `_logits_` file (no ref then), or writes one from candidate 0: both before the first chunk. A written file
+ * gets its name with the last chunk; chunks must be run in order for it. */
+int eval_use_base_file(struct eval *v, const char *path, struct err *e);
+int eval_write_base_file(struct eval *v, const char *path, struct err *e);
 int eval_n_chunks(const struct eval *v);
 /* Runs chunk i: the reference once, then every candidate with active[j] (NULL = all). */
 int eval_chunk(struct eval *v, int i, const bool *active, struct err *e);

@@ -55,6 +55,7 @@ struct model_desc {
     char name[128], size_label[32], license[64];
     int n_layer, d_model, d_ff, n_head, n_head_kv, head_dim, n_ctx_train, n_vocab, rope_dim, sliding_window;
     double norm_eps, rope_base, rope_base_local, rope_scale /* linear factor, 1 = none */, attn_scale;
+    double logit_softcap;          /* cap * tanh(logit / cap); 0 = none */
     bool tied;                     /* no output.weight: the embedding is also the head */
     int64_t n_params;              /* all tensors, a tied one once */
     int n_tensors;
@@ -65,6 +66,8 @@ struct model {
     struct gguf *gguf;             /* NULL for a synthesized shape */
     struct vocab *vocab;           /* NULL for a synthesized shape */
     char sha256[65];               /* of the file; "" until model_hash */
+    const void *bytes;             /* the whole file */
+    size_t n_bytes;
     char *path;
     struct arena *arena;
     int by_use[N_TENSOR_USES];     /* index into tensor[] for uses outside layers, -1 absent */
@@ -72,6 +75,8 @@ struct model {
 };
 int model_open(struct model **out, const char *path, struct err *e);
 int model_open_memory(struct model **out, const void *p, size_t n, const char *where, struct err *e);
+/* The header alone, for estimates: no vocabulary; tensors whose data is not there have src.plane[].p == NULL. */
+int model_open_header(struct model **out, const char *path, struct err *e);
 /* A model of that shape with no file and no vocabulary: tensors have src.plane[].p == NULL. */
 int model_from_shape(struct model **out, const struct model_desc *shape, struct err *e);
 int model_hash(struct model *m, struct err *e);
@@ -83,6 +88,9 @@ const struct codec *model_source_codec(const struct model *m, bool *quantized);
 int model_check_finite(const struct model *m, struct err *e);
 /* Noise of +-half a step on every quantized tensor, seeded; tensors become f16 in memory owned by the model. */
 int model_dither(struct model *m, uint64_t seed, struct err *e);
+
+/* True for layers that see only d->sliding_window positions. */
+bool model_layer_is_local(const struct model_desc *d, int layer);
 
 /* KV and scratch bytes for a context: the same function sizes the engine's memory and answers "will it fit". */
 struct memory_need {

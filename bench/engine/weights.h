@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include "bench/engine/model.h"
 
+struct pool;
+
 struct weights {
     const struct model *model;
     struct qmat *mat;                 /* [n_tensors], model order */

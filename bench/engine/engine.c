@@ -1,0 +1,369 @@
+/* The forward pass. engine_plan sizes every buffer, for engine_memory and engine_new alike; engine_layer is
+ * one transformer block as the papers draw it; engine_forward is its loop. */
+#include "bench/engine/engine.h"
+
+#include <math.h>
+#include <string.h>
+#include "base/mem.h"
+#include "bench/engine/engine_state.h"
+
+enum { V_PAD = 32 }; /* keeps rows of V^T from falling on the same cache sets */
+
+/* ---- memory ---- */
+
+static size_t f32s(int64_t rows, int64_t cols)
+{
+    return (size_t)(rows * cols) * sizeof(float);
+}
+
+static int64_t n_vector_values(const struct model_desc *d)
+{
+    int64_t n = 0;
+    for (int i = 0; i < d->n_tensors; i++)
+        n += d->tensor[i].matrix ? 0 : d->tensor[i].src.k;
+    return n;
+}
+
+/* Bytes of every buffer. Bounds on the shape and on n_ctx keep the products far from overflow. */
+static int engine_plan(const struct model_desc *d, const struct engine_opts *o,
+                       size_t bytes[N_ENGINE_BUFFERS], struct err *e)
+{
+    if (o->n_ctx < 1 || o->n_ctx > 1 << 24 || o->n_batch < 1 || o->n_batch > o->n_ctx)
+        return err_set(e, ERR_USAGE, "a context of %d positions in batches of %d makes no sense", o->n_ctx,
+                       o->n_batch);
+    int64_t n = o->n_batch, d_q = (int64_t)d->n_head * d->head_dim,
+            d_kv = (int64_t)d->n_head_kv * d->head_dim;
+    int64_t k = d->d_model > d->d_ff ? d->d_model : d->d_ff, n_threads = pool_n_threads(o->pool);
+    k = k > d_q ? k : d_q;
+    size_t elem = o->kv_f32 ? 4 : 2;
+    bytes[BUF_K] = (size_t)d->n_layer * (size_t)d_kv * (size_t)o->n_ctx * elem;
+    bytes[BUF_V] = (size_t)d->n_layer * (size_t)d_kv * (size_t)(o->n_ctx + V_PAD) * elem;
+    bytes[BUF_X] = bytes[BUF_H] = f32s(n, d->d_model);
+    bytes[BUF_Q] = bytes[BUF_ATT] = f32s(n, d_q);
+    bytes[BUF_NEW_K] = bytes[BUF_NEW_V] = f32s(n, d_kv);
+    bytes[BUF_GATE] = bytes[BUF_UP] = f32s(n, d->d_ff);
+    bytes[BUF_INPUT] = linear_input_bytes(k, o);
+    bytes[BUF_ROPE] = f32s(2 * n, d->rope_dim);
+    bytes[BUF_LINEAR_SCRATCH] = linear_scratch_bytes(d, o);
+    bytes[BUF_ATT_SCRATCH] =
+        f32s(n_threads, (int64_t)attention_scratch_floats(d->n_head, d->n_head_kv, d->head_dim));
+    bytes[BUF_VECTORS] = f32s(1, n_vector_values(d));
+    bytes[BUF_TABLE] = (size_t)d->n_tensors * sizeof(struct linear);
+    return 0;
+}
+
+int engine_memory(const struct model_desc *m, const struct engine_opts *o, struct memory_need *out,
+                  struct err *e)
+{
+    size_t bytes[N_ENGINE_BUFFERS];
+    int rc = engine_plan(m, o, bytes, e);
+    if (rc)
+        return rc;
+    *out = (struct memory_need){0};
+    for (int i = 0; i < m->n_tensors; i++)
+        out->weights_bytes += (int64_t)qmat_bytes(&m->tensor[i].src);
+    for (int b = 0; b < N_ENGINE_BUFFERS; b++)
+        *(b < BUF_FIRST_SCRATCH ? &out->kv_bytes : &out->scratch_bytes) += (int64_t)bytes[b];
+    return 0;
+}
+
+static int take_buffers(struct engine *g, struct err *e)
+{
+    size_t bytes[N_ENGINE_BUFFERS];
+    int rc = engine_plan(g->d, &g->o, bytes, e);
+    if (rc)
+        return rc;
+    g->arena = arena_new();
+    for (int b = 0; b < N_ENGINE_BUFFERS; b++) {
+        g->buf[b] = g->arena ? arena_alloc(g->arena, bytes[b]) : NULL;
+        if (!g->buf[b])
+            return err_nomem(e, bytes[b],
+                             b < BUF_FIRST_SCRATCH ? "the KV cache: take a smaller context" : "activations");
+    }
+    g->linear = g->buf[BUF_TABLE];
+    g->v_stride = g->o.n_ctx + V_PAD;
+    return 0;
+}
+
+int engine_new(struct engine **out, const struct weights *w, const struct engine_opts *o, struct err *e)
+{
+    struct engine *g = mem_alloc(sizeof *g);
+    if (!g)
+        return err_nomem(e, sizeof *g, "an engine");
+    g->weights = w;
+    g->model = w->model;
+    g->d = &w->model->d;
+    g->o = *o;
+    g->ops = &ops_cpu;
+    g->gemm = kernel_find(OP_GEMM_F32, NULL, NULL, o->isa);
+    g->f16 = codec_find("f16");
+    g->decode_f16 = kernel_decoder(g->f16, o->isa);
+    g->rope_pos0[0] = g->rope_pos0[1] = -1;
+    int rc = take_buffers(g, e);
+    if (rc == 0)
+        rc = linear_setup(g, e);
+    if (rc) {
+        engine_free(g);
+        return rc;
+    }
+    *out = g;
+    return 0;
+}
+
+void engine_free(struct engine *g)
+{
+    if (!g)
+        return;
+    arena_free(g->arena);
+    mem_free(g);
+}
+
+void engine_reset(struct engine *g)
+{
+    g->n_past = g->n_last = 0;
+}
+int engine_n_past(const struct engine *g)
+{
+    return g->n_past;
+}
+size_t engine_bytes(const struct engine *g)
+{
+    return arena_bytes(g->arena);
+}
+const struct model_desc *engine_model(const struct engine *g)
+{
+    return g->d;
+}
+const struct engine_opts *engine_options(const struct engine *g)
+{
+    return &g->o;
+}
+const char *engine_kernels(const struct engine *g)
+{
+    return g->kernels;
+}
+
+bool engine_is_packed(const struct engine *g)
+{
+    for (int i = 0; i < g->d->n_tensors; i++) {
+        const struct linear *l = &g->linear[i];
+        bool used = g->d->tensor[i].matrix && (g->d->tensor[i].use != USE_TOKEN_EMBD || g->d->tied);
+        if (used && !(l->matvec && kernel_is_packed(l->matvec) && kernel_is_packed(l->matmul)))
+            return false;
+    }
+    return g->o.mode == ENGINE_PACKED;
+}
+
+int64_t engine_bytes_per_token(const struct engine *g, int pos)
+{
+    const struct model_desc *d = g->d;
+    int64_t bytes = 0, per_pos = 2 * (int64_t)d->n_head_kv * d->head_dim * (g->o.kv_f32 ? 4 : 2);
+    for (int i = 0; i < d->n_tensors; i++)
+        if (d->tensor[i].matrix && (d->tensor[i].use != USE_TOKEN_EMBD || d->tied))
+            bytes += (int64_t)qmat_bytes(g->linear[i].w);
+    for (int l = 0; l < d->n_layer; l++) {
+        int window = model_layer_is_local(d, l) ? d->sliding_window : 0;
+        bytes += per_pos * (window && window < pos + 1 ? window : pos + 1);
+    }
+    return bytes;
+}
+
+/* ---- the forward pass ---- */
+
+static const struct linear *part(const struct engine *g, enum tensor_use use, int layer)
+{
+    int i = layer < 0 ? g->model->by_use[use] : g->model->by_layer[(int64_t)layer * N_TENSOR_USES + use];
+    return i < 0 ? NULL : &g->linear[i];
+}
+
+void engine_embed(struct engine *g, const int32_t *tokens, int n, float *x)
+{
+    const struct linear *embd = part(g, USE_TOKEN_EMBD, -1);
+    int64_t d = g->d->d_model;
+    float scale = g->d->arch->scale_embd ? (float)sqrt((double)d) : 1.0f;
+    for (int t = 0; t < n; t++) {
+        embd->w->codec->decode(x + t * d, embd->w, tokens[t], tokens[t] + 1);
+        if (scale != 1.0f)
+            for (int64_t i = 0; i < d; i++)
+                x[t * d + i] *= scale;
+    }
+}
+
+/* Angles pos * scale * base^(-2i/rope_dim) / factor_i of positions [pos0, pos0 + n), kept until other ones
+ * are asked. */
+static struct rope rope_for(struct engine *g, bool local, int n_head, int pos0, int n)
+{
+    const struct model_desc *d = g->d;
+    int64_t half = d->rope_dim / 2;
+    float *cs = engine_f32(g, BUF_ROPE) + (local ? 2 : 0) * g->o.n_batch * half,
+          *sn = cs + g->o.n_batch * half;
+    const struct linear *factors = part(g, USE_ROPE_FREQS, -1);
+    if (g->rope_pos0[local] != pos0 || g->rope_n[local] < n) {
+        double base = local ? d->rope_base_local : d->rope_base, scale = local ? 1.0 : 1.0 / d->rope_scale;
+        for (int64_t i = 0; i < half; i++) {
+            double freq = scale * pow(base, -2.0 * (double)i / d->rope_dim);
+            if (factors)
+                freq /= (double)factors->vector[i];
+            for (int t = 0; t < n; t++) {
+                cs[t * half + i] = (float)cos((pos0 + t) * freq);
+                sn[t * half + i] = (float)sin((pos0 + t) * freq);
+            }
+        }
+        g->rope_pos0[local] = pos0;
+        g->rope_n[local] = n;
+    }
+    return (struct rope){.cos = cs,
+                         .sin = sn,
+                         .n_head = n_head,
+                         .head_dim = d->head_dim,
+                         .rope_dim = d->rope_dim,
+                         .neox = d->arch->rope_neox};
+}
+
+static struct kv_layer kv_of(const struct engine *g, int layer)
+{
+    const struct model_desc *d = g->d;
+    int64_t elem = g->o.kv_f32 ? 4 : 2, rows = (int64_t)layer * d->n_head_kv * d->head_dim;
+    return (struct kv_layer){.k = (char *)g->buf[BUF_K] + rows * g->o.n_ctx * elem,
+                             .v = (char *)g->buf[BUF_V] + rows * g->v_stride * elem,
+                             .f32 = g->o.kv_f32,
+                             .n_head_kv = d->n_head_kv,
+                             .head_dim = d->head_dim,
+                             .n_ctx = g->o.n_ctx,
+                             .v_stride = g->v_stride};
+}
+
+/* y = input W^T (+ bias) */
+static void project(struct engine *g, float *y, enum tensor_use w, enum tensor_use bias, int layer, int n)
+{
+    const struct linear *l = part(g, w, layer), *b = w == bias ? NULL : part(g, bias, layer);
+    linear_run(g, y, l->w->n, l);
+    if (b)
+        g->ops->add_row(g->o.pool, y, b->vector, n, l->w->n);
+}
+
+static void normalize(struct engine *g, float *y, const float *x, enum tensor_use use, int layer, int64_t n,
+                      int64_t d)
+{
+    g->ops->norm(g->o.pool, y, x, part(g, use, layer)->vector, n, d, (float)g->d->norm_eps);
+}
+
+/* h = attention of the normed stream: projections, rotation, cache, softmax(q k) v, output projection. */
+static void attention_block(struct engine *g, int layer, float *h, int pos0, int n)
+{
+    const struct model_desc *d = g->d;
+    struct pool *p = g->o.pool;
+    bool local = model_layer_is_local(d, layer);
+    float *q = engine_f32(g, BUF_Q), *k = engine_f32(g, BUF_NEW_K), *v = engine_f32(g, BUF_NEW_V);
+    float *att = engine_f32(g, BUF_ATT);
+
+    linear_input(g, h, d->d_model, n);
+    project(g, q, USE_ATTN_Q, USE_ATTN_Q_BIAS, layer, n);
+    project(g, k, USE_ATTN_K, USE_ATTN_K_BIAS, layer, n);
+    project(g, v, USE_ATTN_V, USE_ATTN_V_BIAS, layer, n);
+    if (d->arch->qk_norm) {
+        normalize(g, q, q, USE_ATTN_Q_NORM, layer, (int64_t)n * d->n_head, d->head_dim);
+        normalize(g, k, k, USE_ATTN_K_NORM, layer, (int64_t)n * d->n_head_kv, d->head_dim);
+    }
+    struct rope rope = rope_for(g, local, d->n_head, pos0, n);
+    g->ops->rope(p, q, n, &rope);
+    rope.n_head = d->n_head_kv;
+    g->ops->rope(p, k, n, &rope);
+
+    struct kv_layer kv = kv_of(g, layer);
+    g->ops->store_kv(p, &kv, k, v, pos0, n);
+    struct attention a = {.kv = &kv,
+                          .q = q,
+                          .out = att,
+                          .n_head = d->n_head,
+                          .pos0 = pos0,
+                          .n = n,
+                          .window = local ? d->sliding_window : 0,
+                          .scale = (float)d->attn_scale,
+                          .gemm = g->gemm,
+                          .f16 = g->f16,
+                          .decode_f16 = g->decode_f16,
+                          .scratch = engine_f32(g, BUF_ATT_SCRATCH)};
+    g->ops->attention(p, &a);
+
+    linear_input(g, att, (int64_t)d->n_head * d->head_dim, n);
+    project(g, h, USE_ATTN_OUT, USE_ATTN_OUT, layer, n);
+}
+
+/* h = down(act(gate(h)) * up(h)) */
+static void feed_forward_block(struct engine *g, int layer, float *h, int n)
+{
+    float *gate = engine_f32(g, BUF_GATE), *up = engine_f32(g, BUF_UP);
+    linear_input(g, h, g->d->d_model, n);
+    project(g, gate, USE_FFN_GATE, USE_FFN_GATE, layer, n);
+    project(g, up, USE_FFN_UP, USE_FFN_UP, layer, n);
+    g->ops->gate(g->o.pool, gate, up, n, g->d->d_ff, g->d->arch->gelu);
+    linear_input(g, gate, g->d->d_ff, n);
+    project(g, h, USE_FFN_DOWN, USE_FFN_DOWN, layer, n);
+}
+
+void engine_layer(struct engine *g, int layer, float *x, int pos0, int n)
+{
+    int64_t d = g->d->d_model;
+    float *h = engine_f32(g, BUF_H);
+    bool post = g->d->arch->post_norms;
+
+    normalize(g, h, x, USE_ATTN_NORM, layer, n, d);
+    attention_block(g, layer, h, pos0, n);
+    if (post)
+        normalize(g, h, h, USE_ATTN_POST_NORM, layer, n, d);
+    g->ops->add(g->o.pool, x, h, n, d);
+
+    normalize(g, h, x, USE_FFN_NORM, layer, n, d);
+    feed_forward_block(g, layer, h, n);
+    if (post)
+        normalize(g, h, h, USE_FFN_POST_NORM, layer, n, d);
+    g->ops->add(g->o.pool, x, h, n, d);
+}
+
+void engine_head(struct engine *g, const float *x, int n, float *logits)
+{
+    const struct linear *head = part(g, g->d->tied ? USE_TOKEN_EMBD : USE_OUTPUT, -1);
+    int64_t d = g->d->d_model, n_vocab = g->d->n_vocab;
+    float *h = engine_f32(g, BUF_H), cap = (float)g->d->logit_softcap;
+    for (int i0 = 0; i0 < n; i0 += g->o.n_batch) {
+        int m = n - i0 < g->o.n_batch ? n - i0 : g->o.n_batch;
+        float *y = logits + i0 * n_vocab;
+        normalize(g, h, x + i0 * d, USE_OUTPUT_NORM, -1, m, d);
+        linear_input(g, h, d, m);
+        linear_run(g, y, n_vocab, head);
+        for (int64_t i = 0; cap > 0 && i < m * n_vocab; i++)
+            y[i] = cap * tanhf(y[i] / cap);
+    }
+}
+
+int engine_forward(struct engine *g, const int32_t *tokens, int n, struct err *e)
+{
+    if (n < 1 || n > g->o.n_batch)
+        return err_set(e, ERR_USAGE, "%d tokens in one call: this engine takes 1 to %d", n, g->o.n_batch);
+    if (n > g->o.n_ctx - g->n_past)
+        return err_set(e, ERR_LIMIT,
+                       "the context of %d positions is full: %d are used and %d more were given", g->o.n_ctx,
+                       g->n_past, n);
+    for (int i = 0; i < n; i++)
+        if (tokens[i] < 0 || tokens[i] >= g->d->n_vocab)
+            return err_set(e, ERR_USAGE, "token id %d is outside the vocabulary of %d", (int)tokens[i],
+                           g->d->n_vocab);
+
+    float *x = engine_f32(g, BUF_X);
+    engine_embed(g, tokens, n, x);
+    for (int l = 0; l < g->d->n_layer; l++)
+        engine_layer(g, l, x, g->n_past, n);
+    g->n_past += n;
+    g->n_last = n;
+    return 0;
+}
+
+int engine_logits(struct engine *g, int i0, int n, float *logits, struct err *e)
+{
+    if (i0 < 0 || n < 1 || n > g->n_last - i0)
+        return err_set(e, ERR_USAGE, "logits of tokens %d to %d were asked for; the last call ran %d", i0,
+                       i0 + n, g->n_last);
+    engine_head(g, engine_f32(g, BUF_X) + (int64_t)i0 * g->d->d_model, n, logits);
+    return 0;
+}

@@ -1,0 +1,183 @@
+/* Linear layers. The input is rounded (reference) or encoded (packed) once per activation rule and shared by
+ * all the matrices that read it, Q, K and V for one. */
+#include <stdio.h>
+#include <string.h>
+#include "base/mem.h"
+#include "bench/engine/engine_state.h"
+
+/* No rule stores a value in more than 4 bytes, f32; block rules add at most one block of padding. */
+static size_t encoded_row_bytes(int64_t k)
+{
+    return ((size_t)k * 4 + 1024 + 63) / 64 * 64;
+}
+
+/* The rows; behind them, for the reference, what is being encoded: one row per thread, or a whole batch of at
+ * most one byte per value. */
+size_t linear_input_bytes(int64_t k, const struct engine_opts *o)
+{
+    size_t behind = o->mode == ENGINE_PACKED ? 0 : (size_t)pool_n_threads(o->pool) * encoded_row_bytes(k);
+    return encoded_row_bytes(k) * (size_t)o->n_batch + behind + (behind ? (size_t)(o->n_batch * k) : 0);
+}
+
+/* The most that any kernel of this mask may ask for: the weights are not known yet when memory is planned. */
+size_t linear_scratch_bytes(const struct model_desc *d, const struct engine_opts *o)
+{
+    int n_threads = pool_n_threads(o->pool);
+    int64_t k = d->d_model > d->d_ff ? d->d_model : d->d_ff, d_q = (int64_t)d->n_head * d->head_dim;
+    k = k > d_q ? k : d_q;
+    size_t most = 0;
+    if (o->mode == ENGINE_REFERENCE)
+        return linear_gemm_f32_scratch(n_threads, k) * sizeof(float);
+    for (int i = 0; i < n_kernels; i++) {
+        if (kernels[i].op != OP_MATMUL || (kernels[i].needs & ~o->isa))
+            continue;
+        size_t bytes = linear_matmul_scratch(n_threads, &kernels[i], k);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
+static void note_kernel(struct engine *g, const struct kernel *k)
+{
+    size_t used = strlen(g->kernels), n = strlen(k->name);
+    for (const char *p = strstr(g->kernels, k->name); p; p = strstr(p + 1, k->name))
+        if ((p == g->kernels || p[-1] == ' ') && (p[n] == ' ' || p[n] == 0))
+            return;
+    snprintf(g->kernels + used, sizeof g->kernels - used, "%s%s", used ? " " : "", k->name);
+}
+
+static int setup_packed(struct engine *g, struct linear *l, const char *name, struct err *e)
+{
+    const char *act = l->act ? l->act->name : "f32";
+    l->matvec = kernel_find(OP_MATVEC, l->w->codec->name, act, g->o.isa);
+    l->matmul = kernel_find(OP_MATMUL, l->w->codec->name, act, g->o.isa);
+    if (!l->matvec || !l->matmul || (l->act && l->act->scope == ACT_BATCH))
+        return err_set(e, ERR_UNSUPPORTED,
+                       "no packed kernel multiplies %s weights (%s) with %s activations: only the "
+                       "reference mode does",
+                       l->w->codec->name, name, act);
+    if (!l->act)
+        l->act = act_find("f32");
+    note_kernel(g, l->matvec);
+    note_kernel(g, l->matmul);
+    return 0;
+}
+
+static int setup_one(struct engine *g, int i, float **vectors, struct err *e)
+{
+    const struct model_tensor *t = &g->d->tensor[i];
+    struct linear *l = &g->linear[i];
+    const struct qmat *w = &g->weights->mat[i];
+    if (!w->plane[PLANE_CODE].p)
+        return err_set(e, ERR_USAGE, "tensor %s has no data: this is a header or a bare shape", t->name);
+    l->w = w;
+    if (!t->matrix) {
+        l->vector = *vectors;
+        *vectors += w->k;
+        w->codec->decode(l->vector, w, 0, 1);
+        return 0;
+    }
+    l->decode = kernel_find(OP_DECODE, w->codec->name, NULL, g->o.isa);
+    if (t->use == USE_TOKEN_EMBD && !g->d->tied)
+        return 0;
+    l->act = g->weights->act[i];
+    if (l->act && strcmp(l->act->name, "f32") == 0)
+        l->act = NULL;
+    int rc = g->o.mode == ENGINE_PACKED ? setup_packed(g, l, t->name, e) : 0;
+    if (rc || !l->act)
+        return rc;
+    l->encode = kernel_encoder(l->act, g->o.isa);
+    bool batch = l->act->scope == ACT_BATCH;
+    int64_t values = batch ? w->k * g->o.n_batch : w->k;
+    size_t room = batch ? (size_t)values + encoded_row_bytes(w->k) : encoded_row_bytes(w->k);
+    if (w->k % l->act->block != 0 || act_row_bytes(l->act, values) > room)
+        return err_set(e, ERR_UNSUPPORTED,
+                       "tensor %s: rows of %lld do not divide into activation blocks of %d (%s)", t->name,
+                       (long long)w->k, l->act->block, l->act->name);
+    return 0;
+}
+
+int linear_setup(struct engine *g, struct err *e)
+{
+    float *vectors = g->buf[BUF_VECTORS];
+    for (int i = 0; i < g->d->n_tensors; i++) {
+        int rc = setup_one(g, i, &vectors, e);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+void linear_input(struct engine *g, const float *x, int64_t k, int n)
+{
+    g->input.x = x;
+    g->input.k = k;
+    g->input.n = n;
+    g->input.in_buffer = NULL;
+}
+
+struct encode_job {
+    const struct engine *g;
+    const struct linear *l;
+};
+
+static uint8_t *input_row(const struct engine *g, int64_t i)
+{
+    return (uint8_t *)g->buf[BUF_INPUT] + (size_t)i * encoded_row_bytes(g->input.k);
+}
+
+/* Packed: the encoded row. Reference: the values that the dot product would see, contiguous. */
+static void encode_rows(void *arg, int64_t i0, int64_t i1, int i_thread)
+{
+    const struct encode_job *j = arg;
+    const struct engine *g = j->g;
+    int64_t k = g->input.k;
+    for (int64_t i = i0; i < i1; i++) {
+        const float *x = g->input.x + i * k;
+        if (g->o.mode == ENGINE_PACKED) {
+            j->l->encode(input_row(g, i), x, k);
+        } else {
+            uint8_t *row = input_row(g, g->o.n_batch + i_thread);
+            j->l->encode(row, x, k);
+            j->l->act->decode((float *)g->buf[BUF_INPUT] + i * k, row, k);
+        }
+    }
+}
+
+/* One scale for the whole batch: it is encoded as a single long row. */
+static void encode_batch(const struct engine *g, const struct linear *l)
+{
+    int64_t n = g->input.k * g->input.n;
+    uint8_t *encoded = input_row(g, g->o.n_batch);
+    l->encode(encoded, g->input.x, n);
+    l->act->decode(g->buf[BUF_INPUT], encoded, n);
+}
+
+static void encode_input(struct engine *g, const struct linear *l)
+{
+    if (!l->act || g->input.in_buffer == l->act)
+        return;
+    struct encode_job j = {g, l};
+    if (l->act->scope == ACT_BATCH)
+        encode_batch(g, l);
+    else if (g->input.n == 1)
+        encode_rows(&j, 0, 1, 0);
+    else
+        pool_for(g->o.pool, g->input.n, 4, encode_rows, &j);
+    g->input.in_buffer = l->act;
+}
+
+void linear_run(struct engine *g, float *y, int64_t ldy, const struct linear *l)
+{
+    encode_input(g, l);
+    void *scratch = g->buf[BUF_LINEAR_SCRATCH];
+    const void *in = g->buf[BUF_INPUT];
+    if (g->o.mode == ENGINE_REFERENCE)
+        linear_gemm_f32(g->o.pool, g->gemm, l->decode, y, ldy, l->act ? in : g->input.x, g->input.k, l->w,
+                        g->input.n, scratch);
+    else if (g->input.n == 1)
+        linear_matvec(g->o.pool, l->matvec, y, l->w, in);
+    else
+        linear_matmul(g->o.pool, l->matmul, y, ldy, l->w, in, encoded_row_bytes(g->input.k), g->input.n,
+                      scratch);
+}

@@ -1,0 +1,48 @@
+/* Log-softmax rows, their divergence, and the statistics that llama-perplexity prints over scored tokens. */
+#ifndef BENCH_ENGINE_KLD_H
+#define BENCH_ENGINE_KLD_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "bench/engine/eval.h"
+
+/* log p_i = logits[i] - max - log_sum */
+struct row_norm {
+    float max;
+    double log_sum;
+    int32_t top; /* lowest index that has the maximum */
+};
+struct row_norm row_normalize(const float *logits, int32_t n);
+/* Sum over the whole vocabulary of p (ln p - ln q), p from ref, q from cand. */
+double row_kld(const float *ref, const struct row_norm *rn, const float *cand, const struct row_norm *cn,
+               int32_t n);
+
+struct token_score {
+    double nll, nll_base, kld, dp;
+    bool same_top;
+};
+/* The 16-bit formula of a `_logits_` file: base[n] are decoded log-probabilities, float arithmetic as there.
+ */
+struct token_score row_score_base(const float *base, const float *cand, const struct row_norm *cn, int32_t n,
+                                  int32_t target);
+
+struct eval_acc {
+    int64_t n; /* scored tokens */
+    double nll, nll2, nll_base, nll_base2, nll_nll_base, kld, kld2, dp, dp2, dp4;
+    int64_t n_same_top;
+    bool has_base, broken;         /* broken: NaN or infinite logits were seen */
+    float *kld_values, *dp_values; /* [n] */
+    int n_chunks;
+    double *chunk_kld, *chunk_nll; /* [n_chunks] means */
+    double chunk_start_kld, chunk_start_nll;
+    int64_t chunk_start_n;
+};
+void acc_add(struct eval_acc *a, const struct token_score *s);
+void acc_end_chunk(struct eval_acc *a);
+void acc_result(const struct eval_acc *a, struct eval_quality *q, float *scratch /* [n] */);
+
+/* The pieces, for tests: mean and its error; linear interpolation in a sorted array, in float as llama.cpp
+ * does it. */
+void mean_unc(double sum, double sum2, int64_t n, double *mean, double *unc);
+float percentile(const float *sorted, int64_t n, float fraction);
+float median(const float *sorted, int64_t n);
+#endif
