@@ -1,9 +1,11 @@
 /* Number formats of weights and activations, in plain C: the truth that every SIMD kernel is checked against.
  *
- * A weight matrix is always W[n][k], row-major, groups along k; other file orders are the container's business.
- * One codec per file, one row in formats.def; one activation rule per file, one row in acts.def.
- * Order: codec_find -> codec->layout (shape, strides, bytes) -> qmat_alloc or point the planes into a mapped file
- * -> (measure) -> encode by rows -> decode by rows. encode and decode of different rows may run in parallel. */
+ * A weight matrix is always W[n][k], row-major, groups along k; other file orders are the container's
+ * business. One codec per file, one row in formats.def; one activation rule per file, one row in acts.def.
+ * Order: codec_find -> codec->layout (shape, strides, bytes) -> qmat_alloc or point the planes into a mapped
+ * file
+ * -> (measure) -> encode by rows -> decode by rows. encode and decode of different rows may run in parallel.
+ */
 #ifndef KERNELS_FORMATS_CODEC_H
 #define KERNELS_FORMATS_CODEC_H
 #include <stdbool.h>
@@ -12,76 +14,89 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-struct qpar {                     /* parameters of a parametric codec; all zero for the GGUF block types */
+struct qpar { /* parameters of a parametric codec; all zero for the GGUF block types */
     uint8_t bits, sym, scale_type, zero_type;
-    int32_t group;                /* 0 = per row, -1 = per tensor */
+    int32_t group; /* 0 = per row, -1 = per tensor */
 };
-struct seg {                      /* a zone of columns [k0, k1) with its own parameters; one segment elsewhere */
+struct seg { /* a zone of columns [k0, k1) with its own parameters; one segment elsewhere */
     uint32_t k0, k1;
     struct qpar q;
 };
-enum plane { PLANE_CODE, PLANE_HIGH, PLANE_SCALE, PLANE_ZERO, PLANE_BIAS, PLANE_TENSOR, PLANE_PERM, PLANE_BOOK, N_PLANES };
+enum plane {
+    PLANE_CODE,
+    PLANE_HIGH,
+    PLANE_SCALE,
+    PLANE_ZERO,
+    PLANE_BIAS,
+    PLANE_TENSOR,
+    PLANE_PERM,
+    PLANE_BOOK,
+    N_PLANES
+};
 
 struct codec;
 struct qmat {
     const struct codec *codec;
-    int64_t n, k;                 /* rows, columns */
+    int64_t n, k; /* rows, columns */
     int n_seg;
-    struct seg seg1, *seg;        /* seg == &seg1 where there is one */
+    struct seg seg1, *seg; /* seg == &seg1 where there is one */
     struct {
-        uint8_t *p;               /* not owned unless qmat_alloc gave it */
+        uint8_t *p; /* not owned unless qmat_alloc gave it */
         size_t row_stride, bytes;
     } plane[N_PLANES];
 };
 
-struct wstat {                    /* whole-tensor statistics for codecs whose measure is not NULL */
+struct wstat { /* whole-tensor statistics for codecs whose measure is not NULL */
     double abs_sum;
     float abs_max;
     int64_t count;
 };
-struct calib {                    /* activation statistics of one tensor; NULL where there are none */
-    const float *importance;      /* [k] mean of squared activations */
+struct calib {               /* activation statistics of one tensor; NULL where there are none */
+    const float *importance; /* [k] mean of squared activations */
 };
 
 struct codec {
-    const char *name;             /* "q4_k" */
-    const char *doc;              /* one sentence */
-    const char *source;           /* where the layout is specified */
-    int gguf_type;                /* tensor type id in GGUF files; -1 where GGUF has none */
-    int block;                    /* weights per block: k must be a multiple */
+    const char *name;   /* "q4_k" */
+    const char *doc;    /* one sentence */
+    const char *source; /* where the layout is specified */
+    int gguf_type;      /* tensor type id in GGUF files; -1 where GGUF has none */
+    int block;          /* weights per block: k must be a multiple */
     int block_bytes;
-    const char *act;              /* the activation rule of the usual runtime's dot product (acts.def) */
-    /* Fills codec, n, k, segments, row_stride and bytes of each plane (p stays NULL), or refuses with the reason. */
+    const char *act; /* the activation rule of the usual runtime's dot product (acts.def) */
+    /* Fills codec, n, k, segments, row_stride and bytes of each plane (p stays NULL), or refuses with the
+     * reason. */
     int (*layout)(struct qmat *q, int64_t n, int64_t k, const struct qpar *par, struct err *e);
-    int (*measure)(struct wstat *s, const struct qmat *q, const float *w, int64_t n_rows);   /* NULL: not needed */
-    /* Rows [r0, r1) from w[r1-r0][k], contiguous. stat and cal may be NULL. Scratch is taken from a (may be NULL
-     * for codecs that need none). Weights are finite: callers check before. */
+    int (*measure)(struct wstat *s, const struct qmat *q, const float *w,
+                   int64_t n_rows); /* NULL: not needed */
+    /* Rows [r0, r1) from w[r1-r0][k], contiguous. stat and cal may be NULL. Scratch is taken from a (may be
+     * NULL for codecs that need none). Weights are finite: callers check before. */
     int (*encode)(struct qmat *q, int64_t r0, int64_t r1, const float *w, const struct wstat *stat,
                   const struct calib *cal, struct arena *a);
-    void (*decode)(float *dst, const struct qmat *q, int64_t r0, int64_t r1);                /* dst[r1-r0][k] */
+    void (*decode)(float *dst, const struct qmat *q, int64_t r0, int64_t r1); /* dst[r1-r0][k] */
 };
 
 /* An activation rule: how a runtime rounds the f32 inputs of a linear layer before its dot product. */
 struct act {
-    const char *name;             /* "q8_k" */
+    const char *name; /* "q8_k" */
     const char *doc;
     enum act_scope { ACT_BLOCK, ACT_ROW, ACT_BATCH } scope;
-    int block, block_bytes;       /* block 1 for f32, f16, bf16 */
-    void (*encode)(void *dst, const float *x, int64_t k);    /* one row; k a multiple of block */
-    void (*decode)(float *dst, const void *src, int64_t k);  /* the values the dot product sees */
+    int block, block_bytes;                                 /* block 1 for f32, f16, bf16 */
+    void (*encode)(void *dst, const float *x, int64_t k);   /* one row; k a multiple of block */
+    void (*decode)(float *dst, const void *src, int64_t k); /* the values the dot product sees */
 };
 
-extern const struct codec *const codecs[];   /* NULL-terminated, formats.def order */
-extern const struct act *const acts[];       /* NULL-terminated, acts.def order */
+extern const struct codec *const codecs[]; /* NULL-terminated, formats.def order */
+extern const struct act *const acts[];     /* NULL-terminated, acts.def order */
 const struct codec *codec_find(const char *name);
 const struct codec *codec_by_gguf_type(int type);
 const struct act *act_find(const char *name);
 
 /* layout shared by all codecs of self-contained blocks (codec->block, codec->block_bytes). */
 int codec_layout_blocks(const struct codec *c, struct qmat *q, int64_t n, int64_t k, struct err *e);
-size_t qmat_bytes(const struct qmat *q);                                  /* all planes */
-int qmat_alloc(struct qmat *q, struct err *e);                            /* after layout; zeroed, 64-byte aligned */
-void qmat_free(struct qmat *q);                                           /* only after qmat_alloc */
+size_t qmat_bytes(const struct qmat *q);       /* all planes */
+int qmat_alloc(struct qmat *q, struct err *e); /* after layout; zeroed, 64-byte aligned */
+void qmat_free(struct qmat *q);                /* only after qmat_alloc */
+void qmat_share(struct qmat *dst, const struct qmat *src);                /* same planes; keeps seg inside dst */
 double qmat_bits_per_weight(const struct qmat *q);
 size_t act_row_bytes(const struct act *a, int64_t k);
 #endif

@@ -1,0 +1,21 @@
+/* What the k-types share: super-blocks of 256 weights, x ~ (d*sc)*q - dmin*m, with small integer sub-scales.
+ * A codec file gives the grid and says where the bits of struct fit_super lie in the file's block. */
+#ifndef KERNELS_FORMATS_BLOCK256_H
+#define KERNELS_FORMATS_BLOCK256_H
+#include <stdint.h>
+#include "kernels/formats/fit.h"
+
+struct block256_rule {
+    int block_bytes;
+    struct fit_grid grid;
+    void (*pack)(uint8_t *dst, const struct fit_super *f);
+    void (*unpack)(struct fit_super *f, const uint8_t *src);
+};
+void block256_encode_row(const struct block256_rule *r, uint8_t *dst, const float *x, int64_t k,
+                         const float *importance);
+void block256_decode_row(const struct block256_rule *r, float *y, const uint8_t *src, int64_t k);
+
+/* Eight 6-bit sub-scales and eight 6-bit sub-offsets in 12 bytes, as Q4_K and Q5_K store them. */
+void block256_pack_6bit(uint8_t dst[12], const struct fit_super *f);
+void block256_unpack_6bit(struct fit_super *f, const uint8_t src[12]);
+#endif

@@ -1,0 +1,46 @@
+/* Search for the scales, offsets and codes that lose least, for formats whose bytes no standard fixes.
+ *
+ * A format is a grid: x ~ d*sc*q - dmin*m, with codes q and, in k-types, sub-scales sc and sub-offsets m.
+ * The search minimises the sum of importance * (x - decoded)^2; importance NULL counts all weights alike.
+ * Own design: a few starts per sub-block, each improved by alternating rounding and least squares (Lloyd,
+ * "Least squares quantization in PCM", 1982), then integer neighbours of (sc, m) with the rounded d and dmin,
+ * then d and dmin again by least squares. Sums never change their order, so every machine finds the same
+ * bytes. */
+#ifndef KERNELS_FORMATS_FIT_H
+#define KERNELS_FORMATS_FIT_H
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { FIT_SUPER = 256, FIT_MAX_SUB = 16, FIT_MAX_STARTS = 8 };
+enum fit_offset { FIT_NO_OFFSET, FIT_OFFSET_BELOW_ZERO, FIT_OFFSET };
+
+struct fit_grid {
+    int n_sub, len; /* sub-blocks of a super-block and their weights; plain blocks: 4 at a time */
+    enum fit_offset offset;
+    int q_lo, q_hi;         /* codes */
+    int sc_lo, sc_hi, m_hi; /* sub-scales and sub-offsets (k-types) */
+    int n_rounds, reach;    /* times that d and dmin are fitted; neighbours tried on each side of sc */
+    int n_starts;
+    float start[FIT_MAX_STARTS]; /* code that the extreme weight (or, with an offset, the range) is first
+                                    mapped to */
+};
+
+struct fit_super {    /* one super-block in row order */
+    uint16_t d, dmin; /* f16 */
+    int8_t sc[FIT_MAX_SUB];
+    uint8_t m[FIT_MAX_SUB];
+    int8_t q[FIT_SUPER];
+};
+void fit_super(struct fit_super *f, const struct fit_grid *g, const float *x, const float *importance);
+
+/* Up to four plain blocks of g->len weights: f16 scales and offsets (offset[] 0 without one); the caller
+ * makes codes. */
+void fit_blocks(uint16_t scale[4], uint16_t offset[4], const struct fit_grid *g, int n_blocks, const float *x,
+                const float *importance);
+
+/* Nearest even for |v| < 2^22; larger values stay large, which is all that a clamp after it needs. */
+static inline float fit_round(float v)
+{
+    return (v + 0x1.8p23f) - 0x1.8p23f;
+}
+#endif
