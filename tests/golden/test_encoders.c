@@ -1,0 +1,187 @@
+/* Encoders and decoders against files that llama-quantize made of the same weights (llama.cpp 0c1e570).
+ * Decoded values: SHA-256 of what the Python package gguf 0.19.0 (dequantize) gives for the 16 matrices in
+ * file order. Plain formats: the same bytes. K-types and importance-weighted ones: (weighted) RMS error
+ * against llama-quantize's, on the normal weights (embedding, output, layer 0) and on the heavy-tailed ones
+ * (layer 1). */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+#include "base/hash.h"
+#include "base/mem.h"
+#include "bench/artifact/gguf.h"
+#include "kernels/formats/codec.h"
+#include "tests/test_data.h"
+
+static const struct golden {
+    const char *file, *codec;
+    bool importance, same_bytes;
+    double normal, heavy; /* RMS ratios measured when this was committed: a rise of 0.002 fails */
+    const char *decoded_sha256;
+} golden[] = {
+    {"pure-Q8_0", "q8_0", false, true, 1, 1,
+     "04b0cccd6b07b94d0577054f5dc47000b412b627a671d32fcb77167ec13337b3"},
+    {"pure-Q4_0", "q4_0", false, true, 1, 1,
+     "a11c9dc11debe9c45a0970099155ccbd77e475caa4cbf060bcd92fea2094eef0"},
+    {"pure-Q4_1", "q4_1", false, true, 1, 1,
+     "394d67ecdd44b55799fda80e27257cb7cd34f4578e46f0a2102101af7cda4596"},
+    {"pure-Q5_0", "q5_0", false, true, 1, 1,
+     "82bf06c9c573c402928bb254eaf63fcc24112e0c71b61e3bfa7db6f47234edff"},
+    {"pure-Q5_1", "q5_1", false, true, 1, 1,
+     "8510990194ac0541d08811491e295d0181d08cc068e3d15e423df9a83fc9210f"},
+    {"pure-Q2_K", "q2_k", false, false, 0.8832, 0.8311,
+     "86e72fb1daaa23364b11cb7c49639a5423e6f9f3d9077114a89959d2b5ef128d"},
+    {"pure-Q3_K_S", "q3_k", false, false, 0.9523, 0.9609,
+     "ca87c4055bb8ad380c4ef83219b67ea9a0fa67e1dd5cb5d74eb10cdca2c433db"},
+    {"pure-Q4_K_S", "q4_k", false, false, 0.9881, 0.9834,
+     "38e8352e7ecdee8e6d70a5ef9fbe2d1378d1a38a621b5545734c686af10724b4"},
+    {"pure-Q5_K_S", "q5_k", false, false, 0.9713, 0.9719,
+     "aeff6039db356dff45337efc88ae505ff2f15ab59623ef34a3b68c759ff61393"},
+    {"pure-Q6_K", "q6_k", false, false, 0.9643, 0.9712,
+     "0045edc0bf16bc7bd1706f7d9c1b92ee4c692fcd17b32212ff68e55564f5609a"},
+    {"im-Q4_0", "q4_0", true, false, 0.9724, 0.9751,
+     "d04e964249b74067900982bc504cf47405cc688be12e988ad97237343d7c3860"},
+    {"im-Q2_K", "q2_k", true, false, 0.9340, 0.9168,
+     "f07ca09a4716a6d180bba561a0350a0ae2c8e05fdf63e170a0699fceff796ca0"},
+    {"im-Q4_K_S", "q4_k", true, false, 0.9914, 0.9746,
+     "ded87854eb0735626ea0df7b202c2c3878057043ce163543b913f7d5394a7ffe"},
+    {"im-Q6_K", "q6_k", true, false, 0.9769, 0.9745,
+     "b0741546762473c11b9e52327e151a41f8bedabcc7a7cb5db3ad5b2bebe12030"},
+};
+
+static struct gguf *source, *imatrix;
+
+static struct gguf *open_golden(const char *name)
+{
+    char file[64];
+    struct gguf *g = NULL;
+    struct err e = {0};
+    snprintf(file, sizeof file, "golden/%s.gguf", name);
+    if (gguf_open(&g, test_data(file), NULL, &e) != 0)
+        fail_msg("%s", e.text);
+    return g;
+}
+
+/* Mean squared activations of a tensor's input, or ones where the file has none (embedding, output). */
+static void read_importance(float *imp, const char *tensor, int64_t k)
+{
+    char name[160];
+    snprintf(name, sizeof name, "%s.in_sum2", tensor);
+    const struct gguf_tensor *sum = gguf_find_tensor(imatrix, name);
+    snprintf(name, sizeof name, "%s.counts", tensor);
+    const struct gguf_tensor *count = gguf_find_tensor(imatrix, name);
+    for (int64_t i = 0; i < k; i++)
+        imp[i] = 1;
+    if (!sum || !count)
+        return;
+    assert_int_equal(sum->ne[0], k);
+    float n;
+    memcpy(&n, count->data, sizeof n);
+    memcpy(imp, sum->data, (size_t)k * sizeof *imp);
+    for (int64_t i = 0; i < k; i++)
+        imp[i] /= n;
+}
+
+static double weighted_error(const float *x, const float *y, const float *imp, int64_t n, int64_t k)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n * k; i++) {
+        double d = (double)x[i] - (double)y[i];
+        sum += (double)imp[i % k] * d * d;
+    }
+    return sum;
+}
+
+/* One matrix: decodes the golden bytes into y, encodes ours, adds both errors to sum[0] (ours) and sum[1]. */
+static void check_tensor(const struct golden *g, const struct gguf_tensor *src,
+                         const struct gguf_tensor *gold, float *y, double sum[2])
+{
+    int64_t k = src->ne[0], n = src->ne[1];
+    struct qmat theirs, ours;
+    float *imp = mem_alloc_n((size_t)k, sizeof *imp), *x = mem_alloc(src->bytes);
+    struct calib cal = {imp};
+    const struct codec *c = codec_by_gguf_type((int)gold->type);
+    assert_non_null(c);
+    assert_string_equal(c->name, g->codec);
+    memcpy(x, src->data, src->bytes);
+    read_importance(imp, g->importance ? src->name : "", k);
+    assert_int_equal(c->layout(&theirs, n, k, NULL, NULL), 0);
+    assert_int_equal(qmat_bytes(&theirs), gold->bytes);
+    theirs.plane[PLANE_CODE].p = (uint8_t *)gold->data;
+    c->decode(y, &theirs, 0, n);
+    sum[1] += weighted_error(x, y, imp, n, k);
+
+    assert_int_equal(c->layout(&ours, n, k, NULL, NULL), 0);
+    assert_int_equal(qmat_alloc(&ours, NULL), 0);
+    assert_int_equal(c->encode(&ours, 0, n, x, NULL, g->importance ? &cal : NULL, NULL), 0);
+    if (g->same_bytes)
+        assert_memory_equal(ours.plane[PLANE_CODE].p, gold->data, gold->bytes);
+    float *z = mem_alloc(src->bytes);
+    c->decode(z, &ours, 0, n);
+    sum[0] += weighted_error(x, z, imp, n, k);
+    qmat_free(&ours);
+    mem_free(z);
+    mem_free(x);
+    mem_free(imp);
+}
+
+static void check_file(const struct golden *g)
+{
+    struct gguf *f = open_golden(g->file);
+    double sum[2][2] = {{0}};
+    size_t total = 0, at = 0;
+    char sha[65];
+    for (int64_t i = 0; i < source->n_tensors; i++)
+        total += source->tensor[i].n_dims == 2 ? source->tensor[i].bytes : 0;
+    float *y = mem_alloc(total);
+    for (int64_t i = 0; i < source->n_tensors; i++) {
+        const struct gguf_tensor *src = &source->tensor[i];
+        if (src->n_dims != 2)
+            continue;
+        check_tensor(g, src, gguf_find_tensor(f, src->name), y + at,
+                     sum[strstr(src->name, "blk.1.") != NULL]);
+        at += src->bytes / sizeof *y;
+    }
+    sha256_hex(y, total, sha);
+    mem_free(y);
+    gguf_close(f);
+    double normal = sqrt(sum[0][0] / sum[0][1]), heavy = sqrt(sum[1][0] / sum[1][1]);
+    print_message("%-12s RMS error against llama-quantize: normal %.4f, heavy-tailed %.4f\n", g->file, normal,
+                  heavy);
+    assert_string_equal(sha, g->decoded_sha256);
+    assert_true(normal < g->normal + 0.002 && normal < 1.005);
+    assert_true(heavy < g->heavy + 0.002 && heavy < 1.005);
+}
+
+static void golden_files_agree(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof golden / sizeof *golden; i++)
+        check_file(&golden[i]);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    source = open_golden("source-f32");
+    imatrix = open_golden("imatrix");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    gguf_close(source);
+    gguf_close(imatrix);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(golden_files_agree)};
+    if (!test_data_there("golden/source-f32.gguf"))
+        return TEST_SKIPPED;
+    return cmocka_run_group_tests_name("encoders", tests, set_up, tear_down);
+}
