@@ -19,7 +19,8 @@ const char *provenance_name(enum provenance p);     /* "" "measured" "equivalent
 int provenance_find(const char *name);
 
 enum record_status { STATUS_OK, STATUS_CANNOT_RUN, STATUS_UNSUPPORTED, STATUS_FAILED, STATUS_TIMED_OUT, STATUS_CRASHED, N_STATUSES };
-const char *record_status_name(enum record_status s);
+const char *record_status_name(enum record_status s);    /* "ok" "cannot-run" ... */
+int record_status_find(const char *name);
 
 struct samples {
     int n;
@@ -28,6 +29,7 @@ struct samples {
 struct speed {                                      /* all NaN until measured */
     struct interval prefill_tok_s, decode_tok_s, ttft_ms, load_ms;
     double tpot_p50_ms, tpot_p90_ms, tpot_p95_ms, tpot_p99_ms;
+    double bytes_per_token;                         /* weights and KV that one decoded token reads */
     double bandwidth_gb_s, bandwidth_share;         /* read bandwidth measured interleaved; decode's share of it */
     double calibration_drift;                       /* spin before against after: > 0.05 = dirty */
     struct samples prefill_ns, decode_ns;           /* one per repetition: nanoseconds of the whole phase */
@@ -57,6 +59,7 @@ struct record {
         char name[48], version[64], backend[32], library_sha256[65], numerics[32];
     } framework;
     char kernels[512];
+    uint64_t isa;                                   /* the mask they were chosen from; written as flag names */
     struct {
         char text_sha256[65], kv_type[16];
         int64_t n_tokens;
@@ -75,9 +78,12 @@ struct record {
     char command[512];                              /* the line that repeats or runs it */
 };
 void record_init(struct record *r);                 /* everything unknown: NaN, -1, "" */
-json_t *record_to_json(const struct record *r);
+json_t *record_to_json(const struct record *r);     /* NULL only when out of memory; bad UTF-8 is replaced */
 int record_from_json(struct record *r, const json_t *j, struct err *e);
-/* sha256 of model hash, format, framework and version, numerics, workload, threads, isa: what --resume looks up. */
+/* One row of llama-bench's table, all its fields and ours: its pp test (decode false) or its tg test (decode true). */
+json_t *record_to_llama_bench(const struct record *r, bool decode);
+/* sha256 of model hash, format, framework and version, numerics, workload, threads, isa: what --resume looks up.
+ * Call it before measuring: a small budget may shorten the workload, the cell stays the one that was asked for. */
 void record_cell_id(struct record *r);
 void quality_none(struct eval_quality *q);
 void speed_none(struct speed *s);
