@@ -32,9 +32,20 @@ static const char schema_sql[] =
     " hi REAL, unit TEXT NOT NULL, PRIMARY KEY(run, metric));"
     "CREATE TABLE sample(run INTEGER NOT NULL REFERENCES run(id), metric TEXT NOT NULL, rep INTEGER NOT NULL,"
     " value REAL NOT NULL, PRIMARY KEY(run, metric, rep));"
-    "CREATE INDEX figure_by_metric ON figure(metric);";
+    "CREATE INDEX figure_by_metric ON figure(metric);"
+    "CREATE TABLE chunk(cell_id TEXT NOT NULL, i INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY(cell_id, "
+    "i));";
 
-enum statement { INSERT_RUN, INSERT_FIGURE, INSERT_SAMPLE, FIND_RUN, EACH_RUN, N_STATEMENTS };
+enum statement {
+    INSERT_RUN,
+    INSERT_FIGURE,
+    INSERT_SAMPLE,
+    FIND_RUN,
+    EACH_RUN,
+    PUT_CHUNK,
+    GET_CHUNK,
+    N_STATEMENTS
+};
 static const char *const statement_sql[N_STATEMENTS] = {
     [INSERT_RUN] = "INSERT OR IGNORE INTO run(content_sha256, run_id, date, cell_id, hw_sha256, env_sha256, "
                    "model_sha256,"
@@ -47,6 +58,8 @@ static const char *const statement_sql[N_STATEMENTS] = {
     [EACH_RUN] =
         "SELECT json FROM run WHERE (?1 IS NULL OR env_sha256 = ?1) AND (?2 IS NULL OR model_sha256 = ?2)"
         " ORDER BY date, id",
+    [PUT_CHUNK] = "INSERT OR REPLACE INTO chunk VALUES(?,?,?)",
+    [GET_CHUNK] = "SELECT data FROM chunk WHERE cell_id = ? AND i = ?",
 };
 struct store {
     sqlite3 *db;
@@ -94,7 +107,7 @@ static uint32_t be32(const unsigned char *p)
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-/* What the first bytes say, without SQLite: 1 ours, 0 new or empty, negative not ours. */
+/* Refuses what is not ours by its first bytes, without SQLite. No file and an empty one are fine. */
 static int look_at_file(const char *path, struct err *e)
 {
     unsigned char head[100];
@@ -124,7 +137,7 @@ static int look_at_file(const char *path, struct err *e)
                        "the store %s was written by a newer whichquant (schema %u, this one knows %d); "
                        "update the program or give another path with --store",
                        path, be32(head + 60), STORE_SCHEMA);
-    return 1;
+    return 0;
 }
 
 static int pragma_int(struct store *s, const char *sql, int *out, struct err *e)
@@ -178,18 +191,27 @@ static int check_intact(struct store *s, struct err *e)
     return intact ? 0 : complain(s, SQLITE_CORRUPT, e);
 }
 
+/* The file may carry our stamp from a maker that was killed before it was done: SQLite has then rolled it
+ * back to nothing, which only SQLite can tell. */
+static int open_schema(struct store *s, struct err *e)
+{
+    int version = 0, rc = pragma_int(s, "PRAGMA user_version", &version, e);
+    if (rc < 0)
+        return rc;
+    return version ? check_intact(s, e) : create_schema(s, e);
+}
+
 static int open_database(struct store *s, struct err *e)
 {
-    bool in_memory = strcmp(s->path, ":memory:") == 0;
-    int found = in_memory ? 0 : look_at_file(s->path, e);
-    if (found < 0)
-        return found;
-    int rc = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
+    int rc = strcmp(s->path, ":memory:") == 0 ? 0 : look_at_file(s->path, e);
+    if (rc < 0)
+        return rc;
+    rc = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
     if (rc != SQLITE_OK)
         return s->db ? complain(s, rc, e) : err_nomem(e, 0, s->path);
     sqlite3_extended_result_codes(s->db, 1);
     sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS);
-    rc = found ? check_intact(s, e) : create_schema(s, e);
+    rc = open_schema(s, e);
     if (rc < 0)
         return rc;
     /* Refused where shared memory does not work, or while another process makes the same switch: safe either
@@ -422,4 +444,28 @@ int store_each(struct store *s, const char *env_sha256, const char *model_sha256
     sqlite3_clear_bindings(q);
     mem_free(r);
     return rc;
+}
+
+int store_put_chunk(struct store *s, const char *cell_id, int i, const void *p, size_t n, struct err *e)
+{
+    sqlite3_stmt *q = s->statement[PUT_CHUNK];
+    sqlite3_bind_text(q, 1, cell_id, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_int(q, 2, i);
+    sqlite3_bind_blob64(q, 3, n ? p : "", n, SQLITE_TRANSIENT);
+    return finish(s, q, e);
+}
+
+int store_get_chunk(struct store *s, const char *cell_id, int i, struct sbuf *out, struct err *e)
+{
+    sqlite3_stmt *q = s->statement[GET_CHUNK];
+    sqlite3_bind_text(q, 1, cell_id, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_int(q, 2, i);
+    int step = sqlite3_step(q), rc = step == SQLITE_ROW;
+    if (rc)
+        sbuf_add(out, sqlite3_column_blob(q, 0), (size_t)sqlite3_column_bytes(q, 0));
+    else if (step != SQLITE_DONE)
+        rc = complain(s, step, e);
+    sqlite3_reset(q);
+    sqlite3_clear_bindings(q);
+    return out->failed ? err_nomem(e, out->n, "a chunk's figures") : rc;
 }

@@ -12,7 +12,8 @@ void store_close(struct store *s);
 int store_put(struct store *s, const struct record *r, struct err *e);   /* idempotent by content */
 /* The newest ok record of that cell on that env_sha256: 1 found, 0 not, negative on error. */
 int store_find(struct store *s, const char *cell_id, const char *env_sha256, struct record *out, struct err *e);
-/* Every record in order of date; filters may be NULL. fn returns non-zero to stop (and that is returned). */
+/* Every record in order of date; filters may be NULL. fn returns non-zero to stop (and that is returned); it may put
+ * and find, but not start another store_each. */
 int store_each(struct store *s, const char *env_sha256, const char *model_sha256,
                int (*fn)(void *arg, const struct record *r), void *arg, struct err *e);
 /* Quality so far, chunk by chunk (eval_chunk_save): 1 found, 0 not. */
