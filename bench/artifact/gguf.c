@@ -90,7 +90,7 @@ static int read_string_array(struct cursor *c, struct gguf_kv *kv)
 
 static int read_array(struct cursor *c, struct gguf_kv *kv)
 {
-    char name[GGUF_SHOWN];
+    char name[GGUF_SHOWN_BYTES];
     uint32_t elem = 0;
     int rc;
     if ((rc = take_u32(c, &elem, "an array header")) || (rc = take_u64(c, &kv->count, "an array header")))
@@ -117,7 +117,7 @@ static int read_array(struct cursor *c, struct gguf_kv *kv)
 
 static int read_key(struct cursor *c, struct gguf_kv *kv)
 {
-    char name[GGUF_SHOWN];
+    char name[GGUF_SHOWN_BYTES];
     int rc = take_str(c, &kv->key, "a key");
     if (rc)
         return rc;
@@ -130,7 +130,7 @@ static int read_key(struct cursor *c, struct gguf_kv *kv)
 
 static int read_kv(struct cursor *c, struct gguf_kv *kv)
 {
-    char name[GGUF_SHOWN];
+    char name[GGUF_SHOWN_BYTES];
     uint32_t type = 0;
     int rc;
     if ((rc = read_key(c, kv)) || (rc = take_u32(c, &type, "the type of a key")))
@@ -157,7 +157,7 @@ static int read_kv(struct cursor *c, struct gguf_kv *kv)
 
 static int read_tensor_name(struct cursor *c, struct gguf_tensor *t)
 {
-    char name[GGUF_SHOWN];
+    char name[GGUF_SHOWN_BYTES];
     struct gguf_str s;
     int rc = take_str(c, &s, "a tensor name");
     if (rc)
@@ -193,7 +193,7 @@ static int read_dims(struct cursor *c, struct gguf_tensor *t)
 
 static int read_tensor(struct cursor *c, struct gguf_tensor *t)
 {
-    char name[GGUF_SHOWN];
+    char name[GGUF_SHOWN_BYTES];
     int rc = read_tensor_name(c, t);
     if (rc)
         return rc;
@@ -276,7 +276,7 @@ static int check_overlap(const struct cursor *c)
 {
     const struct gguf *g = c->g;
     const struct gguf_tensor **order = mem_alloc_n((size_t)g->n_tensors, sizeof *order);
-    char a[GGUF_SHOWN], b[GGUF_SHOWN];
+    char a[GGUF_SHOWN_BYTES], b[GGUF_SHOWN_BYTES];
     int rc = 0;
     if (!order)
         return err_nomem(c->e, (unsigned long long)g->n_tensors * sizeof *order, "the tensor order");
@@ -297,7 +297,7 @@ static int check_overlap(const struct cursor *c)
 static int place_tensor(const struct cursor *c, struct gguf_tensor *t, bool header_only)
 {
     const struct gguf *g = c->g;
-    char name[GGUF_SHOWN];
+    char name[GGUF_SHOWN_BYTES];
     const struct gguf_str s = {t->name, strlen(t->name)};
     const size_t have = g->data_offset < c->n ? c->n - g->data_offset : 0;
     if (t->offset % g->alignment)
@@ -338,7 +338,7 @@ static int refuse_doubles(struct cursor *c, const char *what, int64_t n,
     for (int64_t i = 0; i < n; i++)
         names[i] = get(c->g, i);
     const int64_t i = gguf_find_double(names, n);
-    char name[GGUF_SHOWN];
+    char name[GGUF_SHOWN_BYTES];
     const int rc = i < n ? err_set(c->e, ERR_FORMAT, "%s '%s' occurs twice", what, gguf_shown(names[i], name)) : 0;
     mem_free(names);
     return rc;

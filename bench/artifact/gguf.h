@@ -66,6 +66,9 @@ const struct gguf_tensor *gguf_find_tensor(const struct gguf *g, const char *nam
 /* Bytes of a tensor of that type and shape; ERR_UNSUPPORTED for an unknown id, ERR_FORMAT when rows do not divide. */
 int gguf_tensor_bytes(uint32_t type, int n_dims, const int64_t ne[4], size_t *bytes, struct err *e);
 const char *gguf_type_name(uint32_t type);    /* "Q4_K"; NULL when unknown */
+/* A text of the file made fit for a message: cut, and without control bytes. Returns out. */
+enum { GGUF_SHOWN_BYTES = 64 };
+const char *gguf_shown(struct gguf_str s, char out[GGUF_SHOWN_BYTES]);
 
 struct gguf_writer;
 int gguf_writer_new(struct gguf_writer **out, const char *path, struct err *e);

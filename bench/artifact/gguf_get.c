@@ -53,9 +53,9 @@ size_t gguf_value_bytes(enum gguf_value_type t)
     return bytes[t];
 }
 
-const char *gguf_shown(struct gguf_str s, char out[GGUF_SHOWN])
+const char *gguf_shown(struct gguf_str s, char out[GGUF_SHOWN_BYTES])
 {
-    const size_t n = s.n < GGUF_SHOWN - 4 ? s.n : GGUF_SHOWN - 4;
+    const size_t n = s.n < GGUF_SHOWN_BYTES - 4 ? s.n : GGUF_SHOWN_BYTES - 4;
     for (size_t i = 0; i < n; i++)
         out[i] = (unsigned char)s.p[i] < 32 || (unsigned char)s.p[i] > 126 ? '?' : s.p[i];
     strcpy(out + n, n < s.n ? "..." : "");

@@ -3,12 +3,10 @@
 #define BENCH_ARTIFACT_GGUF_INT_H
 #include "bench/artifact/gguf.h"
 
-enum { GGUF_DEFAULT_ALIGNMENT = 32, GGUF_MAX_NAME = 127, GGUF_SHOWN = 64 };
+enum { GGUF_DEFAULT_ALIGNMENT = 32, GGUF_MAX_NAME = 127 };
 
 /* Bytes of one value of a fixed-size type, 0 for strings and arrays. */
 size_t gguf_value_bytes(enum gguf_value_type t);
-/* A name made safe for a message: cut, and without control bytes. Returns out. */
-const char *gguf_shown(struct gguf_str s, char out[GGUF_SHOWN]);
 /* Sorts names[]; the index of one that occurs twice, n when all differ. */
 int64_t gguf_find_double(struct gguf_str *names, int64_t n);
 #endif

@@ -210,7 +210,7 @@ int gguf_writer_tensor(struct gguf_writer *w, const char *name, uint32_t type, i
 static int refuse_doubles(const struct gguf_writer *w, struct gguf_str *names, size_t n, const char *what,
                           struct err *e)
 {
-    char shown[GGUF_SHOWN];
+    char shown[GGUF_SHOWN_BYTES];
     const int64_t i = gguf_find_double(names, (int64_t)n);
     return i < (int64_t)n ? err_set(e, ERR_USAGE, "%s: %s '%s' was given twice", w->out.path, what,
                                     gguf_shown(names[i], shown))
