@@ -9,7 +9,9 @@
 #include "base/sbuf.h"
 
 const struct arch archs[] = {
+#define ARCH(id, arch_name, ...) {.name = arch_name, __VA_ARGS__},
 #include "bench/engine/arch.def"
+#undef ARCH
 };
 const int n_archs = (int)(sizeof archs / sizeof archs[0]);
 

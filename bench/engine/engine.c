@@ -122,6 +122,12 @@ void engine_reset(struct engine *g)
 {
     g->n_past = g->n_last = 0;
 }
+void engine_rewind(struct engine *g, int n_past)
+{
+    if (n_past >= 0 && n_past < g->n_past)
+        g->n_past = n_past;
+    g->n_last = 0;
+}
 int engine_n_past(const struct engine *g)
 {
     return g->n_past;

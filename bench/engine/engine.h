@@ -22,6 +22,7 @@ int engine_memory(const struct model_desc *m, const struct engine_opts *o, struc
 int engine_new(struct engine **out, const struct weights *w, const struct engine_opts *o, struct err *e);
 void engine_free(struct engine *g);
 void engine_reset(struct engine *g);                  /* empties the KV cache */
+void engine_rewind(struct engine *g, int n_past);     /* forgets the positions from n_past on */
 int engine_n_past(const struct engine *g);
 const struct model_desc *engine_model(const struct engine *g);
 const struct engine_opts *engine_options(const struct engine *g);

@@ -40,7 +40,13 @@ struct arch {
     int swa_global_every;          /* 6: five local layers, then a global one; 0 = none */
     double rope_base_default, rope_base_local;
 };
-extern const struct arch archs[];
+enum arch_id {
+#define ARCH(id, name, ...) ARCH_##id,
+#include "bench/engine/arch.def"
+#undef ARCH
+    N_ARCHS
+};
+extern const struct arch archs[];      /* [N_ARCHS], so that a constant may point at &archs[ARCH_LLAMA] */
 extern const int n_archs;
 
 struct model_tensor {
