@@ -22,4 +22,9 @@ int weights_source(struct weights **out, const struct model *m, bool activation_
 int weights_synthesize(struct weights **out, const struct model *m, const struct codec *const *codec_of,
                        const struct act *const *act_of, uint64_t seed, struct pool *pool, struct err *e);
 void weights_free(struct weights *w);
+
+/* For makers of other weights (bench/quant): a set that shares every tensor with the source, to replace some of
+ * (mat[i] newly laid out and allocated, owned set); then count. */
+int weights_new(struct weights **out, const struct model *m, struct err *e);
+void weights_count(struct weights *w);
 #endif
