@@ -1,0 +1,134 @@
+/* Encoding a model into a recipe, tensor by tensor, the rows shared out over the threads. Every row goes
+ * through f32: source codec -> f32 -> target codec. A tensor that stays in its codec is shared with the
+ * model, not copied. */
+#include "base/mem.h"
+#include "base/os.h"
+#include "bench/quant/recipe.h"
+
+enum { PIECE_WEIGHTS = 1 << 16 }; /* rows that a thread takes at a time */
+
+struct worker {
+    float *x; /* [rows per piece][k] */
+    struct arena *scratch;
+    int rc;
+    struct wstat stat;
+};
+struct job {
+    const struct qmat *src;
+    struct qmat *dst;
+    const struct wstat *stat;
+    struct worker *worker;
+};
+
+static int64_t rows_per_piece(const struct qmat *q)
+{
+    return q->k < PIECE_WEIGHTS ? PIECE_WEIGHTS / q->k : 1;
+}
+
+static void encode_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
+{
+    struct job *j = arg;
+    struct worker *w = &j->worker[i_thread];
+    if (w->rc)
+        return;
+    size_t mark = arena_mark(w->scratch);
+    j->src->codec->decode(w->x, j->src, r0, r1);
+    w->rc = j->dst->codec->encode(j->dst, r0, r1, w->x, j->stat, NULL, w->scratch);
+    arena_reset(w->scratch, mark);
+}
+
+/* In row order and in one thread: sums of whole tensors must not depend on the number of threads. */
+static int measure_tensor(struct wstat *s, const struct job *j)
+{
+    struct worker *w = &j->worker[0];
+    int64_t piece = rows_per_piece(j->src);
+    for (int64_t r = 0; r < j->src->n; r += piece) {
+        int64_t end = r + piece < j->src->n ? r + piece : j->src->n;
+        j->src->codec->decode(w->x, j->src, r, end);
+        int rc = j->dst->codec->measure(s, j->dst, w->x, end - r);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static int encode_tensor(struct qmat *dst, const struct model_tensor *t, const struct use_assign *a,
+                         struct worker *worker, struct pool *pool, struct err *e)
+{
+    struct wstat stat = {0};
+    struct job job = {&t->src, dst, &stat, worker};
+    int rc = a->codec->layout(dst, t->src.n, t->src.k, &a->par, e);
+    if (rc == 0)
+        rc = qmat_alloc(dst, e);
+    if (rc == 0 && a->codec->measure && (rc = measure_tensor(&stat, &job)) != 0)
+        err_set(e, rc, "its weights cannot be measured for %s", a->codec->name);
+    if (rc)
+        return rc;
+    pool_for(pool, t->src.n, rows_per_piece(&t->src), encode_rows, &job);
+    for (int i = 0; i < pool_n_threads(pool) && rc == 0; i++)
+        if ((rc = worker[i].rc) != 0)
+            err_set(e, rc, "its rows cannot be encoded as %s", a->codec->name);
+    return rc;
+}
+
+static void workers_free(struct worker *w, int n)
+{
+    for (int i = 0; w && i < n; i++) {
+        mem_free(w[i].x);
+        arena_free(w[i].scratch);
+    }
+    mem_free(w);
+}
+
+static int workers_new(struct worker **out, const struct model *m, int n, struct err *e)
+{
+    int64_t most = 0;
+    for (int i = 0; i < m->d.n_tensors; i++) {
+        int64_t x = rows_per_piece(&m->d.tensor[i].src) * m->d.tensor[i].src.k;
+        most = x > most ? x : most;
+    }
+    struct worker *w = mem_alloc_n((size_t)n, sizeof *w);
+    for (int i = 0; w && i < n; i++) {
+        w[i].x = mem_alloc_n((size_t)most, sizeof *w[i].x);
+        w[i].scratch = arena_new();
+        if (!w[i].x || !w[i].scratch) {
+            workers_free(w, n);
+            w = NULL;
+        }
+    }
+    *out = w;
+    return w ? 0
+             : err_nomem(e, (size_t)n * (size_t)most * sizeof *w->x, "rows on their way into another format");
+}
+
+int weights_encode(struct weights **out, const struct model *m, const struct use_assign *a, struct pool *pool,
+                   struct err *e)
+{
+    struct weights *w;
+    struct worker *worker;
+    int rc = weights_new(&w, m, e);
+    if (rc)
+        return rc;
+    w->owned = true;
+    rc = workers_new(&worker, m, pool_n_threads(pool), e);
+    for (int i = 0; i < m->d.n_tensors && rc == 0; i++) {
+        const struct model_tensor *t = &m->d.tensor[i];
+        w->act[i] = a[i].act;
+        if (a[i].codec == t->src.codec)
+            continue;
+        rc = interrupt_seen() ? err_set(e, ERR_CANCELLED, "interrupted")
+             : t->src.plane[PLANE_CODE].p
+                 ? encode_tensor(&w->mat[i], t, &a[i], worker, pool, e)
+                 : err_set(e, ERR_USAGE, "there are no weights to encode, only a shape");
+        if (rc)
+            err_context(e, "%s", t->name);
+    }
+    workers_free(worker, pool_n_threads(pool));
+    weights_count(w);
+    if (rc) {
+        weights_free(w);
+        return rc;
+    }
+    *out = w;
+    return 0;
+}

@@ -1,0 +1,132 @@
+/* The GGUF mixtures: base codec, exceptions by tensor and layer (mix_gguf.def), then smaller blocks where
+ * rows do not divide. Which codec a named file gives each tensor is llama-quantize's rule, exactly. */
+#include "bench/quant/recipe_family.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { TIED_OR_OUTPUT = -1 }; /* beside enum tensor_use */
+enum when {
+    ALWAYS,
+    FIRST_2,
+    FIRST_4,
+    FIRST_8TH,
+    FIRST_8TH_WITH_IMPORTANCE,
+    FIRST_16TH,
+    SPREAD_HALF, /* the first and last eighth, and every third layer between them */
+    GQA_4,       /* four or more query heads share a value head */
+};
+
+static const struct mix_rule {
+    const char *scheme;
+    int use;
+    enum when when;
+    const char *codec;
+} mix_rules[] = {
+#define M(scheme, use, when, codec) {scheme, use, when, codec},
+#include "bench/quant/mix_gguf.def"
+#undef M
+};
+
+/* The attn_v matrices of an 80-layer grouped-query model are an eighth of attn_q: more bits there cost
+ * little. */
+static const struct promotion {
+    const char *arch;
+    int n_layer;
+    bool grouped; /* only with fewer value heads than query heads */
+    enum tensor_use use;
+    const char *from, *to;
+} promotions[] = {
+    {"llama", 80, true, USE_ATTN_V, "q3_k", "q5_k"},
+    {"llama", 80, true, USE_ATTN_V, "q4_k", "q5_k"},
+    {"qwen2", 80, false, USE_ATTN_V, "q3_k", "q5_k"},
+    {"qwen2", 80, false, USE_ATTN_V, "q4_k", "q5_k"},
+};
+
+/* What takes the place of a codec whose block does not divide the row; f16 where nothing here does. */
+static const struct fallback {
+    const char *codec, *instead;
+} fallbacks[] = {
+    {"q2_k", "q4_0"}, {"q3_k", "q4_0"}, {"q4_k", "q5_0"}, {"q5_k", "q5_1"}, {"q6_k", "q8_0"},
+};
+
+static bool holds(enum when when, const struct model_desc *m, int layer, bool have_importance)
+{
+    int n = m->n_layer, eighth = n / 8;
+    switch (when) {
+    case ALWAYS:
+        return true;
+    case FIRST_2:
+        return layer < 2;
+    case FIRST_4:
+        return layer < 4;
+    case FIRST_8TH:
+        return layer < eighth;
+    case FIRST_8TH_WITH_IMPORTANCE:
+        return layer < eighth && have_importance;
+    case FIRST_16TH:
+        return layer < n / 16;
+    case SPREAD_HALF:
+        return layer < eighth || layer >= 7 * n / 8 || (layer - eighth) % 3 == 2;
+    case GQA_4:
+        return m->n_head_kv > 0 && m->n_head / m->n_head_kv >= 4;
+    }
+    return false;
+}
+
+static bool rule_matches(const struct mix_rule *r, const char *scheme, const struct model_desc *m,
+                         const struct model_tensor *t, bool have_importance)
+{
+    bool head = t->use == USE_OUTPUT || (t->use == USE_TOKEN_EMBD && m->tied);
+    bool use = r->use == TIED_OR_OUTPUT ? head : r->use == (int)t->use;
+    return use && (strcmp(r->scheme, "*") == 0 || strcmp(r->scheme, scheme) == 0) &&
+           holds(r->when, m, t->layer, have_importance);
+}
+
+static const char *mixed_codec(const struct recipe *r, const struct model_desc *m,
+                               const struct model_tensor *t, bool have_importance)
+{
+    const char *codec = r->codec;
+    for (size_t i = 0; i < sizeof mix_rules / sizeof *mix_rules; i++)
+        if (rule_matches(&mix_rules[i], r->scheme, m, t, have_importance)) {
+            codec = mix_rules[i].codec;
+            break;
+        }
+    for (size_t i = 0; i < sizeof promotions / sizeof *promotions; i++) {
+        const struct promotion *p = &promotions[i];
+        if (p->use == t->use && strcmp(p->arch, m->arch->name) == 0 && p->n_layer == m->n_layer &&
+            (!p->grouped || m->n_head != m->n_head_kv) && strcmp(p->from, codec) == 0)
+            return p->to;
+    }
+    return codec;
+}
+
+static const struct codec *fitting_codec(const struct codec *wanted, int64_t k)
+{
+    const struct codec *c = wanted;
+    if (k % c->block == 0)
+        return c;
+    for (size_t i = 0; i < sizeof fallbacks / sizeof *fallbacks; i++)
+        if (strcmp(fallbacks[i].codec, wanted->name) == 0)
+            c = codec_find(fallbacks[i].instead);
+    return k % c->block == 0 ? c : codec_find("f16");
+}
+
+static int assign(const struct model_desc *m, const struct recipe *r, bool have_importance,
+                  struct use_assign out[], struct err *e)
+{
+    (void)e;
+    for (int i = 0; i < m->n_tensors; i++) {
+        const struct model_tensor *t = &m->tensor[i];
+        if (!t->matrix)
+            continue;
+        out[i].wanted = codec_find(mixed_codec(r, m, t, have_importance));
+        out[i].codec = fitting_codec(out[i].wanted, t->src.k);
+        if (out[i].codec != out[i].wanted)
+            snprintf(out[i].why, sizeof out[i].why,
+                     "rows of %lld do not divide into blocks of %d: %s instead of %s", (long long)t->src.k,
+                     out[i].wanted->block, out[i].codec->name, out[i].wanted->name);
+    }
+    return 0;
+}
+
+const struct recipe_family family_gguf = {.name = "gguf", .assign = assign};
