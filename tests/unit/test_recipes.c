@@ -1,0 +1,415 @@
+/* bench/quant: which codec each tensor gets, against what llama-quantize said (tests/golden/mixtures.txt),
+ * sizes and substitutions, encoding of a small model, synthesized weights. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "base/mem.h"
+#include "base/os.h"
+#include "bench/quant/recipe.h"
+#include "tests/test_data.h"
+
+static const struct {
+    char letter;
+    const char *codec;
+} letters[] = {{'f', "f32"},  {'h', "f16"},  {'g', "bf16"}, {'8', "q8_0"}, {'0', "q4_0"},
+               {'1', "q4_1"}, {'5', "q5_0"}, {'6', "q5_1"}, {'a', "q2_k"}, {'b', "q3_k"},
+               {'c', "q4_k"}, {'d', "q5_k"}, {'e', "q6_k"}};
+
+static const char *codec_of_letter(char c)
+{
+    for (size_t i = 0; i < sizeof letters / sizeof *letters; i++)
+        if (letters[i].letter == c)
+            return letters[i].codec;
+    fail_msg("unknown letter %c", c);
+    return "";
+}
+
+static const struct {
+    const char *name;
+    enum tensor_use use;
+} uses[] = {{"token_embd", USE_TOKEN_EMBD}, {"output", USE_OUTPUT}, {"attn_q", USE_ATTN_Q},
+            {"attn_k", USE_ATTN_K},         {"attn_v", USE_ATTN_V}, {"attn_output", USE_ATTN_OUT},
+            {"ffn_gate", USE_FFN_GATE},     {"ffn_up", USE_FFN_UP}, {"ffn_down", USE_FFN_DOWN}};
+
+static struct model *shape_model(const char *arch, int n_layer, int d, int ff, int heads, int kv,
+                                 int head_dim, int vocab, bool tied)
+{
+    struct model_desc desc = {.n_layer = n_layer,
+                              .d_model = d,
+                              .d_ff = ff,
+                              .n_head = heads,
+                              .n_head_kv = kv,
+                              .head_dim = head_dim,
+                              .n_ctx_train = 512,
+                              .n_vocab = vocab,
+                              .rope_dim = head_dim,
+                              .norm_eps = 1e-5,
+                              .rope_base = 1e4,
+                              .rope_base_local = 1e4,
+                              .rope_scale = 1,
+                              .attn_scale = 1 / sqrt(head_dim),
+                              .tied = tied};
+    struct model *m = NULL;
+    struct err e = {0};
+    for (int i = 0; i < n_archs; i++)
+        if (strcmp(archs[i].name, arch) == 0)
+            desc.arch = &archs[i];
+    assert_non_null(desc.arch);
+    if (model_from_shape(&m, &desc, &e) != 0)
+        fail_msg("%s", e.text);
+    return m;
+}
+
+static struct use_assign *assign(const struct model *m, const char *name, bool importance)
+{
+    struct use_assign *a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a);
+    const struct recipe *r = recipe_find(name);
+    struct err e = {0};
+    assert_non_null(r);
+    assert_int_equal(recipe_assign(&m->d, r, "llama.cpp", a, &e), 0);
+    if (importance)
+        assert_int_equal(r->family->assign(&m->d, r, true, a, &e), 0);
+    return a;
+}
+
+/* "attn_v=66555": one letter per layer, or one for all. */
+static int check_use(const struct model *m, const struct use_assign *a, const char *line, const char *field)
+{
+    int n_checked = 0;
+    const char *eq = strchr(field, '=');
+    for (size_t u = 0; u < sizeof uses / sizeof *uses; u++) {
+        if (strlen(uses[u].name) != (size_t)(eq - field) ||
+            strncmp(uses[u].name, field, (size_t)(eq - field)) != 0)
+            continue;
+        for (int i = 0; i < m->d.n_tensors; i++) {
+            const struct model_tensor *t = &m->d.tensor[i];
+            if (t->use != uses[u].use)
+                continue;
+            const char *want = codec_of_letter(eq[1 + (strlen(eq + 1) > 1 ? t->layer : 0)]);
+            if (strcmp(a[i].codec->name, want) != 0)
+                fail_msg("%s: %s is %s, llama-quantize makes it %s", line, t->name, a[i].codec->name, want);
+            n_checked++;
+        }
+    }
+    return n_checked;
+}
+
+static struct model *read_shape(const char *line)
+{
+    char name[64], arch[32], tied[16];
+    int n_layer, d, ff, heads, kv, head_dim, vocab;
+    int n = sscanf(line, "shape %63s %31s %d %d %d %d %d %d %d %15s", name, arch, &n_layer, &d, &ff, &heads,
+                   &kv, &head_dim, &vocab, tied);
+    assert_int_equal(n, 10);
+    return shape_model(arch, n_layer, d, ff, heads, kv, head_dim, vocab, strcmp(tied, "tied") == 0);
+}
+
+static int check_line(const struct model *m, char *line)
+{
+    char copy[64], *save, *word;
+    int n_checked = 0, n_matrices = 0;
+    snprintf(copy, sizeof copy, "%s", line);
+    strtok_r(line, " ", &save);
+    char *name = strtok_r(NULL, " ", &save), *im = strstr(name, "+im");
+    if (im)
+        *im = 0;
+    struct use_assign *a = assign(m, name, im != NULL);
+    while ((word = strtok_r(NULL, " ", &save)))
+        n_checked += word[strlen(word) - 1] == '-' ? 0 : check_use(m, a, copy, word);
+    for (int i = 0; i < m->d.n_tensors; i++) {
+        n_matrices += m->d.tensor[i].matrix;
+        if (!m->d.tensor[i].matrix)
+            assert_string_equal(a[i].codec->name, "f32");
+    }
+    assert_int_equal(n_checked, n_matrices);
+    mem_free(a);
+    return 1;
+}
+
+static void mixtures_are_llama_quantizes(void **state)
+{
+    char *text, *save;
+    struct model *m = NULL;
+    struct err e = {0};
+    int n = 0;
+    (void)state;
+    if (file_read(SOURCE_ROOT "/tests/golden/mixtures.txt", 1 << 20, &text, NULL, &e) != 0)
+        fail_msg("%s", e.text);
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        if (strncmp(line, "shape ", 6) == 0) {
+            model_close(m);
+            m = read_shape(line);
+        } else if (line[0] != '#') {
+            n += check_line(m, line);
+        }
+    }
+    model_close(m);
+    mem_free(text);
+    assert_int_equal(n, 12 * 17 + 2);
+}
+
+/* The mixtures of the golden files were made with an importance matrix; two layers are too few for it to
+ * matter. */
+static void golden_mixtures_agree(void **state)
+{
+    static const char *const names[] = {"Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_M"};
+    (void)state;
+    if (!test_data_there("golden/mix-Q2_K.gguf"))
+        skip();
+    for (size_t f = 0; f < sizeof names / sizeof *names; f++) {
+        char file[64];
+        struct gguf *g;
+        struct err e = {0};
+        snprintf(file, sizeof file, "golden/mix-%s.gguf", names[f]);
+        assert_int_equal(gguf_open(&g, test_data(file), NULL, &e), 0);
+        struct model *m = shape_model("llama", 2, 256, 512, 4, 2, 64, 512, false);
+        struct use_assign *a = assign(m, names[f], true);
+        for (int i = 0; i < m->d.n_tensors; i++) {
+            const struct gguf_tensor *t = gguf_find_tensor(g, m->d.tensor[i].name);
+            assert_non_null(t);
+            assert_int_equal(a[i].codec->gguf_type, t->type);
+        }
+        mem_free(a);
+        model_close(m);
+        gguf_close(g);
+    }
+}
+
+static void recipes_are_sound(void **state)
+{
+    (void)state;
+    for (int i = 0; i < n_recipes; i++) {
+        const struct recipe *r = &recipes[i];
+        assert_ptr_equal(recipe_find(r->name), r);
+        assert_ptr_equal(recipe_find(strchr(r->name, '/') + 1), r);
+        assert_non_null(codec_find(r->codec));
+        assert_int_equal(strncmp(r->name, r->family->name, strlen(r->family->name)), 0);
+        for (int j = 0; j < i; j++)
+            assert_int_not_equal(recipes[j].gguf_file_type, r->gguf_file_type);
+    }
+    assert_ptr_equal(recipe_find("Q4_K_M"), recipe_find("gguf/q4_k_m"));
+    assert_null(recipe_find("q4_k_x"));
+    assert_null(recipe_find(""));
+}
+
+static void substitutions_are_counted(void **state)
+{
+    struct model *m = shape_model("llama", 4, 192, 512, 4, 2, 48, 300, true);
+    struct use_assign *a = assign(m, "q4_k_s", false);
+    struct recipe_summary s;
+    struct err e = {0};
+    (void)state;
+    assert_int_equal(recipe_summarize(&m->d, a, &s, &e), 0);
+    /* per layer: q, output 192x192, k, v 96x192, gate, up 512x192 in Q5_0 or Q5_1 (all four attn_v); down in
+     * K */
+    int64_t down = 192 * 512, bytes = 300 * 192 / 32 * 34 + 9 * 192 * 4;
+    assert_int_equal(s.n_substituted, 4 * 6 + 1);
+    assert_int_equal(s.weights_substituted, m->d.n_params - 4 * down - 9 * 192);
+    bytes +=
+        4 * ((2 * 192 * 192 + 96 * 192 + 2 * 512 * 192) / 32 * 22 + 96 * 192 / 32 * 24 + down / 256 * 144);
+    assert_int_equal(s.bytes, bytes);
+    assert_true(fabs(s.bits_per_weight - 8.0 * (double)bytes / (double)m->d.n_params) < 1e-12);
+    assert_string_equal(s.histogram, "f32:9 q8_0:1 q5_0:20 q5_1:4 q4_k:4");
+    assert_non_null(strstr(a[0].why, "192"));
+    mem_free(a);
+    model_close(m);
+}
+
+static void numerics_choose_the_activation_rule(void **state)
+{
+    struct model *m = shape_model("llama", 2, 256, 512, 4, 2, 64, 512, true);
+    struct use_assign *a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a);
+    struct err e = {0};
+    (void)state;
+    assert_int_equal(recipe_assign(&m->d, recipe_find("q4_k_m"), "llama.cpp", a, &e), 0);
+    for (int i = 0; i < m->d.n_tensors; i++)
+        assert_ptr_equal(a[i].act, m->d.tensor[i].matrix ? act_find("q8_k") : NULL);
+    assert_int_equal(recipe_assign(&m->d, recipe_find("q4_1"), "weights-only", a, &e), 0);
+    for (int i = 0; i < m->d.n_tensors; i++)
+        assert_ptr_equal(a[i].act, m->d.tensor[i].matrix ? act_find("f32") : NULL);
+    assert_int_equal(recipe_assign(&m->d, recipe_find("q4_1"), "abacus", a, &e), ERR_USAGE);
+    assert_non_null(strstr(e.text, "abacus"));
+    mem_free(a);
+    model_close(m);
+}
+
+/* ---- encoding ---- */
+
+static struct model *open_story(void)
+{
+    struct model *m = NULL;
+    struct err e = {0};
+    if (model_open(&m, test_data("models/TinyStories-656K-F32.gguf"), &e) != 0)
+        fail_msg("%s", e.text);
+    return m;
+}
+
+static void encoding_does_not_depend_on_threads(void **state)
+{
+    struct pool *pool = NULL;
+    struct weights *one, *two;
+    struct err e = {0};
+    (void)state;
+    if (!test_data_there("models/TinyStories-656K-F32.gguf"))
+        skip();
+    struct model *m = open_story();
+    struct use_assign *a = assign(m, "q4_0", false);
+    assert_int_equal(pool_new(&pool, 2, NULL, &e), 0);
+    assert_int_equal(weights_encode(&one, m, a, NULL, &e), 0);
+    assert_int_equal(weights_encode(&two, m, a, pool, &e), 0);
+    struct recipe_summary s;
+    recipe_summarize(&m->d, a, &s, &e);
+    assert_int_equal(one->bytes, s.bytes);
+    for (int i = 0; i < m->d.n_tensors; i++) {
+        bool shared = one->mat[i].plane[0].p == m->d.tensor[i].src.plane[0].p;
+        assert_int_equal(shared, !m->d.tensor[i].matrix);
+        assert_ptr_equal(one->mat[i].codec, a[i].codec);
+        assert_memory_equal(one->mat[i].plane[0].p, two->mat[i].plane[0].p, qmat_bytes(&one->mat[i]));
+    }
+    weights_free(one);
+    weights_free(two);
+    mem_free(a);
+    pool_free(pool);
+    model_close(m);
+}
+
+static void every_failed_allocation_is_survived(void **state)
+{
+    struct err e = {0};
+    int rc = ERR_NOMEM, n;
+    (void)state;
+    if (!test_data_there("models/TinyStories-656K-F32.gguf"))
+        skip();
+    struct model *m = open_story();
+    struct use_assign *a = assign(m, "q8_0", false);
+    for (n = 1; rc == ERR_NOMEM && n < 1000; n++) {
+        struct weights *w = NULL;
+        mem_fail_from(n);
+        rc = weights_encode(&w, m, a, NULL, &e);
+        mem_fail_from(0);
+        assert_true(rc == 0 || (rc == ERR_NOMEM && e.text[0]));
+        weights_free(w);
+    }
+    assert_int_equal(rc, 0);
+    assert_true(n > 10);
+    mem_free(a);
+    model_close(m);
+}
+
+static void a_bare_shape_cannot_be_encoded(void **state)
+{
+    struct model *m = shape_model("llama", 1, 256, 256, 4, 4, 64, 32, true);
+    struct use_assign *a = assign(m, "q8_0", false);
+    struct weights *w = NULL;
+    struct err e = {0};
+    (void)state;
+    assert_int_equal(weights_encode(&w, m, a, NULL, &e), ERR_USAGE);
+    assert_null(w);
+    mem_free(a);
+    model_close(m);
+}
+
+static int synthesize(struct weights **w, const struct model *m, const struct use_assign *a, uint64_t seed,
+                      struct err *e)
+{
+    const struct codec *codec[64];
+    const struct act *act[64];
+    assert_true(m->d.n_tensors <= 64);
+    for (int i = 0; i < m->d.n_tensors; i++) {
+        codec[i] = a[i].codec;
+        act[i] = a[i].act;
+    }
+    return weights_synthesize(w, m, codec, act, seed, NULL, e);
+}
+
+/* Decoded rows look like a normal distribution of variance 1/k, whatever the codec. */
+static void synthesized_weights_are_sane(void **state)
+{
+    struct model *m = shape_model("llama", 2, 512, 768, 8, 4, 64, 1000, true);
+    (void)state;
+    for (int r = 0; r < n_recipes; r++) {
+        struct use_assign *a = assign(m, recipes[r].name, false);
+        struct weights *w, *again;
+        struct err e = {0};
+        assert_int_equal(synthesize(&w, m, a, 5, &e), 0);
+        assert_int_equal(synthesize(&again, m, a, 5, &e), 0);
+        for (int i = 0; i < m->d.n_tensors; i++) {
+            const struct qmat *q = &w->mat[i];
+            double sum = 0, n = (double)(q->n * q->k);
+            float *x = mem_alloc_n((size_t)(q->n * q->k), sizeof *x);
+            q->codec->decode(x, q, 0, q->n);
+            for (int64_t j = 0; j < q->n * q->k; j++)
+                sum += (double)x[j] * (double)x[j];
+            double spread = m->d.tensor[i].matrix ? sum / n * (double)q->k : sum / n;
+            assert_true(spread > 0.85 && spread < 1.15);
+            assert_memory_equal(q->plane[0].p, again->mat[i].plane[0].p, qmat_bytes(q));
+            mem_free(x);
+        }
+        weights_free(w);
+        weights_free(again);
+        mem_free(a);
+    }
+    model_close(m);
+}
+
+static void synthesis_survives_failed_allocations(void **state)
+{
+    struct model *m = shape_model("llama", 1, 256, 256, 4, 4, 64, 64, false);
+    struct use_assign *a = assign(m, "q4_k_m", false);
+    struct err e = {0};
+    int rc = ERR_NOMEM;
+    (void)state;
+    for (int n = 1; rc == ERR_NOMEM && n < 1000; n++) {
+        struct weights *w = NULL;
+        mem_fail_from(n);
+        rc = synthesize(&w, m, a, 1, &e);
+        mem_fail_from(0);
+        weights_free(w);
+    }
+    assert_int_equal(rc, 0);
+    mem_free(a);
+    model_close(m);
+}
+
+static void source_weights_share_the_file(void **state)
+{
+    struct weights *w;
+    struct err e = {0};
+    (void)state;
+    if (!test_data_there("models/TinyStories-656K-F32.gguf"))
+        skip();
+    struct model *m = open_story();
+    for (int rules = 0; rules < 2; rules++) {
+        assert_int_equal(weights_source(&w, m, rules, &e), 0);
+        for (int i = 0; i < m->d.n_tensors; i++) {
+            assert_ptr_equal(w->mat[i].plane[0].p, m->d.tensor[i].src.plane[0].p);
+            assert_ptr_equal(w->mat[i].seg, &w->mat[i].seg1);
+            assert_ptr_equal(w->act[i], rules && m->d.tensor[i].matrix ? act_find("f32") : NULL);
+        }
+        assert_int_equal(w->bytes, 4 * m->d.n_params);
+        weights_free(w);
+    }
+    model_close(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(recipes_are_sound),
+        cmocka_unit_test(mixtures_are_llama_quantizes),
+        cmocka_unit_test(golden_mixtures_agree),
+        cmocka_unit_test(substitutions_are_counted),
+        cmocka_unit_test(numerics_choose_the_activation_rule),
+        cmocka_unit_test(encoding_does_not_depend_on_threads),
+        cmocka_unit_test(every_failed_allocation_is_survived),
+        cmocka_unit_test(a_bare_shape_cannot_be_encoded),
+        cmocka_unit_test(synthesized_weights_are_sane),
+        cmocka_unit_test(synthesis_survives_failed_allocations),
+        cmocka_unit_test(source_weights_share_the_file),
+    };
+    return cmocka_run_group_tests_name("recipes", tests, NULL, NULL);
+}
