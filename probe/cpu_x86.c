@@ -133,12 +133,14 @@ static void judge_model(struct probe_device *d)
         if (strcmp(models[i].vendor, d->cpu.vendor) != 0 || models[i].family != d->cpu.family ||
             d->cpu.model < models[i].model0 || d->cpu.model > models[i].model1)
             continue;
-        for (int bit = 0; bit < N_ISA && !d->cpu.model_doubtful; bit++)
-            if (d->cpu.isa[bit] != ISA_ABSENT && !(models[i].features >> bit & 1)) {
-                d->cpu.model_doubtful = true;
-                device_note(d, "CPU model number %d is that of %s, which has no %s: a hypervisor masks it",
-                    d->cpu.model, models[i].codename, isa_name(bit));
-            }
+        char extra[96] = "";
+        for (int bit = 0; bit < N_ISA; bit++)
+            if (d->cpu.isa[bit] != ISA_ABSENT && !(models[i].features >> bit & 1))
+                snprintf(extra + strlen(extra), sizeof extra - strlen(extra), " %s", isa_name(bit));
+        d->cpu.model_doubtful = extra[0] != 0;
+        if (extra[0])
+            device_note(d, "CPU model number %d is that of %s, which has no%s: a hypervisor masks it", d->cpu.model,
+                models[i].codename, extra);
         if (!d->cpu.model_doubtful)   /* else the name would follow from a number that is not to be believed */
             snprintf(d->cpu.codename, sizeof d->cpu.codename, "%s", models[i].codename);
         break;

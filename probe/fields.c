@@ -14,13 +14,13 @@ const struct field device_fields[] = {
 #undef FIELD
 };
 const struct field accel_fields[] = {
-    ROW("", "name", STR, probe_accel, name, ENV)
+    ROW("", "name", STR, probe_accel, name, NO)
     ROW("", "vendor", STR, probe_accel, vendor, NO)
     ROW("", "driver", STR, probe_accel, driver, ENV)
-    ROW("", "api", STR, probe_accel, api, ENV)
+    ROW("", "api", STR, probe_accel, api, NO)
     ROW("", "pci_id", STR, probe_accel, pci_id, HW)
     ROW("", "memory_bytes", I64, probe_accel, memory_bytes, ENV)
-    ROW("", "software", BOOL, probe_accel, software, ENV)
+    ROW("", "software", BOOL, probe_accel, software, HW)
 };
 const struct field cache_fields[] = {
     ROW("", "level", INT, probe_cache, level, HW)

@@ -12,29 +12,30 @@
 static const char *const placeholders[] = {"To Be Filled", "System Product Name", "System manufacturer", "Default string",
     "Not Applicable", "Not Specified", "O.E.M", "INVALID"};
 
-static void append_dmi(char *out, size_t cap, const struct source *s, const char *field)
+static void read_dmi(char *out, size_t cap, const struct source *s, const char *field)
 {
-    char text[96], clean[96];
+    char text[96];
+    out[0] = 0;
     if (source_read(s, text, sizeof text, "/sys/class/dmi/id/%s", field) <= 0)
         return;
     for (size_t i = 0; i < sizeof placeholders / sizeof *placeholders; i++)
         if (strstr(text, placeholders[i]))
             return;
-    text_copy(clean, sizeof clean, text);
-    size_t n = strlen(out);
-    snprintf(out + n, cap - n, "%s%s", n ? " " : "", clean);
+    text_copy(out, cap, text);
 }
 
 static void board(struct probe_device *d, const struct source *s)
 {
-    char text[96];
+    char text[96], maker[48], product[48];
     if (source_read(s, text, sizeof text, "/proc/device-tree/model") > 0 ||
         source_read(s, text, sizeof text, "/sys/firmware/devicetree/base/model") > 0) {
         text_copy(d->os.board, sizeof d->os.board, text);
         return;
     }
-    append_dmi(d->os.board, sizeof d->os.board, s, "sys_vendor");
-    append_dmi(d->os.board, sizeof d->os.board, s, "product_name");
+    read_dmi(maker, sizeof maker, s, "sys_vendor");
+    read_dmi(product, sizeof product, s, "product_name");
+    bool repeats = !strncmp(product, maker, strlen(maker));   /* "Google" "Google Compute Engine" */
+    snprintf(d->os.board, sizeof d->os.board, "%s%s%s", repeats ? "" : maker, repeats || !product[0] ? "" : " ", product);
 }
 
 static void unquote(char *s)

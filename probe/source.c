@@ -16,7 +16,7 @@
 #include <cpuid.h>
 #endif
 
-#define SCRATCH_BYTES ((size_t)2 << 20)   /* /proc/cpuinfo of 1024 CPUs; untouched pages cost nothing */
+#define SCRATCH_BYTES ((size_t)4 << 20)   /* /proc/cpuinfo of 1024 CPUs, pci.ids; untouched pages cost nothing */
 
 /* Lines as the cpuid program prints them raw: "0x00000007 0x00: eax=0x... ebx=0x... ecx=0x... edx=0x..." */
 static void load_leaves(struct source *s)
@@ -178,7 +178,7 @@ void source_list(const struct source *s, struct name_list *l, const char *prefix
     DIR *d = ok ? opendir(path) : NULL;
     if (!d)
         return;
-    for (struct dirent *de; l->n < 256 && (de = readdir(d));)
+    for (struct dirent *de; l->n < 1024 && (de = readdir(d));)
         if (de->d_name[0] != '.' && strlen(de->d_name) < sizeof l->name[0] &&
             !strncmp(de->d_name, prefix, strlen(prefix)))
             strcpy(l->name[l->n++], de->d_name);

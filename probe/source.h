@@ -36,7 +36,7 @@ bool source_has(const struct source *s, const char *path, ...) __attribute__((fo
 
 struct name_list {
     int n;
-    char name[256][64];
+    char name[1024][64];
 };
 /* The names in a folder that start with prefix, in natural order (cpu2 before cpu10), none when unreadable. */
 void source_list(const struct source *s, struct name_list *l, const char *prefix, const char *path, ...)
