@@ -36,7 +36,7 @@ static int ancestor_index(hwloc_topology_t h, hwloc_obj_t pu, hwloc_obj_type_t t
     return o ? (int)o->logical_index : -1;
 }
 
-static void hwloc_caches(struct topology *t, hwloc_topology_t h, hwloc_obj_t pu)
+static void hwloc_caches(struct topology *t, hwloc_obj_t pu)
 {
     for (hwloc_obj_t o = pu; o; o = o->parent) {
         if (!hwloc_obj_type_is_cache(o->type))
@@ -50,26 +50,46 @@ static void hwloc_caches(struct topology *t, hwloc_topology_t h, hwloc_obj_t pu)
             .n_shared = hwloc_bitmap_weight(o->cpuset)};
         topology_add_cache(t, &c);
     }
-    (void)h;
+}
+
+/* While it loads: no plug-ins, since they pull GPU drivers into this process, and nothing on stderr. Restored
+ * afterwards, for the programs that we start. */
+static const char *const hwloc_settings[][2] = {{"HWLOC_PLUGINS_PATH", "/nonexistent"}, {"HWLOC_HIDE_ERRORS", "2"}};
+
+static bool load_quietly(hwloc_topology_t *h)
+{
+    bool ours[2];
+    for (int i = 0; i < 2; i++) {
+        ours[i] = !getenv(hwloc_settings[i][0]);
+        setenv(hwloc_settings[i][0], hwloc_settings[i][1], 0);
+    }
+    bool ok = hwloc_topology_init(h) == 0;
+    if (ok) {
+        hwloc_topology_set_flags(*h, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED);   /* the affinity mask is ours to apply */
+        hwloc_topology_set_io_types_filter(*h, HWLOC_TYPE_FILTER_KEEP_NONE);
+        hwloc_topology_set_cache_types_filter(*h, HWLOC_TYPE_FILTER_KEEP_ALL);
+        ok = hwloc_topology_load(*h) == 0 && hwloc_topology_is_thissystem(*h);
+        if (!ok)
+            hwloc_topology_destroy(*h);
+    }
+    for (int i = 0; i < 2; i++)
+        if (ours[i])
+            unsetenv(hwloc_settings[i][0]);
+    return ok;
 }
 
 bool topology_hwloc(struct topology *t)
 {
     hwloc_topology_t h;
-    if (hwloc_topology_init(&h) < 0)
+    if (!load_quietly(&h))
         return false;
-    hwloc_topology_set_flags(h, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED);   /* the affinity mask is ours to apply */
-    hwloc_topology_set_io_types_filter(h, HWLOC_TYPE_FILTER_KEEP_NONE);    /* no driver is called in this process */
-    hwloc_topology_set_cache_types_filter(h, HWLOC_TYPE_FILTER_KEEP_ALL);
     t->n = t->n_caches = 0;
-    if (hwloc_topology_load(h) == 0 && hwloc_topology_is_thissystem(h)) {
-        hwloc_obj_t pu = NULL;
-        while ((pu = hwloc_get_next_obj_by_type(h, HWLOC_OBJ_PU, pu))) {
-            int node = hwloc_bitmap_first(pu->nodeset);
-            add_cpu(t, (int)pu->os_index, ancestor_index(h, pu, HWLOC_OBJ_PACKAGE),
-                ancestor_index(h, pu, HWLOC_OBJ_CORE), node < 0 ? 0 : node);
-            hwloc_caches(t, h, pu);
-        }
+    hwloc_obj_t pu = NULL;
+    while ((pu = hwloc_get_next_obj_by_type(h, HWLOC_OBJ_PU, pu))) {
+        int node = hwloc_bitmap_first(pu->nodeset);
+        add_cpu(t, (int)pu->os_index, ancestor_index(h, pu, HWLOC_OBJ_PACKAGE),
+            ancestor_index(h, pu, HWLOC_OBJ_CORE), node < 0 ? 0 : node);
+        hwloc_caches(t, pu);
     }
     hwloc_topology_destroy(h);
     return t->n > 0;
