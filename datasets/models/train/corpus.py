@@ -22,10 +22,15 @@ import generate
 PACKAGES = {
     "bible-kjv-text": ("usr/lib/bible.data", "kjv", 2,
                        "ef78fb9c1d25f4de7977d259ba48b424e51d3ac757364ee38f92da77e4f34775"),
-    "dict-devil": ("usr/share/dictd/*.dict.dz", "dictd", 3, "c9c61bf236869d7480556a0dddfb791a315c24e3655bda28b4f8761d14559ba4"),
-    "dict-jargon": ("usr/share/dictd/*.dict.dz", "dictd", 2, "db17295985338763f3ebb264fec042d792aa293cdc1082822a46a6021572e1ac"),
-    "golang-github-klauspost-compress-dev": ("usr/share/gocode/src/github.com/klauspost/compress/testdata/Mark.Twain*.txt", "text", 6, "074a1fdb76ef344294beb0f7a188007c2eca51fe6f428b23457b23a50e6987ee"),
-    "golang-1.19-src": ("usr/share/go-1.19/src/testdata/Isaac.Newton-Opticks.txt", "text", 3, "3438b01d606caa8a2240889fc80c9cd51b44ea87ac97bcedf670713027fd7df1"),
+    "dict-devil": ("usr/share/dictd/*.dict.dz", "dictd", 3,
+                       "c9c61bf236869d7480556a0dddfb791a315c24e3655bda28b4f8761d14559ba4"),
+    "dict-jargon": ("usr/share/dictd/*.dict.dz", "dictd", 2,
+                       "db17295985338763f3ebb264fec042d792aa293cdc1082822a46a6021572e1ac"),
+    "golang-github-klauspost-compress-dev": ("usr/share/gocode/**/compress/testdata/Mark.Twain-Tom.Sawyer.txt", "text",
+                                             8,
+                       "074a1fdb76ef344294beb0f7a188007c2eca51fe6f428b23457b23a50e6987ee"),
+    "golang-1.19-src": ("usr/share/go-1.19/src/testdata/Isaac.Newton-Opticks.txt", "text", 3,
+                       "3438b01d606caa8a2240889fc80c9cd51b44ea87ac97bcedf670713027fd7df1"),
     "wordnet-base": ("usr/share/wordnet/data.*", "wordnet", 1,
                      "f461bac9a5a1810c4fe1e3cec0a980f79406e3a8c1c147f3874979fb00e2cc0e"),
     "sqlite3-doc": ("usr/share/doc/sqlite3/**/*.html", "html", 1,
@@ -37,10 +42,12 @@ PACKAGES = {
     "rust-doc": ("usr/share/doc/rust-doc/html/[bner]*/**/*.html", "html", 1,
                  "adc1fc569f91e8c20ab9a753b515154f69c1769ea8c500b10ef1ae4b5fa88c34"),
 }
-# the part of rust-doc that is prose; the rest is API reference
-RUST_BOOKS = ("/book/", "/nomicon/", "/embedded-book/", "/edition-guide/", "/reference/", "/rust-by-example/", "/rustc/")
+# the books of rust-doc under MIT or Apache-2.0; the rest is API reference, and the prose of
+# the embedded book is CC-BY-SA and stays out
+RUST_BOOKS = ("/html/book/", "/html/nomicon/", "/html/edition-guide/", "/html/reference/", "/html/rust-by-example/",
+              "/html/rustc/")
 HELPER = "bible-kjv"          # its program unpacks bible.data; nothing of it enters the text
-GENERATED_CHARS = 30_000_000
+GENERATED_CHARS = 24_000_000
 SEED = 20260601
 
 
@@ -73,7 +80,10 @@ def paragraphs(text):
 
 
 def read_text(path):
-    yield paragraphs(re.sub(r"_(\w[^_]*)_", r"\1", open(path, encoding="utf-8", errors="ignore").read()))
+    text = open(path, encoding="utf-8", errors="ignore").read()
+    # the words of the transcribers stay out, what remains is the old book
+    text = re.sub(r"(?s)^Produced by.*?\n\n\n", "", text).split("End of the Project Gutenberg")[0]
+    yield paragraphs(re.sub(r"_(\w[^_]*)_", r"\1", text))
 
 
 def read_html(path):
@@ -110,9 +120,10 @@ def read_dictd(path):
 
 def read_kjv(path):
     """One document per chapter, the verses without their numbers."""
-    program = os.path.join(os.path.dirname(path), "../../..", "x-" + HELPER, "usr/bin/bible")
-    out = subprocess.run([program, "-l100000", "-d", "bible.data", "-p", os.path.dirname(path) + "/",
-                          "gen1:1-rev22:21"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
+    lib = os.path.dirname(path) + "/"
+    program = os.path.join(lib, "../../../x-" + HELPER, "usr/bin/bible")
+    out = subprocess.run([program, "-l100000", "-d", "bible.data", "-p", lib, "gen1:1-rev22:21"],
+                         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
     verses = []
     for line in out.split("\n"):
         m = re.match(r"\s+\d+ (.*)", line)
@@ -186,7 +197,10 @@ def main(work):
                         docs.append(piece)
         stats.append((package, len(docs), sum(map(len, docs)), copies))
         for i, d in enumerate(docs):
-            (valid if i % 100 == 50 else train).extend([d] * (1 if i % 100 == 50 else copies))
+            if i % 100 == 50:
+                valid.append(d)
+            else:
+                train += [d] * copies
     docs = list(generate.pieces(SEED, GENERATED_CHARS))
     stats.append(("(generated)", len(docs), sum(map(len, docs)), 1))
     train += docs

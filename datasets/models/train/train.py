@@ -217,8 +217,9 @@ def main():
         if step % 50 == 0:
             dt = time.time() - t
             spent, t = spent + dt, time.time()
+            per_step = BATCH * CONTEXT
             print("step %d tokens %.2fM loss %.4f %.0f tok/s %.1f min" % (
-                step, step * BATCH * CONTEXT / 1e6, total / count, count * BATCH * CONTEXT / dt, spent / 60), flush=True)
+                step, step * per_step / 1e6, total / count, count * per_step / dt, spent / 60), flush=True)
             total, count = 0.0, 0
         if step % 500 == 0:
             print("valid %.4f" % np.mean([float(value(p, x)) for x in valid_set]), flush=True)

@@ -10,10 +10,7 @@ Robin Dan Will Joe Tim Nick""".split()]
 THINGS = """kite lantern key book map bell basket whistle blanket hat scarf coat boot ring coin button drum flute
 compass letter picture ball cup spoon teapot clock mirror candle box ladder wheel rope bucket hammer needle saddle
 broom pot kettle lamp umbrella bag purse necklace knife glove pencil notebook violin boat oar net hook jar bottle
-wagon sled puppet doll marble stone shell feather watch locket brush kettle stool chair wooden horse tin soldier
-paper bird silver thimble brass bell red balloon glass bead leather belt wool mitten straw hat copper pan""".replace(
-    "wooden horse tin soldier\npaper bird silver thimble brass bell red balloon glass bead leather belt wool mitten straw hat copper pan",
-    "").split() + ["wooden horse", "tin soldier", "paper bird", "silver thimble", "brass bell", "red balloon",
+wagon sled puppet doll marble stone shell feather watch locket brush kettle stool chair""".split() + ["wooden horse", "tin soldier", "paper bird", "silver thimble", "brass bell", "red balloon",
                    "glass bead", "leather belt", "wool mitten", "straw hat", "copper pan", "old clock"]
 
 W = lambda s: [x.strip() for x in s.split("|")]
