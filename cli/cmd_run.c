@@ -1,0 +1,272 @@
+/* The main job: request -> device -> sweep -> decision -> report -> exit code. Also `sweep` (measure only), `decide` and
+ * `report` (from the store, measuring nothing). */
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+#include <stdlib.h>
+#include "base/mem.h"
+#include "base/os.h"
+#include "bench/sweep.h"
+#include "cli/cli.h"
+#include "matrix/matrix.h"
+#include "reports/reports.h"
+
+/* Without --budget or --chunks an answer is due in about three minutes; the demo in less than one. */
+static const double default_budget_s = 180, demo_budget_s = 50;
+
+struct job {
+    struct cli *cli;
+    struct store *store;
+    struct record *rec;
+    int n_rec;
+    uint64_t t0;
+};
+
+static void on_event(void *arg, const struct sweep_event *ev)
+{
+    const struct job *j = arg;
+    double elapsed = (double)(clock_ns() - j->t0) * 1e-9;
+    char what[160];
+    snprintf(what, sizeof what, "%s, %.0f s", ev->what, elapsed);
+    cli_progress(j->cli, ev->done, ev->total, what);
+}
+
+static void on_report_warning(void *arg, const char *sentence)
+{
+    (void)arg;
+    cli_warn("%s", sentence);
+}
+
+static int keep_records(struct job *j, const struct sweep *s, struct err *e)
+{
+    struct record *rec = mem_resize(j->rec, (size_t)(j->n_rec + s->n) * sizeof *rec);
+    if (!rec)
+        return err_nomem(e, (unsigned long long)s->n * sizeof *rec, "the records");
+    j->rec = rec;
+    memcpy(rec + j->n_rec, s->rec, (size_t)s->n * sizeof *rec);
+    j->n_rec += s->n;
+    return 0;
+}
+
+static int warn_about_source(struct cli *c, struct model *m, struct err *e)
+{
+    bool quantized = false;
+    const struct codec *source = model_source_codec(m, &quantized);
+    if (!quantized)
+        return 0;
+    if (c->req.dither)
+        return model_dither(m, c->req.seed, e);
+    cli_warn("%s is already %s: KLD is against that, not the original, and formats on its grid look lossless; "
+             "use an F16 file, or --dither", m->d.name, source->name);
+    return 0;
+}
+
+static int read_evaluation_text(struct cli *c, struct sweep_input *in, char **owned, struct err *e)
+{
+    *owned = NULL;
+    in->text = (const char *)default_text;
+    in->text_bytes = (size_t)(default_text_end - default_text);
+    in->text_name = "the text shipped with whichquant";
+    if (!c->text)
+        return 0;
+    int rc = file_read(c->text, (size_t)1 << 30, owned, &in->text_bytes, e);
+    in->text = *owned;
+    in->text_name = c->text;
+    return rc;
+}
+
+/* The answer before anything is measured, marked as an estimate. */
+static void print_estimate(struct cli *c, const struct model *m)
+{
+    struct decision *d = NULL;
+    struct err e = {0};
+    if (c->req.quiet || matrix_estimate(&d, &m->d, c->device, &c->req, &e) < 0)
+        return;
+    fprintf(stderr, "estimate (nothing measured yet): %s\n", d->headline);
+    decision_free(d);
+}
+
+static int sweep_model(struct job *j, const char *name, struct err *e)
+{
+    struct cli *c = j->cli;
+    struct model *m = NULL;
+    struct sweep *s = NULL;
+    char *text = NULL;
+    struct sweep_input in = {.req = &c->req, .device = c->device, .pool = c->pool, .store = j->store,
+                             .on_event = on_event, .arg = j};
+    int rc = cli_model(&m, name, e);
+    if (rc == 0) {
+        print_estimate(c, m);
+        rc = model_check_finite(m, e);
+    }
+    if (rc == 0)
+        rc = warn_about_source(c, m, e);
+    in.model = m;
+    if (rc == 0)
+        rc = read_evaluation_text(c, &in, &text, e);
+    if (rc == 0)
+        rc = sweep_run(&s, &in, e);
+    cli_progress_end(c);
+    if (rc == 0)
+        rc = keep_records(j, s, e);
+    if (rc == 0 && s->interrupted)
+        cli_warn("interrupted: the answer stands on what was measured so far; --resume goes on");
+    sweep_free(s);
+    mem_free(text);
+    model_close(m);
+    return rc;
+}
+
+static const char *stdout_form(const struct cli *c) { return c->json ? "json" : c->csv ? "csv" : c->md ? "md" : "text"; }
+
+static int print_report(struct cli *c, const struct report_input *in)
+{
+    struct err e = {0};
+    struct sbuf b = {0};
+    int rc = writer_find(stdout_form(c))->write(&b, in, &e);
+    if (rc == 0 && b.failed)
+        rc = err_nomem(&e, b.n, "the report");
+    if (rc == 0)
+        fwrite(sbuf_str(&b), 1, b.n, stdout);
+    sbuf_free(&b);
+    return rc < 0 ? cli_fail(&e) : cli_flush();
+}
+
+static int strict_code(const struct cli *c, const struct job *j, const struct decision *d)
+{
+    if (!c->req.strict || d->exit_code)
+        return d->exit_code;
+    if (!strcmp(d->verdict, "tie") || !strcmp(d->verdict, "undecided"))
+        return EXIT_UNDECIDED;
+    for (int i = 0; i < j->n_rec; i++)
+        if (j->rec[i].status != STATUS_OK && j->rec[i].status != STATUS_UNSUPPORTED)
+            return EXIT_SOME_FAILED;
+    return EXIT_DONE;
+}
+
+static int decide_and_report(struct job *j)
+{
+    struct cli *c = j->cli;
+    struct err e = {0};
+    struct decision *d = NULL;
+    if (matrix_decide(&d, j->rec, j->n_rec, c->device, &c->req, &e) < 0)
+        return cli_fail(&e);
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM"), *lang = getenv("LC_ALL");
+    if (!lang || !*lang)
+        lang = getenv("LANG");
+    struct report_input in = {
+        .decision = d, .device = c->device, .request = &c->req, .records = j->rec, .n_records = j->n_rec,
+        .elapsed_s = (double)(clock_ns() - j->t0) * 1e-9, .verbose = c->req.verbose,
+        .color = !c->no_color && isatty(1) && !(no_color && *no_color) && !getenv("CI") && term && strcmp(term, "dumb"),
+        .utf8 = isatty(1) && lang && (strstr(lang, "UTF-8") || strstr(lang, "utf8")),
+    };
+    int code = print_report(c, &in), rc = 0;
+    if (c->req.out_dir)
+        rc = reports_write_dir(c->req.out_dir, &in, on_report_warning, NULL, &e);
+    if (rc < 0)
+        code = cli_fail(&e);
+    else if (c->req.out_dir && !c->req.quiet)
+        fprintf(stderr, "report: %s/report.html, %s/matrix.csv\n", c->req.out_dir, c->req.out_dir);
+    if (code == EXIT_DONE)
+        code = interrupt_seen() ? EXIT_INTERRUPTED : strict_code(c, j, d);
+    decision_free(d);
+    return code;
+}
+
+static int measure_all(struct job *j, struct err *e)
+{
+    struct cli *c = j->cli;
+    int rc = 0;
+    for (int i = 0; i < c->req.n_models && rc == 0 && !interrupt_seen(); i++)
+        rc = sweep_model(j, c->req.models[i], e);
+    return rc;
+}
+
+static int run(struct cli *c, bool report)
+{
+    struct err e = {0};
+    struct job j = {.cli = c, .t0 = clock_ns()};
+    static const char *const embedded[] = {"default"};
+    if (c->req.n_models == 0) {
+        c->req.demo = true;
+        c->req.models = embedded;
+        c->req.n_models = 1;
+    }
+    if (isnan(c->req.budget_s) && c->req.n_chunks == 0)
+        c->req.budget_s = c->req.demo ? demo_budget_s : default_budget_s;
+    int rc = cli_pool(c, &e);
+    if (rc == 0 && c->req.out_dir)
+        rc = dir_make(c->req.out_dir, &e);   /* a folder that cannot be written is known before the work, not after */
+    if (rc == 0)
+        rc = store_open(&j.store, c->req.store_path, &e);
+    if (rc == 0)
+        rc = measure_all(&j, &e);
+    int code = rc < 0 ? cli_fail(&e) : report ? decide_and_report(&j) : EXIT_DONE;
+    store_close(j.store);
+    mem_free(j.rec);
+    return code;
+}
+
+static int estimate_only(struct cli *c)
+{
+    struct err e = {0};
+    struct model *m = NULL;
+    struct decision *d = NULL;
+    int rc = cli_device(c, &e), code = EXIT_FAILED;
+    if (rc == 0)
+        rc = cli_model(&m, c->req.n_models ? c->req.models[0] : "default", &e);
+    if (rc == 0)
+        rc = matrix_estimate(&d, &m->d, c->device, &c->req, &e);
+    if (rc == 0) {
+        struct report_input in = {.decision = d, .device = c->device, .request = &c->req, .verbose = c->req.verbose};
+        code = print_report(c, &in);
+        code = code ? code : d->exit_code;
+    } else {
+        code = cli_fail(&e);
+    }
+    decision_free(d);
+    model_close(m);
+    return code;
+}
+
+int cmd_run(struct cli *c) { return c->req.estimate ? estimate_only(c) : run(c, true); }
+
+int cmd_sweep(struct cli *c) { return run(c, false); }
+
+static int take_record(void *arg, const struct record *r)
+{
+    struct job *j = arg;
+    struct record *rec = mem_resize(j->rec, (size_t)(j->n_rec + 1) * sizeof *rec);
+    if (!rec)
+        return 1;
+    j->rec = rec;
+    rec[j->n_rec++] = *r;
+    return 0;
+}
+
+/* decide, report: the records of this machine in the store; with MODEL only that model's. */
+int cmd_decide(struct cli *c)
+{
+    struct err e = {0};
+    struct job j = {.cli = c, .t0 = clock_ns()};
+    struct model *m = NULL;
+    int rc = cli_device(c, &e);
+    if (rc == 0 && c->req.n_models)
+        rc = cli_model(&m, c->req.models[0], &e);
+    if (rc == 0 && m)
+        rc = model_hash(m, &e);
+    if (rc == 0)
+        rc = store_open(&j.store, c->req.store_path, &e);
+    if (rc == 0)
+        rc = store_each(j.store, c->device->env_sha256, m ? m->sha256 : NULL, take_record, &j, &e);
+    if (rc > 0)
+        rc = err_nomem(&e, (unsigned long long)j.n_rec * sizeof *j.rec, "the records");
+    if (rc == 0 && j.n_rec == 0)
+        rc = err_set(&e, ERR_MISSING, "no measurements of this machine in %s; run `whichquant MODEL.gguf` first",
+                     store_path(j.store));
+    int code = rc < 0 ? cli_fail(&e) : decide_and_report(&j);
+    store_close(j.store);
+    model_close(m);
+    mem_free(j.rec);
+    return code;
+}
