@@ -1,0 +1,253 @@
+#!/usr/bin/env python3
+"""The program as a user meets it: commands, files, exit codes, bad input. Usage: test_cli.py PROGRAM SOURCE_ROOT.
+Everything runs on the embedded model; nothing here is timed. Ends with `N passed, N failed`."""
+import csv
+import json
+import math
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+PROGRAM, ROOT = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+TMP = tempfile.mkdtemp(prefix="whichquant-cli-")
+ENV = {**os.environ, "XDG_DATA_HOME": TMP, "NO_COLOR": "1", "LC_ALL": "C"}
+QUICK = ["--chunks", "2", "--format", "q8_0,q4_k_m,q2_k", "-q"]
+
+
+def run(*args, expect=0, stdin=None, stdout=subprocess.PIPE, timeout=300):
+    p = subprocess.run([PROGRAM, *args], stdout=stdout, stderr=subprocess.PIPE, stdin=stdin or subprocess.DEVNULL,
+                       env=ENV, cwd=TMP, timeout=timeout)
+    err = p.stderr.decode("utf-8", "replace")
+    assert p.returncode == expect, f"{args}: exit {p.returncode}, wanted {expect}; stderr: {err[-600:]}"
+    p.err, p.text = err, (p.stdout or b"").decode("utf-8", "replace")
+    return p
+
+
+def path(name, data=b""):
+    full = os.path.join(TMP, name)
+    with open(full, "wb") as f:
+        f.write(data)
+    return full
+
+
+def one_sentence(p):
+    lines = [line for line in p.err.strip().split("\n") if line.startswith("whichquant: ")]
+    assert len(lines) == 1 and len(lines[0]) > 25, f"wanted one sentence: {p.err!r}"
+    return lines[0]
+
+
+def model_bytes():
+    with open(os.path.join(ROOT, "datasets/models/default.gguf"), "rb") as f:
+        return f.read()
+
+
+def test_help_and_version():
+    assert run("--version").text.startswith("whichquant ")
+    text = run("--help").text
+    for word in ("EXIT CODES", "ENVIRONMENT", "EXAMPLES", "--demo", "quantize"):
+        assert word in text, word
+    commands = re.findall(r"^  (\w+) ", text.split("COMMANDS")[1].split("OPTIONS")[0], re.M)
+    for command in commands:
+        assert command in run(command, "--help").text
+
+
+def test_usage_errors():
+    assert "did you mean --chunks" in one_sentence(run("--chunk5", "2", expect=2))
+    for args in (["eval"], ["eval", "default"], ["list", "fromats"], ["quantize", "default"], ["--threads", "-1"],
+                 ["--budget", "soon"], ["--ram", "much"], ["--objective", "fun"], ["--isa", "mmx9", "probe"],
+                 ["tokenize", "default"], ["eval", "default", "--text", "x", "--sustain", "1m"], ["--threads"],
+                 ["--format", "q9_k", "--demo", "-q"]):
+        p = run(*args, expect=2)
+        one_sentence(p)
+    assert run("-t", "5000", "--demo", "-q", expect=2).err
+
+
+def test_list():
+    for table in ("formats", "codecs", "kernels", "shapes", "architectures", "frameworks"):
+        rows = json.loads(run("list", table, "--json").text)
+        assert rows and all(r["name"] for r in rows)
+        assert len(run("list", table).text.strip().split("\n")) == len(rows)
+    names = {r["name"] for r in json.loads(run("list", "formats", "--json").text)}
+    for scheme in "q8_0 q4_0 q4_1 q5_0 q5_1 q2_k q2_k_s q3_k_s q3_k_m q3_k_l q4_k_s q4_k_m q5_k_s q5_k_m q6_k".split():
+        assert "gguf/" + scheme in names
+
+
+def test_tokenize_and_generate():
+    text = path("t.txt", b"The cat sat on the mat.\n")
+    ids = json.loads(run("tokenize", "default", "--text", text, "--json").text)["ids"]
+    assert [int(x) for x in run("tokenize", "default", "--text", text).text.split()] == ids and len(ids) > 4
+    same = json.loads(run("tokenize", "default", "--prompt", "The cat sat on the mat.", "--json").text)["ids"]
+    assert same == ids
+    out = json.loads(run("generate", "default", "--prompt", "The cat", "-n", "8", "--json").text)
+    assert len(out["ids"]) == 8 and out["text"]
+    again = json.loads(run("generate", "default", "--prompt", "The cat", "-n", "8", "--json", "--isa", "scalar").text)
+    assert again["ids"] == out["ids"]
+
+
+def test_eval():
+    text = os.path.join(ROOT, "datasets/text/eval.txt")
+    f32 = json.loads(run("eval", "default", "--text", text, "--chunks", "2", "--json", "-q").text)
+    assert f32["chunks"] == 2 and f32["tokens_scored"] == 510 and f32["kld"] is None and 1 < f32["ppl"] < 4096
+    kld = {}
+    for name in ("q8_0", "q4_k_m", "q2_k"):
+        q = json.loads(run("eval", "default", "--text", text, "--chunks", "2", "--json", "-q", "-f", name).text)
+        kld[name] = q["kld"]
+        assert q["format"] == "gguf/" + name and 0 < q["top1_agreement"] <= 1
+        assert math.isclose(q["ln_ppl_ratio"], math.log(q["ppl"] / q["ppl_base"]), rel_tol=1e-4, abs_tol=1e-6)
+    assert 0 < kld["q8_0"] < kld["q4_k_m"] < kld["q2_k"], kld
+    logits = os.path.join(TMP, "base.logits")
+    run("eval", "default", "--text", text, "--chunks", "2", "-q", "--save-logits", logits, "--numerics", "weights-only")
+    head = open(logits, "rb").read(20)
+    assert head[:8] == b"_logits_" and struct.unpack("<3i", head[8:]) [0] == 512
+    q = json.loads(run("eval", "default", "--text", text, "--chunks", "2", "--json", "-q", "--base-logits", logits).text)
+    assert 0 <= q["kld"] + 1e-4 < 1e-2
+
+
+def test_bad_models():
+    good = model_bytes()
+    cases = {"zero.gguf": b"", "magic.gguf": b"JUNK" + good[4:], "short.gguf": good[:100],
+             "cut.gguf": good[:len(good) // 2], "bigendian.gguf": good[:4] + struct.pack(">I", 3) + good[8:],
+             "counts.gguf": good[:8] + struct.pack("<QQ", 1 << 60, 1 << 60) + good[24:]}
+    for name, data in cases.items():
+        sentence = one_sentence(run("eval", path(name, data), "--text", path("t.txt", b"x " * 4000), expect=1))
+        assert name in sentence, sentence
+        run(path(name, data), *QUICK, expect=1)
+    bad = bytearray(good)
+    bad[-4096:] = b"\xff" * 4096   # NaN in every 16-bit float
+    sentence = one_sentence(run(path("nan.gguf", bytes(bad)), *QUICK, expect=1))
+    assert "NaN" in sentence or "Inf" in sentence, sentence
+    one_sentence(run("eval", os.path.join(TMP, "absent.gguf"), "--text", "t.txt", expect=1))
+    one_sentence(run("eval", TMP, "--text", "t.txt", expect=1))
+
+
+def test_bad_texts():
+    one_sentence(run("eval", "default", "--text", path("short.txt", b"hello"), expect=2))
+    one_sentence(run("eval", "default", "--text", os.path.join(TMP, "absent.txt"), expect=1))
+    one_sentence(run("--text", path("short.txt", b"hello"), *QUICK, expect=2))
+
+
+def test_output_that_cannot_be_written():
+    with open("/dev/full", "w") as full:
+        run("list", "formats", stdout=full, expect=1)
+    blocker = path("file", b"")
+    one_sentence(run("--demo", *QUICK, "-o", blocker + "/report", expect=1))
+    one_sentence(run("quantize", "default", "-f", "q4_0", "-o", blocker + "/x.gguf", expect=1))
+    foreign = path("foreign.db", b"this is not a database, it is a letter" * 100)
+    one_sentence(run("--demo", *QUICK, "--store", foreign, expect=1))
+    assert open(foreign, "rb").read().startswith(b"this is not")
+
+
+def test_quantize_round_trip():
+    out = os.path.join(TMP, "q4.gguf")
+    text = os.path.join(ROOT, "datasets/text/eval.txt")
+    plan = json.loads(run("quantize", "default", "-f", "q4_k_m", "--dry-run", "--json").text)
+    assert not os.path.exists(out) and 4 < plan["effective_bpw"] < 7 and plan["tensors"]
+    run("quantize", "default", "-f", "q4_k_m", "-o", out, "-q")
+    first = open(out, "rb").read()
+    run("quantize", "default", "-f", "q4_k_m", "-o", out, "-q", "-t", "1")
+    assert open(out, "rb").read() == first, "the same bytes with another number of threads"
+    from_file = json.loads(run("eval", out, "--base", "default", "--text", text, "--chunks", "2", "--json", "-q").text)
+    in_memory = json.loads(run("eval", "default", "-f", "q4_k_m", "--text", text, "--chunks", "2", "--json", "-q").text)
+    assert math.isclose(from_file["kld"], in_memory["kld"], rel_tol=1e-6)
+    p = run("quantize", out, "-f", "q4_0", "-o", os.path.join(TMP, "twice.gguf"))
+    assert "already quantized" in p.err
+
+
+def read_matrix(folder):
+    with open(os.path.join(folder, "matrix.csv"), newline="", encoding="utf-8") as f:
+        return list(csv.DictReader(f))
+
+
+def columns():
+    with open(os.path.join(ROOT, "matrix/columns.def"), encoding="utf-8") as f:
+        return re.findall(r"^X\(\w+, (\w+),", f.read(), re.M)
+
+
+def test_report_files():
+    out = os.path.join(TMP, "report")
+    p = run("--demo", *QUICK, "--budget", "12s", "-o", out)
+    for name in ("report.html", "matrix.csv", "records.jsonl", "decision.json", "summary.md", "device.json"):
+        assert os.path.getsize(os.path.join(out, name)) > 0, name
+    rows = read_matrix(out)
+    assert list(rows[0]) == columns()
+    decision = json.load(open(os.path.join(out, "decision.json")))
+    assert decision["verdict"] in ("recommended", "tie", "undecided", "nothing-fits")
+    picked = [r for r in rows if r["recommended"] == "true"]
+    assert len(picked) == (decision["recommended"] is not None)
+    for r in rows:
+        assert r["framework"] != "own" or r["recommended"] == "false"
+        assert r["verdict"] in "recommended ok dominated vetoed cannot-run unsupported failed".split()
+    if picked:
+        assert picked[0]["speed_from"] in ("measured", "equivalent", "shape-measured") and picked[0]["format"] in p.text
+    records = [json.loads(line) for line in open(os.path.join(out, "records.jsonl"))]
+    assert {r["format"]["name"] for r in records} >= {"gguf/q8_0", "gguf/q4_k_m", "gguf/q2_k"}
+    assert not [f for f in os.listdir(out) if ".tmp-" in f]
+    document = json.loads(run("decide", "default", "--json").text)
+    assert document["rows"]
+
+
+def test_nothing_fits():
+    p = run("--demo", *QUICK, "--budget", "12s", "--ram", "1M", expect=4)
+    assert "cannot" in p.text.lower()
+    document = json.loads(run("decide", "default", "--json", "--ram", "1M", expect=4).text)
+    assert document["verdict"] == "nothing-fits" and document["recommended"] is None and document["binding_limit"]
+
+
+def test_budget_of_zero():
+    p = run("--demo", "-q", "--format", "q8_0,q4_0", "--budget", "0", "--json")
+    assert json.loads(p.text)["rows"]
+
+
+def test_killed_run_resumes():
+    store = os.path.join(TMP, "killed.db")
+    args = ["--demo", "--format", "q8_0,q4_0,q4_k_m", "--chunks", "8", "--store", store, "--budget", "30s", "--json"]
+    p = subprocess.Popen([PROGRAM, *args], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENV, cwd=TMP)
+    for line in p.stderr:   # one plain line per step
+        if b"chunk 3" in line:
+            break
+    p.send_signal(signal.SIGKILL)
+    p.wait()
+    resumed = json.loads(run(*args, "--resume").text)
+    fresh = json.loads(run(*args[:-3], "--budget", "30s", "--json", "--store", os.path.join(TMP, "fresh.db")).text)
+    kld = lambda doc: {r["format"]: r["kld"] for r in doc["rows"] if r["kld"] is not None}
+    assert kld(resumed) == kld(fresh) and len(kld(fresh)) >= 3
+
+
+def test_interrupt_keeps_what_is_done():
+    out = os.path.join(TMP, "interrupted")
+    p = subprocess.Popen([PROGRAM, "--demo", "-o", out, "--budget", "60s"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                         env=ENV, cwd=TMP)
+    for line in p.stderr:
+        if b"chunk 3" in line:
+            break
+    p.send_signal(signal.SIGINT)
+    p.communicate(timeout=120)
+    assert p.returncode == 130, p.returncode
+    assert read_matrix(out)
+
+
+def main():
+    passed, failed = 0, []
+    wanted = sys.argv[3:]
+    for name, test in list(globals().items()):
+        if not name.startswith("test_") or (wanted and name not in wanted):
+            continue
+        started = time.time()
+        try:
+            test()
+            passed += 1
+            print(f"ok   {name} ({time.time() - started:.1f} s)", flush=True)
+        except Exception as error:
+            failed.append(name)
+            print(f"FAIL {name}: {type(error).__name__}: {error}", flush=True)
+    print(f"{passed} passed, {len(failed)} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
