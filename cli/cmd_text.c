@@ -90,6 +90,7 @@ int cmd_generate(struct cli *c)
     struct err e = {0};
     struct model *m = NULL;
     struct weights *w = NULL;
+    struct engine *g = NULL;
     int32_t *ids = NULL, *out = NULL;
     size_t n = 0;
     int n_out = 0;
@@ -102,11 +103,16 @@ int cmd_generate(struct cli *c)
         rc = weights_source(&w, m, true, &e);
     if (rc == 0 && !(out = mem_alloc_n((size_t)c->n_predict, sizeof *out)))
         rc = err_nomem(&e, (unsigned long long)c->n_predict * sizeof *out, "the generated tokens");
+    struct engine_opts o = {.mode = ENGINE_REFERENCE, .n_ctx = (int)n + c->n_predict, .n_batch = 512, .isa = c->req.isa,
+                            .pool = c->pool};
     if (rc == 0)
-        rc = generate_greedy(w, c->pool, c->req.isa, ids, (int)n, c->n_predict, out, &n_out, &e);
+        rc = engine_new(&g, w, &o, &e);
+    if (rc == 0)
+        rc = generate_greedy(g, m->vocab, ids, (int)n, out, c->n_predict, &n_out, &e);
     int code = rc < 0 ? cli_fail(&e) : print_generated(c, m, out, n_out);
     mem_free(out);
     mem_free(ids);
+    engine_free(g);
     weights_free(w);
     model_close(m);
     return code;
