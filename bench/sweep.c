@@ -30,6 +30,9 @@ struct record *sweep_add(struct sweep *s)
 void sweep_describe(struct record *r, const struct sweep_input *in, const struct model *m, const struct plan_cell *c)
 {
     bool quantized = false;
+    clock_iso8601(r->date);
+    snprintf(r->run_id, sizeof r->run_id, "%s", in->run_id);
+    r->isa = in->req->isa;
     const struct codec *source = m->gguf ? model_source_codec(m, &quantized) : NULL;
     snprintf(r->hw_sha256, sizeof r->hw_sha256, "%s", in->device->hw_sha256);
     snprintf(r->env_sha256, sizeof r->env_sha256, "%s", in->device->env_sha256);

@@ -4,6 +4,7 @@
 #ifndef BENCH_SWEEP_H
 #define BENCH_SWEEP_H
 #include "base/pool.h"
+#include "bench/measure.h"
 #include "bench/plan.h"
 #include "bench/record.h"
 #include "bench/store.h"
@@ -20,6 +21,7 @@ struct sweep_input {
     struct model *model;
     const char *text, *text_name;     /* evaluation text in memory */
     size_t text_bytes;
+    char run_id[48];
     void (*on_event)(void *arg, const struct sweep_event *ev);
     void *arg;
 };
@@ -34,6 +36,10 @@ struct sweep {
 /* ERR_CANCELLED is not returned: an interrupted sweep is a result with fewer figures. */
 int sweep_run(struct sweep **out, const struct sweep_input *in, struct err *e);
 void sweep_free(struct sweep *s);
+/* Measures formats[n] of the model in a real framework beside the own engine, interleaved: each is written as the file
+ * that the framework loads into a temporary folder. A framework that fails leaves a record that says so. */
+int sweep_real(struct sweep *s, const struct sweep_input *in, const struct runner *runner, const char *const *formats, int n,
+               double budget_s, struct err *e);
 
 /* Parts of it, called by sweep_run. `deadline_ns` 0 = none. */
 struct record *sweep_add(struct sweep *s);
