@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include "base/mem.h"
 #include "base/os.h"
+#include "bench/quant/recipe.h"
 #include "bench/sweep.h"
 #include "cli/cli.h"
 #include "matrix/matrix.h"
@@ -20,6 +21,7 @@ struct job {
     struct record *rec;
     int n_rec;
     uint64_t t0;
+    char run_id[48];
 };
 
 static void on_event(void *arg, const struct sweep_event *ev)
@@ -86,6 +88,48 @@ static void print_estimate(struct cli *c, const struct model *m)
     decision_free(d);
 }
 
+/* Where a real framework is installed, the formats that lead so far are measured in it. */
+enum { MOST_REAL = 4 };
+static const double real_budget_s = 60;
+
+static int leading_formats(const struct job *j, const struct sweep *s, const char *formats[MOST_REAL], struct err *e)
+{
+    struct decision *d = NULL;
+    int n = 0, rc = matrix_decide(&d, s->rec, s->n, j->cli->device, &j->cli->req, e);
+    for (int i = 0; rc == 0 && i < d->n_rows && n < MOST_REAL; i++) {
+        bool leads = !strcmp(d->row[i].verdict, "recommended") || !strcmp(d->row[i].verdict, "ok");
+        for (int k = 0; k < n; k++)
+            leads &= strcmp(formats[k], d->row[i].format) != 0;
+        const struct recipe *r = leads ? recipe_find(d->row[i].format) : NULL;
+        if (r)
+            formats[n++] = r->name;
+    }
+    decision_free(d);
+    return rc < 0 ? rc : n;
+}
+
+static int measure_framework(struct job *j, const struct sweep_input *in, struct sweep *s, struct err *e)
+{
+    const struct runner *llama = runner_find("llama.cpp");
+    struct runner_info info = {0};
+    const char *formats[MOST_REAL];
+    if (!llama || llama->detect(&info, e) < 0 || !info.found || s->interrupted)
+        return 0;
+    int n = leading_formats(j, s, formats, e);
+    if (n <= 0)
+        return n;
+    cli_progress(j->cli, 0, n, "llama.cpp beside the own engine");
+    return sweep_real(s, in, llama, formats, n, real_budget_s, e);
+}
+
+static bool has_own_speed(const struct sweep *s, const struct model *m)
+{
+    for (int i = 0; i < s->n; i++)
+        if (s->rec[i].speed_from == FROM_MEASURED && !strcmp(s->rec[i].model.name, m->d.name))
+            return true;
+    return false;
+}
+
 static int sweep_model(struct job *j, const char *name, struct err *e)
 {
     struct cli *c = j->cli;
@@ -104,8 +148,11 @@ static int sweep_model(struct job *j, const char *name, struct err *e)
     in.model = m;
     if (rc == 0)
         rc = read_evaluation_text(c, &in, &text, e);
+    snprintf(in.run_id, sizeof in.run_id, "%s", j->run_id);
     if (rc == 0)
         rc = sweep_run(&s, &in, e);
+    if (rc == 0 && has_own_speed(s, m))
+        rc = measure_framework(j, &in, s, e);
     cli_progress_end(c);
     if (rc == 0)
         rc = keep_records(j, s, e);
@@ -187,6 +234,8 @@ static int run(struct cli *c, bool report)
     struct err e = {0};
     struct job j = {.cli = c, .t0 = clock_ns()};
     static const char *const embedded[] = {"default"};
+    clock_iso8601(j.run_id);
+    snprintf(j.run_id + strlen(j.run_id), sizeof j.run_id - strlen(j.run_id), "-%ld", (long)getpid());
     if (c->req.n_models == 0) {
         c->req.demo = true;
         c->req.models = embedded;
