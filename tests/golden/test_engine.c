@@ -272,7 +272,7 @@ static void batches_agree(void **state)
         for (int f16 = 0; f16 < 2; f16++) {
             const int pieces[] = {N, N, 77, 1};
             for (int i = 0; i < 4; i++) {
-                struct engine_opts o = fixture_opts(N, pieces[i], i == 1 ? NULL : pool);
+                struct engine_opts o = fixture_opts(N, pieces[i], i == 1 || i == 3 ? NULL : pool);
                 o.kv_f32 = !f16;
                 struct fixture f = fixture_open(arch_path(names[m], "gguf"), false, &o);
                 for (int t = 0, n; t < N; t += n) {
