@@ -7,15 +7,17 @@
 #include "bench/record.h"
 #include "bench/engine/weights.h"
 
+/* As in llama-bench both phases start behind n_depth tokens: the prompt's n_prompt, and, on an emptied context, the
+ * n_gen generated ones. Either may be 0. */
 struct workload {
     int n_prompt, n_gen, n_depth;
-    const int32_t *tokens;            /* n_depth + n_prompt of them; generation continues greedily or with tokens[0] */
+    const int32_t *tokens;            /* n_depth + n_prompt of them, NULL = any; what is generated is not looked at */
     uint64_t deadline_ns;             /* clock_ns() after which a repetition gives up; 0 = none */
 };
 enum { MAX_TOKEN_TIMES = 4096 };
 struct sample {                       /* one repetition */
-    double prefill_ns, decode_ns, ttft_ns;
-    int n_token_ns;
+    double prefill_ns, decode_ns, ttft_ns;   /* NaN where there is no such phase */
+    int n_token_ns;                   /* 0 where only the sum is known */
     double token_ns[MAX_TOKEN_TIMES]; /* time of each generated token */
 };
 struct session;
@@ -34,6 +36,7 @@ struct measure_cell {                 /* what to run: filled by plan, owned by t
 struct runner {                       /* one row of runners.def */
     const char *name, *doc;
     bool real;                        /* a framework that people serve from; false for own */
+    bool own_process;                 /* each repetition loads and warms up in a process of its own */
     int (*detect)(struct runner_info *info, struct err *e);
     int (*open)(struct session **out, const struct measure_cell *cell, struct err *e);
     int (*measure)(struct session *s, const struct workload *w, struct sample *out, struct err *e);
@@ -43,6 +46,8 @@ struct runner {                       /* one row of runners.def */
 extern const struct runner *const runners[];   /* NULL-terminated */
 const struct runner *runner_find(const char *name);
 
+/* A small budget first lowers the repetitions to 3, then shortens prompt and answer of all cells alike (the record holds
+ * the workload that was run and says so); every cell gets at least one repetition. */
 struct measure_opts {
     int min_reps, max_reps;           /* 5, 25 */
     double warmup_cap_s, target_half_width;   /* 3.0, 0.02 */
@@ -52,6 +57,7 @@ struct measure_opts {
     void (*on_progress)(void *arg, int i_cell, int rep);
     void *arg;
 };
+void measure_defaults(struct measure_opts *o);
 /* Measures n cells interleaved; r[i] gets speed, memory, energy, environment and status. A cell that fails gets its
  * status and reason and the others go on; negative only for ERR_CANCELLED (cells done so far are kept) or no memory. */
 int measure_cells(const struct measure_cell *cell, struct record *r, int n, const struct workload *w,

@@ -59,6 +59,9 @@ void probe_sample_from(struct probe_state *st, const struct source *s)
     struct probe_device d;
     device_unknown(&d);
     probe_power(&d, s);
+    d.memory.available_bytes = st->available_bytes;
+    probe_limits(&d, s);   /* a container's limit may leave less */
+    st->available_bytes = d.memory.available_bytes;
     if (d.power.battery_percent >= 0)
         st->battery_percent = d.power.battery_percent;
 }

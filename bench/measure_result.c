@@ -1,0 +1,120 @@
+/* Samples of a cell into the figures of its record. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/mem.h"
+#include "base/os.h"
+#include "bench/measure_state.h"
+
+enum { CONFIDENT_REPS = 5 };
+static const double resident_factor = 2;      /* less than this many caches of weights are partly read from them */
+static const double most_steal = 0.05;
+
+static const struct {
+    int code;
+    enum record_status status;
+} status_of_error[] = {
+    {ERR_TIMEOUT, STATUS_TIMED_OUT}, {ERR_CRASHED, STATUS_CRASHED},     {ERR_UNSUPPORTED, STATUS_UNSUPPORTED},
+    {ERR_LIMIT, STATUS_CANNOT_RUN},  {ERR_NOMEM, STATUS_CANNOT_RUN},    {ERR_MISSING, STATUS_CANNOT_RUN},
+};
+
+void fail_cell(struct live *c, int code, const char *reason)
+{
+    c->failed = c->done = true;
+    c->r->status = STATUS_FAILED;
+    for (size_t i = 0; i < sizeof status_of_error / sizeof *status_of_error; i++)
+        if (status_of_error[i].code == code)
+            c->r->status = status_of_error[i].status;
+    snprintf(c->r->reason, sizeof c->r->reason, "%s", reason);
+}
+
+static struct interval rate_interval(const struct samples *ns, int n_tokens, uint64_t seed)
+{
+    double rate[RECORD_MAX_SAMPLES];
+    for (int i = 0; i < ns->n; i++)
+        rate[i] = 1e9 * n_tokens / ns->x[i];
+    return stats_bootstrap_median(rate, ns->n, seed);
+}
+
+static bool is_narrow(const struct samples *ns, const struct measure_opts *o)
+{
+    struct interval i = stats_bootstrap_median(ns->x, ns->n, o->seed);
+    return ns->n == 0 || fmax(i.hi - i.v, i.v - i.lo) <= o->target_half_width * i.v;
+}
+
+bool narrow_enough(const struct measure_run *m, const struct live *c)
+{
+    return is_narrow(&c->r->speed.decode_ns, m->o) && is_narrow(&c->r->speed.prefill_ns, m->o);
+}
+
+static void token_percentiles(struct live *c, int n_gen)
+{
+    struct speed *s = &c->r->speed;
+    if (c->n_times > 0) {
+        int n = (int)c->n_times;
+        s->tpot_p50_ms = stats_percentile(c->times, n, 0.50) * 1e-6;
+        s->tpot_p90_ms = stats_percentile(c->times, n, 0.90) * 1e-6;
+        s->tpot_p95_ms = stats_percentile(c->times, n, 0.95) * 1e-6;
+        s->tpot_p99_ms = stats_percentile(c->times, n, 0.99) * 1e-6;
+    } else if (n_gen > 0) {
+        s->tpot_p50_ms = stats_median(s->decode_ns.x, s->decode_ns.n) / n_gen * 1e-6;
+    }
+}
+
+static void compare_with_memory(const struct measure_run *m, struct speed *s)
+{
+    s->bandwidth_gb_s = m->own_bandwidth ? stats_median(m->gb_s.x, m->gb_s.n) : m->o->bandwidth_gb_s;
+    s->bandwidth_share = s->bytes_per_token * s->decode_tok_s.v / (s->bandwidth_gb_s * 1e9);
+    s->cache_resident = s->bandwidth_share > 1 ||
+                        s->bytes_per_token < resident_factor * (double)m->bandwidth.cache_bytes;
+}
+
+static void judge_machine(struct live *c)
+{
+    struct speed *s = &c->r->speed;
+    double steal = c->total_ticks ? (double)c->steal_ticks / (double)c->total_ticks : NAN;
+    s->calibration_drift = stats_median(c->drift.x, c->drift.n);
+    s->dirty = s->calibration_drift > most_drift || steal > most_steal || c->throttled > 0;
+    s->low_confidence = c->n_reps < CONFIDENT_REPS;
+    c->r->after.steal_share = steal;
+    c->r->after.max_c = c->hottest_c;
+    c->r->after.ghz = c->slowest_ghz;
+}
+
+static void remark(struct record *r, const struct workload *asked)
+{
+    if (r->workload.n_prompt != asked->n_prompt || r->workload.n_gen != asked->n_gen)
+        snprintf(r->reason, sizeof r->reason,
+                 "shortened from %d prompt and %d generated tokens to %d and %d to keep within the time given",
+                 asked->n_prompt, asked->n_gen, r->workload.n_prompt, r->workload.n_gen);
+}
+
+void finish_cell(const struct measure_run *m, struct live *c, const struct workload *asked)
+{
+    struct record *r = c->r;
+    struct speed *s = &r->speed;
+    r->workload.n_prompt = m->w.n_prompt;
+    r->workload.n_gen = m->w.n_gen;
+    if (!c->failed && c->n_reps == 0)
+        fail_cell(c, ERR_CANCELLED, "interrupted before it was measured");
+    if (c->failed) {
+        r->speed_from = FROM_NOWHERE;
+        return;
+    }
+    if (r->speed_from == FROM_NOWHERE)
+        r->speed_from = r->model.synthesized ? FROM_SHAPE_MEASURED : FROM_MEASURED;
+    if (r->memory.peak_rss_bytes >= 0)
+        r->memory_from = FROM_MEASURED;
+    s->prefill_tok_s = rate_interval(&s->prefill_ns, m->w.n_prompt, m->o->seed);
+    s->decode_tok_s = rate_interval(&s->decode_ns, m->w.n_gen, m->o->seed);
+    struct interval ttft = stats_bootstrap_median(c->ttft_ns.x, c->ttft_ns.n, m->o->seed);
+    s->ttft_ms = (struct interval){ttft.v * 1e-6, ttft.lo * 1e-6, ttft.hi * 1e-6};
+    token_percentiles(c, m->w.n_gen);
+    compare_with_memory(m, s);
+    judge_machine(c);
+    if (c->energy_tokens > 0) {
+        r->energy_j_per_tok = c->energy_j / c->energy_tokens;
+        snprintf(r->energy_from, sizeof r->energy_from, "rapl");
+    }
+    remark(r, asked);
+}

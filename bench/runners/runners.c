@@ -1,0 +1,22 @@
+/* The table of runners. */
+#include <string.h>
+#include "bench/measure.h"
+
+#define R(symbol) extern const struct runner symbol;
+#include "bench/runners/runners.def"
+#undef R
+
+const struct runner *const runners[] = {
+#define R(symbol) &symbol,
+#include "bench/runners/runners.def"
+#undef R
+    NULL,
+};
+
+const struct runner *runner_find(const char *name)
+{
+    for (int i = 0; runners[i]; i++)
+        if (strcmp(runners[i]->name, name) == 0)
+            return runners[i];
+    return NULL;
+}
