@@ -10,7 +10,7 @@
 #include "kernels/kernels.h"
 
 enum { PAGE = 4096, MIB = 1 << 20, MOST_PASSES = 64 };
-static const double cached_factor = 1.35;   /* that much faster than memory counts as cached */
+static const double cached_factor = 1.35; /* that much faster than memory counts as cached */
 
 struct touch_job {
     char *p;
@@ -21,7 +21,7 @@ static void touch_pages(void *arg, int64_t i0, int64_t i1, int i_thread)
     struct touch_job *j = arg;
     (void)i_thread;
     for (int64_t i = i0; i < i1; i++)
-        memset(j->p + i * PAGE, (int)i, PAGE);   /* different pages: no merging, no zero page */
+        memset(j->p + i * PAGE, (int)i, PAGE); /* different pages: no merging, no zero page */
 }
 
 static int64_t quarter_of_free(void)
@@ -47,7 +47,8 @@ int bandwidth_open(struct bandwidth_probe *b, struct pool *pool, uint64_t isa, s
     *b = (struct bandwidth_probe){.pool = pool, .isa = isa};
     int64_t bytes = quarter_of_free() & ~(int64_t)(MIB - 1);
     if (bytes < 16 * MIB)
-        return err_set(e, ERR_LIMIT, "too little free memory to measure its bandwidth: %lld MiB would be used; free some",
+        return err_set(e, ERR_LIMIT,
+                       "too little free memory to measure its bandwidth: %lld MiB would be used; free some",
                        (long long)(bytes / MIB));
     return take(b, bytes < 1024 * MIB ? bytes : 1024 * MIB, e);
 }
@@ -58,7 +59,10 @@ void bandwidth_close(struct bandwidth_probe *b)
     *b = (struct bandwidth_probe){0};
 }
 
-double bandwidth_pass(const struct bandwidth_probe *b) { return kernel_read_bandwidth(b->pool, b->p, b->bytes, b->isa); }
+double bandwidth_pass(const struct bandwidth_probe *b)
+{
+    return kernel_read_bandwidth(b->pool, b->p, b->bytes, b->isa);
+}
 
 /* Median over passes that take `seconds` in all, at least three, after one that brings the set into the cache. */
 static double median_rate(const struct bandwidth_probe *b, size_t bytes, double seconds)

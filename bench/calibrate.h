@@ -1,5 +1,6 @@
 /* Read bandwidth piece by piece, for what measures it between other things. Order: bandwidth_open ->
- * bandwidth_find_cache -> bandwidth_pass ... -> bandwidth_close. calibrate_bandwidth (measure.h) is all of it in one. */
+ * bandwidth_find_cache -> bandwidth_pass ... -> bandwidth_close. calibrate_bandwidth (measure.h) is all of it in one.
+ */
 #ifndef BENCH_CALIBRATE_H
 #define BENCH_CALIBRATE_H
 #include "bench/measure.h"
@@ -7,14 +8,14 @@
 struct bandwidth_probe {
     struct pool *pool;
     uint64_t isa;
-    void *p;                          /* touched memory */
-    size_t bytes;                     /* the working set of bandwidth_pass */
-    int64_t cache_bytes;              /* largest working set that was clearly faster than memory; 0: none seen */
+    void *p;             /* touched memory */
+    size_t bytes;        /* the working set of bandwidth_pass */
+    int64_t cache_bytes; /* largest working set that was clearly faster than memory; 0: none seen */
 };
 /* A working set of 1 GiB, or a quarter of the free memory where that is less. ERR_LIMIT when that is too little. */
 int bandwidth_open(struct bandwidth_probe *b, struct pool *pool, uint64_t isa, struct err *e);
 /* Sets cache_bytes within about budget_s, and enlarges the working set to four times that where memory allows. */
 int bandwidth_find_cache(struct bandwidth_probe *b, double budget_s, struct err *e);
-double bandwidth_pass(const struct bandwidth_probe *b);   /* GB/s of one pass over the working set */
+double bandwidth_pass(const struct bandwidth_probe *b); /* GB/s of one pass over the working set */
 void bandwidth_close(struct bandwidth_probe *b);
 #endif

@@ -54,7 +54,7 @@ static void put_phase(struct record *r, const struct llama_bench_row *row, bool 
     double rate[RECORD_MAX_SAMPLES];
     for (int i = 0; i < row->ns.n; i++)
         rate[i] = 1e9 * n / row->ns.x[i];
-    struct interval mean = {1e9 * n / row->avg_ns, NAN, NAN};
+    struct interval mean = {row->avg_ts > 0 ? row->avg_ts : 1e9 * n / row->avg_ns, NAN, NAN};
     struct interval speed = row->ns.n > 0 ? stats_bootstrap_median(rate, row->ns.n, 42) : mean;
     *(decode ? &r->speed.decode_tok_s : &r->speed.prefill_tok_s) = speed;
     *(decode ? &r->speed.decode_ns : &r->speed.prefill_ns) = row->ns;
@@ -104,16 +104,24 @@ int import_llama_bench_row(struct import *im, const struct llama_bench_row *give
         llama_bench_describe(&row, r);
     r->status = both ? STATUS_UNSUPPORTED : STATUS_FAILED;
     if (both)
-        snprintf(r->reason, sizeof r->reason, "pp%d+tg%d: llama-bench's pg test mixes prompt and generation in one time, "
-                 "which can be read as neither", (int)row.n_prompt, (int)row.n_gen);
+        snprintf(r->reason, sizeof r->reason,
+                 "pp%d+tg%d: llama-bench's pg test mixes prompt and generation in one time, "
+                 "which can be read as neither",
+                 (int)row.n_prompt, (int)row.n_gen);
     else
         snprintf(r->reason, sizeof r->reason, "a row of llama-bench that cannot be used: %s", why);
     return 0;
 }
 
-static int add_row(void *arg, const struct llama_bench_row *row) { return import_llama_bench_row(arg, row); }
+static int add_row(void *arg, const struct llama_bench_row *row)
+{
+    return import_llama_bench_row(arg, row);
+}
 
-static int import_json_llama_bench(struct import *im) { return llama_bench_each(im->text, im->size, add_row, im); }
+static int import_json_llama_bench(struct import *im)
+{
+    return llama_bench_each(im->text, im->size, add_row, im);
+}
 
 /* ---- our own records ---- */
 
@@ -130,8 +138,10 @@ static int import_records(struct import *im)
         struct record *r = rc == 0 && !blank ? import_add(im) : NULL;
         if (rc == 0 && !blank)
             rc = !r ? ERR_NOMEM : record_from_json(r, j, im->e) < 0 ? err_context(im->e, "%s", where) : 0;
-        if (r && rc == 0 && im->device)
+        if (r && rc == 0 && im->device) {
+            memset(r->device, 0, sizeof r->device);
             snprintf(r->device, sizeof r->device, "%s", im->device);
+        }
         json_decref(j);
         if (rc < 0)
             return rc;
@@ -149,24 +159,39 @@ static bool first_line_has(const char *text, const char *word)
     return at && (!end || at < end);
 }
 
-static bool is_records(const char *t) { return *t == '{' && first_line_has(t, "\"schema\"") && first_line_has(t, "\"cell_id\""); }
-static bool is_json(const char *t) { return (*t == '{' || *t == '[') && strstr(t, "\"n_prompt\""); }
-static bool is_sql(const char *t) { return strstr(t, "INSERT INTO llama_bench") != NULL; }
-static bool is_csv(const char *t) { return first_line_has(t, "n_prompt") && first_line_has(t, "n_gen"); }
-static bool is_metrics(const char *t) { return first_line_has(t, "metric") && first_line_has(t, "value"); }
-static bool is_perplexity(const char *t) { return strstr(t, "PPL") || strstr(t, "KLD"); }
+static bool is_records(const char *t)
+{
+    return *t == '{' && first_line_has(t, "\"schema\"") && first_line_has(t, "\"cell_id\"");
+}
+static bool is_json(const char *t)
+{
+    return (*t == '{' || *t == '[') && strstr(t, "\"n_prompt\"");
+}
+static bool is_sql(const char *t)
+{
+    return strstr(t, "INSERT INTO llama_bench") != NULL;
+}
+static bool is_csv(const char *t)
+{
+    return first_line_has(t, "n_prompt") && first_line_has(t, "n_gen");
+}
+static bool is_metrics(const char *t)
+{
+    return first_line_has(t, "metric") && first_line_has(t, "value");
+}
+static bool is_perplexity(const char *t)
+{
+    return strstr(t, "PPL") || strstr(t, "KLD");
+}
 
 static const struct {
     const char *what;
     bool (*is)(const char *text);
     int (*read)(struct import *im);
 } readers[] = {
-    {"records.jsonl", is_records, import_records},
-    {"llama-bench json", is_json, import_json_llama_bench},
-    {"llama-bench sql", is_sql, import_sql_llama_bench},
-    {"llama-bench csv", is_csv, import_csv_llama_bench},
-    {"metric,value csv", is_metrics, import_csv_metrics},
-    {"llama-perplexity output", is_perplexity, import_perplexity},
+    {"records.jsonl", is_records, import_records},        {"llama-bench json", is_json, import_json_llama_bench},
+    {"llama-bench sql", is_sql, import_sql_llama_bench},  {"llama-bench csv", is_csv, import_csv_llama_bench},
+    {"metric,value csv", is_metrics, import_csv_metrics}, {"llama-perplexity output", is_perplexity, import_perplexity},
 };
 
 static int read_any(struct import *im)
@@ -180,11 +205,14 @@ static int read_any(struct import *im)
         int n = readers[i].read(im);
         if (n < 0)
             return n;
-        return n > 0 && im->n > 0 ? 0 : err_set(im->e, ERR_FORMAT, "%s looks like %s, but holds nothing that can be used",
-                                                im->where, readers[i].what);
+        return n > 0 && im->n > 0 ? 0
+                                  : err_set(im->e, ERR_FORMAT, "%s looks like %s, but holds nothing that can be used",
+                                            im->where, readers[i].what);
     }
-    return err_set(im->e, ERR_FORMAT, "%s is nothing that can be imported: give records.jsonl, llama-bench json, jsonl, csv "
-                   "or sql, the output of llama-perplexity, or a CSV with the columns metric,value", im->where);
+    return err_set(im->e, ERR_FORMAT,
+                   "%s is nothing that can be imported: give records.jsonl, llama-bench json, jsonl, csv "
+                   "or sql, the output of llama-perplexity, or a CSV with the columns metric,value",
+                   im->where);
 }
 
 int import_text(const char *text, size_t size, const char *where, const char *device, struct record **out, int *n,
@@ -194,7 +222,8 @@ int import_text(const char *text, size_t size, const char *where, const char *de
     struct import im = {.text = text, .size = size, .where = where, .device = device, .e = e ? e : &local};
     *out = NULL;
     *n = 0;
-    int rc = strlen(text) != size ? err_set(im.e, ERR_FORMAT, "%s holds a zero byte: it is no text", where) : read_any(&im);
+    int rc =
+        strlen(text) != size ? err_set(im.e, ERR_FORMAT, "%s holds a zero byte: it is no text", where) : read_any(&im);
     mem_free(im.row);
     if (rc < 0) {
         mem_free(im.rec);

@@ -22,7 +22,7 @@ static void read_cell(const char **p, char *out)
     const char *s = *p + quoted;
     for (; *s && (quoted || (*s != ',' && *s != '\n')); s++) {
         if (quoted && *s == '"' && *++s != '"')
-            break;   /* the closing quote; a doubled one stands for itself */
+            break; /* the closing quote; a doubled one stands for itself */
         if (n + 1 < MOST_CELL)
             out[n++] = *s;
     }
@@ -42,7 +42,7 @@ static bool read_line(const char **p, struct cells *c)
         return false;
     for (;;) {
         read_cell(p, c->text[c->n]);
-        c->n += c->n + 1 < MOST_COLUMNS;   /* more columns than that overwrite the last */
+        c->n += c->n + 1 < MOST_COLUMNS; /* more columns than that overwrite the last */
         if (**p != ',')
             break;
         ++*p;
@@ -81,7 +81,10 @@ static int llama_bench_line(struct import *im, const struct cells *header, const
     return import_llama_bench_row(im, &row);
 }
 
-int import_csv_llama_bench(struct import *im) { return with_lines(im, llama_bench_line, NULL); }
+int import_csv_llama_bench(struct import *im)
+{
+    return with_lines(im, llama_bench_line, NULL);
+}
 
 /* ---- metric,value ---- */
 
@@ -148,7 +151,8 @@ static int metric_line(struct import *im, const struct cells *header, const stru
     if (metric < 0 || value < 0)
         return err_set(im->e, ERR_FORMAT, "%s: the header needs the columns metric and value", im->where);
     if (metric >= line->n || value >= line->n)
-        return err_set(im->e, ERR_FORMAT, "%s: a line has %d cells where the header has %d", im->where, line->n, header->n);
+        return err_set(im->e, ERR_FORMAT, "%s: a line has %d cells where the header has %d", im->where, line->n,
+                       header->n);
     const struct record_field *f = find_field(line->text[metric]);
     if (f && set_field(m->r, f, line->text[value])) {
         m->n_known++;
@@ -161,7 +165,8 @@ static int metric_line(struct import *im, const struct cells *header, const stru
         return 0;
     }
     size_t used = strlen(m->r->reason);
-    snprintf(m->r->reason + used, sizeof m->r->reason - used, "%s%.60s", used ? ", " : "not understood: ", line->text[metric]);
+    snprintf(m->r->reason + used, sizeof m->r->reason - used, "%s%.60s",
+             used ? ", " : "not understood: ", line->text[metric]);
     return 0;
 }
 
@@ -173,7 +178,7 @@ int import_csv_metrics(struct import *im)
     int rc = with_lines(im, metric_line, &m);
     if (rc >= 0 && m.n_known == 0)
         return err_set(im->e, ERR_FORMAT, "%s: no metric in it is one of `whichquant list metrics`", im->where);
-    m.r->speed.low_confidence = true;   /* single figures without samples */
+    m.r->speed.low_confidence = true; /* single figures without samples */
     record_cell_id(m.r);
     return rc;
 }
@@ -204,7 +209,7 @@ int import_sql_llama_bench(struct import *im)
         size_t n_line = strcspn(names, "\n");
         const char *values = strstr(names, ") VALUES ('"), *end = names + n_line;
         while (end > names && *end != '\'')
-            end--;   /* the quote of the last value */
+            end--; /* the quote of the last value */
         p = names + n_line;
         if (!values || values + sizeof ") VALUES ('" - 1 > end)
             continue;

@@ -14,7 +14,7 @@ static const struct {
     size_t value, error;
     double factor;
 } figures[] = {
-#define P(label, value, factor) {label, MEMBER(value), NO_MEMBER, factor},
+#define P(label, value, factor)  {label, MEMBER(value), NO_MEMBER, factor},
 #define PE(label, value, factor) {label, MEMBER(value), MEMBER(value##_err), factor},
 #include "bench/perplexity_lines.def"
 #undef P
@@ -56,7 +56,7 @@ static void read_context(struct record *r, const char *line)
     if ((at = strstr(line, " over ")) && sscanf(at, " over %d chunks, n_ctx=%d", &chunks, &n_ctx) == 2 && chunks > 0 &&
         n_ctx > 1) {
         r->quality.n_chunks = chunks;
-        r->quality.n_scored = (int64_t)chunks * (n_ctx - 1 - n_ctx / 2);   /* the second half of each chunk */
+        r->quality.n_scored = (int64_t)chunks * (n_ctx - 1 - n_ctx / 2); /* the second half of each chunk */
         r->workload.n_ctx = n_ctx;
         r->workload.n_tokens = (int64_t)chunks * n_ctx;
     }

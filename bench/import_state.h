@@ -8,11 +8,11 @@ struct import {
     const char *text, *where, *device;
     size_t size;
     struct record *rec;
-    struct llama_bench_row *row;      /* the row that rec[i] began with, for pairing prompt and generation */
+    struct llama_bench_row *row; /* the row that rec[i] began with, for pairing prompt and generation */
     int n, cap;
     struct err *e;
 };
-struct record *import_add(struct import *im);      /* a new record with device and run_id; NULL: no memory */
+struct record *import_add(struct import *im); /* a new record with device and run_id; NULL: no memory */
 /* One row of llama-bench: a new record, or the missing half of an earlier one. 0, or ERR_NOMEM. */
 int import_llama_bench_row(struct import *im, const struct llama_bench_row *row);
 

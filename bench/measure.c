@@ -9,8 +9,8 @@
 #include "base/os.h"
 
 enum { LEAST_PROMPT = 32, LEAST_GEN = 8, FEW_REPS = 3, BLOCK_PROMPT = 16, BLOCK_GEN = 4, WARM_GEN = 16 };
-static const double steady = 0.01;            /* two blocks that differ by less: warm */
-static const double memory_share = 0.5;       /* of what is free, for the sessions of a group */
+static const double steady = 0.01;      /* two blocks that differ by less: warm */
+static const double memory_share = 0.5; /* of what is free, for the sessions of a group */
 static const double spin_seconds = 0.001;
 
 void measure_defaults(struct measure_opts *o)
@@ -24,7 +24,10 @@ void measure_defaults(struct measure_opts *o)
                                .bandwidth_gb_s = NAN};
 }
 
-static int least(int a, int b) { return a < b ? a : b; }
+static int least(int a, int b)
+{
+    return a < b ? a : b;
+}
 
 /* ---- sessions ---- */
 
@@ -63,7 +66,7 @@ static int open_group(struct measure_run *m, int i0)
         taken += rc == 0 ? (double)c->held_bytes : 0;
         if (n_open > 0 && (too_much || taken > room)) {
             close_cell(c);
-            return i;   /* it opens the next group */
+            return i; /* it opens the next group */
         }
         if (rc < 0)
             fail_cell(c, rc, e.text);
@@ -74,7 +77,10 @@ static int open_group(struct measure_run *m, int i0)
 
 /* ---- warm-up ---- */
 
-static bool differ_little(double a, double b) { return !(fabs(a / b - 1) > steady); }   /* NaN: no such phase */
+static bool differ_little(double a, double b)
+{
+    return !(fabs(a / b - 1) > steady);
+} /* NaN: no such phase */
 
 /* A short block tells what things cost; longer ones follow until two in a row agree or the time for it is over. */
 static int warm_up(struct measure_run *m, struct live *c, double cap_s, struct err *e)
@@ -88,7 +94,7 @@ static int warm_up(struct measure_run *m, struct live *c, double cap_s, struct e
         return rc;
     w.n_gen = least(m->w.n_gen, WARM_GEN);
     if (c->prompt_ns * m->w.n_prompt < cap_s * 1e9 / 4)
-        w.n_prompt = m->w.n_prompt;   /* touches all of the scratch */
+        w.n_prompt = m->w.n_prompt; /* touches all of the scratch */
     double prefill = INFINITY, decode = INFINITY;
     while (rc == 0 && !interrupt_seen() && (double)clock_ns() + visit_cost_ns(c, &w) < (double)end) {
         rc = run_once(m, c, &w, m->visit, e);
@@ -238,8 +244,8 @@ static void open_bandwidth(struct measure_run *m, const struct measure_cell *cel
 static int check_arguments(const struct workload *w, const struct measure_opts *o, struct err *e)
 {
     if (w->n_prompt < 0 || w->n_gen < 0 || w->n_depth < 0 || w->n_prompt + w->n_gen == 0)
-        return err_set(e, ERR_USAGE, "nothing to measure: %d prompt tokens, %d generated tokens at depth %d", w->n_prompt,
-                       w->n_gen, w->n_depth);
+        return err_set(e, ERR_USAGE, "nothing to measure: %d prompt tokens, %d generated tokens at depth %d",
+                       w->n_prompt, w->n_gen, w->n_depth);
     if (w->n_gen > MAX_TOKEN_TIMES)
         return err_set(e, ERR_USAGE, "%d generated tokens: at most %d are timed", w->n_gen, MAX_TOKEN_TIMES);
     if (o->max_reps < 1)

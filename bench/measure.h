@@ -69,6 +69,7 @@ struct sustain_result {
     double t_s[512], tok_s[512], temp_c[512];
     double burst_tok_s, sustained_tok_s, throttle_after_s;   /* NaN: never throttled */
 };
+void sustain_judge(struct sustain_result *s);   /* burst, sustained and time to throttle from the points */
 int measure_sustained(const struct measure_cell *cell, double seconds, struct sustain_result *out, struct err *e);
 
 /* Read bandwidth with its spread on a working set of at least 4x the last-level cache really available. */

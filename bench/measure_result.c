@@ -7,15 +7,15 @@
 #include "bench/measure_state.h"
 
 enum { CONFIDENT_REPS = 5 };
-static const double resident_factor = 2;      /* less than this many caches of weights are partly read from them */
+static const double resident_factor = 2; /* less than this many caches of weights are partly read from them */
 static const double most_steal = 0.05;
 
 static const struct {
     int code;
     enum record_status status;
 } status_of_error[] = {
-    {ERR_TIMEOUT, STATUS_TIMED_OUT}, {ERR_CRASHED, STATUS_CRASHED},     {ERR_UNSUPPORTED, STATUS_UNSUPPORTED},
-    {ERR_LIMIT, STATUS_CANNOT_RUN},  {ERR_NOMEM, STATUS_CANNOT_RUN},    {ERR_MISSING, STATUS_CANNOT_RUN},
+    {ERR_TIMEOUT, STATUS_TIMED_OUT}, {ERR_CRASHED, STATUS_CRASHED},  {ERR_UNSUPPORTED, STATUS_UNSUPPORTED},
+    {ERR_LIMIT, STATUS_CANNOT_RUN},  {ERR_NOMEM, STATUS_CANNOT_RUN}, {ERR_MISSING, STATUS_CANNOT_RUN},
 };
 
 void fail_cell(struct live *c, int code, const char *reason)
@@ -65,8 +65,8 @@ static void compare_with_memory(const struct measure_run *m, struct speed *s)
 {
     s->bandwidth_gb_s = m->own_bandwidth ? stats_median(m->gb_s.x, m->gb_s.n) : m->o->bandwidth_gb_s;
     s->bandwidth_share = s->bytes_per_token * s->decode_tok_s.v / (s->bandwidth_gb_s * 1e9);
-    s->cache_resident = s->bandwidth_share > 1 ||
-                        s->bytes_per_token < resident_factor * (double)m->bandwidth.cache_bytes;
+    s->cache_resident =
+        s->bandwidth_share > 1 || s->bytes_per_token < resident_factor * (double)m->bandwidth.cache_bytes;
 }
 
 static void judge_machine(struct live *c)

@@ -4,36 +4,36 @@
 #define BENCH_MEASURE_STATE_H
 #include "bench/calibrate.h"
 
-struct live {                         /* a cell while it is measured */
+struct live { /* a cell while it is measured */
     const struct measure_cell *cell;
     struct record *r;
-    struct session *session;          /* NULL: not open */
+    struct session *session; /* NULL: not open */
     bool failed, done;
-    double prompt_ns, token_ns, extra_ns;   /* estimates: per prompt token, per generated token, rest of a repetition */
+    double prompt_ns, token_ns, extra_ns; /* estimates: per prompt token, per generated token, rest of a repetition */
     int n_reps, n_attempts;
     struct samples ttft_ns, drift;
-    double *times;                    /* times of all generated tokens */
+    double *times; /* times of all generated tokens */
     size_t n_times, cap_times;
-    double energy_j, energy_tokens;   /* spent on decoding, over so many tokens */
-    uint64_t steal_ticks, total_ticks, throttled;   /* during its repetitions */
+    double energy_j, energy_tokens;               /* spent on decoding, over so many tokens */
+    uint64_t steal_ticks, total_ticks, throttled; /* during its repetitions */
     double hottest_c, slowest_ghz;
-    int64_t held_bytes;               /* KV and scratch of its session */
+    int64_t held_bytes; /* KV and scratch of its session */
 };
-struct visit {                        /* one repetition with what was seen around it */
+struct visit { /* one repetition with what was seen around it */
     struct sample sample;
     struct probe_state before, after;
     double drift, wall_ns;
 };
 struct measure_run {
     const struct measure_opts *o;
-    struct workload w;                /* as run: may be shorter than what was asked for */
+    struct workload w; /* as run: may be shorter than what was asked for */
     struct live *live;
     int n;
-    uint64_t deadline_ns;             /* of the whole set; 0 = none */
-    uint64_t spin_rounds;             /* work of the calibration spin */
+    uint64_t deadline_ns; /* of the whole set; 0 = none */
+    uint64_t spin_rounds; /* work of the calibration spin */
     struct visit *visit, *again;
     struct bandwidth_probe bandwidth;
-    bool own_bandwidth;               /* measured in between */
+    bool own_bandwidth; /* measured in between */
     struct samples gb_s;
 };
 static const double most_drift = 0.05;
@@ -45,7 +45,7 @@ double spin_ns(struct pool *pool, uint64_t rounds);
 int visit_cell(struct measure_run *m, struct live *c, struct err *e);
 int run_once(struct measure_run *m, struct live *c, const struct workload *w, struct visit *v, struct err *e);
 double visit_cost_ns(const struct live *c, const struct workload *w);
-double seconds_left(uint64_t deadline_ns);   /* INFINITY without one */
+double seconds_left(uint64_t deadline_ns); /* INFINITY without one */
 
 /* measure_result.c */
 bool narrow_enough(const struct measure_run *m, const struct live *c);

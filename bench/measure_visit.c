@@ -1,4 +1,5 @@
-/* One repetition of one cell: calibration spin and state of the machine before and after, once more when they differ. */
+/* One repetition of one cell: calibration spin and state of the machine before and after, once more when they differ.
+ */
 #include "bench/measure_state.h"
 
 #include <math.h>
@@ -128,7 +129,7 @@ static void add_times(struct live *c, const struct sample *s)
     if (need > c->cap_times) {
         double *more = mem_resize(c->times, 2 * need * sizeof *more);
         if (!more)
-            return;   /* fewer times make a coarser percentile, nothing else */
+            return; /* fewer times make a coarser percentile, nothing else */
         c->times = more;
         c->cap_times = 2 * need;
     }
@@ -147,7 +148,7 @@ static void add_state(struct live *c, const struct workload *w, const struct vis
         c->total_ticks += v->after.total_ticks - v->before.total_ticks;
     }
     c->throttled += throttled(v);
-    c->hottest_c = fmax(c->hottest_c, v->after.max_c);   /* fmax and fmin skip NaN */
+    c->hottest_c = fmax(c->hottest_c, v->after.max_c); /* fmax and fmin skip NaN */
     c->slowest_ghz = fmin(c->slowest_ghz, v->after.ghz);
     double joule = v->after.energy_j - v->before.energy_j;
     if (joule > 0 && w->n_gen > 0 && isfinite(v->sample.decode_ns)) {

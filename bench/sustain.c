@@ -6,7 +6,7 @@
 #include "bench/measure_state.h"
 
 enum { MOST_WINDOWS = 512, BLOCK_GEN = 16, PROCESS_GEN = 128, STAYS = 3 };
-static const double slower = 0.95;            /* below that share of the burst it counts as throttled */
+static const double slower = 0.95; /* below that share of the burst it counts as throttled */
 
 /* Burst: the first tenth. Sustained: the last third. Throttled: from the first window on from which three in a row and
  * the rest as a whole stay below 95 % of the burst. */
@@ -21,14 +21,14 @@ void sustain_judge(struct sustain_result *s)
     for (int i = first; i + STAYS <= s->n; i++)
         if (stats_percentile(s->tok_s + i, STAYS, 1) < slower * s->burst_tok_s &&
             stats_median(s->tok_s + i, s->n - i) < slower * s->burst_tok_s) {
-            s->throttle_after_s = s->t_s[i - 1];   /* t_s is the end of a window: the slow one begins there */
+            s->throttle_after_s = s->t_s[i - 1]; /* t_s is the end of a window: the slow one begins there */
             return;
         }
 }
 
 /* Decodes until the window is over; a repetition is not cut. */
-static int run_window(struct session *s, const struct measure_cell *cell, double seconds, struct sample *x, double *tok_s,
-                      struct err *e)
+static int run_window(struct session *s, const struct measure_cell *cell, double seconds, struct sample *x,
+                      double *tok_s, struct err *e)
 {
     struct workload w = {.n_gen = cell->runner->own_process ? PROCESS_GEN : BLOCK_GEN};
     double ns = 0;

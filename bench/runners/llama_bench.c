@@ -14,11 +14,11 @@ static const struct column {
     bool text;
     size_t offset, size;
 } columns[] = {
-#define TEXT(m) {#m, true, offsetof(struct llama_bench_row, m), sizeof(((struct llama_bench_row *)0)->m)},
+#define TEXT(m)   {#m, true, offsetof(struct llama_bench_row, m), sizeof(((struct llama_bench_row *)0)->m)},
 #define NUMBER(m) {#m, false, offsetof(struct llama_bench_row, m), sizeof(double)},
     TEXT(build_commit) TEXT(cpu_info) TEXT(gpu_info) TEXT(backends) TEXT(model_filename) TEXT(model_type) TEXT(type_k)
-    TEXT(test_time) NUMBER(build_number) NUMBER(model_size) NUMBER(model_n_params) NUMBER(n_batch) NUMBER(n_threads)
-    NUMBER(n_gpu_layers) NUMBER(n_prompt) NUMBER(n_gen) NUMBER(n_depth) NUMBER(avg_ns) NUMBER(avg_ts)
+        TEXT(test_time) NUMBER(build_number) NUMBER(model_size) NUMBER(model_n_params) NUMBER(n_batch) NUMBER(n_threads)
+            NUMBER(n_gpu_layers) NUMBER(n_prompt) NUMBER(n_gen) NUMBER(n_depth) NUMBER(avg_ns) NUMBER(avg_ts)
 #undef TEXT
 #undef NUMBER
 };
@@ -156,7 +156,7 @@ const char *llama_bench_format(const char *model_type, size_t *n)
     for (size_t i = 0; i < sizeof labels / sizeof *labels; i++) {
         size_t k = strlen(labels[i].label);
         bool ends = k <= all && strcmp(model_type + all - k, labels[i].label) == 0;
-        if (ends && k > longest && (k == all || model_type[all - k - 1] == ' ')) {   /* "BF16" also ends in "F16" */
+        if (ends && k > longest && (k == all || model_type[all - k - 1] == ' ')) { /* "BF16" also ends in "F16" */
             longest = k;
             found = labels[i].format;
         }
@@ -178,7 +178,10 @@ static void backend_name(char *out, size_t size, const struct llama_bench_row *r
         *out = (char)tolower((unsigned char)*out);
 }
 
-static int whole(double v) { return v > 0 && v < 2e9 ? (int)v : 0; }
+static int whole(double v)
+{
+    return v > 0 && v < 2e9 ? (int)v : 0;
+}
 
 void llama_bench_describe(const struct llama_bench_row *row, struct record *r)
 {
@@ -187,7 +190,8 @@ void llama_bench_describe(const struct llama_bench_row *row, struct record *r)
     snprintf(r->framework.name, sizeof r->framework.name, "llama.cpp");
     snprintf(r->framework.numerics, sizeof r->framework.numerics, "llama.cpp");
     if (row->build_commit[0])
-        snprintf(r->framework.version, sizeof r->framework.version, "b%d-%s", whole(row->build_number), row->build_commit);
+        snprintf(r->framework.version, sizeof r->framework.version, "b%d-%s", whole(row->build_number),
+                 row->build_commit);
     backend_name(r->framework.backend, sizeof r->framework.backend, row);
     if (!r->model.name[0])
         snprintf(r->model.name, sizeof r->model.name, "%s", slash ? slash + 1 : row->model_filename);

@@ -7,7 +7,7 @@ struct llama_bench_row {
     char build_commit[48], cpu_info[96], gpu_info[96], backends[32], model_filename[512], model_type[128], type_k[16],
         test_time[32];
     double build_number, model_size, model_n_params, n_batch, n_threads, n_gpu_layers, n_prompt, n_gen, n_depth, avg_ns,
-        avg_ts;                       /* NaN where absent */
+        avg_ts; /* NaN where absent */
     struct samples ns;
 };
 void llama_bench_row_init(struct llama_bench_row *r);
@@ -22,6 +22,7 @@ int llama_bench_each(const char *text, size_t n, int (*fn)(void *arg, const stru
 
 /* Identity and speed of the row into the record: framework, version, backend, model, format, workload. */
 void llama_bench_describe(const struct llama_bench_row *row, struct record *r);
-/* "llama 1B Q4_K - Medium" -> "gguf/q4_k_m"; NULL when no label is known. *n = length of what stands before the label. */
+/* "llama 1B Q4_K - Medium" -> "gguf/q4_k_m"; NULL when no label is known. *n = length of what stands before the label.
+ */
 const char *llama_bench_format(const char *model_type, size_t *n);
 #endif

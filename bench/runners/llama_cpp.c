@@ -18,13 +18,13 @@ enum { VERSION_TIMEOUT_MS = 10000, OPEN_TIMEOUT_MS = 300000, MOST_OUTPUT = 1 << 
 struct session {
     const struct measure_cell *cell;
     struct runner_info info;
-    struct llama_bench_row row;       /* of the last run */
+    struct llama_bench_row row; /* of the last run */
     double load_ms;
     int64_t peak_rss_bytes;
     char command[512];
 };
-struct results {                      /* the two rows of one run */
-    struct llama_bench_row row[2];    /* prefill, decode */
+struct results {                   /* the two rows of one run */
+    struct llama_bench_row row[2]; /* prefill, decode */
     bool have[2];
 };
 
@@ -45,7 +45,8 @@ static char *find_program(void)
     return NULL;
 }
 
-/* "version: 6710 (0c1e57098)", or "... (build 6710, commit 0c1e57098)": builds without --version tell it in each row. */
+/* "version: 6710 (0c1e57098)", or "... (build 6710, commit 0c1e57098)": builds without --version tell it in each row.
+ */
 static void read_version(struct runner_info *info, const char *text)
 {
     const char *at = strstr(text, "build "), *version = strstr(text, "version: ");
@@ -116,7 +117,8 @@ static int judge_child(const struct child_cmd *cmd, const struct child_result *r
     if (interrupt_seen())
         return err_set(e, ERR_CANCELLED, "llama-bench was interrupted");
     if (r->timed_out)
-        return err_set(e, ERR_TIMEOUT, "llama-bench did not finish within %.1f s and was stopped", cmd->timeout_ms / 1e3);
+        return err_set(e, ERR_TIMEOUT, "llama-bench did not finish within %.1f s and was stopped",
+                       cmd->timeout_ms / 1e3);
     if (r->signal)
         return err_set(e, ERR_CRASHED, "llama-bench died of signal %d (%s); it last said: %s", r->signal,
                        strsignal(r->signal), said);
@@ -133,8 +135,22 @@ static int run_bench(struct session *s, int n_prompt, int n_gen, int n_depth, un
     snprintf(n, sizeof n, "%d", n_gen);
     snprintf(d, sizeof d, "%d", n_depth);
     snprintf(t, sizeof t, "%d", s->cell->threads > 0 ? s->cell->threads : 1);
-    const char *argv[] = {s->info.library_path, "-m", s->cell->model_path, "-p", p, "-n", n, "-t", t, "-r", "1", "-o", "jsonl",
-                          n_depth > 0 ? "-d" : NULL, d, NULL};   /* older builds know no depth */
+    const char *argv[] = {s->info.library_path,
+                          "-m",
+                          s->cell->model_path,
+                          "-p",
+                          p,
+                          "-n",
+                          n,
+                          "-t",
+                          t,
+                          "-r",
+                          "1",
+                          "-o",
+                          "jsonl",
+                          n_depth > 0 ? "-d" : NULL,
+                          d,
+                          NULL}; /* older builds know no depth */
     struct child_cmd cmd = {.argv = argv, .timeout_ms = timeout_ms, .max_output = MOST_OUTPUT};
     struct child_result r;
     *x = (struct results){0};
@@ -152,7 +168,8 @@ static int run_bench(struct session *s, int n_prompt, int n_gen, int n_depth, un
     }
     if (rc == 0) {
         s->row = x->row[x->have[1]];
-        s->peak_rss_bytes = (int64_t)r.peak_rss_bytes > s->peak_rss_bytes ? (int64_t)r.peak_rss_bytes : s->peak_rss_bytes;
+        s->peak_rss_bytes =
+            (int64_t)r.peak_rss_bytes > s->peak_rss_bytes ? (int64_t)r.peak_rss_bytes : s->peak_rss_bytes;
     }
     *wall_ns = (double)r.wall_ns;
     child_result_free(&r);
@@ -161,7 +178,10 @@ static int run_bench(struct session *s, int n_prompt, int n_gen, int n_depth, un
 
 /* ---- the runner ---- */
 
-static void llama_close(struct session *s) { mem_free(s); }
+static void llama_close(struct session *s)
+{
+    mem_free(s);
+}
 
 static int check_model(const char *path, struct err *e)
 {
@@ -200,7 +220,7 @@ static int llama_open(struct session **out, const struct measure_cell *cell, str
         llama_close(s);
         return rc;
     }
-    s->load_ms = fmax(0, wall_ns - 2 * s->row.avg_ns) * 1e-6;   /* it generates one token to warm up and one in earnest */
+    s->load_ms = fmax(0, wall_ns - 2 * s->row.avg_ns) * 1e-6; /* it generates one token to warm up and one in earnest */
     *out = s;
     return 0;
 }
@@ -224,8 +244,8 @@ static int llama_measure(struct session *s, const struct workload *w, struct sam
     out->prefill_ns = out->ttft_ns = rc == 0 && w->n_prompt > 0 ? x->row[0].avg_ns : NAN;
     out->decode_ns = rc == 0 && w->n_gen > 0 ? x->row[1].avg_ns : NAN;
     out->n_token_ns = 0;
-    snprintf(s->command, sizeof s->command, "llama-bench -m %s -p %d -n %d -d %d -t %d -r 1 -o jsonl", s->cell->model_path,
-             w->n_prompt, w->n_gen, w->n_depth, s->cell->threads);
+    snprintf(s->command, sizeof s->command, "llama-bench -m %s -p %d -n %d -d %d -t %d -r 1 -o jsonl",
+             s->cell->model_path, w->n_prompt, w->n_gen, w->n_depth, s->cell->threads);
     mem_free(x);
     return rc;
 }

@@ -16,8 +16,8 @@ struct session {
     const struct measure_cell *cell;
     struct memory_need need;
     int n_batch, n_ctx, n_vocab;
-    int32_t *tokens;                  /* [n_ctx]: what is fed where the workload brings nothing */
-    float *logits;                    /* [n_vocab] */
+    int32_t *tokens; /* [n_ctx]: what is fed where the workload brings nothing */
+    float *logits;   /* [n_vocab] */
 };
 
 static int own_detect(struct runner_info *info, struct err *e)
@@ -53,14 +53,15 @@ static int make_buffers(struct session *s, struct err *e)
 
 static int make_engine(struct session *s, const struct measure_cell *cell, struct err *e)
 {
-    struct engine_opts o = {.mode = ENGINE_PACKED, .n_ctx = s->n_ctx, .n_batch = s->n_batch, .isa = cell->isa,
-                            .pool = cell->pool};
+    struct engine_opts o = {
+        .mode = ENGINE_PACKED, .n_ctx = s->n_ctx, .n_batch = s->n_batch, .isa = cell->isa, .pool = cell->pool};
     int rc = engine_memory(&cell->weights->model->d, &o, &s->need, e);
     if (rc == 0)
         rc = engine_new(&s->engine, cell->weights, &o, e);
     if (rc == 0 && !engine_is_packed(s->engine))
-        rc = err_set(e, ERR_UNSUPPORTED, "reference only: this CPU has no packed kernel for every tensor of the format, "
-                                         "so no speed is reported");
+        rc = err_set(e, ERR_UNSUPPORTED,
+                     "reference only: this CPU has no packed kernel for every tensor of the format, "
+                     "so no speed is reported");
     return rc;
 }
 
@@ -87,11 +88,15 @@ static int own_open(struct session **out, const struct measure_cell *cell, struc
     return 0;
 }
 
-static bool late(const struct workload *w) { return w->deadline_ns && clock_ns() > w->deadline_ns; }
+static bool late(const struct workload *w)
+{
+    return w->deadline_ns && clock_ns() > w->deadline_ns;
+}
 
 static int too_late(const struct workload *w, struct err *e)
 {
-    return err_set(e, ERR_TIMEOUT, "%d prompt and %d generated tokens took longer than the time given", w->n_prompt, w->n_gen);
+    return err_set(e, ERR_TIMEOUT, "%d prompt and %d generated tokens took longer than the time given", w->n_prompt,
+                   w->n_gen);
 }
 
 /* n tokens in batches; only the last one's logits are asked for, as a runtime does with a prompt. */
@@ -109,7 +114,8 @@ static int feed(struct session *s, const struct workload *w, const int32_t *toke
     return rc;
 }
 
-static int prefill(struct session *s, const struct workload *w, const int32_t *tokens, struct sample *out, struct err *e)
+static int prefill(struct session *s, const struct workload *w, const int32_t *tokens, struct sample *out,
+                   struct err *e)
 {
     uint64_t t0 = clock_ns();
     int rc = feed(s, w, tokens, w->n_prompt, true, e);
@@ -139,7 +145,8 @@ static int own_measure(struct session *s, const struct workload *w, struct sampl
 {
     int longest = w->n_prompt > w->n_gen ? w->n_prompt : w->n_gen;
     if (longest > s->n_ctx - w->n_depth)
-        return err_set(e, ERR_LIMIT, "%d tokens at depth %d do not fit in a context of %d", longest, w->n_depth, s->n_ctx);
+        return err_set(e, ERR_LIMIT, "%d tokens at depth %d do not fit in a context of %d", longest, w->n_depth,
+                       s->n_ctx);
     const int32_t *tokens = w->tokens ? w->tokens : s->tokens;
     out->prefill_ns = out->decode_ns = out->ttft_ns = NAN;
     out->n_token_ns = 0;
