@@ -36,7 +36,8 @@ static int load_tokens(struct vocab *v, const struct gguf *g, struct err *e)
 {
     const struct gguf_kv *kv = gguf_find(g, "tokenizer.ggml.tokens");
     if (!kv || kv->type != GGUF_ARRAY || kv->elem_type != GGUF_STRING || !kv->count)
-        return err_set(e, ERR_FORMAT, "tokenizer.ggml.tokens is %s", kv ? "not a list of texts" : "missing");
+        return err_set(e, ERR_FORMAT, "tokenizer.ggml.tokens is %s",
+                       !kv ? "missing" : kv->count ? "not a list of texts" : "empty");
     if (kv->count > MAX_TOKENS)
         return err_set(e, ERR_LIMIT, "%llu tokens are more than this program handles",
                        (unsigned long long)kv->count);

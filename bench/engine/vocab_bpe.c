@@ -287,74 +287,11 @@ static void bpe_unload(struct vocab *v)
         pcre2_general_context_free(v->bpe->memory);
 }
 
-/* ---- text as code points ---- */
-
-/* The code point at p, as lenient as llama.cpp: overlong forms and surrogates pass; -1 for anything else malformed. */
-static int32_t code_point(const uint8_t *p, size_t n, size_t *len)
-{
-    const size_t want = p[0] < 0x80 ? 1 : p[0] < 0xc0 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf8 ? 4 : 0;
-    *len = 1;
-    if (want < 2)
-        return want ? p[0] : -1;
-    if (want > n)
-        return -1;
-    uint32_t c = p[0] & (0x7fu >> want);
-    for (size_t i = 1; i < want; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return -1;
-        c = c << 6 | (p[i] & 0x3f);
-    }
-    if (c > 0x10ffff)
-        return -1;
-    *len = want;
-    return (int32_t)c;
-}
-
-static size_t put_utf8(char *out, uint32_t c)
-{
-    const size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    for (size_t i = n; i-- > 1; c >>= 6)
-        out[i] = (char)(0x80 | (c & 0x3f));
-    out[0] = (char)(n == 1 ? c : (0xf00u >> n & 0xf0) | c);
-    return n;
-}
-
-enum { REPLACEMENT = 0xfffd, NONCHARACTER = 0xfffe, MONGOLIAN_VOWEL_SEPARATOR = 0x180e };
-
-/* What stands for c before the regular expressions, in as many bytes: PCRE2 wants no surrogates, and takes U+180E for
- * white space, which Unicode gave up in 2014. */
-static uint32_t as_matched(uint32_t c)
-{
-    return (c >= 0xd800 && c <= 0xdfff) || c == MONGOLIAN_VOWEL_SEPARATOR ? NONCHARACTER : c;
-}
-
-struct cleaned {
-    char *text, *matched;             /* in one allocation, n bytes each */
-    size_t n;
-};
-
-/* Malformed bytes become U+FFFD, overlong forms proper ones: in UTF-8 no more than three times as long. */
-static int clean(struct cleaned *c, const char *text, size_t n, struct err *e)
-{
-    const uint8_t *p = (const uint8_t *)text;
-    c->n = 0;
-    if (!(c->text = mem_alloc(6 * n)))
-        return err_nomem(e, 6 * n, "a text");
-    c->matched = c->text + 3 * n;
-    for (size_t i = 0, len; i < n; i += len) {
-        const int32_t point = code_point(p + i, n - i, &len);
-        const uint32_t x = point < 0 ? REPLACEMENT : (uint32_t)point;
-        put_utf8(c->matched + c->n, as_matched(x));
-        c->n += put_utf8(c->text + c->n, x);
-    }
-    return 0;
-}
-
 /* ---- encoding ---- */
 
 struct run {
     const struct vocab *v;
-    struct cleaned clean;
+    struct clean_text clean;
     pcre2_match_data *match;
     pcre2_match_context *context;
     struct merger merger;
@@ -437,7 +374,7 @@ static int cut(struct run *r, int i, size_t from, size_t to)
 static int bpe_encode(const struct vocab *v, const char *text, size_t n, struct ids *out, struct err *e)
 {
     struct run r = {.v = v, .merger = {.v = v, .join = bpe_join}, .out = out, .e = e};
-    int rc = clean(&r.clean, text, n, e);
+    int rc = clean_utf8(&r.clean, text, n, e);
     r.match = pcre2_match_data_create(1, v->bpe->memory);
     r.context = pcre2_match_context_create(v->bpe->memory);
     if (!rc && (!r.match || !r.context))

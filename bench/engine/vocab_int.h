@@ -92,6 +92,13 @@ int special_set_new(struct special_set *s, const struct vocab *v, uint32_t kinds
 int special_split(const struct vocab *v, const struct special_set *s, const char *text, uint32_t n,
                   struct fragments *out, struct err *e);
 
+/* A text made proper UTF-8, and the same length of what the regular expressions see in its place. */
+struct clean_text {
+    char *text, *matched;             /* one allocation: mem_free(text) */
+    size_t n;
+};
+int clean_utf8(struct clean_text *c, const char *text, size_t n, struct err *e);
+
 /* A binary heap, smallest key on top. */
 struct heap_item {
     uint64_t key;
