@@ -23,4 +23,6 @@
 #undef MATMUL
 #undef DECODE
 #undef ENCODE_ACT
+
+uint64_t read_avx2(const void *p, size_t bytes);
 #endif
