@@ -1,6 +1,7 @@
 /* Speed of the kernels on weights far larger than the caches: bench_kernels [-t THREADS] [-i ISA] [FILTER]
- * Each decode kernel alternates with the bandwidth measurement on the same memory, so that a busy neighbour hits both;
- * the best of REPEATS is printed, as time, GB/s, share of the read bandwidth, and Gop/s for prefill. */
+ * Each decode kernel alternates with the bandwidth measurement on the same memory, so that a busy neighbour
+ * hits both; the best of REPEATS is printed, as time, GB/s, share of the read bandwidth, and Gop/s for
+ * prefill. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,8 @@
 enum { REPEATS = 9, COLS = 2048, GEMM_M = 512, GEMM_N = 2048, SEED_ROWS = 32 };
 static const size_t weight_bytes = 256u << 20;
 
-/* Encodes a few random rows and repeats them: content does not change the speed, encoding it all would take minutes. */
+/* Encodes a few random rows and repeats them: content does not change the speed, encoding it all would take
+ * minutes. */
 static int fill(struct qmat *q, const struct codec *c, int64_t n, int64_t k)
 {
     struct err e;
@@ -65,7 +67,8 @@ static void bench_matvec(struct pool *pool, const struct kernel *k, const struct
         best = fmin(best, (double)(clock_ns() - t0));
         roof = fmax(roof, kernel_read_bandwidth(pool, q.plane[PLANE_CODE].p, q.plane[PLANE_CODE].bytes, isa));
     }
-    printf("%-28s %8.2f ms  %6.2f GB/s of %6.2f  %5.1f %%\n", k->name, best / 1e6, bytes / best, roof, 100 * bytes / best / roof);
+    printf("%-28s %8.2f ms  %6.2f GB/s of %6.2f  %5.1f %%\n", k->name, best / 1e6, bytes / best, roof,
+           100 * bytes / best / roof);
     mem_free(x);
     mem_free(y);
     qmat_free(&q);
@@ -77,7 +80,8 @@ static void bench_matmul(struct pool *pool, const struct kernel *k, const struct
     if (fill(&q, c, GEMM_N, COLS))
         return;
     const struct act *a = act_find(c->act);
-    void *x = encode_rows(a, GEMM_M, COLS, isa), *scratch = mem_aligned(linear_matmul_scratch(pool_n_threads(pool), k, COLS));
+    void *x = encode_rows(a, GEMM_M, COLS, isa),
+         *scratch = mem_aligned(linear_matmul_scratch(pool_n_threads(pool), k, COLS));
     float *y = mem_aligned(sizeof *y * GEMM_M * GEMM_N);
     static const int64_t ms[] = {4, 32, GEMM_M};
     printf("%-28s", k->name);

@@ -11,7 +11,7 @@ enum { PIECE = 256 << 10 };
 struct read_job {
     const uint8_t *p;
     uint64_t (*read)(const void *p, size_t bytes);
-    _Atomic uint64_t seen;   /* the OR of all bytes: keeps the loads from being optimised away */
+    _Atomic uint64_t seen; /* the OR of all bytes: keeps the loads from being optimised away */
 };
 
 static uint64_t read_c(const void *p, size_t bytes)

@@ -1,4 +1,5 @@
-/* The dispatch table, made from kernels.def, and the choice of a row. The drivers that split work are in linear.c. */
+/* The dispatch table, made from kernels.def, and the choice of a row. The drivers that split work are in
+ * linear.c. */
 #include "kernels/kernels.h"
 
 #include <string.h>
@@ -8,8 +9,14 @@
 #define MATVEC(f, c, a, n, tol)                                                                              \
     {.name = #f, .op = OP_MATVEC, .codec = c, .act = a, .needs = n, .matvec = f, .tolerance = tol},
 #define MATMUL(f, c, a, n, s, tol)                                                                           \
-    {.name = #f, .op = OP_MATMUL, .codec = c, .act = a, .needs = n, .tolerance = tol,                           \
-     .matmul = f, .scratch_bytes = s},
+    {.name = #f,                                                                                             \
+     .op = OP_MATMUL,                                                                                        \
+     .codec = c,                                                                                             \
+     .act = a,                                                                                               \
+     .needs = n,                                                                                             \
+     .tolerance = tol,                                                                                       \
+     .matmul = f,                                                                                            \
+     .scratch_bytes = s},
 #define DECODE(f, c, n, tol)                                                                                 \
     {.name = #f, .op = OP_DECODE, .codec = c, .needs = n, .decode = f, .tolerance = tol},
 #define ENCODE_ACT(f, a, n, tol)                                                                             \

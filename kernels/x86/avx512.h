@@ -1,49 +1,31 @@
-/* What the AVX-512 VNNI kernels share: loads that stop at the end of a row, 16 x 16 transposition. */
+/* What the AVX-512 VNNI kernels share. */
 #ifndef KERNELS_X86_AVX512_H
 #define KERNELS_X86_AVX512_H
-#include <immintrin.h>
-#include <stdint.h>
-#include "base/half.h"
-#include "kernels/kernel_rows.h"
+#include "kernels/x86/x86.h"
 
-#define INLINE static inline __attribute__((always_inline))
+enum { SUM_COLUMNS = 4 }; /* products that dpbusd adds up */
+
+struct row_sums { /* what a row has come to, its minima apart */
+    __m512 dot;
+    __m256 min;
+};
+
+INLINE struct row_sums row_zero(void)
+{
+    return (struct row_sums){_mm512_setzero_ps(), _mm256_setzero_ps()};
+}
+
+INLINE float row_total(struct row_sums s)
+{
+    return _mm512_reduce_add_ps(_mm512_add_ps(s.dot, _mm512_zextps256_ps512(s.min)));
+}
 
 /* 16 bytes from each of four blocks; n bytes are left from the first block on, whole blocks. */
 INLINE __m512i load_4x16(const uint8_t *p, int block, int64_t n)
 {
-    const __m128i zero = _mm_setzero_si128();
-    __m128i b0 = _mm_loadu_si128((const __m128i *)p);
-    __m128i b1 = n > block ? _mm_loadu_si128((const __m128i *)(p + block)) : zero;
-    __m128i b2 = n > 2 * block ? _mm_loadu_si128((const __m128i *)(p + 2 * block)) : zero;
-    __m128i b3 = n > 3 * block ? _mm_loadu_si128((const __m128i *)(p + 3 * block)) : zero;
-    return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_setr_m128i(b0, b1)), _mm256_setr_m128i(b2, b3), 1);
-}
-
-INLINE uint64_t load_4x2(const uint8_t *p, int block, int64_t n)
-{
-    uint64_t b0 = rd_u16le(p), b1 = n > block ? rd_u16le(p + block) : 0;
-    uint64_t b2 = n > 2 * block ? rd_u16le(p + 2 * block) : 0, b3 = n > 3 * block ? rd_u16le(p + 3 * block) : 0;
-    return b0 | b1 << 16 | b2 << 32 | b3 << 48;
-}
-
-INLINE __m128 load_4_halves(const uint8_t *p, int block, int64_t n)
-{
-    return _mm_cvtph_ps(_mm_cvtsi64_si128((int64_t)load_4x2(p, block, n)));
-}
-
-INLINE float half_at(const uint8_t *p)
-{
-    return _cvtsh_ss(rd_u16le(p));
-}
-
-INLINE const uint8_t *qmat_row(const struct qmat *w, int64_t r)
-{
-    return w->plane[PLANE_CODE].p + (size_t)r * w->plane[PLANE_CODE].row_stride;
-}
-
-INLINE int64_t min_i64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
+    __m256i a = _mm256_setr_m128i(load_16_of(p, 0, block, n), load_16_of(p, 1, block, n));
+    __m256i b = _mm256_setr_m128i(load_16_of(p, 2, block, n), load_16_of(p, 3, block, n));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1);
 }
 
 /* r[row][column] to r[column][row], 16 x 16 words of 32 bits. */
@@ -56,7 +38,7 @@ INLINE void transpose_16x16(__m512i r[16])
         t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
     }
 #pragma GCC unroll 4
-    for (int i = 0; i < 16; i += 4) {   /* r[i + c]: in 128-bit lane l, column 4l + c of rows i..i+3 */
+    for (int i = 0; i < 16; i += 4) { /* r[i + c]: in 128-bit lane l, column 4l + c of rows i..i+3 */
         r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
         r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
         r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);

@@ -3,17 +3,14 @@
 
 enum { BLOCK = 18, X_BLOCK = 34, OFFSET = 8 };
 
-INLINE struct w_group load(const uint8_t *p, int64_t n)
+INLINE void dot(struct row_sums *s, const struct x_group *x, const uint8_t *p, int64_t n)
 {
     __m512i q = load_4x16(p + 2, BLOCK, n), nibble = _mm512_set1_epi8(15);
-    return (struct w_group){
-        .lo = _mm512_and_si512(q, nibble),
-        .hi = _mm512_and_si512(_mm512_srli_epi16(q, 4), nibble),
-        .d = load_4_halves(p, BLOCK, n),
-    };
+    __m512i lo = _mm512_and_si512(q, nibble), hi = _mm512_and_si512(_mm512_srli_epi16(q, 4), nibble);
+    group_dot(s, x, lo, hi, load_4_halves(p, BLOCK, n));
 }
 
 void matvec_q4_0_avx512_vnni(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
 {
-    matvec_blocks(y, w, r0, r1, x, BLOCK, X_BLOCK, OFFSET, false, load);
+    matvec_blocks(y, w, r0, r1, x, BLOCK, X_BLOCK, OFFSET, dot);
 }

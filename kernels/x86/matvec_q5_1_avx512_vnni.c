@@ -3,19 +3,17 @@
 
 enum { BLOCK = 24, X_BLOCK = 36, OFFSET = 0 };
 
-INLINE struct w_group load(const uint8_t *p, int64_t n)
+INLINE void dot(struct row_sums *s, const struct x_group *x, const uint8_t *p, int64_t n)
 {
     __m512i q = load_4x16(p + 8, BLOCK, n), nibble = _mm512_set1_epi8(15), high = _mm512_set1_epi8(16);
     __m512i lo = _mm512_and_si512(q, nibble), hi = _mm512_and_si512(_mm512_srli_epi16(q, 4), nibble);
-    return (struct w_group){
-        .lo = _mm512_mask_add_epi8(lo, load_4x2(p + 4, BLOCK, n), lo, high),
-        .hi = _mm512_mask_add_epi8(hi, load_4x2(p + 6, BLOCK, n), hi, high),
-        .d = load_4_halves(p, BLOCK, n),
-        .m = load_4_halves(p + 2, BLOCK, n),
-    };
+    lo = _mm512_mask_add_epi8(lo, load_4x2(p + 4, BLOCK, n), lo, high);
+    hi = _mm512_mask_add_epi8(hi, load_4x2(p + 6, BLOCK, n), hi, high);
+    group_dot(s, x, lo, hi, load_4_halves(p, BLOCK, n));
+    group_min(s, x, load_4_halves(p + 2, BLOCK, n));
 }
 
 void matvec_q5_1_avx512_vnni(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
 {
-    matvec_blocks(y, w, r0, r1, x, BLOCK, X_BLOCK, OFFSET, true, load);
+    matvec_blocks(y, w, r0, r1, x, BLOCK, X_BLOCK, OFFSET, dot);
 }

@@ -10,11 +10,12 @@ static const int16_t sub_block[2][32] = {{PACK(0, 1, 0, 1, 2, 3, 2, 3)}, {PACK(4
 /* Adds 16 where the bit of qh is set: `first` in the lower 32 bytes, first + 2 in the upper. */
 INLINE __m512i add_high(__m512i q, __m512i qh, int first)
 {
-    __m512i bit = _mm512_inserti64x4(_mm512_set1_epi8((char)(1 << first)), _mm256_set1_epi8((char)(4 << first)), 1);
+    __m512i bit =
+        _mm512_inserti64x4(_mm512_set1_epi8((char)(1 << first)), _mm256_set1_epi8((char)(4 << first)), 1);
     return _mm512_mask_add_epi8(q, _mm512_test_epi8_mask(qh, bit), q, _mm512_set1_epi8(16));
 }
 
-INLINE void dot(struct k_sums *s, const uint8_t *b, const struct x_super *x)
+INLINE void dot(struct row_sums *s, const uint8_t *b, const struct x_super *x)
 {
     struct scales_6bit six = scales_6bit(b + 4);
     __m512i sc = _mm512_castsi128_si512(_mm_cvtepu8_epi16(_mm_cvtsi64_si128((int64_t)six.scale)));
@@ -27,7 +28,7 @@ INLINE void dot(struct k_sums *s, const uint8_t *b, const struct x_super *x)
         __m512i lo = _mm512_and_si512(q, nibble), hi = _mm512_and_si512(_mm512_srli_epi16(q, 4), nibble);
         lo = add_high(lo, qh, 4 * i);
         hi = add_high(hi, qh, 4 * i + 1);
-        acc = dot_pair(acc, lo, hi, x->code + 128 * i, sub_block[i], sc);
+        acc = dot_pair(acc, lo, hi, x, i, sub_block, sc, false);
     }
     min = _mm_madd_epi16(min, _mm_loadu_si128((const __m128i *)x->sum32));
     add_scaled(s, acc, _mm256_zextsi128_si256(min), rd_u32le(b), x->d);
@@ -35,5 +36,5 @@ INLINE void dot(struct k_sums *s, const uint8_t *b, const struct x_super *x)
 
 void matvec_q5_k_avx512_vnni(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
 {
-    matvec_k(y, w, r0, r1, x, BLOCK, order, dot);
+    matvec_k(y, w, r0, r1, x, BLOCK, order, 0, dot);
 }

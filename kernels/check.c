@@ -1,0 +1,441 @@
+/* kernels_check: every row of kernels.def that can run here against the codec's plain C and a sum in f64.
+ *
+ * For each row 33 cases, m = 1..33 where there is an m, with sizes and kind of data drawn from the seed.
+ * Inputs lie flush against a page that cannot be read, so their start is as misaligned as their length makes
+ * it and a read beyond the end is a fault; outputs and scratch stand between guard bytes. Rows of tolerance 0
+ * must give the same bits. The error of a dot product is taken relative to the sum of its |w| |x| plus a
+ * sixteenth of what the sum would be were all weights of a block as large as its largest: where a format
+ * writes a small weight as the difference of two large numbers (q d + m), f32 cannot do better. */
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "base/os.h"
+#include "base/rng.h"
+#include "kernels/kernels.h"
+
+enum { N_CASES = 33, GUARD = 64, GUARD_BYTE = 0xa5 };
+
+enum data { DATA_NORMAL, DATA_OUTLIER, DATA_CODES, DATA_TINY, DATA_LARGE, DATA_ZERO, N_DATA };
+static const char *const data_name[N_DATA] = {"normal",    "outlier", "random codes",
+                                              "subnormal", "large",   "zero"};
+
+struct buffer {
+    void *map;
+    size_t map_bytes;
+    uint8_t *p;
+};
+struct test {
+    const struct kernel *kernel;
+    const struct codec *codec;
+    const struct act *act;
+    enum data data;
+    int64_t n, k, m, r0, ldy;
+    struct qmat w;
+    struct buffer codes, x, f32; /* weights as stored, encoded activations, f32 weights of OP_GEMM_F32 */
+    float *wf, *xf;              /* decoded: [n][k], [m][k] */
+    struct rng rng;
+};
+
+/* bytes that end where memory ends */
+static int buffer_new(struct buffer *b, size_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = (bytes + page - 1) / page * page;
+    b->map_bytes = whole + page;
+    b->map = mmap(NULL, b->map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (b->map == MAP_FAILED) {
+        b->map = NULL;
+        return ERR_NOMEM;
+    }
+    mprotect((uint8_t *)b->map + whole, page, PROT_NONE);
+    b->p = (uint8_t *)b->map + whole - bytes;
+    return 0;
+}
+
+static void buffer_free(struct buffer *b)
+{
+    if (b->map)
+        munmap(b->map, b->map_bytes);
+    b->map = NULL;
+}
+
+static void test_drop(struct test *t)
+{
+    buffer_free(&t->codes);
+    buffer_free(&t->x);
+    buffer_free(&t->f32);
+    mem_free(t->wf);
+    mem_free(t->xf);
+}
+
+static void fill_f32(struct test *t, float *v, int64_t n, double tiny, double large)
+{
+    double scale = t->data == DATA_TINY ? tiny : t->data == DATA_LARGE ? large : t->data == DATA_ZERO ? 0 : 1;
+    for (int64_t i = 0; i < n; i++) {
+        v[i] = (float)(rng_normal(&t->rng) * scale);
+        if (t->data == DATA_OUTLIER && rng_below(&t->rng, 64) == 0)
+            v[i] *= 1000;
+    }
+}
+
+/* Random bytes, drawn again until the block's largest value is neither huge nor negligible: reaches every
+ * code. */
+static void fill_codes(struct test *t)
+{
+    const struct codec *c = t->codec;
+    float v[256];
+    struct qmat one = t->w;
+    one.n = 1;
+    one.k = c->block;
+    for (int64_t b = 0; b < t->n * (t->k / c->block); b++) {
+        float most = 0;
+        one.plane[PLANE_CODE].p = t->codes.p + b * c->block_bytes;
+        for (int tries = 0; !(most > 0.0625f && most < 16) && tries < 10000; tries++) {
+            for (int i = 0; i < c->block_bytes; i++)
+                one.plane[PLANE_CODE].p[i] = (uint8_t)rng_u64(&t->rng);
+            c->decode(v, &one, 0, 1);
+            most = 0;
+            for (int i = 0; i < c->block; i++)
+                most = isfinite(v[i]) ? fmaxf(most, fabsf(v[i])) : INFINITY;
+        }
+    }
+}
+
+static int make_weights(struct test *t, struct err *e)
+{
+    int rc = t->codec->layout(&t->w, t->n, t->k, NULL, e);
+    if (rc)
+        return rc;
+    t->wf = mem_alloc_n((size_t)(t->n * t->k), sizeof *t->wf);
+    if (!t->wf || buffer_new(&t->codes, t->w.plane[PLANE_CODE].bytes))
+        return err_nomem(e, t->w.plane[PLANE_CODE].bytes, "the weights of a kernel check");
+    t->w.plane[PLANE_CODE].p = t->codes.p;
+    struct arena *a = arena_new();
+    if (!a)
+        return err_nomem(e, 0, "the encoder of a kernel check");
+    if (t->data == DATA_CODES) {
+        fill_codes(t);
+    } else {
+        bool f32 = t->codec->block_bytes == 4 * t->codec->block;
+        fill_f32(t, t->wf, t->n * t->k, f32 ? 1e-40 : 1e-6, f32 ? 1e17 : 5e3);
+        rc = t->codec->encode(&t->w, 0, t->n, t->wf, NULL, NULL, a);
+    }
+    arena_free(a);
+    t->codec->decode(t->wf, &t->w, 0, t->n);
+    return rc;
+}
+
+static int make_activations(struct test *t, struct err *e)
+{
+    size_t row = act_row_bytes(t->act, t->k), bytes = row * (size_t)t->m;
+    t->xf = mem_alloc_n((size_t)(t->m * t->k), sizeof *t->xf);
+    if (!t->xf || buffer_new(&t->x, bytes))
+        return err_nomem(e, bytes, "the activations of a kernel check");
+    bool f32 = t->act->block_bytes == 4;
+    fill_f32(t, t->xf, t->m * t->k, f32 ? 1e10 : 1, f32 ? 1e17 : 5e3);
+    for (int64_t j = 0; j < t->m; j++) {
+        t->act->encode(t->x.p + (size_t)j * row, t->xf + j * t->k, t->k);
+        t->act->decode(t->xf + j * t->k, t->x.p + (size_t)j * row, t->k);
+    }
+    return 0;
+}
+
+/* The sum of w x in f64, and the magnitude that its error is measured by. */
+static double exact_dot(const struct test *t, const float *w, const float *x, double *size)
+{
+    double sum = 0;
+    *size = (double)FLT_MIN;
+    for (int64_t b = 0; b < t->k; b += t->codec->block) {
+        double largest = 0, x_size = 0;
+        for (int64_t c = b; c < b + t->codec->block; c++) {
+            double v = (double)w[c] * (double)x[c];
+            sum += v;
+            *size += fabs(v);
+            largest = fmax(largest, (double)fabsf(w[c]));
+            x_size += (double)fabsf(x[c]);
+        }
+        *size += largest * x_size / 16;
+    }
+    return sum;
+}
+
+/* Largest error of y; Inf where y is not a number. */
+static double dot_error(const struct test *t, const float *y, char *where, size_t n_where)
+{
+    double worst = 0, size;
+    for (int64_t j = 0; j < t->m; j++)
+        for (int64_t r = t->r0; r < t->n; r++) {
+            double want = exact_dot(t, t->wf + r * t->k, t->xf + j * t->k, &size);
+            double got = (double)y[j * t->ldy + r - t->r0],
+                   error = isfinite(got) ? fabs(got - want) / size : INFINITY;
+            if (error > worst) {
+                worst = error;
+                snprintf(where, n_where,
+                         "n=%lld k=%lld m=%lld, %s data, row %lld token %lld: %g instead of %g",
+                         (long long)t->n, (long long)t->k, (long long)t->m, data_name[t->data], (long long)r,
+                         (long long)j, got, want);
+            }
+        }
+    return worst;
+}
+
+static bool guard_ok(const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (p[i] != GUARD_BYTE)
+            return false;
+    return true;
+}
+
+static void run_dot(const struct test *t, float *y, void *scratch)
+{
+    const struct kernel *k = t->kernel;
+    if (k->op == OP_GEMM_F32)
+        k->gemm_f32(y, t->ldy, (const float *)(const void *)t->f32.p, t->k,
+                    (const float *)(const void *)t->codes.p + t->r0 * t->k, t->k, t->m, t->n - t->r0, t->k);
+    else if (k->op == OP_MATVEC)
+        k->matvec(y, &t->w, t->r0, t->n, t->x.p);
+    else
+        k->matmul(y, t->ldy, &t->w, t->r0, t->n, t->x.p, act_row_bytes(t->act, t->k), t->m, scratch);
+}
+
+/* y[m][ldy] with ldy wider than the rows: what lies between must stay as it was. */
+static int check_dot(struct test *t, double *worst, char *where, size_t n_where, struct err *e)
+{
+    int64_t rows = t->n - t->r0;
+    size_t y_bytes = (size_t)(t->m * t->ldy) * sizeof(float);
+    size_t scratch_bytes = t->kernel->scratch_bytes ? t->kernel->scratch_bytes(t->k) : 0;
+    uint8_t *y = mem_aligned(y_bytes + 2 * GUARD), *scratch = mem_aligned(scratch_bytes + GUARD);
+    if (!y || !scratch) {
+        mem_free(y);
+        mem_free(scratch);
+        return err_nomem(e, y_bytes + scratch_bytes, "the results of a kernel check");
+    }
+    memset(y, GUARD_BYTE, y_bytes + 2 * GUARD);
+    memset(scratch, GUARD_BYTE, scratch_bytes + GUARD);
+    float *out = (float *)(void *)(y + GUARD);
+    run_dot(t, out, scratch);
+    bool ok = guard_ok(y, GUARD) && guard_ok(scratch + scratch_bytes, GUARD);
+    for (int64_t j = 0; j < t->m; j++)
+        ok = ok && guard_ok((uint8_t *)(out + j * t->ldy + rows), (size_t)(t->ldy - rows) * sizeof(float));
+    ok = ok && guard_ok(y + GUARD + y_bytes, GUARD);
+    *worst = dot_error(t, out, where, n_where);
+    if (!ok) {
+        *worst = INFINITY;
+        snprintf(where, n_where, "n=%lld k=%lld m=%lld: wrote outside its result or scratch", (long long)t->n,
+                 (long long)t->k, (long long)t->m);
+    }
+    mem_free(y);
+    mem_free(scratch);
+    return 0;
+}
+
+/* Both sides run over the same input; the bytes must agree, guards included. */
+static int check_bytes(struct test *t, double *worst, char *where, size_t n_where, struct err *e)
+{
+    bool decode = t->kernel->op == OP_DECODE;
+    size_t bytes = decode ? (size_t)((t->n - t->r0) * t->k) * sizeof(float) : act_row_bytes(t->act, t->k);
+    uint8_t *got = mem_aligned(bytes + GUARD), *want = mem_aligned(bytes + GUARD);
+    if (!got || !want) {
+        mem_free(got);
+        mem_free(want);
+        return err_nomem(e, 2 * bytes, "the results of a kernel check");
+    }
+    memset(got, GUARD_BYTE, bytes + GUARD);
+    memset(want, GUARD_BYTE, bytes + GUARD);
+    if (decode) {
+        t->codec->decode((float *)(void *)want, &t->w, t->r0, t->n);
+        t->kernel->decode((float *)(void *)got, &t->w, t->r0, t->n);
+    } else {
+        t->act->encode(want, (const float *)(const void *)t->f32.p, t->k);
+        t->kernel->encode_act(got, (const float *)(const void *)t->f32.p, t->k);
+    }
+    *worst = 0;
+    for (size_t i = 0; i < bytes + GUARD && *worst == 0; i++)
+        if (got[i] != want[i]) {
+            *worst = INFINITY;
+            snprintf(where, n_where, "n=%lld k=%lld, %s data: byte %zu of %zu is %d instead of %d",
+                     (long long)t->n, (long long)t->k, data_name[t->data], i, bytes, got[i], want[i]);
+        }
+    mem_free(got);
+    mem_free(want);
+    return 0;
+}
+
+static void draw_sizes(struct test *t, int i)
+{
+    static const int16_t rows[] = {1, 2, 3, 5, 16, 31, 32, 33, 47, 67};
+    static const int16_t single[] = {1, 7, 16, 31, 64, 172, 256, 257, 576, 2075},
+                         of_32[] = {1, 2, 3, 4, 5, 7, 8, 18, 19, 130};
+    static const int16_t of_256[] = {1, 1, 1, 2, 2, 2, 3, 3, 5, 17};
+    int block = t->codec->block > t->act->block ? t->codec->block : t->act->block;
+    const int16_t *count = block == 1 ? single : block <= 32 ? of_32 : of_256;
+    t->data = (enum data)(i % N_DATA);
+    t->n = rows[rng_below(&t->rng, 10)];
+    t->k = (int64_t)block *
+           count[rng_below(&t->rng, i % 8 ? 9 : 10)]; /* the longest rows seldom: they are slow */
+    t->m = t->kernel->op == OP_MATVEC || t->kernel->op == OP_ENCODE_ACT ? 1 : i + 1;
+    t->r0 = (int64_t)rng_below(&t->rng, (uint64_t)t->n);
+    t->ldy = t->n - t->r0 + (t->m > 1 ? (int64_t)rng_below(&t->rng, 20) : 0);
+}
+
+/* A row without codec or act is checked with this one: f32, or Q4_0 where "any" codec is meant. */
+static void choose_codec(struct test *t, int i)
+{
+    const struct kernel *k = t->kernel;
+    bool any = !k->codec && (k->op == OP_MATVEC || k->op == OP_MATMUL);
+    int n_codecs = 0;
+    while (codecs[n_codecs])
+        n_codecs++;
+    t->codec = k->codec ? codec_find(k->codec) : any ? codecs[i % n_codecs] : codec_find("f32");
+    t->act = act_find(k->act ? k->act : any ? t->codec->act : "f32");
+}
+
+/* GEMM and encoders read f32: x (or one row of it) against the end of memory. */
+static int make_f32(struct test *t, struct err *e)
+{
+    size_t bytes = (size_t)(t->m * t->k) * sizeof(float);
+    if (buffer_new(&t->f32, bytes))
+        return err_nomem(e, bytes, "the activations of a kernel check");
+    float *x = (float *)(void *)t->f32.p;
+    if (t->kernel->op == OP_GEMM_F32)
+        memcpy(x, t->xf, bytes);
+    else
+        fill_f32(t, x, t->m * t->k, 1e-38, 1e6);
+    return 0;
+}
+
+static int check_case(const struct kernel *k, int i, uint64_t seed, double *worst, char *where,
+                      size_t n_where, struct err *e)
+{
+    struct test t = {.kernel = k};
+    rng_seed_text(&t.rng, seed + (uint64_t)i, k->name);
+    choose_codec(&t, i);
+    draw_sizes(&t, i);
+    int rc = make_weights(&t, e);
+    if (!rc)
+        rc = make_activations(&t, e);
+    if (!rc && (k->op == OP_GEMM_F32 || k->op == OP_ENCODE_ACT))
+        rc = make_f32(&t, e);
+    if (!rc)
+        rc = k->op == OP_DECODE || k->op == OP_ENCODE_ACT ? check_bytes(&t, worst, where, n_where, e)
+                                                          : check_dot(&t, worst, where, n_where, e);
+    test_drop(&t);
+    return rc;
+}
+
+/* --- timing
+ * ------------------------------------------------------------------------------------------------------ */
+
+enum { BENCH_K = 2048, BENCH_M = 64, BENCH_SEED_ROWS = 16, BENCH_REPEATS = 7 };
+
+/* A few encoded rows, repeated: content does not change the speed, encoding megabytes would. */
+static int bench_weights(struct test *t, struct err *e)
+{
+    int64_t rows = t->n;
+    t->n = BENCH_SEED_ROWS;
+    int rc = make_weights(t, e);
+    if (rc)
+        return rc;
+    struct buffer seed = t->codes;
+    size_t bytes = t->w.plane[PLANE_CODE].bytes;
+    t->n = rows;
+    t->codes = (struct buffer){0};
+    rc = t->codec->layout(&t->w, rows, t->k, NULL, e);
+    if (!rc && buffer_new(&t->codes, t->w.plane[PLANE_CODE].bytes))
+        rc = err_nomem(e, t->w.plane[PLANE_CODE].bytes, "the weights of a kernel benchmark");
+    t->w.plane[PLANE_CODE].p = t->codes.p;
+    for (int64_t r = 0; !rc && r < rows; r += BENCH_SEED_ROWS)
+        memcpy(t->codes.p + (size_t)(r / BENCH_SEED_ROWS) * bytes, seed.p, bytes);
+    buffer_free(&seed);
+    return rc;
+}
+
+static void bench_run(const struct test *t, float *y, void *scratch)
+{
+    if (t->kernel->op == OP_DECODE)
+        t->kernel->decode(y, &t->w, 0, t->n);
+    else if (t->kernel->op == OP_ENCODE_ACT)
+        t->kernel->encode_act(y, (const float *)(const void *)t->f32.p, t->k);
+    else
+        run_dot(t, y, scratch);
+}
+
+/* One thread; weights of OP_MATVEC are 32 MiB, those of the others a few hundred rows. */
+static int bench_kernel(struct kernel_report *r, uint64_t seed, struct err *e)
+{
+    const struct kernel *k = r->kernel;
+    struct test t = {
+        .kernel = k, .k = BENCH_K, .m = k->op == OP_MATVEC || k->op == OP_ENCODE_ACT ? 1 : BENCH_M};
+    rng_seed_text(&t.rng, seed, k->name);
+    choose_codec(&t, 0);
+    double row_bytes = (double)(BENCH_K / t.codec->block) * t.codec->block_bytes;
+    t.n = t.ldy = k->op == OP_MATVEC && k->codec
+                      ? (int64_t)(0x1p25 / row_bytes) / BENCH_SEED_ROWS * BENCH_SEED_ROWS
+                      : 256;
+    int rc = bench_weights(&t, e);
+    rc = rc ? rc : make_activations(&t, e);
+    rc = rc ? rc : make_f32(&t, e);
+    size_t y_floats = (size_t)(k->op == OP_DECODE ? t.n * t.k : t.m * t.ldy + t.k);
+    float *y = rc ? NULL : mem_aligned(y_floats * sizeof *y);
+    void *scratch = rc ? NULL : mem_aligned(64 + (k->scratch_bytes ? k->scratch_bytes(t.k) : 0));
+    if (!rc && (!y || !scratch))
+        rc = err_nomem(e, y_floats * sizeof *y, "the results of a kernel benchmark");
+    for (int i = 0; !rc && i < BENCH_REPEATS; i++) {
+        uint64_t t0 = clock_ns();
+        bench_run(&t, y, scratch);
+        r->ns = fmin(r->ns, (double)(clock_ns() - t0)); /* fmin drops the NaN it starts with */
+    }
+    double bytes = k->op == OP_ENCODE_ACT ? 4.0 * (double)t.k : (double)qmat_bytes(&t.w);
+    r->gb_per_s = bytes / r->ns;
+    if (k->op <= OP_MATMUL)
+        r->gflop_per_s = 2.0 * (double)t.m * (double)t.n * (double)t.k / r->ns;
+    mem_free(y);
+    mem_free(scratch);
+    test_drop(&t);
+    return rc;
+}
+
+/* --- */
+
+static int check_kernel(struct kernel_report *r, uint64_t seed, struct err *e)
+{
+    for (int i = 0; i < N_CASES; i++) {
+        double worst = 0;
+        char where[sizeof r->detail] = "";
+        int rc = check_case(r->kernel, i, seed, &worst, where, sizeof where, e);
+        if (rc)
+            return rc;
+        r->worst_error = fmax(r->worst_error, worst);
+        if (worst > r->tolerance && r->passed) {
+            r->passed = false;
+            memcpy(r->detail, where, sizeof where);
+        }
+    }
+    return 0;
+}
+
+int kernels_check(uint64_t isa, const char *name_filter, bool bench, uint64_t seed,
+                  void (*report)(void *arg, const struct kernel_report *r), void *arg, struct err *e)
+{
+    int n_failed = 0;
+    for (int i = 0; i < n_kernels; i++) {
+        const struct kernel *k = &kernels[i];
+        if (name_filter && !strstr(k->name, name_filter))
+            continue;
+        struct kernel_report r = {.kernel = k, .runnable = !(k->needs & ~isa), .tolerance = k->tolerance};
+        r.ns = r.gb_per_s = r.gflop_per_s = NAN;
+        r.passed = r.runnable;
+        int rc = r.runnable ? check_kernel(&r, seed, e) : 0;
+        if (!rc && bench && r.passed)
+            rc = bench_kernel(&r, seed, e);
+        if (rc)
+            return rc;
+        n_failed += r.runnable && !r.passed;
+        if (report)
+            report(arg, &r);
+    }
+    return n_failed;
+}

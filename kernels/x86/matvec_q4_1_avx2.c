@@ -1,0 +1,21 @@
+/* Decode: Q4_1 rows times one Q8_1 activation row. Block: d:f16, m:f16, qs[16]; value q d + m. */
+#include "kernels/x86/matvec_blocks_avx2.h"
+
+enum { BLOCK = 20, X_BLOCK = 36, OFFSET = 0 };
+
+INLINE void dot(struct row_sums *s, const struct x_group *x, const uint8_t *p, int64_t n)
+{
+    __m256 scales = group_scales(x, load_4_halves(p, BLOCK, n));
+    __m256i nibble = _mm256_set1_epi8(15);
+    for (int i = 0; i < 2; i++) {
+        __m256i q = load_2x16(p + 4, 2 * i, BLOCK, n);
+        group_dot(s, x, i, _mm256_and_si256(q, nibble), _mm256_and_si256(_mm256_srli_epi16(q, 4), nibble),
+                  scales);
+    }
+    group_min(s, x, load_4_halves(p + 2, BLOCK, n));
+}
+
+void matvec_q4_1_avx2(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
+{
+    matvec_blocks(y, w, r0, r1, x, BLOCK, X_BLOCK, OFFSET, dot);
+}

@@ -1,0 +1,269 @@
+/* Kernels: the choice of a row, every row of this machine by kernels_check under narrowed masks, the threaded
+ * drivers against a plain sum, and the check itself against a kernel that is wrong. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "base/isa.h"
+#include "base/pool.h"
+#include "base/rng.h"
+#include "kernels/kernels.h"
+
+static uint64_t host_isa(void)
+{
+    uint64_t m = 0;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    m |= __builtin_cpu_supports("avx2") ? ISA(AVX2) : 0;
+    m |= __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c") ? ISA(F16C) : 0;
+    m |= __builtin_cpu_supports("fma") ? ISA(FMA) : 0;
+    m |= __builtin_cpu_supports("avx512f") ? ISA(AVX512F) : 0;
+    m |= __builtin_cpu_supports("avx512bw") ? ISA(AVX512BW) : 0;
+    m |= __builtin_cpu_supports("avx512vl") ? ISA(AVX512VL) : 0;
+    m |= __builtin_cpu_supports("avx512dq") ? ISA(AVX512DQ) : 0;
+    m |= __builtin_cpu_supports("avx512vnni") ? ISA(AVX512_VNNI) : 0;
+#endif
+    return m;
+}
+
+static uint64_t narrowed(const char *name)
+{
+    uint64_t m = 0;
+    assert_true(isa_narrow(name, host_isa(), &m));
+    return m;
+}
+
+/* Best first: a later row of one operation and codec never needs more than an earlier one. */
+static void test_rows_are_ordered(void **state)
+{
+    (void)state;
+    for (int i = 0; i < n_kernels; i++)
+        for (int j = i + 1; j < n_kernels; j++) {
+            const struct kernel *a = &kernels[i], *b = &kernels[j];
+            bool same_codec = a->codec == b->codec || (a->codec && b->codec && !strcmp(a->codec, b->codec));
+            bool same_act = a->act == b->act || (a->act && b->act && !strcmp(a->act, b->act));
+            assert_string_not_equal(a->name, b->name);
+            if (a->op == b->op && same_codec && same_act)
+                assert_true((b->needs & ~a->needs) == 0 && b->needs != a->needs);
+        }
+}
+
+static void test_find(void **state)
+{
+    (void)state;
+    const struct kernel *k = kernel_find(OP_GEMM_F32, NULL, NULL, 0);
+    assert_string_equal(k->name, "gemm_f32_c");
+    for (const struct codec *const *c = codecs; *c; c++) {
+        k = kernel_find(OP_MATVEC, (*c)->name, (*c)->act, 0);
+        assert_non_null(k);
+        assert_false(kernel_is_packed(k));
+        assert_int_equal(k->needs, 0);
+        k = kernel_find(OP_MATMUL, (*c)->name, (*c)->act, 0);
+        assert_string_equal(k->name, "matmul_any_c");
+    }
+    /* the plain rows read activations by the codec's own rule: another one must not find them */
+    assert_null(kernel_find(OP_MATVEC, "q4_k", "f32", 0));
+    assert_null(kernel_find(OP_DECODE, "q4_k", NULL, 0));
+    assert_ptr_equal(kernel_decoder(codec_find("q4_k"), 0), codec_find("q4_k")->decode);
+    assert_ptr_equal(kernel_encoder(act_find("q8_k"), 0), act_find("q8_k")->encode);
+    for (int op = 0; op < N_KERNEL_OPS; op++)
+        assert_string_not_equal(kernel_op_name((enum kernel_op)op), "unknown");
+#if defined(__x86_64__)
+    uint64_t all = ~UINT64_C(0);
+    assert_string_equal(kernel_find(OP_GEMM_F32, NULL, NULL, all)->name, "gemm_f32_avx512");
+    assert_string_equal(kernel_find(OP_MATVEC, "q4_k", "q8_k", all)->name, "matvec_q4_k_avx512_vnni");
+    assert_string_equal(kernel_find(OP_MATVEC, "q4_k", "q8_k", ISA(AVX2) | ISA(FMA) | ISA(F16C))->name,
+                        "matvec_q4_k_avx2");
+    assert_string_equal(kernel_find(OP_MATVEC, "q4_k", "q8_k", ISA(AVX2))->name, "matvec_any_c");
+    assert_true(kernel_is_packed(kernel_find(OP_MATVEC, "q4_k", "q8_k", all)));
+#endif
+}
+
+static void print_row(void *arg, const struct kernel_report *r)
+{
+    int *n_run = arg;
+    *n_run += r->runnable;
+    if (r->runnable && !r->passed)
+        print_error("%s: error %g above %g: %s\n", r->kernel->name, r->worst_error, r->tolerance, r->detail);
+}
+
+static void check_mask(const char *mask, const char *filter, uint64_t seed)
+{
+    struct err e = {0};
+    int n_run = 0;
+    int rc = kernels_check(narrowed(mask), filter, false, seed, print_row, &n_run, &e);
+    if (rc < 0)
+        print_error("%s\n", e.text);
+    assert_int_equal(rc, 0);
+    assert_true(n_run > 0);
+}
+
+static bool is_full(void)
+{
+    return getenv("TEST_FULL") != NULL;
+}
+
+static void test_check_scalar(void **state)
+{
+    (void)state;
+    check_mask("scalar", is_full() ? "" : "gemm", 1);
+    check_mask("scalar", "matvec_any", 1);
+}
+
+/* The quick suite takes one codec of each kind of panel, the full one every row. */
+static void test_check_native(void **state)
+{
+    (void)state;
+    static const char *const some[] = {"gemm_f32_avx", "q4_0", "q6_k", "encode_act"};
+    if (is_full())
+        for (uint64_t seed = 1; seed <= 3; seed++)
+            check_mask("native", "", seed);
+    for (int i = 0; i < 4 && host_isa() && !is_full(); i++)
+        check_mask("native", some[i], 1);
+}
+
+/* --- the check itself
+ * ------------------------------------------------------------------------------------------- */
+
+static void keep_row(void *arg, const struct kernel_report *r)
+{
+    *(struct kernel_report *)arg = *r;
+}
+
+static void test_check_reports(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct kernel_report r = {0};
+    assert_int_equal(kernels_check(0, "gemm_f32_c", false, 7, keep_row, &r, &e), 0);
+    assert_true(r.runnable && r.passed && r.worst_error > 0 && r.worst_error < r.tolerance && isnan(r.ns));
+    assert_int_equal(kernels_check(0, "gemm_f32_c", true, 7, keep_row, &r, &e), 0);
+    assert_true(r.ns > 0 && r.gb_per_s > 0 && r.gflop_per_s > 0);
+#if defined(__x86_64__)
+    assert_int_equal(kernels_check(0, "gemm_f32_avx2", false, 7, keep_row, &r, &e), 0);
+    assert_true(!r.runnable && !r.passed);
+#endif
+}
+
+/* --- drivers
+ * ----------------------------------------------------------------------------------------------------- */
+
+enum { ROWS = 301, COLS = 256, TOKENS = 5 };
+
+struct linear_case {
+    struct qmat w;
+    float *wf, *xf, *y, *want;
+    uint8_t *x;
+    size_t row;
+};
+
+static void make_case(struct linear_case *c, const char *codec)
+{
+    struct err e = {0};
+    struct rng r;
+    rng_seed(&r, 5);
+    const struct codec *k = codec_find(codec);
+    const struct act *a = act_find(k->act);
+    assert_int_equal(k->layout(&c->w, ROWS, COLS, NULL, &e), 0);
+    assert_int_equal(qmat_alloc(&c->w, &e), 0);
+    c->row = act_row_bytes(a, COLS);
+    c->wf = test_malloc(ROWS * COLS * sizeof(float));
+    c->xf = test_malloc(TOKENS * COLS * sizeof(float));
+    c->y = test_malloc(TOKENS * ROWS * sizeof(float));
+    c->want = test_malloc(TOKENS * ROWS * sizeof(float));
+    c->x = test_malloc(TOKENS * c->row);
+    for (int i = 0; i < ROWS * COLS; i++)
+        c->wf[i] = (float)rng_normal(&r);
+    for (int i = 0; i < TOKENS * COLS; i++)
+        c->xf[i] = (float)rng_normal(&r);
+    struct arena *arena = arena_new();
+    assert_int_equal(k->encode(&c->w, 0, ROWS, c->wf, NULL, NULL, arena), 0);
+    arena_free(arena);
+    k->decode(c->wf, &c->w, 0, ROWS);
+    for (int j = 0; j < TOKENS; j++) {
+        a->encode(c->x + (size_t)j * c->row, c->xf + j * COLS, COLS);
+        a->decode(c->xf + j * COLS, c->x + (size_t)j * c->row, COLS);
+        for (int i = 0; i < ROWS; i++) {
+            double sum = 0;
+            for (int t = 0; t < COLS; t++)
+                sum += (double)c->wf[i * COLS + t] * (double)c->xf[j * COLS + t];
+            c->want[j * ROWS + i] = (float)sum;
+        }
+    }
+}
+
+static void free_case(struct linear_case *c)
+{
+    qmat_free(&c->w);
+    test_free(c->wf);
+    test_free(c->xf);
+    test_free(c->y);
+    test_free(c->want);
+    test_free(c->x);
+}
+
+static void assert_close(const struct linear_case *c, int m)
+{
+    for (int i = 0; i < m * ROWS; i++)
+        assert_float_equal(c->y[i], c->want[i], 1e-3);
+    memset(c->y, 0xff, TOKENS * ROWS * sizeof(float));
+}
+
+static void drive(const char *codec, uint64_t isa, int n_threads)
+{
+    struct linear_case c;
+    struct err e = {0};
+    struct pool *pool = NULL;
+    make_case(&c, codec);
+    assert_int_equal(pool_new(&pool, n_threads, NULL, &e), 0);
+    const struct kernel *mv = kernel_find(OP_MATVEC, codec, c.w.codec->act, isa);
+    const struct kernel *mm = kernel_find(OP_MATMUL, codec, c.w.codec->act, isa);
+    void *scratch = mem_aligned(linear_matmul_scratch(n_threads, mm, COLS) + 1);
+    linear_matvec(pool, mv, c.y, &c.w, c.x);
+    assert_close(&c, 1);
+    linear_matmul(pool, mm, c.y, ROWS, &c.w, c.x, c.row, TOKENS, scratch);
+    assert_close(&c, TOKENS);
+    mem_free(scratch);
+    scratch = mem_aligned(sizeof(float) * linear_gemm_f32_scratch(n_threads, COLS));
+    linear_gemm_f32(pool, kernel_find(OP_GEMM_F32, NULL, NULL, isa), kernel_find(OP_DECODE, codec, NULL, isa),
+                    c.y, ROWS, c.xf, COLS, &c.w, TOKENS, scratch);
+    assert_close(&c, TOKENS);
+    mem_free(scratch);
+    pool_free(pool);
+    free_case(&c);
+}
+
+static void test_drivers(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"f32", "f16", "q4_0", "q4_k"};
+    for (int i = 0; i < 4; i++)
+        for (int n_threads = 1; n_threads <= 3; n_threads++) {
+            drive(names[i], 0, n_threads);
+            drive(names[i], host_isa(), n_threads);
+        }
+}
+
+static void test_bandwidth(void **state)
+{
+    (void)state;
+    static const uint8_t memory[1 << 20];
+    assert_true(kernel_read_bandwidth(NULL, memory, sizeof memory, 0) > 0);
+    assert_true(kernel_read_bandwidth(NULL, memory + 1, sizeof memory - 1, host_isa()) > 0);
+    assert_true(isnan(kernel_read_bandwidth(NULL, memory, 0, 0)));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows_are_ordered), cmocka_unit_test(test_find),
+        cmocka_unit_test(test_check_scalar),     cmocka_unit_test(test_check_native),
+        cmocka_unit_test(test_check_reports),    cmocka_unit_test(test_drivers),
+        cmocka_unit_test(test_bandwidth),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
