@@ -303,7 +303,7 @@ static int make_f32(struct test *t, struct err *e)
     if (t->kernel->op == OP_GEMM_F32)
         memcpy(x, t->xf, bytes);
     else
-        fill_f32(t, x, t->m * t->k, 1e-38, 1e6);
+        fill_f32(t, x, t->m * t->k, 3e-37, 1e6);
     return 0;
 }
 

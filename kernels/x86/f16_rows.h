@@ -19,8 +19,8 @@ static void widen_row(float *dst, const uint8_t *src, int64_t k)
         dst[c] = half_at(src + 2 * c);
 }
 
-INLINE void matmul_f16_rows(float *y, int64_t ldy, const struct qmat *w, int64_t r0, int64_t r1,
-                            const void *x, size_t x_stride, int64_t m, void *scratch, kernel_gemm_f32 *gemm)
+INLINE void matmul_f16_rows(float *y, int64_t ldy, const struct qmat *w, int64_t r0, int64_t r1, const void *x,
+                            size_t x_stride, int64_t m, void *scratch, kernel_gemm_f32 *gemm)
 {
     int64_t k = w->k;
     float *xf = scratch, *wf = xf + F16_TOKENS * k;

@@ -50,9 +50,8 @@ static void pack_panel(float *panel, const float *w, int64_t ldw, int n_rows, in
 
 /* mr rows of X (mr is a constant at every call) against the panel; added to Y unless this is the first column
  * block. */
-static inline __attribute__((always_inline)) void tile(const int mr, float *y, int64_t ldy, const float *x,
-                                                       int64_t ldx, const float *panel, int n_rows,
-                                                       int n_cols, bool first)
+static inline __attribute__((always_inline)) void tile(const int mr, float *y, int64_t ldy, const float *x, int64_t ldx,
+                                                       const float *panel, int n_rows, int n_cols, bool first)
 {
     __m256 acc[6][2];
     const float *a[2] = {x, x + 3 * ldx};
@@ -136,8 +135,7 @@ void gemm_f32_avx2(float *y, int64_t ldy, const float *x, int64_t ldx, const flo
     if (m < 3) {
         for (int64_t r = 0; r < n_rows; r += 4)
             for (int64_t i = 0; i < m; i++)
-                dot_rows(y + i * ldy + r, x + i * ldx, w + r * ldw, ldw,
-                         n_rows - r < 4 ? (int)(n_rows - r) : 4, k);
+                dot_rows(y + i * ldy + r, x + i * ldx, w + r * ldw, ldw, n_rows - r < 4 ? (int)(n_rows - r) : 4, k);
         return;
     }
     _Alignas(32) float panel[KC * NR];

@@ -31,8 +31,7 @@ static inline void transpose_16x16(float *p, const float *w, int64_t ldw, int n_
 #pragma GCC unroll 4
     for (int c = 0; c < 4; c++) {
         __m512 a = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x44), b = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xee);
-        __m512 d = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x44),
-               e = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0xee);
+        __m512 d = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x44), e = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0xee);
         _mm512_store_ps(p + c * NR, _mm512_shuffle_f32x4(a, d, 0x88));
         _mm512_store_ps(p + (4 + c) * NR, _mm512_shuffle_f32x4(a, d, 0xdd));
         _mm512_store_ps(p + (8 + c) * NR, _mm512_shuffle_f32x4(b, e, 0x88));
@@ -44,15 +43,14 @@ static void pack_panel(float *panel, const float *w, int64_t ldw, int n_rows, in
 {
     for (int r = 0; r < NR; r += 16)
         for (int c = 0; c < n_cols; c += 16)
-            transpose_16x16(panel + c * NR + r, w + r * ldw + c, ldw, n_rows - r,
-                            n_cols - c < 16 ? n_cols - c : 16);
+            transpose_16x16(panel + c * NR + r, w + r * ldw + c, ldw, n_rows - r, n_cols - c < 16 ? n_cols - c : 16);
 }
 
 /* mr rows of X (mr is a constant at every call) against the panel; added to Y unless this is the first column
  * block. */
-static inline __attribute__((always_inline)) void tile(const int mr, float *y, int64_t ldy, const float *x,
-                                                       int64_t ldx, const float *panel, int n_cols,
-                                                       bool first, __mmask16 m0, __mmask16 m1)
+static inline __attribute__((always_inline)) void tile(const int mr, float *y, int64_t ldy, const float *x, int64_t ldx,
+                                                       const float *panel, int n_cols, bool first, __mmask16 m0,
+                                                       __mmask16 m1)
 {
     __m512 acc[12][2];
     const float *a[4];
@@ -132,14 +130,13 @@ static void dot_rows(float *y, const float *x, const float *w, int64_t ldw, int 
         y[r] = _mm512_reduce_add_ps(_mm512_add_ps(acc[r][0], acc[r][1]));
 }
 
-void gemm_f32_avx512(float *y, int64_t ldy, const float *x, int64_t ldx, const float *w, int64_t ldw,
-                     int64_t m, int64_t n_rows, int64_t k)
+void gemm_f32_avx512(float *y, int64_t ldy, const float *x, int64_t ldx, const float *w, int64_t ldw, int64_t m,
+                     int64_t n_rows, int64_t k)
 {
     if (m < 4) {
         for (int64_t r = 0; r < n_rows; r += 4)
             for (int64_t i = 0; i < m; i++)
-                dot_rows(y + i * ldy + r, x + i * ldx, w + r * ldw, ldw,
-                         n_rows - r < 4 ? (int)(n_rows - r) : 4, k);
+                dot_rows(y + i * ldy + r, x + i * ldx, w + r * ldw, ldw, n_rows - r < 4 ? (int)(n_rows - r) : 4, k);
         return;
     }
     _Alignas(64) float panel[KC * NR];

@@ -23,8 +23,7 @@ INLINE void x_prepare_block(struct x_group *g, int i, const uint8_t *x, const ui
 {
     const __m128i one8 = _mm_set1_epi8(1), one16 = _mm_set1_epi16(1);
     __m128i lo = _mm_loadu_si128((const __m128i *)code), hi = _mm_loadu_si128((const __m128i *)(code + 16));
-    __m128i sum =
-        _mm_madd_epi16(_mm_add_epi16(_mm_maddubs_epi16(one8, lo), _mm_maddubs_epi16(one8, hi)), one16);
+    __m128i sum = _mm_madd_epi16(_mm_add_epi16(_mm_maddubs_epi16(one8, lo), _mm_maddubs_epi16(one8, hi)), one16);
     _mm_store_si128((__m128i *)(g->lo + 16 * i), lo);
     _mm_store_si128((__m128i *)(g->hi + 16 * i), hi);
     _mm_store_si128((__m128i *)(g->start + 4 * i), _mm_mullo_epi32(sum, _mm_set1_epi32(-offset)));
@@ -45,10 +44,9 @@ static void x_prepare(struct x_group *g, const uint8_t *x, int64_t n_blocks, int
 }
 
 /* dot adds the group at p, of which n bytes are left in the row, to the sums. */
-INLINE void matvec_blocks(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x, int block,
-                          int x_block, int offset,
-                          void (*dot)(struct row_sums *s, const struct x_group *x, const uint8_t *p,
-                                      int64_t n))
+INLINE void matvec_blocks(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x, int block, int x_block,
+                          int offset,
+                          void (*dot)(struct row_sums *s, const struct x_group *x, const uint8_t *p, int64_t n))
 {
     struct x_group tile[TILE_GROUPS];
     int64_t n_blocks = w->k / 32, half = (r1 - r0 + 1) / 2;

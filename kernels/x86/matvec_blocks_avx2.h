@@ -16,17 +16,14 @@ INLINE void group_add(struct row_sums *s, const struct x_group *x, int i, __m256
     __m256i lane_of_block =
         i == 0 ? _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1) : _mm256_setr_epi32(2, 2, 2, 2, 3, 3, 3, 3);
     sum = _mm256_add_epi32(sum, load32(x->start + 8 * i));
-    s->dot =
-        _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_permutevar8x32_ps(scales, lane_of_block), s->dot);
+    s->dot = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_permutevar8x32_ps(scales, lane_of_block), s->dot);
 }
 
 /* lo, hi: codes of the blocks 2i and 2i + 1, at most 63 (two products of 63 * 127 twice over fit in 16 bits).
  */
-INLINE void group_dot(struct row_sums *s, const struct x_group *x, int i, __m256i lo, __m256i hi,
-                      __m256 scales)
+INLINE void group_dot(struct row_sums *s, const struct x_group *x, int i, __m256i lo, __m256i hi, __m256 scales)
 {
-    __m256i a = _mm256_maddubs_epi16(lo, load32(x->lo + 32 * i)),
-            b = _mm256_maddubs_epi16(hi, load32(x->hi + 32 * i));
+    __m256i a = _mm256_maddubs_epi16(lo, load32(x->lo + 32 * i)), b = _mm256_maddubs_epi16(hi, load32(x->hi + 32 * i));
     group_add(s, x, i, pair_sums(_mm256_add_epi16(a, b)), scales);
 }
 

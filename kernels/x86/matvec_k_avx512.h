@@ -8,12 +8,12 @@
 
 /* Words 4i..4i+3 of a pack of two dpbusd results belong to sub-block first[i]. */
 #define WORDS4(s) s, s, s, s
-#define PACK(a, b, c, d, e, f, g, h)                                                                         \
+#define PACK(a, b, c, d, e, f, g, h)                                                                                   \
     WORDS4(a), WORDS4(b), WORDS4(c), WORDS4(d), WORDS4(e), WORDS4(f), WORDS4(g), WORDS4(h)
 
 /* acc += codes * x * scale over the 128 columns of pair i; scale[] picks the sub-block's word from sc. */
-INLINE __m512i dot_pair(__m512i acc, __m512i lo, __m512i hi, const struct x_super *x, int i,
-                        const int16_t scale[2][32], __m512i sc, bool has_offset)
+INLINE __m512i dot_pair(__m512i acc, __m512i lo, __m512i hi, const struct x_super *x, int i, const int16_t scale[2][32],
+                        __m512i sc, bool has_offset)
 {
     __m512i lo0 = has_offset ? _mm512_load_si512(x->start.of4 + 32 * i) : _mm512_setzero_si512();
     __m512i hi0 = has_offset ? _mm512_load_si512(x->start.of4 + 32 * i + 16) : _mm512_setzero_si512();

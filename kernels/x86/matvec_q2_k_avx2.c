@@ -8,8 +8,7 @@ enum { BLOCK = 84 };
 INLINE void dot(struct row_sums *s, const uint8_t *b, const struct x_super *x)
 {
     __m128i bytes = _mm_loadu_si128((const __m128i *)b), nibble = _mm_set1_epi8(15);
-    __m256i sc = even_odd(_mm_and_si128(bytes, nibble)), acc = _mm256_setzero_si256(),
-            three = _mm256_set1_epi8(3);
+    __m256i sc = even_odd(_mm_and_si128(bytes, nibble)), acc = _mm256_setzero_si256(), three = _mm256_set1_epi8(3);
 #pragma GCC unroll 8
     for (int i = 0; i < 8; i++) {
         __m256i q = _mm256_srli_epi16(load32(b + 16 + 32 * (i / 4)), 2 * (i % 4));

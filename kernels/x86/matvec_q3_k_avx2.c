@@ -8,8 +8,7 @@ enum { BLOCK = 110, OFFSET = 4 };
 INLINE __m256i codes(__m256i q, __m256i hm, int bit)
 {
     __m256i high = bit < 2 ? _mm256_slli_epi16(hm, 2 - bit) : _mm256_srli_epi16(hm, bit - 2);
-    return _mm256_or_si256(_mm256_and_si256(q, _mm256_set1_epi8(3)),
-                           _mm256_and_si256(high, _mm256_set1_epi8(4)));
+    return _mm256_or_si256(_mm256_and_si256(q, _mm256_set1_epi8(3)), _mm256_and_si256(high, _mm256_set1_epi8(4)));
 }
 
 INLINE void dot(struct row_sums *s, const uint8_t *b, const struct x_super *x)

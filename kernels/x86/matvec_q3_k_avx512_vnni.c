@@ -5,14 +5,12 @@
 
 enum { BLOCK = 110, OFFSET = 4 };
 static const uint8_t order[8] = {0, 4, 1, 5, 2, 6, 3, 7};
-static const int16_t sub_block[2][32] = {{PACK(0, 2, 1, 3, 8, 10, 9, 11)},
-                                         {PACK(4, 6, 5, 7, 12, 14, 13, 15)}};
+static const int16_t sub_block[2][32] = {{PACK(0, 2, 1, 3, 8, 10, 9, 11)}, {PACK(4, 6, 5, 7, 12, 14, 13, 15)}};
 
 /* Two bits of q plus bit `first` of hm in the lower 32 bytes, first + 4 in the upper. */
 INLINE __m512i codes(__m512i q, __m512i hm, int first)
 {
-    __m512i bit =
-        _mm512_inserti64x4(_mm512_set1_epi8((char)(1 << first)), _mm256_set1_epi8((char)(16 << first)), 1);
+    __m512i bit = _mm512_inserti64x4(_mm512_set1_epi8((char)(1 << first)), _mm256_set1_epi8((char)(16 << first)), 1);
     q = _mm512_and_si512(q, _mm512_set1_epi8(3));
     return _mm512_mask_add_epi8(q, _mm512_test_epi8_mask(hm, bit), q, _mm512_set1_epi8(4));
 }
@@ -21,8 +19,7 @@ INLINE void dot(struct row_sums *s, const uint8_t *b, const struct x_super *x)
 {
     __m256i sc = _mm256_cvtepi8_epi16(scales_q3_k(b + 96));
     __m512i acc = _mm512_setzero_si512();
-    __m512i hm = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)b)),
-            q = _mm512_loadu_si512(b + 32);
+    __m512i hm = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)b)), q = _mm512_loadu_si512(b + 32);
 #pragma GCC unroll 2
     for (int i = 0; i < 2; i++, q = _mm512_srli_epi16(q, 4)) {
         __m512i lo = codes(q, hm, 2 * i), hi = codes(_mm512_srli_epi16(q, 2), hm, 2 * i + 1);

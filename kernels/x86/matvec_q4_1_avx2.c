@@ -9,8 +9,7 @@ INLINE void dot(struct row_sums *s, const struct x_group *x, const uint8_t *p, i
     __m256i nibble = _mm256_set1_epi8(15);
     for (int i = 0; i < 2; i++) {
         __m256i q = load_2x16(p + 4, 2 * i, BLOCK, n);
-        group_dot(s, x, i, _mm256_and_si256(q, nibble), _mm256_and_si256(_mm256_srli_epi16(q, 4), nibble),
-                  scales);
+        group_dot(s, x, i, _mm256_and_si256(q, nibble), _mm256_and_si256(_mm256_srli_epi16(q, 4), nibble), scales);
     }
     group_min(s, x, load_4_halves(p + 2, BLOCK, n));
 }

@@ -10,8 +10,7 @@ static const int16_t sub_block[2][32] = {{PACK(0, 1, 0, 1, 2, 3, 2, 3)}, {PACK(4
 /* Adds 16 where the bit of qh is set: `first` in the lower 32 bytes, first + 2 in the upper. */
 INLINE __m512i add_high(__m512i q, __m512i qh, int first)
 {
-    __m512i bit =
-        _mm512_inserti64x4(_mm512_set1_epi8((char)(1 << first)), _mm256_set1_epi8((char)(4 << first)), 1);
+    __m512i bit = _mm512_inserti64x4(_mm512_set1_epi8((char)(1 << first)), _mm256_set1_epi8((char)(4 << first)), 1);
     return _mm512_mask_add_epi8(q, _mm512_test_epi8_mask(qh, bit), q, _mm512_set1_epi8(16));
 }
 

@@ -9,8 +9,7 @@ enum { BLOCK = 210, OFFSET = 32 };
 INLINE __m256i codes(__m256i l, __m256i h, int run)
 {
     h = run < 2 ? _mm256_slli_epi16(h, 4 - 2 * run) : _mm256_srli_epi16(h, 2 * run - 4);
-    return _mm256_or_si256(_mm256_and_si256(l, _mm256_set1_epi8(15)),
-                           _mm256_and_si256(h, _mm256_set1_epi8(48)));
+    return _mm256_or_si256(_mm256_and_si256(l, _mm256_set1_epi8(15)), _mm256_and_si256(h, _mm256_set1_epi8(48)));
 }
 
 INLINE void dot(struct row_sums *s, const uint8_t *b, const struct x_super *x)

@@ -5,8 +5,7 @@
 uint64_t read_avx2(const void *p, size_t bytes)
 {
     const __m256i *v = p, *end = v + bytes / 32;
-    __m256i s[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(),
-                    _mm256_setzero_si256()};
+    __m256i s[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256()};
     for (; v + 4 <= end; v += 4)
 #pragma GCC unroll 4
         for (int i = 0; i < 4; i++)

@@ -23,10 +23,9 @@ static inline struct scales_6bit scales_6bit(const uint8_t *s)
 static inline __m128i scales_q3_k(const uint8_t *s)
 {
     uint32_t a = rd_u32le(s), b = rd_u32le(s + 4), c = rd_u32le(s + 8);
-    __m128i sc = _mm_setr_epi32((int)((a & 0x0f0f0f0f) | (c << 4 & 0x30303030)),
-                                (int)((b & 0x0f0f0f0f) | (c << 2 & 0x30303030)),
-                                (int)((a >> 4 & 0x0f0f0f0f) | (c & 0x30303030)),
-                                (int)((b >> 4 & 0x0f0f0f0f) | (c >> 2 & 0x30303030)));
+    __m128i sc = _mm_setr_epi32(
+        (int)((a & 0x0f0f0f0f) | (c << 4 & 0x30303030)), (int)((b & 0x0f0f0f0f) | (c << 2 & 0x30303030)),
+        (int)((a >> 4 & 0x0f0f0f0f) | (c & 0x30303030)), (int)((b >> 4 & 0x0f0f0f0f) | (c >> 2 & 0x30303030)));
     return _mm_sub_epi8(sc, _mm_set1_epi8(32));
 }
 #endif

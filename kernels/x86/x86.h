@@ -28,8 +28,7 @@ INLINE float half_at(const uint8_t *p)
 INLINE uint64_t load_4x2(const uint8_t *p, int block, int64_t n)
 {
     uint64_t b0 = rd_u16le(p), b1 = n > block ? rd_u16le(p + block) : 0;
-    uint64_t b2 = n > 2 * block ? rd_u16le(p + 2 * block) : 0,
-             b3 = n > 3 * block ? rd_u16le(p + 3 * block) : 0;
+    uint64_t b2 = n > 2 * block ? rd_u16le(p + 2 * block) : 0, b3 = n > 3 * block ? rd_u16le(p + 3 * block) : 0;
     return b0 | b1 << 16 | b2 << 32 | b3 << 48;
 }
 
