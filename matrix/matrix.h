@@ -1,19 +1,20 @@
-/* The decision: records in, rows with verdicts, a pick and its reasons out. Computes everything that reports show;
- * a writer never divides. Order: matrix_decide -> read struct decision -> decision_free. */
+/* The decision: records in, rows with verdicts, a pick and its reasons out. Computes everything that reports
+ * show; a writer never divides. Order: matrix_decide -> read struct decision -> decision_free. */
 #ifndef MATRIX_MATRIX_H
 #define MATRIX_MATRIX_H
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/err.h"
+#include "bench/engine/model.h"
 #include "bench/record.h"
 #include "bench/request.h"
 #include "probe/probe.h"
 
 struct row {
-#define STR(name)  const char *name;
-#define NUM(name)  double name;
-#define INT(name)  int64_t name;
-#define BOOL(name) int name;
+#define STR(name)          const char *name;
+#define NUM(name)          double name;
+#define INT(name)          int64_t name;
+#define BOOL(name)         int name;
 #define X(type, name, doc) type(name)
 #include "matrix/columns.def"
 #undef X
@@ -21,36 +22,51 @@ struct row {
 #undef NUM
 #undef INT
 #undef BOOL
-    bool own;                     /* the own engine: evidence, shown only when asked */
-    bool on_front;                /* not dominated */
-    bool substituted;             /* tensors that could not take the codec that the name promises */
-    bool not_comparable;          /* a quantized source makes this format look lossless */
+    bool own;            /* the own engine: evidence, shown only when asked */
+    bool ran;            /* it could be measured or predicted: limits decide, no status stands in the way */
+    bool on_front;       /* not dominated */
+    bool substituted;    /* tensors that could not take the codec that the name promises */
+    bool not_comparable; /* a quantized source makes this format look lossless */
     bool low_confidence, dirty;
+    bool cache_resident; /* its speed is that of the caches: never ranked, never in a headline */
+    bool unverified;     /* the format was never compared with an independent implementation */
+    bool reference;      /* the weights that KLD is measured against */
+    int group;           /* models in the order asked for: KLD orders rows of one group only */
+    uint64_t vetoes;     /* bit i: rule i of rules.def is broken */
+    const char *veto;    /* id of the first broken rule, "" none */
     double prefill_lo, prefill_hi, bandwidth_share, share_substituted;
-    const char *histogram, *substitutions, *kernels, *speed_note;   /* speed_note: "shape qwen3-0.6b", "cache-resident" */
+    double energy_lo, energy_hi;
+    int64_t scratch_bytes, runtime_bytes; /* the rest of peak_bytes beside weights and KV */
+    const char *histogram, *substitutions, *kernels, *license;
+    const char *speed_note; /* "shape qwen3-0.6b", "cache-resident" */
 };
 struct risk {
     const char *id, *text, *mitigation;
 };
 struct decision {
-    const char *verdict;          /* "recommended" "tie" "nothing-fits" "undecided" */
-    int exit_code;                /* 0, 3 (gate asked for not met), 4 (nothing fits) */
-    struct row *row;              /* best first */
-    int n_rows, recommended, runner_up;   /* indices, -1 none */
-    const char *headline;         /* "USE gguf/q4_k_m on llama.cpp" or the sentence that nothing fits */
+    const char *verdict;                /* "recommended" "tie" "nothing-fits" "undecided" */
+    int exit_code;                      /* 0, 1 (nothing was measured), 3 (gate asked for not met), 4 (nothing fits) */
+    const char *subject;                /* the model in question, "whichquant-default + qwen3-0.6b shape" */
+    const char *coverage;               /* "7 rows measured, 1 predicted, 1 crashed" */
+    double kld_limit;                   /* in force; NaN = none */
+    bool kld_limit_asked;               /* by the user; false: the default of the objective */
+    struct row *row;                    /* best first */
+    int n_rows, recommended, runner_up; /* indices, -1 none */
+    const char *headline;               /* "USE gguf/q4_k_m on llama.cpp" or the sentence that nothing fits */
     const char *reason, *runner_up_reason;
-    const char *changes[4];       /* what would change the answer: "with 2 GiB more: q6_k" */
+    const char *changes[4]; /* what would change the answer: "with 2 GiB more: q6_k" */
     int n_changes;
-    const char *neighbours[4];    /* the answers at the neighbouring limits: "KLD < 0.01: q8_0, 95 tok/s" */
+    const char *neighbours[4]; /* the answers at the neighbouring limits: "KLD < 0.01: q8_0, 95 tok/s" */
     int n_neighbours;
-    const char *binding_limit;    /* "memory", "" */
-    const char *nearest;          /* the nearest thing that does fit, when nothing does */
-    const char *plain_quality;    /* "8 of 100 top words change" */
+    const char *binding_limit; /* "memory", "" */
+    const char *nearest;       /* the nearest thing that does fit, when nothing does */
+    const char *plain_quality; /* "8 of 100 top words change" */
+    const char *confidence;    /* the claim tested: "13 % faster than gguf/q8_0 (9 to 18 %)", or with whom it is tied */
     const char *undecided[8];
     int n_undecided;
     struct risk risk[12];
     int n_risks;
-    const char *note[16];         /* state of machine and weights worth a line */
+    const char *note[16]; /* state of machine and weights worth a line */
     int n_notes;
     const char *command;
     struct arena *arena;
@@ -60,11 +76,22 @@ int matrix_decide(struct decision **out, const struct record *recs, int n_recs, 
                   const struct request *req, struct err *e);
 void decision_free(struct decision *d);
 
-/* The instant answer before anything is measured: every cell predicted from bytes, bandwidth class and published tables. */
-struct model_desc;
+/* The instant answer before anything is measured: every cell predicted from bytes, bandwidth class and
+ * published tables. */
 int matrix_estimate(struct decision **out, const struct model_desc *m, const struct probe_device *device,
                     const struct request *req, struct err *e);
 
-/* llama.cpp's speed over the own engine's for the same codec: measured spread, with its source (frameworks table). */
-struct interval framework_factor(const char *framework, const char *codec, bool prefill, const char **source);
+/* What a row's rule says: "memory", its sentence; for `list rules`. Returns how many there are. */
+struct rule_info {
+    const char *id, *limit, *verdict, *doc;
+};
+int matrix_rules(const struct rule_info **out);
+
+/* A framework's speed over the own engine's for the same codec, measured or published, with its source.
+ * own_share: share of the read bandwidth that the own engine's decoding reached (NaN = unknown). NaN for an
+ * unknown framework. */
+struct interval framework_factor(const char *framework, const char *codec, bool prefill, double own_share,
+                                 char source[256]);
+/* Share of the machine's read bandwidth that the framework's decoding reaches. */
+struct interval framework_share(const char *framework, const char *codec);
 #endif

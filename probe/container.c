@@ -8,19 +8,39 @@
 struct hint {
     const char *text, *name;
 };
-static const struct hint signatures[] = {   /* CPUID leaf 0x40000000 */
-    {"KVMKVMKVM", "kvm"},     {"Microsoft Hv", "hyper-v"}, {"VMwareVMware", "vmware"}, {"XenVMMXenVMM", "xen"},
-    {"TCGTCGTCGTCG", "qemu"}, {"bhyve bhyve ", "bhyve"},   {"VBoxVBoxVBox", "virtualbox"}, {" lrpepyh vr", "parallels"},
-    {"prl hyperv  ", "parallels"}, {"ACRNACRNACRN", "acrn"}, {"QNXQVMBSQG", "qnx"}, {"VirtualApple", "rosetta"},
+static const struct hint signatures[] = {
+    /* CPUID leaf 0x40000000 */
+    {"KVMKVMKVM", "kvm"},           {"Microsoft Hv", "hyper-v"},  {"VMwareVMware", "vmware"},
+    {"XenVMMXenVMM", "xen"},        {"TCGTCGTCGTCG", "qemu"},     {"bhyve bhyve ", "bhyve"},
+    {"VBoxVBoxVBox", "virtualbox"}, {" lrpepyh vr", "parallels"}, {"prl hyperv  ", "parallels"},
+    {"ACRNACRNACRN", "acrn"},       {"QNXQVMBSQG", "qnx"},        {"VirtualApple", "rosetta"},
 };
-static const struct hint makers[] = {       /* DMI vendor and product of virtual machines */
-    {"QEMU", "qemu"}, {"KVM", "kvm"}, {"VMware", "vmware"}, {"innotek", "virtualbox"}, {"VirtualBox", "virtualbox"},
-    {"Xen", "xen"}, {"Amazon EC2", "kvm"}, {"Google Compute Engine", "kvm"}, {"Virtual Machine", "hyper-v"},
-    {"Parallels", "parallels"}, {"BHYVE", "bhyve"}, {"OpenStack", "kvm"}, {"Apple Virtualization", "apple"},
+static const struct hint makers[] = {
+    /* DMI vendor and product of virtual machines */
+    {"QEMU", "qemu"},
+    {"KVM", "kvm"},
+    {"VMware", "vmware"},
+    {"innotek", "virtualbox"},
+    {"VirtualBox", "virtualbox"},
+    {"Xen", "xen"},
+    {"Amazon EC2", "kvm"},
+    {"Google Compute Engine", "kvm"},
+    {"Virtual Machine", "hyper-v"},
+    {"Parallels", "parallels"},
+    {"BHYVE", "bhyve"},
+    {"OpenStack", "kvm"},
+    {"Apple Virtualization", "apple"},
 };
-static const struct hint groups[] = {       /* parts of a control group's path */
-    {"/kubepods", "kubernetes"}, {"kubepods.slice", "kubernetes"}, {"/docker", "docker"}, {"docker-", "docker"},
-    {"libpod", "podman"}, {"/lxc", "lxc"}, {"cri-containerd", "containerd"}, {"machine.slice/machine-", "systemd-nspawn"},
+static const struct hint groups[] = {
+    /* parts of a control group's path */
+    {"/kubepods", "kubernetes"},
+    {"kubepods.slice", "kubernetes"},
+    {"/docker", "docker"},
+    {"docker-", "docker"},
+    {"libpod", "podman"},
+    {"/lxc", "lxc"},
+    {"cri-containerd", "containerd"},
+    {"machine.slice/machine-", "systemd-nspawn"},
 };
 #define N(a) (sizeof(a) / sizeof *(a))
 
@@ -52,7 +72,7 @@ static const char *hypervisor(const struct probe_device *d, const struct source 
         return "xen";
     if (source_read(s, text, sizeof text, "/proc/device-tree/hypervisor/compatible") > 0)
         return strstr(text, "linux,kvm") ? "kvm" : strstr(text, "xen") ? "xen" : "unknown hypervisor";
-    if (!strcmp(d->virtualization, "none"))   /* the CPU's word is enough: bare-metal clouds use the same DMI names */
+    if (!strcmp(d->virtualization, "none")) /* the CPU's word is enough: bare-metal clouds use the same DMI names */
         return NULL;
     source_read(s, text, 200, "/sys/class/dmi/id/sys_vendor");
     source_read(s, product, sizeof product, "/sys/class/dmi/id/product_name");
@@ -65,7 +85,8 @@ void probe_virtualization(struct probe_device *d, const struct source *s)
     const char *name = hypervisor(d, s);
     if (name)
         snprintf(d->virtualization, sizeof d->virtualization, "%s", name);
-    else if (!d->virtualization[0] && (source_has(s, "/proc/device-tree") || source_has(s, "/sys/class/dmi/id/sys_vendor")))
+    else if (!d->virtualization[0] &&
+             (source_has(s, "/proc/device-tree") || source_has(s, "/sys/class/dmi/id/sys_vendor")))
         snprintf(d->virtualization, sizeof d->virtualization, "none");
     else if (!d->virtualization[0])
         snprintf(d->virtualization, sizeof d->virtualization, "unknown");

@@ -140,8 +140,8 @@ static void judge_model(struct probe_device *d)
         d->cpu.model_doubtful = extra[0] != 0;
         if (extra[0])
             device_note(d, "CPU model number %d is that of %s, which has no%s: a hypervisor masks it", d->cpu.model,
-                models[i].codename, extra);
-        if (!d->cpu.model_doubtful)   /* else the name would follow from a number that is not to be believed */
+                        models[i].codename, extra);
+        if (!d->cpu.model_doubtful) /* else the name would follow from a number that is not to be believed */
             snprintf(d->cpu.codename, sizeof d->cpu.codename, "%s", models[i].codename);
         break;
     }

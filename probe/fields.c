@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ROW(section, key, type, owner, member, hash)                                                             \
+#define ROW(section, key, type, owner, member, hash)                                                                   \
     {section, key, FIELD_##type, offsetof(struct owner, member), sizeof(((struct owner *)0)->member), HASH_##hash},
 
 const struct field device_fields[] = {
@@ -14,22 +14,16 @@ const struct field device_fields[] = {
 #undef FIELD
 };
 const struct field accel_fields[] = {
-    ROW("", "name", STR, probe_accel, name, NO)
-    ROW("", "vendor", STR, probe_accel, vendor, NO)
-    ROW("", "driver", STR, probe_accel, driver, ENV)
-    ROW("", "api", STR, probe_accel, api, NO)
-    ROW("", "pci_id", STR, probe_accel, pci_id, HW)
-    ROW("", "memory_bytes", I64, probe_accel, memory_bytes, ENV)
-    ROW("", "software", BOOL, probe_accel, software, HW)
-};
+    ROW("", "name", STR, probe_accel, name, NO) ROW("", "vendor", STR, probe_accel, vendor, NO)
+        ROW("", "driver", STR, probe_accel, driver, ENV) ROW("", "api", STR, probe_accel, api, NO)
+            ROW("", "pci_id", STR, probe_accel, pci_id, HW) ROW("", "memory_bytes", I64, probe_accel, memory_bytes, ENV)
+                ROW("", "software", BOOL, probe_accel, software, HW)};
 const struct field cache_fields[] = {
-    ROW("", "level", INT, probe_cache, level, HW)
-    ROW("", "bytes", I64, probe_cache, bytes, HW)
-    ROW("", "shared_by", INT, probe_cache, n_shared, HW)
-    ROW("", "doubtful", BOOL, probe_cache, doubtful, NO)
-};
+    ROW("", "level", INT, probe_cache, level, HW) ROW("", "bytes", I64, probe_cache, bytes, HW)
+        ROW("", "shared_by", INT, probe_cache, n_shared, HW) ROW("", "doubtful", BOOL, probe_cache, doubtful, NO)};
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
-const int n_device_fields = COUNT(device_fields), n_accel_fields = COUNT(accel_fields), n_cache_fields = COUNT(cache_fields);
+const int n_device_fields = COUNT(device_fields), n_accel_fields = COUNT(accel_fields),
+          n_cache_fields = COUNT(cache_fields);
 
 void field_reset(const struct field *f, void *base)
 {
@@ -76,7 +70,8 @@ static int wrong(const struct field *f, const char *where, const char *want, str
     return err_set(e, ERR_FORMAT, "%s: \"%s%s%s\" must be %s", where, f->section, *f->section ? "." : "", f->key, want);
 }
 
-static int whole_number(const struct field *f, const json_t *v, double max, int64_t *out, const char *where, struct err *e)
+static int whole_number(const struct field *f, const json_t *v, double max, int64_t *out, const char *where,
+                        struct err *e)
 {
     double x = json_number_value(v);
     if (!json_is_number(v) || !(x >= 0 && x <= max) || x != floor(x))

@@ -14,8 +14,8 @@ struct field {
 extern const struct field device_fields[], accel_fields[], cache_fields[];
 extern const int n_device_fields, n_accel_fields, n_cache_fields;
 
-void field_reset(const struct field *f, void *base);                     /* to unknown */
-json_t *field_to_json(const struct field *f, const void *base);          /* null when unknown */
+void field_reset(const struct field *f, void *base);            /* to unknown */
+json_t *field_to_json(const struct field *f, const void *base); /* null when unknown */
 /* Absent and null leave the member unknown. */
 int field_from_json(const struct field *f, void *base, const json_t *object, const char *where, struct err *e);
 #endif

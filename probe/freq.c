@@ -18,7 +18,10 @@ static const struct {
     {CPU_DIR "/amd_pstate/cpb_boost", 1},
 };
 
-static double plausible_ghz(double ghz) { return ghz > 0.05 && ghz < 15 ? ghz : NAN; }
+static double plausible_ghz(double ghz)
+{
+    return ghz > 0.05 && ghz < 15 ? ghz : NAN;
+}
 
 double freq_ghz_now(const struct source *s)
 {

@@ -17,7 +17,8 @@ static int get_list(const json_t **out, const json_t *object, const char *key, c
     return err_set(e, ERR_FORMAT, "%s: \"%s\" must be a list", where, key);
 }
 
-static int read_rows(const struct field *f, int n, void *base, const json_t *v, const char *list, const char *where, struct err *e)
+static int read_rows(const struct field *f, int n, void *base, const json_t *v, const char *list, const char *where,
+                     struct err *e)
 {
     for (int i = 0; i < n; i++)
         field_reset(&f[i], base);
@@ -32,7 +33,8 @@ static int read_rows(const struct field *f, int n, void *base, const json_t *v, 
 }
 
 /* A bare text stands for the name. */
-static int read_accels(struct probe_accel *a, int *n, int max, const json_t *root, const char *key, const char *where, struct err *e)
+static int read_accels(struct probe_accel *a, int *n, int max, const json_t *root, const char *key, const char *where,
+                       struct err *e)
 {
     const json_t *list;
     int rc = get_list(&list, root, key, where, e);
@@ -81,7 +83,8 @@ static int read_cpus(struct probe_device *d, const json_t *cpu, const char *wher
         const json_t *v = json_array_get(list, i);
         int os_index = small_int(v, "os_index"), n = d->cpu.n_cpu;
         if (n == COUNT(d->cpu.cpu) || os_index < 0 || os_index >= MAX_CPUS)
-            return err_set(e, ERR_FORMAT, "%s: entry %zu of \"cpu.cpus\" has no \"os_index\" from 0 to %d", where, i, MAX_CPUS - 1);
+            return err_set(e, ERR_FORMAT, "%s: entry %zu of \"cpu.cpus\" has no \"os_index\" from 0 to %d", where, i,
+                           MAX_CPUS - 1);
         d->cpu.cpu[n].os_index = os_index;
         d->cpu.cpu[n].core = small_int(v, "core");
         d->cpu.cpu[n].node = small_int(v, "node");
@@ -114,8 +117,7 @@ static int read_isa(struct probe_device *d, const json_t *cpu, const char *where
         json_object_foreach(v, name, state)
             set_isa(d, name, json_is_string(state) ? json_string_value(state) : "claimed");
     } else if (json_is_array(v)) {
-        json_array_foreach(v, i, state)
-            set_isa(d, json_is_string(state) ? json_string_value(state) : "", "claimed");
+        json_array_foreach(v, i, state) set_isa(d, json_is_string(state) ? json_string_value(state) : "", "claimed");
     } else if (v && !json_is_null(v)) {
         return err_set(e, ERR_FORMAT, "%s: \"cpu.isa\" must be an object of states or a list of names", where);
     }
@@ -138,7 +140,10 @@ static int read_fields(struct probe_device *d, const json_t *root, const char *w
     return 0;
 }
 
-static int64_t known_min(int64_t a, int64_t b) { return a < 0 || (b >= 0 && b < a) ? b : a; }
+static int64_t known_min(int64_t a, int64_t b)
+{
+    return a < 0 || (b >= 0 && b < a) ? b : a;
+}
 
 static int derive(struct probe_device *d, struct err *e)
 {

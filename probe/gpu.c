@@ -8,10 +8,10 @@
 
 static const struct {
     unsigned vendor;
-    const char *name;      /* NULL: display only */
+    const char *name; /* NULL: display only */
 } vendors[] = {
 #define ACCEL_VENDOR(vendor, name) {vendor, name},
-#define DISPLAY_ONLY(vendor) {vendor, NULL},
+#define DISPLAY_ONLY(vendor)       {vendor, NULL},
 #define PLATFORM_GPU(compatible, name, vendor)
 #define NPU_DRIVER(driver, name, vendor)
 #include "probe/accels.def"
@@ -22,7 +22,8 @@ static const struct {
 };
 static const struct named {
     const char *key, *name, *vendor;
-} platform_gpus[] = {
+} platform_gpus[] =
+    {
 #define ACCEL_VENDOR(vendor, name)
 #define DISPLAY_ONLY(vendor)
 #define PLATFORM_GPU(compatible, name, vendor) {compatible, name, vendor},
@@ -30,7 +31,8 @@ static const struct named {
 #include "probe/accels.def"
 #undef PLATFORM_GPU
 #undef NPU_DRIVER
-}, npu_drivers[] = {
+},
+  npu_drivers[] = {
 #define PLATFORM_GPU(compatible, name, vendor)
 #define NPU_DRIVER(driver, name, vendor) {driver, name, vendor},
 #include "probe/accels.def"
@@ -47,8 +49,8 @@ struct rows {
     struct row {
         struct probe_accel a;
         char slot[16];
-        bool named;        /* by a driver: better than by the PCI list */
-        unsigned seen;     /* bit per API: two equal cards answer twice to the same one */
+        bool named;    /* by a driver: better than by the PCI list */
+        unsigned seen; /* bit per API: two equal cards answer twice to the same one */
     } gpu[8], npu[4];
 };
 
@@ -70,7 +72,8 @@ static void add_api(struct probe_accel *a, const char *api)
         snprintf(a->api + n, sizeof a->api - n, "%s%s", n ? " " : "", api);
 }
 
-/* "8086  Intel Corporation" with "\t46a8  Alder Lake-UP3 GT2 [Iris Xe Graphics]" below it; the bracket is what it is sold as. */
+/* "8086  Intel Corporation" with "\t46a8  Alder Lake-UP3 GT2 [Iris Xe Graphics]" below it; the bracket is what it is
+ * sold as. */
 static bool listed_name(char *out, size_t cap, const char *ids, unsigned vendor, unsigned device)
 {
     char key[16];
@@ -82,7 +85,8 @@ static bool listed_name(char *out, size_t cap, const char *ids, unsigned vendor,
     for (p = strchr(p + 1, '\n'); p && p[1] == '\t'; p = strchr(p + 1, '\n')) {
         if (strncmp(p + 1, key, 7) != 0)
             continue;
-        const char *start = p + 8, *end = start + strcspn(start, "\n"), *open = memchr(start, '[', (size_t)(end - start));
+        const char *start = p + 8, *end = start + strcspn(start, "\n"),
+                   *open = memchr(start, '[', (size_t)(end - start));
         if (open && end[-1] == ']') {
             start = open + 1;
             end--;
@@ -93,7 +97,8 @@ static bool listed_name(char *out, size_t cap, const char *ids, unsigned vendor,
     return false;
 }
 
-static void name_pci(struct probe_accel *a, const struct source *s, const char *slot, unsigned vendor, unsigned device, bool npu)
+static void name_pci(struct probe_accel *a, const struct source *s, const char *slot, unsigned vendor, unsigned device,
+                     bool npu)
 {
     char text[1024], name[96];
     source_read(s, text, sizeof text, "/proc/driver/nvidia/gpus/%s/information", slot);
@@ -151,7 +156,7 @@ static void add_platform(struct rows *r, const struct source *s, const char *fol
     char uevent[1024], key[96];
     source_read(s, uevent, sizeof uevent, "%s/%s/device/uevent", folder, entry);
     if (strstr(uevent, "PCI_ID=") && !npu)
-        return;                    /* add_pci has it */
+        return; /* add_pci has it */
     if (!text_value(uevent, npu ? "DRIVER" : "OF_COMPATIBLE_0", key, sizeof key))
         return;
     const struct named *table = npu ? npu_drivers : platform_gpus;
@@ -186,7 +191,7 @@ static void read_sys(struct rows *r, const struct source *s)
         add_pci(r, s, l.name[i]);
     source_list(s, &l, "card", "/sys/class/drm");
     for (int i = 0; i < l.n; i++)
-        if (!strchr(l.name[i], '-'))   /* card0-HDMI-A-1 is a connector */
+        if (!strchr(l.name[i], '-')) /* card0-HDMI-A-1 is a connector */
             add_platform(r, s, "/sys/class/drm", l.name[i], false);
     source_list(s, &l, "accel", "/sys/class/accel");
     for (int i = 0; i < l.n; i++)

@@ -5,7 +5,7 @@
 
 struct gpu_found {
     struct probe_accel a;
-    char slot[16];                 /* "0000:01:00.0", or "" */
+    char slot[16]; /* "0000:01:00.0", or "" */
     bool npu;
 };
 struct gpu_answer {
@@ -14,7 +14,7 @@ struct gpu_answer {
 };
 struct gpu_api {
     const char *name;
-    void (*ask)(struct gpu_answer *out);   /* loads the library; n stays 0 when it is not there */
+    void (*ask)(struct gpu_answer *out); /* loads the library; n stays 0 when it is not there */
 };
 extern const struct gpu_api gpu_apis[];
 extern const int n_gpu_apis;

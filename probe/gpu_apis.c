@@ -62,7 +62,8 @@ static void ask_nvml(struct gpu_answer *out)
         memset(&pci, 0, sizeof pci);
         if (nvmlDeviceGetPciInfo_v3 && nvmlDeviceGetPciInfo_v3(dev, &pci) == 0) {
             set_pci(f, pci.device_id & 0xffff, pci.device_id >> 16);
-            snprintf(f->slot, sizeof f->slot, "%04x:%02x:%02x.0", pci.domain & 0xffff, pci.bus & 0xff, pci.device & 0xff);
+            snprintf(f->slot, sizeof f->slot, "%04x:%02x:%02x.0", pci.domain & 0xffff, pci.bus & 0xff,
+                     pci.device & 0xff);
         }
         memcpy(f->a.driver, "nvidia ", 8);
         if (nvmlSystemGetDriverVersion)
@@ -139,7 +140,7 @@ struct ze_device {
     uint32_t timer_bits[2];
     uint8_t uuid[16];
     char name[256];
-    char spare[256];   /* a newer library may write more */
+    char spare[256]; /* a newer library may write more */
 };
 struct ze_memory {
     uint32_t stype;
@@ -151,7 +152,7 @@ struct ze_memory {
 };
 
 static void ze_add(struct gpu_answer *out, void *dev, int (*get)(void *, struct ze_device *),
-    int (*get_memory)(void *, uint32_t *, struct ze_memory *))
+                   int (*get_memory)(void *, uint32_t *, struct ze_memory *))
 {
     enum { ZE_DEVICE_PROPERTIES = 3, ZE_MEMORY_PROPERTIES = 7, ZE_GPU = 1, ZE_VPU = 5, ZE_INTEGRATED = 1 };
     struct ze_device p = {.stype = ZE_DEVICE_PROPERTIES};
@@ -215,7 +216,7 @@ struct vk_instance_info {
 struct vk_properties {
     uint32_t api_version, driver_version, vendor_id, device_id, type;
     char name[256];
-    uint64_t rest[256];   /* UUID, limits, sparse properties: not looked at */
+    uint64_t rest[256]; /* UUID, limits, sparse properties: not looked at */
 };
 struct vk_memory {
     uint32_t n_types;
@@ -241,7 +242,7 @@ static void vk_add(struct gpu_answer *out, const struct vk_properties *p, const 
     for (uint32_t i = 0; i < m->n_heaps && i < 16; i++)
         if (m->heap[i].flags & VK_HEAP_DEVICE_LOCAL)
             local += (int64_t)m->heap[i].bytes;
-    if (p->type == VK_DISCRETE && local > 0)   /* the heap of an integrated GPU is main memory */
+    if (p->type == VK_DISCRETE && local > 0) /* the heap of an integrated GPU is main memory */
         f->a.memory_bytes = local;
 }
 
@@ -278,8 +279,16 @@ struct cl {
 
 static void cl_add(struct gpu_answer *out, const struct cl *cl, void *dev)
 {
-    enum { TYPE = 0x1000, VENDOR_ID = 0x1001, MEMORY = 0x101f, NAME = 0x102b, VENDOR = 0x102c, UNIFIED = 0x1035,
-        BOARD_NAME_AMD = 0x4038, IS_CPU = 2 };
+    enum {
+        TYPE = 0x1000,
+        VENDOR_ID = 0x1001,
+        MEMORY = 0x101f,
+        NAME = 0x102b,
+        VENDOR = 0x102c,
+        UNIFIED = 0x1035,
+        BOARD_NAME_AMD = 0x4038,
+        IS_CPU = 2
+    };
     char text[256] = "";
     uint64_t type = 0, bytes = 0;
     uint32_t unified = 1;
@@ -322,7 +331,7 @@ static void ask_opencl(struct gpu_answer *out)
 
 /* Names from the first ones are kept: they are what the vendor calls the card. */
 const struct gpu_api gpu_apis[] = {
-    {"nvml", ask_nvml},     {"cuda", ask_cuda},     {"rocm", ask_rocm},
-    {"level-zero", ask_level_zero}, {"vulkan", ask_vulkan}, {"opencl", ask_opencl},
+    {"nvml", ask_nvml},     {"cuda", ask_cuda},     {"rocm", ask_rocm}, {"level-zero", ask_level_zero},
+    {"vulkan", ask_vulkan}, {"opencl", ask_opencl},
 };
 const int n_gpu_apis = sizeof gpu_apis / sizeof *gpu_apis;

@@ -15,15 +15,15 @@
 #include "base/mem.h"
 #include "base/os.h"
 
-#define LIMIT_NS   UINT64_C(800000000)
+#define LIMIT_NS     UINT64_C(800000000)
 #define MAX_CHILDREN 8
 
 struct gpu_query {
     uint64_t deadline_ns;
     struct {
-        pid_t pid;                 /* 0: none */
-        int fd;                    /* -1: closed */
-        size_t n;                  /* bytes of the answer so far */
+        pid_t pid; /* 0: none */
+        int fd;    /* -1: closed */
+        size_t n;  /* bytes of the answer so far */
         struct gpu_answer answer;
     } child[MAX_CHILDREN];
 };
@@ -40,11 +40,11 @@ static void answer_in_child(const struct gpu_api *api, int fd)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int i = 0; i < 3 && null >= 0; i++)
-        dup2(null, i);             /* drivers print what they please */
+        dup2(null, i); /* drivers print what they please */
     memset(&out, 0, sizeof out);
     api->ask(&out);
     ssize_t n = write(fd, &out, sizeof out);
-    _exit(n == (ssize_t)sizeof out ? 0 : 1);   /* no destructors: some of them crash */
+    _exit(n == (ssize_t)sizeof out ? 0 : 1); /* no destructors: some of them crash */
 }
 
 struct gpu_query *probe_gpu_start(const struct source *s)
@@ -76,7 +76,8 @@ struct gpu_query *probe_gpu_start(const struct source *s)
 
 static void receive(struct gpu_query *q, int i)
 {
-    ssize_t n = read(q->child[i].fd, (char *)&q->child[i].answer + q->child[i].n, sizeof q->child[i].answer - q->child[i].n);
+    ssize_t n =
+        read(q->child[i].fd, (char *)&q->child[i].answer + q->child[i].n, sizeof q->child[i].answer - q->child[i].n);
     if (n > 0)
         q->child[i].n += (size_t)n;
     if ((n < 0 && errno != EINTR) || n == 0 || q->child[i].n == sizeof q->child[i].answer) {
@@ -141,7 +142,7 @@ void gpu_query_finish(struct gpu_query *q, struct gpu_answer *answers, unsigned 
         } else if (!answered) {
             *crashed |= 1u << i;
         }
-        kill(-q->child[i].pid, SIGKILL);   /* and what a driver may have started */
+        kill(-q->child[i].pid, SIGKILL); /* and what a driver may have started */
         kill(q->child[i].pid, SIGKILL);
         while (waitpid(q->child[i].pid, &status, 0) < 0 && errno == EINTR)
             continue;

@@ -55,7 +55,7 @@ static int digest(json_t *o, char out[65], struct err *e)
     if (!text)
         return err_nomem(e, 4096, "the device's hash");
     sha256_hex(text, strlen(text), out);
-    free(text);   /* Jansson's */
+    free(text); /* Jansson's */
     return 0;
 }
 

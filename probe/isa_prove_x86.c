@@ -28,26 +28,26 @@ static int check(const struct operands *o, int n_lanes, uint32_t want)
 }
 
 /* r = op(a, b) on 256 or 512 bits; r is also the accumulator. */
-#define ON_YMM(text)                                                                                             \
-    __asm__ volatile("vmovdqu 128(%0), %%ymm0\n vmovdqu (%0), %%ymm1\n vmovdqu 64(%0), %%ymm2\n" text            \
-                     "\n vmovdqu %%ymm0, 128(%0)\n vzeroupper"                                                   \
-                     :                                                                                           \
-                     : "r"(&o)                                                                                   \
+#define ON_YMM(text)                                                                                                   \
+    __asm__ volatile("vmovdqu 128(%0), %%ymm0\n vmovdqu (%0), %%ymm1\n vmovdqu 64(%0), %%ymm2\n" text                  \
+                     "\n vmovdqu %%ymm0, 128(%0)\n vzeroupper"                                                         \
+                     :                                                                                                 \
+                     : "r"(&o)                                                                                         \
                      : "memory", "xmm0", "xmm1", "xmm2")
-#define ON_ZMM(text)                                                                                             \
-    __asm__ volatile("vmovups 128(%0), %%zmm0\n vmovups (%0), %%zmm1\n vmovups 64(%0), %%zmm2\n" text            \
-                     "\n vmovups %%zmm0, 128(%0)\n vzeroupper"                                                   \
-                     :                                                                                           \
-                     : "r"(&o)                                                                                   \
+#define ON_ZMM(text)                                                                                                   \
+    __asm__ volatile("vmovups 128(%0), %%zmm0\n vmovups (%0), %%zmm1\n vmovups 64(%0), %%zmm2\n" text                  \
+                     "\n vmovups %%zmm0, 128(%0)\n vzeroupper"                                                         \
+                     :                                                                                                 \
+                     : "r"(&o)                                                                                         \
                      : "memory", "xmm0", "xmm1", "xmm2")
 
-#define PROOF(name, on, lanes, a, b, r0, want, text)                                                             \
-    static int prove_##name(void)                                                                                \
-    {                                                                                                            \
-        struct operands o;                                                                                       \
-        fill(&o, a, b, r0);                                                                                      \
-        on(text);                                                                                                \
-        return check(&o, lanes, want);                                                                           \
+#define PROOF(name, on, lanes, a, b, r0, want, text)                                                                   \
+    static int prove_##name(void)                                                                                      \
+    {                                                                                                                  \
+        struct operands o;                                                                                             \
+        fill(&o, a, b, r0);                                                                                            \
+        on(text);                                                                                                      \
+        return check(&o, lanes, want);                                                                                 \
     }
 
 #define F32_1 0x3f800000u
@@ -72,7 +72,7 @@ static int prove_SSE4_2(void)
 {
     uint32_t crc = 0;
     __asm__ volatile("crc32l %1, %0" : "+r"(crc) : "r"(1u));
-    return crc != 0xdd45aab8u;   /* CRC-32C of the word 1 from 0 */
+    return crc != 0xdd45aab8u; /* CRC-32C of the word 1 from 0 */
 }
 
 /* Tile 0 (one float or int) += tile 1 x tile 2, each one row of four bytes. */
@@ -82,15 +82,15 @@ struct tile_config {
     uint8_t rows[16];
 } __attribute__((aligned(64)));
 
-#define ON_TILES(text, a, b, want)                                                                               \
-    struct tile_config config = {.palette = 1, .row_bytes = {4, 4, 4}, .rows = {1, 1, 1}};                       \
-    struct operands o;                                                                                           \
-    fill(&o, a, b, UINT32_MAX);                                                                                      \
-    __asm__ volatile("ldtilecfg (%1)\n tilezero %%tmm0\n tileloadd (%0,%2,1), %%tmm1\n"                          \
-                     "tileloadd 64(%0,%2,1), %%tmm2\n" text "\n tilestored %%tmm0, 128(%0,%2,1)\n tilerelease"   \
-                     :                                                                                           \
-                     : "r"(&o), "r"(&config), "r"((long)4)                                                       \
-                     : "memory");                                                                                \
+#define ON_TILES(text, a, b, want)                                                                                     \
+    struct tile_config config = {.palette = 1, .row_bytes = {4, 4, 4}, .rows = {1, 1, 1}};                             \
+    struct operands o;                                                                                                 \
+    fill(&o, a, b, UINT32_MAX);                                                                                        \
+    __asm__ volatile("ldtilecfg (%1)\n tilezero %%tmm0\n tileloadd (%0,%2,1), %%tmm1\n"                                \
+                     "tileloadd 64(%0,%2,1), %%tmm2\n" text "\n tilestored %%tmm0, 128(%0,%2,1)\n tilerelease"         \
+                     :                                                                                                 \
+                     : "r"(&o), "r"(&config), "r"((long)4)                                                             \
+                     : "memory");                                                                                      \
     return check(&o, 1, want)
 
 static int prove_AMX_TILE(void)
@@ -108,12 +108,15 @@ static int prove_AMX_BF16(void)
 
 static isa_proof *const proofs[N_ISA] = {
 #define ROW(id) [ISA_BIT_##id] = prove_##id
-    ROW(SSE4_2),      ROW(AVX),         ROW(AVX2),        ROW(FMA),         ROW(F16C),     ROW(AVX_VNNI),
-    ROW(AVX512F),     ROW(AVX512BW),    ROW(AVX512VL),    ROW(AVX512DQ),    ROW(AVX512_VNNI), ROW(AVX512_BF16),
-    ROW(AVX512_FP16), ROW(AVX512_VBMI), ROW(AMX_TILE),    ROW(AMX_INT8),    ROW(AMX_BF16),
+    ROW(SSE4_2),      ROW(AVX),         ROW(AVX2),     ROW(FMA),      ROW(F16C),        ROW(AVX_VNNI),
+    ROW(AVX512F),     ROW(AVX512BW),    ROW(AVX512VL), ROW(AVX512DQ), ROW(AVX512_VNNI), ROW(AVX512_BF16),
+    ROW(AVX512_FP16), ROW(AVX512_VBMI), ROW(AMX_TILE), ROW(AMX_INT8), ROW(AMX_BF16),
 };
 
-isa_proof *isa_proof_x86(int bit) { return proofs[bit]; }
+isa_proof *isa_proof_x86(int bit)
+{
+    return proofs[bit];
+}
 #else
 isa_proof *isa_proof_x86(int bit)
 {

@@ -8,13 +8,16 @@
 #include <string.h>
 
 struct limits {
-    double memory_bytes, memory_left, cpus;   /* INFINITY: none seen */
+    double memory_bytes, memory_left, cpus; /* INFINITY: none seen */
 };
 struct group_mount {
-    char point[256], root[256];               /* where it is mounted, which group is shown there */
+    char point[256], root[256]; /* where it is mounted, which group is shown there */
 };
 
-static double least(double a, double b) { return b < a ? b : a; }
+static double least(double a, double b)
+{
+    return b < a ? b : a;
+}
 
 /* mountinfo: "31 23 0:26 /root /mount/point opts ... - cgroup2 cgroup2 rw,memory". controller "" means v2. */
 static bool find_mount(struct group_mount *m, const char *mountinfo, const char *controller)
@@ -71,12 +74,15 @@ static void group_folder(char out[512], const struct source *s, const struct gro
         snprintf(out, 512, "%s", m->point);
 }
 
-static double number_or_infinity(double v) { return v >= 0 ? v : INFINITY; }
+static double number_or_infinity(double v)
+{
+    return v >= 0 ? v : INFINITY;
+}
 
 static void read_v2(struct limits *l, const struct source *s, const char *dir)
 {
     char text[4096];
-    double max = number_or_infinity(source_num(s, "%s/memory.max", dir));   /* "max" is no number */
+    double max = number_or_infinity(source_num(s, "%s/memory.max", dir)); /* "max" is no number */
     double high = number_or_infinity(source_num(s, "%s/memory.high", dir));
     double used = source_num(s, "%s/memory.current", dir);
     max = least(max, high);
@@ -113,7 +119,7 @@ static void read_v1_cpu(struct limits *l, const struct source *s, const char *di
 }
 
 static void walk(struct limits *l, const struct source *s, const char *controller,
-    void (*read_dir)(struct limits *, const struct source *, const char *))
+                 void (*read_dir)(struct limits *, const struct source *, const char *))
 {
     struct group_mount m;
     char path[256], dir[512];
@@ -134,10 +140,11 @@ static void walk(struct limits *l, const struct source *s, const char *controlle
 static void apply(struct probe_device *d, const struct limits *l)
 {
     int64_t total = d->memory.total_bytes;
-    if (l->memory_bytes < (total > 0 ? (double)total : 9e15))   /* a limit above the machine binds nothing */
+    if (l->memory_bytes < (total > 0 ? (double)total : 9e15)) /* a limit above the machine binds nothing */
         d->memory.limit_bytes = (int64_t)l->memory_bytes;
     double left = l->memory_left < 0 ? 0 : l->memory_left;
-    if (d->memory.limit_bytes >= 0 && isfinite(left) && (d->memory.available_bytes < 0 || left < (double)d->memory.available_bytes))
+    if (d->memory.limit_bytes >= 0 && isfinite(left) &&
+        (d->memory.available_bytes < 0 || left < (double)d->memory.available_bytes))
         d->memory.available_bytes = (int64_t)left;
     if (!isfinite(l->cpus))
         return;

@@ -21,11 +21,21 @@ static const struct {
 static const struct {
     const char *part, *kind;
 } edac_kinds[] = {
-    {"Low-Power-DDR5", "LPDDR5"}, {"Low-Power-DDR4", "LPDDR4"}, {"Low-Power-DDR3", "LPDDR3"}, {"HBM2", "HBM2"},
-    {"HBM3", "HBM3"}, {"DDR5", "DDR5"}, {"DDR4", "DDR4"}, {"DDR3", "DDR3"}, {"DDR2", "DDR2"},
+    {"Low-Power-DDR5", "LPDDR5"},
+    {"Low-Power-DDR4", "LPDDR4"},
+    {"Low-Power-DDR3", "LPDDR3"},
+    {"HBM2", "HBM2"},
+    {"HBM3", "HBM3"},
+    {"DDR5", "DDR5"},
+    {"DDR4", "DDR4"},
+    {"DDR3", "DDR3"},
+    {"DDR2", "DDR2"},
 };
 
-static int64_t kib_to_bytes(double kib) { return kib >= 0 && kib < 1e15 ? (int64_t)kib * 1024 : -1; }
+static int64_t kib_to_bytes(double kib)
+{
+    return kib >= 0 && kib < 1e15 ? (int64_t)kib * 1024 : -1;
+}
 
 static void kind_of_board(struct probe_device *d, const struct source *s)
 {
@@ -55,12 +65,12 @@ static void kind_of_edac(struct probe_device *d, const struct source *s)
             if (!(source_num(s, "/sys/devices/system/edac/mc/%s/%s/size", controllers.name[c], modules.name[m]) > 0))
                 continue;
             source_read(s, type, sizeof type, "/sys/devices/system/edac/mc/%s/%s/dimm_mem_type", controllers.name[c],
-                modules.name[m]);
+                        modules.name[m]);
             for (size_t i = 0; i < sizeof edac_kinds / sizeof *edac_kinds && !d->memory.kind[0]; i++)
                 if (strstr(type, edac_kinds[i].part))
                     snprintf(d->memory.kind, sizeof d->memory.kind, "%s", edac_kinds[i].kind);
             source_read(s, place, sizeof place, "/sys/devices/system/edac/mc/%s/%s/dimm_location", controllers.name[c],
-                modules.name[m]);
+                        modules.name[m]);
             const char *channel = strstr(place, "channel ");
             if (channel)
                 seen |= UINT64_C(1) << (strtoul(channel + 8, NULL, 10) & 63);
@@ -101,7 +111,9 @@ void probe_memory(struct probe_device *d, const struct source *s)
         d->memory.available_bytes = d->memory.total_bytes;
     int64_t nodes = nodes_total(s);
     if (nodes > 0 && d->memory.total_bytes > 0 && (double)nodes < 0.9 * (double)d->memory.total_bytes)
-        device_note(d, "hwloc and the NUMA nodes count %.1f GiB, MemTotal %.1f GiB: memory was plugged in later; MemTotal counts",
+        device_note(
+            d,
+            "hwloc and the NUMA nodes count %.1f GiB, MemTotal %.1f GiB: memory was plugged in later; MemTotal counts",
             (double)nodes / 1073741824.0, (double)d->memory.total_bytes / 1073741824.0);
     kind_of_edac(d, s);
     if (!d->memory.kind[0])

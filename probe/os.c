@@ -9,8 +9,14 @@
 #endif
 
 /* What makers leave in DMI fields that they did not fill. */
-static const char *const placeholders[] = {"To Be Filled", "System Product Name", "System manufacturer", "Default string",
-    "Not Applicable", "Not Specified", "O.E.M", "INVALID"};
+static const char *const placeholders[] = {"To Be Filled",
+                                           "System Product Name",
+                                           "System manufacturer",
+                                           "Default string",
+                                           "Not Applicable",
+                                           "Not Specified",
+                                           "O.E.M",
+                                           "INVALID"};
 
 static void read_dmi(char *out, size_t cap, const struct source *s, const char *field)
 {
@@ -34,8 +40,9 @@ static void board(struct probe_device *d, const struct source *s)
     }
     read_dmi(maker, sizeof maker, s, "sys_vendor");
     read_dmi(product, sizeof product, s, "product_name");
-    bool repeats = !strncmp(product, maker, strlen(maker));   /* "Google" "Google Compute Engine" */
-    snprintf(d->os.board, sizeof d->os.board, "%s%s%s", repeats ? "" : maker, repeats || !product[0] ? "" : " ", product);
+    bool repeats = !strncmp(product, maker, strlen(maker)); /* "Google" "Google Compute Engine" */
+    snprintf(d->os.board, sizeof d->os.board, "%s%s%s", repeats ? "" : maker, repeats || !product[0] ? "" : " ",
+             product);
 }
 
 static void unquote(char *s)
@@ -64,7 +71,7 @@ void probe_os(struct probe_device *d, const struct source *s)
     if (s->live)
         snprintf(d->os.libc, sizeof d->os.libc, "glibc %s", gnu_get_libc_version());
 #endif
-    if (!s->live && source_read(s, text, sizeof text, "/libc") > 0)   /* what a recording was told */
+    if (!s->live && source_read(s, text, sizeof text, "/libc") > 0) /* what a recording was told */
         text_copy(d->os.libc, sizeof d->os.libc, text);
     board(d, s);
 }

@@ -5,7 +5,7 @@
 #include "probe/probe.h"
 #include "probe/source.h"
 
-void device_unknown(struct probe_device *d);                 /* everything unknown */
+void device_unknown(struct probe_device *d); /* everything unknown */
 void device_note(struct probe_device *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 void probe_os(struct probe_device *d, const struct source *s);
@@ -22,7 +22,7 @@ void probe_thermal(struct probe_device *d, const struct source *s);
 
 /* The drivers' answers come from children that run while the other steps work. */
 struct gpu_query;
-struct gpu_query *probe_gpu_start(const struct source *s);   /* NULL: drivers are not asked */
+struct gpu_query *probe_gpu_start(const struct source *s); /* NULL: drivers are not asked */
 void probe_gpu(struct probe_device *d, const struct source *s, struct gpu_query *q);
 
 /* CPU features: what the CPU says, before anything is executed. */
@@ -32,10 +32,10 @@ bool cpu_is_guest(const struct probe_device *d);
 
 /* Executes one instruction of the extension in a child. *why: a reason for a note, or "". */
 enum isa_state isa_prove(int bit, char why[96]);
-typedef int isa_proof(void);                                 /* 0: ran and gave the right result */
+typedef int isa_proof(void); /* 0: ran and gave the right result */
 isa_proof *isa_proof_x86(int bit);
 isa_proof *isa_proof_arm(int bit);
-bool isa_amx_permit(void);                                   /* asks the kernel for tile data in this process */
+bool isa_amx_permit(void); /* asks the kernel for tile data in this process */
 
 /* Hottest sensor and lowest trip point in degrees C; NaN. */
 double thermal_hottest(const struct source *s);

@@ -30,7 +30,8 @@ double rapl_joules(const struct source *s)
 static double battery_wh(const struct source *s, const char *name)
 {
     double uwh = source_num(s, SUPPLY "/%s/energy_full", name);
-    double uah = source_num(s, SUPPLY "/%s/charge_full", name), uv = source_num(s, SUPPLY "/%s/voltage_min_design", name);
+    double uah = source_num(s, SUPPLY "/%s/charge_full", name),
+           uv = source_num(s, SUPPLY "/%s/voltage_min_design", name);
     double wh = uwh > 0 ? uwh / 1e6 : uah > 0 && uv > 0 ? uah * uv / 1e12 : NAN;
     return wh < 1000 ? wh : NAN;
 }
@@ -39,7 +40,7 @@ static void add_battery(struct probe_device *d, const struct source *s, const ch
 {
     char text[32];
     if (source_read(s, text, sizeof text, SUPPLY "/%s/scope", name) > 0 && !strcmp(text, "Device"))
-        return;   /* a mouse's */
+        return; /* a mouse's */
     double percent = source_num(s, SUPPLY "/%s/capacity", name), wh = battery_wh(s, name);
     if (!(percent >= 0 && percent <= 100))
         return;
@@ -74,5 +75,5 @@ void probe_power(struct probe_device *d, const struct source *s)
             add_battery(d, s, l.name[i], &weighted);
     }
     if (d->power.battery_percent >= 0 && !strcmp(d->power.supply, "unknown"))
-        snprintf(d->power.supply, sizeof d->power.supply, "ac");   /* charging or full without a mains entry */
+        snprintf(d->power.supply, sizeof d->power.supply, "ac"); /* charging or full without a mains entry */
 }

@@ -35,7 +35,7 @@ int probe_device(struct probe_device *d, const char *root, struct err *e)
     if (rc < 0)
         return rc;
     snprintf(d->source, sizeof d->source, "%s", s.live ? "this machine" : "recorded");
-    struct gpu_query *drivers = probe_gpu_start(&s);   /* they answer while the steps run */
+    struct gpu_query *drivers = probe_gpu_start(&s); /* they answer while the steps run */
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
         steps[i](d, &s);
     probe_gpu(d, &s, drivers);

@@ -18,7 +18,7 @@ static uint64_t throttle_count(const struct source *s)
             continue;
         double n = source_num(s, "/sys/devices/system/cpu/cpu%d/thermal_throttle/core_throttle_count", i);
         if (!(n >= 0))
-            break;   /* no such counter on this machine */
+            break; /* no such counter on this machine */
         source_read(s, list, sizeof list, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", i);
         cpu_set_parse(&siblings, list);
         int first = 0;
@@ -35,7 +35,8 @@ static void cpu_ticks(struct probe_state *st, const struct source *s)
     unsigned long long t[8] = {0};
     char line[512];
     if (source_read(s, line, sizeof line, "/proc/stat") <= 0 ||
-        sscanf(line, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", t, t + 1, t + 2, t + 3, t + 4, t + 5, t + 6, t + 7) < 4)
+        sscanf(line, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", t, t + 1, t + 2, t + 3, t + 4, t + 5, t + 6,
+               t + 7) < 4)
         return;
     for (int i = 0; i < 8; i++)
         st->total_ticks += t[i];

@@ -16,7 +16,7 @@
 #include <cpuid.h>
 #endif
 
-#define SCRATCH_BYTES ((size_t)4 << 20)   /* /proc/cpuinfo of 1024 CPUs, pci.ids; untouched pages cost nothing */
+#define SCRATCH_BYTES ((size_t)4 << 20) /* /proc/cpuinfo of 1024 CPUs, pci.ids; untouched pages cost nothing */
 
 /* Lines as the cpuid program prints them raw: "0x00000007 0x00: eax=0x... ebx=0x... ecx=0x... edx=0x..." */
 static void load_leaves(struct source *s)
@@ -26,7 +26,8 @@ static void load_leaves(struct source *s)
         if (end)
             *end = 0;
         uint32_t v[6];
-        if (sscanf(line, " 0x%x 0x%x: eax=0x%x ebx=0x%x ecx=0x%x edx=0x%x", v, v + 1, v + 2, v + 3, v + 4, v + 5) == 6 &&
+        if (sscanf(line, " 0x%x 0x%x: eax=0x%x ebx=0x%x ecx=0x%x edx=0x%x", v, v + 1, v + 2, v + 3, v + 4, v + 5) ==
+                6 &&
             s->n_leaf < (int)(sizeof s->leaf / sizeof *s->leaf)) {
             s->leaf[s->n_leaf].leaf = v[0];
             s->leaf[s->n_leaf].sub = v[1];
@@ -89,7 +90,7 @@ static int slurp(const char *path, char *out, size_t cap)
     out[n] = 0;
     for (size_t i = 0; i < n; i++)
         if (out[i] == 0)
-            out[i] = '\n';   /* device-tree lists and environ separate with NUL */
+            out[i] = '\n'; /* device-tree lists and environ separate with NUL */
     return (int)n;
 }
 
@@ -191,7 +192,7 @@ bool source_cpuid(const struct source *s, uint32_t leaf, uint32_t sub, uint32_t 
     memset(reg, 0, 4 * sizeof *reg);
 #if defined __x86_64__
     if (s->live) {
-        bool above = leaf >= 0x40000000 && leaf < 0x80000000;   /* hypervisor leaves: the caller checked the bit */
+        bool above = leaf >= 0x40000000 && leaf < 0x80000000; /* hypervisor leaves: the caller checked the bit */
         if (!above && __get_cpuid_max(leaf & 0x80000000, NULL) < leaf)
             return false;
         __cpuid_count(leaf, sub, reg[0], reg[1], reg[2], reg[3]);
@@ -224,7 +225,10 @@ static void copy_n(char *out, size_t cap, const char *s, size_t n_in)
     out[n] = 0;
 }
 
-void text_copy(char *out, size_t cap, const char *s) { copy_n(out, cap, s, strlen(s)); }
+void text_copy(char *out, size_t cap, const char *s)
+{
+    copy_n(out, cap, s, strlen(s));
+}
 
 bool text_value(const char *text, const char *key, char *out, size_t cap)
 {

@@ -12,11 +12,11 @@
 #define MAX_CPUS 1024
 
 struct source {
-    const char *root;              /* "" for this machine */
-    bool live;                     /* may execute CPUID, system calls, drivers */
-    char *scratch;                 /* source_text's buffer */
+    const char *root; /* "" for this machine */
+    bool live;        /* may execute CPUID, system calls, drivers */
+    char *scratch;    /* source_text's buffer */
     size_t n_scratch;
-    int n_leaf;                    /* the recorded CPUID leaves (root/cpuid) */
+    int n_leaf; /* the recorded CPUID leaves (root/cpuid) */
     struct {
         uint32_t leaf, sub, reg[4];
     } leaf[160];

@@ -6,11 +6,12 @@
 
 #define ZONES "/sys/class/thermal"
 
-static const char *const cpu_sensors[] = {"coretemp", "k10temp", "zenpower", "cpu_thermal", "soc_thermal", "scmi_sensors"};
+static const char *const cpu_sensors[] = {"coretemp",    "k10temp",     "zenpower",
+                                          "cpu_thermal", "soc_thermal", "scmi_sensors"};
 
 static double hotter(double a, double b)
 {
-    bool valid = b > -40 && b < 150 && b != 0;   /* sensors that are off read 0 or -274 */
+    bool valid = b > -40 && b < 150 && b != 0; /* sensors that are off read 0 or -274 */
     return valid && (isnan(a) || b > a) ? b : a;
 }
 

@@ -29,7 +29,9 @@ static json_t *caches(const struct probe_device *d)
     json_t *list = json_array();
     for (int i = 0; i < d->cpu.n_caches; i++) {
         json_t *o = rows_to_json(cache_fields, n_cache_fields, &d->cpu.cache[i]);
-        const char *type = d->cpu.cache[i].type == 'd' ? "data" : d->cpu.cache[i].type == 'i' ? "instruction" : "unified";
+        const char *type = d->cpu.cache[i].type == 'd'   ? "data"
+                           : d->cpu.cache[i].type == 'i' ? "instruction"
+                                                         : "unified";
         json_put(o, "type", json_string(type));
         json_array_append_new(list, o);
     }
@@ -71,7 +73,8 @@ json_t *probe_to_json(const struct probe_device *d)
     json_t *root = json_object(), *notes = json_array();
     for (int i = 0; i < n_device_fields; i++) {
         const struct field *f = &device_fields[i];
-        if (!strcmp(f->section, "power") && !json_object_get(root, "gpus")) {   /* after cpu and memory, where readers look */
+        if (!strcmp(f->section, "power") &&
+            !json_object_get(root, "gpus")) { /* after cpu and memory, where readers look */
             json_put(root, "gpus", accels(d->gpu, d->n_gpus));
             json_put(root, "npus", accels(d->npu, d->n_npus));
         }

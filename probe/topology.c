@@ -31,7 +31,8 @@ static void efficiency_cpus(struct cpu_set *out, const struct source *s, const s
 {
     char list[4096];
     memset(out, 0, sizeof *out);
-    if (source_read(s, list, sizeof list, "/sys/devices/cpu_atom/cpus") > 0 && source_has(s, "/sys/devices/cpu_core/cpus")) {
+    if (source_read(s, list, sizeof list, "/sys/devices/cpu_atom/cpus") > 0 &&
+        source_has(s, "/sys/devices/cpu_core/cpus")) {
         cpu_set_parse(out, list);
         return;
     }
@@ -102,7 +103,8 @@ static int by_worth(const void *pa, const void *pb)
 }
 
 /* cpu[]: the allowed CPUs, one per core first, fast cores before slow ones. */
-static void order(struct probe_device *d, const struct topology *t, const struct cpu_set *allowed, const struct cpu_set *slow)
+static void order(struct probe_device *d, const struct topology *t, const struct cpu_set *allowed,
+                  const struct cpu_set *slow)
 {
     struct place place[MAX_CPUS];
     int n = 0, n_first = 0;
@@ -144,7 +146,7 @@ static void number_cores(struct topology *t)
 
 static int by_os_index(const void *pa, const void *pb)
 {
-    const int *a = pa, *b = pb;   /* os_index is the first member */
+    const int *a = pa, *b = pb; /* os_index is the first member */
     return *a - *b;
 }
 
@@ -169,7 +171,7 @@ static void judge_caches(struct probe_device *d)
             continue;
         c->doubtful = true;
         device_note(d, "L3 is reported as %lld MiB for %d cores of a guest: it is shared with other guests or made up",
-            (long long)(c->bytes >> 20), n_cores);
+                    (long long)(c->bytes >> 20), n_cores);
     }
 }
 

@@ -4,9 +4,9 @@
 #include "probe/parts.h"
 
 struct topology {
-    int n;                                         /* CPUs online */
+    int n; /* CPUs online */
     struct {
-        int os_index, package, core, node;         /* core: unique over the machine; -1 unknown */
+        int os_index, package, core, node; /* core: unique over the machine; -1 unknown */
     } cpu[MAX_CPUS];
     int n_caches;
     struct probe_cache cache[8];
@@ -16,5 +16,5 @@ bool topology_hwloc(struct topology *t);
 bool topology_sys(struct topology *t, const struct source *s);
 bool topology_proc(struct topology *t, const struct source *s);
 void topology_cpuid_caches(struct topology *t, const struct source *s);
-void topology_add_cache(struct topology *t, const struct probe_cache *c);   /* once per distinct one */
+void topology_add_cache(struct topology *t, const struct probe_cache *c); /* once per distinct one */
 #endif

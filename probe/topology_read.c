@@ -45,9 +45,9 @@ static void hwloc_caches(struct topology *t, hwloc_obj_t pu)
                     : o->attr->cache.type == HWLOC_OBJ_CACHE_INSTRUCTION ? 'i'
                                                                          : 'u';
         struct probe_cache c = {.level = (int)o->attr->cache.depth,
-            .type = type,
-            .bytes = (int64_t)o->attr->cache.size,
-            .n_shared = hwloc_bitmap_weight(o->cpuset)};
+                                .type = type,
+                                .bytes = (int64_t)o->attr->cache.size,
+                                .n_shared = hwloc_bitmap_weight(o->cpuset)};
         topology_add_cache(t, &c);
     }
 }
@@ -65,7 +65,7 @@ static bool load_quietly(hwloc_topology_t *h)
     }
     bool ok = hwloc_topology_init(h) == 0;
     if (ok) {
-        hwloc_topology_set_flags(*h, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED);   /* the affinity mask is ours to apply */
+        hwloc_topology_set_flags(*h, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED); /* the affinity mask is ours to apply */
         hwloc_topology_set_io_types_filter(*h, HWLOC_TYPE_FILTER_KEEP_NONE);
         hwloc_topology_set_cache_types_filter(*h, HWLOC_TYPE_FILTER_KEEP_ALL);
         ok = hwloc_topology_load(*h) == 0 && hwloc_topology_is_thissystem(*h);
@@ -87,8 +87,8 @@ bool topology_hwloc(struct topology *t)
     hwloc_obj_t pu = NULL;
     while ((pu = hwloc_get_next_obj_by_type(h, HWLOC_OBJ_PU, pu))) {
         int node = hwloc_bitmap_first(pu->nodeset);
-        add_cpu(t, (int)pu->os_index, ancestor_index(h, pu, HWLOC_OBJ_PACKAGE),
-            ancestor_index(h, pu, HWLOC_OBJ_CORE), node < 0 ? 0 : node);
+        add_cpu(t, (int)pu->os_index, ancestor_index(h, pu, HWLOC_OBJ_PACKAGE), ancestor_index(h, pu, HWLOC_OBJ_CORE),
+                node < 0 ? 0 : node);
         hwloc_caches(t, pu);
     }
     hwloc_topology_destroy(h);
@@ -110,13 +110,17 @@ static int64_t parse_size(const char *text)
     return end != text && v > 0 && v * unit < 1e15 ? (int64_t)(v * unit) : -1;
 }
 
-static int int_or(double v, int otherwise) { return v >= 0 && v < 1e9 ? (int)v : otherwise; }
+static int int_or(double v, int otherwise)
+{
+    return v >= 0 && v < 1e9 ? (int)v : otherwise;
+}
 
 static void sys_caches(struct topology *t, const struct source *s, int cpu)
 {
     for (int i = 0; i < 8; i++) {
         char text[512];
-        struct probe_cache c = {.level = int_or(source_num(s, "/sys/devices/system/cpu/cpu%d/cache/index%d/level", cpu, i), -1)};
+        struct probe_cache c = {
+            .level = int_or(source_num(s, "/sys/devices/system/cpu/cpu%d/cache/index%d/level", cpu, i), -1)};
         if (source_read(s, text, sizeof text, "/sys/devices/system/cpu/cpu%d/cache/index%d/size", cpu, i) > 0)
             c.bytes = parse_size(text);
         source_read(s, text, sizeof text, "/sys/devices/system/cpu/cpu%d/cache/index%d/type", cpu, i);
@@ -161,7 +165,7 @@ bool topology_sys(struct topology *t, const struct source *s)
         struct cpu_set siblings;
         if (source_read(s, text, sizeof text, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", i) > 0) {
             cpu_set_parse(&siblings, text);
-            for (int k = MAX_CPUS - 1; k >= 0; k--)   /* core_id repeats between dies: name a core after its first CPU */
+            for (int k = MAX_CPUS - 1; k >= 0; k--) /* core_id repeats between dies: name a core after its first CPU */
                 core = cpu_set_has(&siblings, k) ? k : core;
         } else if (core >= 0 && package > 0) {
             core += package * MAX_CPUS;
@@ -171,7 +175,7 @@ bool topology_sys(struct topology *t, const struct source *s)
     sys_nodes(t, s);
     for (int i = 0; i < t->n && t->n <= 64; i++)
         sys_caches(t, s, t->cpu[i].os_index);
-    if (t->n > 64)                                    /* no hybrid chip is this large */
+    if (t->n > 64) /* no hybrid chip is this large */
         sys_caches(t, s, t->cpu[0].os_index);
     return t->n > 0;
 }
@@ -204,9 +208,10 @@ void topology_cpuid_caches(struct topology *t, const struct source *s)
     for (uint32_t i = 0; i < 8 && source_cpuid(s, leaf, i, r) && (r[0] & 31); i++) {
         int n_shared = (int)(r[0] >> 14 & 0xfff) + 1;
         struct probe_cache c = {.level = (int)(r[0] >> 5 & 7),
-            .type = "?diu"[(r[0] & 31) < 4 ? r[0] & 31 : 0],
-            .bytes = (int64_t)((r[1] >> 22) + 1) * ((r[1] >> 12 & 0x3ff) + 1) * ((r[1] & 0xfff) + 1) * ((int64_t)r[2] + 1),
-            .n_shared = n_shared < t->n ? n_shared : t->n};
+                                .type = "?diu"[(r[0] & 31) < 4 ? r[0] & 31 : 0],
+                                .bytes = (int64_t)((r[1] >> 22) + 1) * ((r[1] >> 12 & 0x3ff) + 1) *
+                                         ((r[1] & 0xfff) + 1) * ((int64_t)r[2] + 1),
+                                .n_shared = n_shared < t->n ? n_shared : t->n};
         topology_add_cache(t, &c);
     }
 }

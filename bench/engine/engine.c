@@ -49,6 +49,9 @@ static int engine_plan(const struct model_desc *d, const struct engine_opts *o,
         f32s(n_threads, (int64_t)attention_scratch_floats(d->n_head, d->n_head_kv, d->head_dim));
     bytes[BUF_VECTORS] = f32s(1, n_vector_values(d));
     bytes[BUF_TABLE] = (size_t)d->n_tensors * sizeof(struct linear);
+    for (int b = 0; b < N_ENGINE_BUFFERS; b++)
+        bytes[b] =
+            bytes[b] > 64 ? (bytes[b] + 63) / 64 * 64 : 64; /* whole cache lines, as an arena gives them */
     return 0;
 }
 

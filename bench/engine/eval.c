@@ -89,9 +89,11 @@ static int alloc_acc(struct eval *v, struct eval_cand *c, struct err *e)
         a->dp_values = arena_alloc_n(v->arena, n_tokens, sizeof(float));
         a->chunk_kld = arena_alloc_n(v->arena, n, sizeof(double));
         a->chunk_nll = arena_alloc_n(v->arena, n, sizeof(double));
+        a->last = arena_alloc_n(v->arena, (size_t)v->n_scored, sizeof *a->last);
+        a->last_chunk = -1;
         a->has_base = v->ref || v->has_base_file;
     }
-    if (!a || !a->kld_values || !a->dp_values || !a->chunk_kld || !a->chunk_nll)
+    if (!a || !a->last || !a->kld_values || !a->dp_values || !a->chunk_kld || !a->chunk_nll)
         return err_nomem(e, n_tokens * 8, "the scores of a text");
     c->acc = a;
     return 0;
@@ -315,6 +317,7 @@ static int score_slice(struct eval *v, int chunk, int row0, int i0, int n, const
         for (int i = 0; i < n; i++) {
             acc->broken |= isnan(v->score[i].nll);
             acc_add(acc, &v->score[i]);
+            acc->last[row0 + i] = v->score[i];
         }
         if (s.write &&
             (rc = file_out_write(&v->out, v->rows_out, (size_t)n * logits_row_bytes(v->n_vocab)))) {
@@ -369,8 +372,10 @@ int eval_chunk(struct eval *v, int i, const bool *active, struct err *e)
             return rc;
     }
     for (int j = 0; j < v->n_cand; j++)
-        if (!active || active[j])
+        if (!active || active[j]) {
             acc_end_chunk(v->cand[j].acc);
+            v->cand[j].acc->last_chunk = i;
+        }
     v->n_done++;
     if (v->writing && v->n_done == v->text.n_chunks) {
         v->writing = false;
@@ -397,4 +402,46 @@ int eval_series(const struct eval *v, int j, const double **kld, const double **
     *kld = v->cand[j].acc->chunk_kld;
     *nll = v->cand[j].acc->chunk_nll;
     return v->cand[j].acc->n_chunks;
+}
+
+/* ---- a chunk's figures in the store ----
+ * u32 scored tokens, u32 has a reference, then per token nll, nll_base, kld, dp as f64 and same_top as a byte; all in
+ * this machine's byte order: the store belongs to one machine. */
+
+enum { CHUNK_HEAD = 8, CHUNK_TOKEN = 4 * 8 + 1 };
+
+int eval_chunk_save(const struct eval *v, int j, int i, struct sbuf *out)
+{
+    const struct eval_acc *a = j >= 0 && j < v->n_cand ? v->cand[j].acc : NULL;
+    if (!a || a->last_chunk != i || a->broken)
+        return ERR_USAGE;
+    uint32_t head[2] = {(uint32_t)v->n_scored, a->has_base};
+    sbuf_add(out, head, sizeof head);
+    for (int t = 0; t < v->n_scored; t++) {
+        const struct token_score *s = &a->last[t];
+        double figures[4] = {s->nll, s->nll_base, s->kld, s->dp};
+        sbuf_add(out, figures, sizeof figures);
+        sbuf_putc(out, (char)s->same_top);
+    }
+    return out->failed ? ERR_NOMEM : 0;
+}
+
+int eval_chunk_load(struct eval *v, int j, int i, const void *p, size_t n, struct err *e)
+{
+    struct eval_acc *a = j >= 0 && j < v->n_cand ? v->cand[j].acc : NULL;
+    uint32_t head[2];
+    if (!a || a->n_chunks >= v->text.n_chunks || a->broken)
+        return err_set(e, ERR_USAGE, "candidate %d takes no more chunks", j);
+    if (n != CHUNK_HEAD + (size_t)v->n_scored * CHUNK_TOKEN || (memcpy(head, p, sizeof head), head[0]) != (uint32_t)v->n_scored ||
+        head[1] != a->has_base)
+        return err_set(e, ERR_FORMAT, "the stored figures of chunk %d are of another evaluation", i);
+    const uint8_t *b = (const uint8_t *)p + CHUNK_HEAD;
+    for (int t = 0; t < v->n_scored; t++, b += CHUNK_TOKEN) {
+        double f[4];
+        memcpy(f, b, sizeof f);
+        acc_add(a, &(struct token_score){f[0], f[1], f[2], f[3], b[sizeof f] != 0});
+    }
+    acc_end_chunk(a);
+    a->last_chunk = -1;
+    return 0;
 }

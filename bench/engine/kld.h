@@ -33,6 +33,8 @@ struct eval_acc {
     float *kld_values, *dp_values; /* [n] */
     int n_chunks;
     double *chunk_kld, *chunk_nll; /* [n_chunks] means */
+    struct token_score *last;      /* [scored tokens of a chunk] of chunk last_chunk, for the store */
+    int last_chunk;                /* -1: none */
     double chunk_start_kld, chunk_start_nll;
     int64_t chunk_start_n;
 };

@@ -56,6 +56,33 @@ def test_help_and_version():
         assert command in run(command, "--help").text
 
 
+def test_probe():
+    d = json.loads(run("probe", "--json").text)
+    for key in ("cpu", "memory", "gpus", "npus", "power", "thermal", "virtualization", "container", "os", "hw_sha256", "env_sha256"):
+        assert key in d, key
+    for key in ("vendor", "brand", "cores", "threads", "isa"):
+        assert key in d["cpu"], key
+    assert set(d["cpu"]["isa"].values()) <= {"proved", "claimed", "absent"}
+    assert {"avx2", "fma", "avx512_vnni", "amx_int8", "asimddp", "i8mm"} <= set(d["cpu"]["isa"])
+    assert d["memory"]["total_bytes"] > 0 and "limit_bytes" in d["memory"] and "available_bytes" in d["memory"]
+    machine = os.path.join(ROOT, "tests/machines/laptop-i5-1235u")
+    first = run("probe", "--from", machine, "--json", "-o", os.path.join(TMP, "laptop.json")).text
+    assert run("probe", "--from", "laptop.json", "--json").text == first
+    assert open(os.path.join(TMP, "laptop.json")).read() == first
+    assert "2 fast, 8 efficient" in run("probe", "--from", machine).text
+    one_sentence(run("probe", "--from", "no-such-file", expect=1))
+    one_sentence(run("probe", "--from", path("bad.json", b'{"cpu": {"cores": "many"}}'), expect=1))
+
+
+def test_doctor():
+    text = run("doctor").text
+    for line in text.strip().split("\n")[:-1]:
+        assert re.match(r"\[(PASS|WARN|FAIL)\] \S", line), line
+    assert re.match(r"\d+ passed, \d+ warnings, 0 failed", text.strip().split("\n")[-1])
+    d = json.loads(run("doctor", "--json").text)
+    assert d["passed"] + d["warnings"] + d["failed"] == len(d["checks"])
+
+
 def test_usage_errors():
     assert "did you mean --chunks" in one_sentence(run("--chunk5", "2", expect=2))
     for args in (["eval"], ["eval", "default"], ["list", "fromats"], ["quantize", "default"], ["--threads", "-1"],

@@ -15,7 +15,10 @@ struct pci {
     unsigned domain, bus, device, id, subsystem;
     char slot[32];
 };
-int nvmlInit_v2(void) { return 0; }
+int nvmlInit_v2(void)
+{
+    return 0;
+}
 int nvmlDeviceGetCount_v2(unsigned *n)
 {
     *n = 2;
@@ -49,7 +52,10 @@ int nvmlSystemGetDriverVersion(char *v, unsigned n)
     return 0;
 }
 #elif FAKE_CUDA
-int cuInit(unsigned flags) { return (int)flags; }
+int cuInit(unsigned flags)
+{
+    return (int)flags;
+}
 int cuDeviceGetCount(int *n)
 {
     *n = 2;
@@ -84,7 +90,10 @@ int vkCreateInstance(const void *info, const void *allocator, void **instance)
     fputs("a driver that talks\n", stdout);
     return raise(SIGSEGV);
 }
-int vkEnumeratePhysicalDevices(void) { return 0; }
+int vkEnumeratePhysicalDevices(void)
+{
+    return 0;
+}
 void vkGetPhysicalDeviceProperties(void) {}
 void vkGetPhysicalDeviceMemoryProperties(void) {}
 #elif FAKE_ZE
@@ -94,9 +103,18 @@ int zeInit(uint32_t flags)
     for (;;)
         pause();
 }
-int zeDriverGet(void) { return 0; }
-int zeDeviceGet(void) { return 0; }
-int zeDeviceGetProperties(void) { return 0; }
+int zeDriverGet(void)
+{
+    return 0;
+}
+int zeDeviceGet(void)
+{
+    return 0;
+}
+int zeDeviceGetProperties(void)
+{
+    return 0;
+}
 #elif FAKE_OPENCL
 int clGetPlatformIDs(uint32_t n, void **platform, uint32_t *n_found)
 {
@@ -121,7 +139,10 @@ int clGetDeviceInfo(void *device, uint32_t what, size_t bytes, void *out, size_t
     if (what == 0x1000)
         memcpy(out, &(uint64_t){cpu ? 2 : 4}, 8);
     else if (what == 0x102b)
-        snprintf(out, bytes, cpu ? "pthread-\xff\x01" "fake" : "NVIDIA Fake 4090");
+        snprintf(out, bytes,
+                 cpu ? "pthread-\xff\x01"
+                       "fake"
+                     : "NVIDIA Fake 4090");
     else if (what == 0x102c)
         snprintf(out, bytes, cpu ? "The pocl project" : "NVIDIA Corporation");
     else

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "base/half.h"
+#include "base/hash.h"
 #include "base/rng.h"
 #include "kernels/formats/codec.h"
 
@@ -28,8 +29,8 @@ static void matrix_new(struct qmat *q, const struct codec *c, int64_t n, int64_t
 }
 
 /* Encodes and decodes x[n][k]; returns the root of the weighted mean square error. */
-static double round_trip(const struct codec *c, const float *x, float *y, int64_t n, int64_t k,
-                         const float *imp, const float *error_weight)
+static double round_trip(const struct codec *c, const float *x, float *y, int64_t n, int64_t k, const float *imp,
+                         const float *error_weight)
 {
     struct qmat q;
     struct calib cal = {imp};
@@ -52,8 +53,7 @@ static void tables_are_sound(void **state)
         assert_ptr_equal(codec_find((*c)->name), *c);
         assert_ptr_equal(codec_by_gguf_type((*c)->gguf_type), *c);
         assert_non_null(act_find((*c)->act));
-        assert_true((*c)->block % act_find((*c)->act)->block == 0 ||
-                    act_find((*c)->act)->block % (*c)->block == 0);
+        assert_true((*c)->block % act_find((*c)->act)->block == 0 || act_find((*c)->act)->block % (*c)->block == 0);
     }
     assert_null(codec_find("q4_9"));
     assert_null(codec_by_gguf_type(-1));
@@ -157,28 +157,19 @@ static void super_blocks_decode_by_hand(void **state)
     assert_true(y[228] == 7 * 2 - 1.5f && y[229] == -1.5f && y[0] == 0);
     /* Weight 228 = 7*32 + 4: high bit 7 of byte 4. Sub-block 14: scale low half in byte 6 high, high pair in
      * byte 10. */
-    uint8_t q3_k[110] = {[4] = 0x80,         [32 + 32 + 4] = 1 << 6, [96 + 6] = 0x50,
-                         [96 + 10] = 3 << 6, [108] = 0x00,           0x3c};
+    uint8_t q3_k[110] = {[4] = 0x80, [32 + 32 + 4] = 1 << 6, [96 + 6] = 0x50, [96 + 10] = 3 << 6, [108] = 0x00, 0x3c};
     decode_block("q3_k", q3_k, y);
     assert_true(y[228] == (5 + 48 - 32) * (1 + 4 - 4) && y[229] == 21 * -4);
     /* Sub-block 7 of Q4_K: scale low half of byte 11 with bits of byte 3, offset high half with bits of
      * byte 7. */
-    uint8_t q4_k[144] = {0x00,
-                         0x3c,
-                         0x00,
-                         0x38,
-                         [4 + 3] = 2 << 6,
-                         [4 + 7] = 1 << 6,
-                         [4 + 11] = 0x43,
-                         [16 + 3 * 32 + 9] = 0xd2};
+    uint8_t q4_k[144] = {
+        0x00, 0x3c, 0x00, 0x38, [4 + 3] = 2 << 6, [4 + 7] = 1 << 6, [4 + 11] = 0x43, [16 + 3 * 32 + 9] = 0xd2};
     decode_block("q4_k", q4_k, y);
     assert_true(y[224 + 9] == (3 + 32) * 13 - 0.5f * (4 + 16) && y[192 + 9] == 0);
-    uint8_t q5_k[176] = {
-        0x00, 0x3c, 0x00, 0x38, [4 + 2] = 33, [4 + 6] = 5, [16 + 9] = 1 << 2, [48 + 32 + 9] = 0x02};
+    uint8_t q5_k[176] = {0x00, 0x3c, 0x00, 0x38, [4 + 2] = 33, [4 + 6] = 5, [16 + 9] = 1 << 2, [48 + 32 + 9] = 0x02};
     decode_block("q5_k", q5_k, y); /* sub-block 2, weight 64 + 9 */
     assert_true(y[73] == 33 * (2 + 16) - 2.5f && y[74] == -2.5f);
-    uint8_t q6_k[210] = {
-        [64 + 32 + 9] = 0xa0, [128 + 32 + 9] = 1 << 6, [192 + 14] = 0xfe, [208] = 0x00, 0x3c};
+    uint8_t q6_k[210] = {[64 + 32 + 9] = 0xa0, [128 + 32 + 9] = 1 << 6, [192 + 14] = 0xfe, [208] = 0x00, 0x3c};
     decode_block("q6_k", q6_k, y); /* weight 128 + 96 + 9: scale -2, code 10 + 16 - 32 */
     assert_true(y[233] == 12 && y[234] == 64);
 }
@@ -285,8 +276,8 @@ static void awkward_rows_survive(void **state)
                 for (int i = 0; i < K; i++) {
                     double off = fabs((double)x[i] - (double)y[i]);
                     if (!isfinite(y[i]) || (!with && off > tolerance * top))
-                        fail_msg("%s, row %d: weight %d is %g, decoded %g", (*c)->name, which, i,
-                                 (double)x[i], (double)y[i]);
+                        fail_msg("%s, row %d: weight %d is %g, decoded %g", (*c)->name, which, i, (double)x[i],
+                                 (double)y[i]);
                 }
             }
 }
@@ -318,8 +309,7 @@ static void absurd_weights_stay_finite(void **state)
 
 static void importances_are_used(void **state)
 {
-    static const char *const searched[] = {"q4_0", "q4_1", "q5_0", "q5_1", "q2_k",
-                                           "q3_k", "q4_k", "q5_k", "q6_k"};
+    static const char *const searched[] = {"q4_0", "q4_1", "q5_0", "q5_1", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k"};
     static float x[8 * K], y[8 * K];
     float imp[K], none[K] = {0};
     struct rng r;
@@ -349,8 +339,7 @@ static void halves_decode_as_the_scalar_does(void **state)
     q.plane[PLANE_CODE].p = (uint8_t *)h;
     q.codec->decode(y, &q, 0, 256);
     for (int i = 0; i < 65536; i++)
-        assert_true(isnan(f16_to_f32((uint16_t)i)) ? isnan(y[i])
-                                                   : f32_bits(y[i]) == f32_bits(f16_to_f32((uint16_t)i)));
+        assert_true(isnan(f16_to_f32((uint16_t)i)) ? isnan(y[i]) : f32_bits(y[i]) == f32_bits(f16_to_f32((uint16_t)i)));
 }
 
 /* 2.5 steps: activations round to even, weights in Q8_0 away from zero. */
@@ -372,6 +361,41 @@ static void ties_follow_the_rule(void **state)
     q.codec->decode(y, &q, 0, 1);
     assert_true(y[1] == 3 && y[2] == -3 && y[3] == 4);
     qmat_free(&q);
+}
+
+/* Exact in f32 on every machine: wide range; every other 256 are halves up to 127, so that codes are often ties. */
+static void fill_exact(float *x, int n)
+{
+    struct rng r;
+    rng_seed(&r, 2026);
+    for (int i = 0; i < n; i++) {
+        uint64_t u = rng_u64(&r);
+        double v = (double)(int)(u & 0xffff) - 32768;
+        x[i] = (float)(i & 256 ? (double)(int)(u % 255) / 2 - 63.5 : ldexp(v, -(int)(u >> 16 & 15)));
+        if ((i & 287) == 256)
+            x[i] = 127;
+    }
+}
+
+/* SHA-256 of what quantize_row_q8_0, _q8_1 and _q8_K of llama.cpp 0c1e570 (x86, AVX-512) write for that input. */
+static void int8_rules_are_llama_cpps(void **state)
+{
+    static const char *const want[][2] = {
+        {"q8_0", "213cafd945c7267554b0189f39dc0ccb155ff226f5659bb452404388d6df2031"},
+        {"q8_1", "7f241141f01bf7c0ad8b7c6d59dca4df878c63b26f74794d7a3828269b17094f"},
+        {"q8_k", "a4e926f2177f09d412fdd7da38c03d84e6d7353678a34b50045f6cc210a60280"},
+    };
+    static float x[1 << 16];
+    static uint8_t row[(1 << 16) / 32 * 36];
+    char sha[65];
+    (void)state;
+    fill_exact(x, 1 << 16);
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        const struct act *a = act_find(want[i][0]);
+        a->encode(row, x, 1 << 16);
+        sha256_hex(row, act_row_bytes(a, 1 << 16), sha);
+        assert_string_equal(sha, want[i][1]);
+    }
 }
 
 static void q8_k_maps_the_extreme_to_minus_127(void **state)
@@ -428,6 +452,7 @@ int main(void)
         cmocka_unit_test(importances_are_used),
         cmocka_unit_test(halves_decode_as_the_scalar_does),
         cmocka_unit_test(ties_follow_the_rule),
+        cmocka_unit_test(int8_rules_are_llama_cpps),
         cmocka_unit_test(q8_k_maps_the_extreme_to_minus_127),
         cmocka_unit_test(sixteen_bit_acts_round),
     };

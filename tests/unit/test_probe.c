@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include "base/mem.h"
 #include "base/os.h"
-#include "probe/parts.h"
+#include "probe/topology.h"
 
 static struct probe_device d, d2;
 static struct err e;
@@ -64,6 +64,50 @@ static void test_this_machine(void **state)
     assert_round_trip(&d);
 }
 
+/* hwloc and /sys describe the same cores and caches; so does what probe_device made of one of them. */
+static void test_sources_agree(void **state)
+{
+    (void)state;
+    static struct topology a, b;
+    struct source src;
+    assert_int_equal(source_open(&src, "", &e), 0);
+    bool both = topology_hwloc(&a) && topology_sys(&b, &src);
+    source_close(&src);
+    if (!both)
+        skip();
+    assert_int_equal(a.n, b.n);
+    for (int i = 0; i < a.n; i++)
+        for (int k = 0; k < a.n; k++) { /* both list CPUs in some order: compare the relation */
+            int j = 0, m = 0;
+            while (j < b.n && b.cpu[j].os_index != a.cpu[i].os_index)
+                j++;
+            while (m < b.n && b.cpu[m].os_index != a.cpu[k].os_index)
+                m++;
+            assert_true(j < b.n && m < b.n);
+            assert_int_equal(a.cpu[i].core == a.cpu[k].core, b.cpu[j].core == b.cpu[m].core);
+            assert_int_equal(a.cpu[i].node == a.cpu[k].node, b.cpu[j].node == b.cpu[m].node);
+        }
+    assert_int_equal(a.n_caches, b.n_caches);
+}
+
+/* A claim that is false ends as "claimed", with the reason: AMX needs the kernel's permission, the other family's
+ * instructions are none of ours. */
+static void test_false_claims(void **state)
+{
+    (void)state;
+    char why[96];
+    assert_int_equal(probe_device(&d, "", &e), 0);
+#if defined __x86_64__
+    assert_int_equal(isa_prove(ISA_BIT_DOTPROD, why), ISA_CLAIMED);
+    assert_int_equal(isa_prove(ISA_BIT_AVX2, why), d.cpu.isa[ISA_BIT_AVX2] == ISA_PROVED ? ISA_PROVED : ISA_CLAIMED);
+    if (d.cpu.isa[ISA_BIT_AMX_INT8] != ISA_ABSENT)
+        return;
+    assert_int_equal(isa_prove(ISA_BIT_AMX_INT8, why), ISA_CLAIMED);
+    assert_non_null(strstr(why, "refused"));
+#else
+    assert_int_equal(isa_prove(ISA_BIT_AVX2, why), ISA_CLAIMED);
+#endif
+}
 
 static void load(const char *machine)
 {
@@ -71,7 +115,7 @@ static void load(const char *machine)
     snprintf(root, sizeof root, "%s/tests/machines/%s", SOURCE_ROOT, machine);
     assert_int_equal(probe_device(&d, root, &e), 0);
     assert_string_equal(d.source, "recorded");
-    assert_true(d.cpu.isa_mask == 0);   /* nothing was executed */
+    assert_true(d.cpu.isa_mask == 0); /* nothing was executed */
     assert_round_trip(&d);
 }
 
@@ -91,8 +135,9 @@ static void assert_caches(const char *want)
 {
     char found[512] = "";
     for (int i = 0; i < d.cpu.n_caches; i++)
-        snprintf(found + strlen(found), sizeof found - strlen(found), "%sL%d%c:%lldK/%d%s", i ? " " : "", d.cpu.cache[i].level,
-            d.cpu.cache[i].type, (long long)d.cpu.cache[i].bytes >> 10, d.cpu.cache[i].n_shared, d.cpu.cache[i].doubtful ? "?" : "");
+        snprintf(found + strlen(found), sizeof found - strlen(found), "%sL%d%c:%lldK/%d%s", i ? " " : "",
+                 d.cpu.cache[i].level, d.cpu.cache[i].type, (long long)d.cpu.cache[i].bytes >> 10,
+                 d.cpu.cache[i].n_shared, d.cpu.cache[i].doubtful ? "?" : "");
     assert_string_equal(found, want);
 }
 
@@ -112,52 +157,52 @@ static bool has_note(const char *part)
     return false;
 }
 
-#define assert_cpu(vendor_, brand_, codename_, family_, model_, stepping_)                                        \
-    do {                                                                                                         \
-        assert_string_equal(d.cpu.vendor, vendor_);                                                              \
-        assert_string_equal(d.cpu.brand, brand_);                                                                \
-        assert_string_equal(d.cpu.codename, codename_);                                                          \
-        assert_int_equal(d.cpu.family, family_);                                                                 \
-        assert_int_equal(d.cpu.model, model_);                                                                   \
-        assert_int_equal(d.cpu.stepping, stepping_);                                                             \
+#define assert_cpu(vendor_, brand_, codename_, family_, model_, stepping_)                                             \
+    do {                                                                                                               \
+        assert_string_equal(d.cpu.vendor, vendor_);                                                                    \
+        assert_string_equal(d.cpu.brand, brand_);                                                                      \
+        assert_string_equal(d.cpu.codename, codename_);                                                                \
+        assert_int_equal(d.cpu.family, family_);                                                                       \
+        assert_int_equal(d.cpu.model, model_);                                                                         \
+        assert_int_equal(d.cpu.stepping, stepping_);                                                                   \
     } while (0)
-#define assert_counts(packages, cores, threads, fast, slow, threads_per_core, nodes, usable)                      \
-    do {                                                                                                         \
-        assert_int_equal(d.cpu.n_packages, packages);                                                            \
-        assert_int_equal(d.cpu.n_cores, cores);                                                                  \
-        assert_int_equal(d.cpu.n_threads, threads);                                                              \
-        assert_int_equal(d.cpu.n_performance, fast);                                                             \
-        assert_int_equal(d.cpu.n_efficiency, slow);                                                              \
-        assert_int_equal(d.cpu.smt, threads_per_core);                                                           \
-        assert_int_equal(d.cpu.n_numa, nodes);                                                                   \
-        assert_int_equal(d.cpu.n_usable, usable);                                                                \
+#define assert_counts(packages, cores, threads, fast, slow, threads_per_core, nodes, usable)                           \
+    do {                                                                                                               \
+        assert_int_equal(d.cpu.n_packages, packages);                                                                  \
+        assert_int_equal(d.cpu.n_cores, cores);                                                                        \
+        assert_int_equal(d.cpu.n_threads, threads);                                                                    \
+        assert_int_equal(d.cpu.n_performance, fast);                                                                   \
+        assert_int_equal(d.cpu.n_efficiency, slow);                                                                    \
+        assert_int_equal(d.cpu.smt, threads_per_core);                                                                 \
+        assert_int_equal(d.cpu.n_numa, nodes);                                                                         \
+        assert_int_equal(d.cpu.n_usable, usable);                                                                      \
     } while (0)
-#define assert_memory(total, available, limit, swap, usable)                                                      \
-    do {                                                                                                         \
-        assert_int_equal(d.memory.total_bytes, INT64_C(total));                                                  \
-        assert_int_equal(d.memory.available_bytes, INT64_C(available));                                          \
-        assert_int_equal(d.memory.limit_bytes, INT64_C(limit));                                                  \
-        assert_int_equal(d.memory.swap_bytes, INT64_C(swap));                                                    \
-        assert_int_equal(d.memory.usable_bytes, INT64_C(usable));                                                \
+#define assert_memory(total, available, limit, swap, usable)                                                           \
+    do {                                                                                                               \
+        assert_int_equal(d.memory.total_bytes, INT64_C(total));                                                        \
+        assert_int_equal(d.memory.available_bytes, INT64_C(available));                                                \
+        assert_int_equal(d.memory.limit_bytes, INT64_C(limit));                                                        \
+        assert_int_equal(d.memory.swap_bytes, INT64_C(swap));                                                          \
+        assert_int_equal(d.memory.usable_bytes, INT64_C(usable));                                                      \
     } while (0)
-#define assert_os(kernel_, name_, libc_, board_, virtualization_, container_)                                     \
-    do {                                                                                                         \
-        assert_string_equal(d.os.kernel, kernel_);                                                               \
-        assert_string_equal(d.os.name, name_);                                                                   \
-        assert_string_equal(d.os.libc, libc_);                                                                   \
-        assert_string_equal(d.os.board, board_);                                                                 \
-        assert_string_equal(d.virtualization, virtualization_);                                                  \
-        assert_string_equal(d.container, container_);                                                            \
+#define assert_os(kernel_, name_, libc_, board_, virtualization_, container_)                                          \
+    do {                                                                                                               \
+        assert_string_equal(d.os.kernel, kernel_);                                                                     \
+        assert_string_equal(d.os.name, name_);                                                                         \
+        assert_string_equal(d.os.libc, libc_);                                                                         \
+        assert_string_equal(d.os.board, board_);                                                                       \
+        assert_string_equal(d.virtualization, virtualization_);                                                        \
+        assert_string_equal(d.container, container_);                                                                  \
     } while (0)
-#define assert_accel(a, name_, vendor_, driver_, api_, pci_id_)                                                   \
-    do {                                                                                                         \
-        assert_string_equal((a).name, name_);                                                                    \
-        assert_string_equal((a).vendor, vendor_);                                                                \
-        assert_string_equal((a).driver, driver_);                                                                \
-        assert_string_equal((a).api, api_);                                                                      \
-        assert_string_equal((a).pci_id, pci_id_);                                                                \
-        assert_int_equal((a).memory_bytes, -1);                                                                  \
-        assert_false((a).software);                                                                              \
+#define assert_accel(a, name_, vendor_, driver_, api_, pci_id_)                                                        \
+    do {                                                                                                               \
+        assert_string_equal((a).name, name_);                                                                          \
+        assert_string_equal((a).vendor, vendor_);                                                                      \
+        assert_string_equal((a).driver, driver_);                                                                      \
+        assert_string_equal((a).api, api_);                                                                            \
+        assert_string_equal((a).pci_id, pci_id_);                                                                      \
+        assert_int_equal((a).memory_bytes, -1);                                                                        \
+        assert_false((a).software);                                                                                    \
     } while (0)
 #define assert_near(a, b) assert_true(fabs((a) - (b)) < 1e-9)
 
@@ -178,7 +223,7 @@ static void test_raspberry_pi_5(void **state)
     assert_near(d.cpu.ghz_max, 2.4);
     assert_near(d.cpu.ghz_now, 1.5);
     assert_true(isnan(d.cpu.quota_cpus));
-    assert_int_equal(d.n_gpus, 1);   /* the display controller is none */
+    assert_int_equal(d.n_gpus, 1); /* the display controller is none */
     assert_accel(d.gpu[0], "VideoCore VII", "Broadcom", "v3d", "drm", "");
     assert_int_equal(d.power.battery_percent, -1);
     assert_string_equal(d.power.supply, "unknown");
@@ -188,7 +233,8 @@ static void test_raspberry_pi_5(void **state)
     assert_string_equal(d.freq.governor, "ondemand");
     assert_string_equal(d.freq.driver, "cpufreq-dt");
     assert_int_equal(d.freq.boost, -1);
-    assert_os("6.6.51+rpt-rpi-2712", "Debian GNU/Linux 12 (bookworm)", "glibc 2.36", "Raspberry Pi 5 Model B Rev 1.0", "none", "none");
+    assert_os("6.6.51+rpt-rpi-2712", "Debian GNU/Linux 12 (bookworm)", "glibc 2.36", "Raspberry Pi 5 Model B Rev 1.0",
+              "none", "none");
     assert_int_equal(d.n_notes, 0);
 }
 
@@ -209,15 +255,15 @@ static void test_laptop(void **state)
     assert_memory(8016924672, 4728115200, -1, 2147479552, 4728115200);
     assert_string_equal(d.memory.kind, "");
     assert_near(d.cpu.ghz_max, 4.4);
-    assert_int_equal(d.n_gpus, 1);   /* PCI and drm show the same one */
+    assert_int_equal(d.n_gpus, 1); /* PCI and drm show the same one */
     assert_accel(d.gpu[0], "Intel Iris Xe Graphics", "Intel", "i915", "pci", "8086:46a8");
-    assert_int_equal(d.power.battery_percent, 63);   /* not the mouse's 90 */
+    assert_int_equal(d.power.battery_percent, 63); /* not the mouse's 90 */
     assert_near(d.power.battery_wh, 52.2);
     assert_string_equal(d.power.supply, "battery");
     assert_false(d.power.rapl_readable);
     assert_int_equal(d.thermal.n_zones, 5);
     assert_near(d.thermal.max_c, 62);
-    assert_near(d.thermal.throttle_c, 97);   /* trip points of 0 and -274 are none */
+    assert_near(d.thermal.throttle_c, 97); /* trip points of 0 and -274 are none */
     assert_string_equal(d.freq.governor, "powersave");
     assert_int_equal(d.freq.boost, 1);
     assert_os("6.8.0-45-generic", "Ubuntu 22.04.5 LTS", "glibc 2.35", "LENOVO ThinkBook 14 G4 IAP", "none", "none");
@@ -231,7 +277,7 @@ static void test_server(void **state)
     assert_cpu("GenuineIntel", "Intel(R) Xeon(R) Gold 6338 CPU @ 2.00GHz", "Ice Lake-SP", 6, 106, 6);
     assert_counts(2, 64, 128, 64, 0, 2, 2, 64);
     assert_int_equal(d.cpu.n_cpu, 128);
-    for (int i = 0; i < 128; i++) {   /* one per core first */
+    for (int i = 0; i < 128; i++) { /* one per core first */
         assert_int_equal(d.cpu.cpu[i].os_index, i);
         assert_int_equal(d.cpu.cpu[i].core, i % 64);
         assert_int_equal(d.cpu.cpu[i].node, i / 32 % 2);
@@ -241,7 +287,7 @@ static void test_server(void **state)
     assert_memory(270095286272, 263180292096, -1, 4294963200, 263180292096);
     assert_string_equal(d.memory.kind, "DDR4");
     assert_int_equal(d.memory.channels, 16);
-    assert_int_equal(d.n_gpus, 1);   /* the Matrox console is none */
+    assert_int_equal(d.n_gpus, 1); /* the Matrox console is none */
     assert_accel(d.gpu[0], "NVIDIA A100 80GB PCIe", "NVIDIA", "nvidia 550.54.15", "pci", "10de:20b5");
     assert_int_equal(d.n_npus, 1);
     assert_accel(d.npu[0], "Cloud AI 100", "Qualcomm", "qaic", "pci accel", "17cb:a100");
@@ -249,7 +295,8 @@ static void test_server(void **state)
     assert_int_equal(d.freq.boost, 0);
     assert_near(d.thermal.max_c, 49);
     assert_true(isnan(d.thermal.throttle_c));
-    assert_os("5.14.0-427.13.1.el9_4.x86_64", "Rocky Linux 9.4 (Blue Onyx)", "glibc 2.34", "Dell Inc. PowerEdge R750", "none", "none");
+    assert_os("5.14.0-427.13.1.el9_4.x86_64", "Rocky Linux 9.4 (Blue Onyx)", "glibc 2.34", "Dell Inc. PowerEdge R750",
+              "none", "none");
     assert_int_equal(d.n_notes, 0);
 }
 
@@ -301,9 +348,11 @@ static void test_masked_guest(void **state)
     load("xeon-guest-masked");
     assert_cpu("GenuineIntel", "Intel(R) Xeon(R) Processor @ 2.60GHz", "", 6, 106, 8);
     assert_true(d.cpu.model_doubtful);
-    assert_true(has_note("model number 106 is that of Ice Lake-SP, which has no avx_vnni avx512_bf16 avx512_fp16 amx_tile"));
-    assert_isa("sse4_2 avx avx2 fma f16c avx_vnni avx512f avx512bw avx512vl avx512dq avx512_vnni avx512_bf16 avx512_fp16 "
-               "avx512vbmi amx_tile amx_int8 amx_bf16");
+    assert_true(
+        has_note("model number 106 is that of Ice Lake-SP, which has no avx_vnni avx512_bf16 avx512_fp16 amx_tile"));
+    assert_isa(
+        "sse4_2 avx avx2 fma f16c avx_vnni avx512f avx512bw avx512vl avx512dq avx512_vnni avx512_bf16 avx512_fp16 "
+        "avx512vbmi amx_tile amx_int8 amx_bf16");
     assert_caches("L1d:48K/1 L1i:32K/1 L2u:2048K/1 L3u:491520K/2?");
     assert_true(has_note("L3 is reported as 480 MiB for 2 cores"));
     assert_memory(25276502016, 23981117440, -1, 0, 23981117440);
@@ -321,7 +370,7 @@ static void test_zen4_guest(void **state)
     assert_isa("sse4_2 avx avx2 fma f16c avx512f avx512bw avx512vl avx512dq avx512_vnni avx512_bf16 avx512vbmi");
     assert_caches("L1d:32K/1 L1i:32K/1 L2u:1024K/1 L3u:32768K/2?");
     assert_int_equal(d.memory.total_bytes, INT64_C(25276502016));
-    assert_int_equal(d.memory.limit_bytes, -1);   /* 2^63 less a page is no limit */
+    assert_int_equal(d.memory.limit_bytes, -1); /* 2^63 less a page is no limit */
     assert_string_equal(d.virtualization, "kvm");
     assert_string_equal(d.container, "docker");
 }
@@ -364,7 +413,7 @@ static void copy_machine(const char *machine)
 
 static void put(const char *path, const void *p, size_t n)
 {
-    FILE *f = fopen(path, "w");   /* file_write would wait for the disk each time */
+    FILE *f = fopen(path, "w"); /* file_write would wait for the disk each time */
     assert_non_null(f);
     assert_int_equal(fwrite(p, 1, n, f), n);
     assert_int_equal(fclose(f), 0);
@@ -395,8 +444,14 @@ static void test_damage(void **state)
     const struct {
         const char *p;
         size_t n;
-    } bad[] = {{"", 0}, {"-5\n", 3}, {"999999999999999999999999999\n", 28}, {all_bytes, 256}, {"0-4000000000,-3,7-1,x", 21},
-        {long_line, sizeof long_line - 1}, {"nan\n", 4}, {"MemTotal: -1 kB\nSwapTotal: 1e300 kB\nprocessor: -9\n\nprocessor: 1e9\n", 66}};
+    } bad[] = {{"", 0},
+               {"-5\n", 3},
+               {"999999999999999999999999999\n", 28},
+               {all_bytes, 256},
+               {"0-4000000000,-3,7-1,x", 21},
+               {long_line, sizeof long_line - 1},
+               {"nan\n", 4},
+               {"MemTotal: -1 kB\nSwapTotal: 1e300 kB\nprocessor: -9\n\nprocessor: 1e9\n", 66}};
     static const char *const machines[] = {"container-cgroup1", "sandbox-without-sys", "xeon-guest-masked"};
     for (size_t m = 0; m < sizeof machines / sizeof *machines; m++) {
         copy_machine(machines[m]);
@@ -444,7 +499,7 @@ static void test_out_of_memory(void **state)
             mem_fail_from(0);
         }
         assert_int_equal(rc, 0);
-        assert_true(n > 2);   /* the first one failed */
+        assert_true(n > 2); /* the first one failed */
     }
 }
 
@@ -476,7 +531,8 @@ static void test_keys(void **state)
     assert_true(json_is_null(json_object_get(memory, "bandwidth_gb_s")));
     assert_int_equal(json_array_size(json_object_get(j, "gpus")), 1);
     assert_true(json_is_array(json_object_get(j, "npus")));
-    static const char *const keys[] = {"power", "thermal", "virtualization", "container", "os", "hw_sha256", "env_sha256"};
+    static const char *const keys[] = {"power", "thermal",   "virtualization", "container",
+                                       "os",    "hw_sha256", "env_sha256"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         assert_non_null(json_object_get(j, keys[i]));
     json_decref(j);
@@ -486,7 +542,8 @@ static void test_hand_written(void **state)
 {
     (void)state;
     assert_int_equal(parse("{\"cpu\": {\"brand\": \"Cortex-A76\", \"cores\": 4, \"isa\": [\"asimd\", \"asimddp\"]},"
-                           " \"memory\": {\"total_bytes\": 8e9}, \"gpus\": [\"Mali\"]}"), 0);
+                           " \"memory\": {\"total_bytes\": 8e9}, \"gpus\": [\"Mali\"]}"),
+                     0);
     assert_string_equal(d.source, "recorded");
     assert_string_equal(d.cpu.brand, "Cortex-A76");
     assert_int_equal(d.cpu.n_cores, 4);
@@ -547,14 +604,14 @@ static void test_hashes(void **state)
         const char *file, *text;
         bool same_hw, same_env;
     } changes[] = {
-        {"sys/class/thermal/thermal_zone0/temp", "90000\n", true, true},                  /* measured */
+        {"sys/class/thermal/thermal_zone0/temp", "90000\n", true, true}, /* measured */
         {"sys/class/power_supply/BAT0/capacity", "12\n", true, true},
-        {"proc/sys/kernel/osrelease", "6.8.0-99-generic\n", true, true},                  /* major.minor counts */
-        {"proc/sys/kernel/osrelease", "6.11.0-1-generic\n", true, false},                 /* an upgrade */
+        {"proc/sys/kernel/osrelease", "6.8.0-99-generic\n", true, true},  /* major.minor counts */
+        {"proc/sys/kernel/osrelease", "6.11.0-1-generic\n", true, false}, /* an upgrade */
         {"sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "performance\n", true, false},
         {"sys/class/power_supply/AC/online", "1\n", true, false},
-        {"proc/meminfo", "MemTotal: 7829000 kB\nMemAvailable: 1000 kB\n", true, true},    /* the kernel keeps some more */
-        {"proc/meminfo", "MemTotal: 16029000 kB\n", false, false},                        /* another module */
+        {"proc/meminfo", "MemTotal: 7829000 kB\nMemAvailable: 1000 kB\n", true, true}, /* the kernel keeps some more */
+        {"proc/meminfo", "MemTotal: 16029000 kB\n", false, false},                     /* another module */
     };
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         char *good;
@@ -573,7 +630,10 @@ static void test_hashes(void **state)
 
 /* ---- privacy ---- */
 
-static bool is_word(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+static bool is_word(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
 static void assert_without(const char *text, const char *secret)
 {
@@ -617,9 +677,16 @@ static void test_privacy_here(void **state)
     for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
         if (getenv(variables[i]) && strlen(getenv(variables[i])) > 1)
             assert_without(text, getenv(variables[i]));
-    static const char *const secrets[] = {"/etc/machine-id", "/var/lib/dbus/machine-id", "/etc/hostname", "/etc/timezone",
-        "/sys/class/dmi/id/product_serial", "/sys/class/dmi/id/product_uuid", "/sys/class/dmi/id/board_serial",
-        "/sys/class/dmi/id/chassis_serial", "/proc/device-tree/serial-number", "/proc/sys/kernel/random/boot_id"};
+    static const char *const secrets[] = {"/etc/machine-id",
+                                          "/var/lib/dbus/machine-id",
+                                          "/etc/hostname",
+                                          "/etc/timezone",
+                                          "/sys/class/dmi/id/product_serial",
+                                          "/sys/class/dmi/id/product_uuid",
+                                          "/sys/class/dmi/id/board_serial",
+                                          "/sys/class/dmi/id/chassis_serial",
+                                          "/proc/device-tree/serial-number",
+                                          "/proc/sys/kernel/random/boot_id"};
     for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)
         assert_without_file(text, secrets[i]);
     snprintf(mac_text, sizeof mac_text, "%s", text);
@@ -631,9 +698,11 @@ static void test_privacy_here(void **state)
 static void test_privacy_recorded(void **state)
 {
     (void)state;
-    static const char *const machines[] = {"raspberry-pi-5", "laptop-i5-1235u", "server-2x-xeon-6338", "container-cgroup1", "container-cgroup2"};
-    static const char *const traps[] = {"5e71a1c0ffee5e71", "PF35EC8E7", "4c4c4544", "B4771337", "5ERVTAG", "5ec2e7", "GPU-5ec2",
-        "user@1000", "user-1000", "vte-spawn", "slurm", "job_4711", "cri-containerd", "17AA:3801", "92.00.68"};
+    static const char *const machines[] = {"raspberry-pi-5", "laptop-i5-1235u", "server-2x-xeon-6338",
+                                           "container-cgroup1", "container-cgroup2"};
+    static const char *const traps[] = {
+        "5e71a1c0ffee5e71", "PF35EC8E7", "4c4c4544", "B4771337", "5ERVTAG",        "5ec2e7",    "GPU-5ec2", "user@1000",
+        "user-1000",        "vte-spawn", "slurm",    "job_4711", "cri-containerd", "17AA:3801", "92.00.68"};
     for (size_t m = 0; m < sizeof machines / sizeof *machines; m++) {
         load(machines[m]);
         char *text = to_text(&d);
@@ -666,14 +735,14 @@ static void test_sample_recorded(void **state)
     assert_near(s.load1, 0.12);
     assert_near(s.battery_percent, 63);
     assert_near(s.max_c, 62);
-    assert_near(s.ghz, 1.144204);   /* the fastest of the first eight */
-    assert_int_equal(s.throttle_count, 22);   /* 17 once per core, and 5 */
+    assert_near(s.ghz, 1.144204);           /* the fastest of the first eight */
+    assert_int_equal(s.throttle_count, 22); /* 17 once per core, and 5 */
     assert_true(isnan(s.energy_j));
     assert_int_equal(s.total_ticks, 381022 + 2210 + 101210 + 8123400 + 12010 + 5021);
     assert_int_equal(source_open(&src, SOURCE_ROOT "/tests/machines/server-2x-xeon-6338", &e), 0);
     probe_sample_from(&s, &src);
     source_close(&src);
-    assert_near(s.energy_j, 120345.678901 + 98765.4321);   /* both packages, not the memory's part */
+    assert_near(s.energy_j, 120345.678901 + 98765.4321); /* both packages, not the memory's part */
     assert_true(s.throttle_count == UINT64_MAX);
     assert_true(isnan(s.battery_percent));
 }
@@ -681,16 +750,28 @@ static void test_sample_recorded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_this_machine),      cmocka_unit_test(test_raspberry_pi_5),
-        cmocka_unit_test(test_laptop),            cmocka_unit_test(test_server),
-        cmocka_unit_test(test_container_cgroup2), cmocka_unit_test(test_container_cgroup1),
-        cmocka_unit_test(test_sandbox_without_sys), cmocka_unit_test(test_masked_guest),
-        cmocka_unit_test(test_zen4_guest),        cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_nothing_there),     cmocka_unit_test(test_out_of_memory),
-        cmocka_unit_test(test_keys),              cmocka_unit_test(test_hand_written),
-        cmocka_unit_test(test_bad_json),          cmocka_unit_test(test_hashes),
-        cmocka_unit_test(test_privacy_here),      cmocka_unit_test(test_privacy_recorded),
-        cmocka_unit_test(test_sample),            cmocka_unit_test(test_sample_recorded),
+        cmocka_unit_test(test_this_machine),
+        cmocka_unit_test(test_raspberry_pi_5),
+        cmocka_unit_test(test_laptop),
+        cmocka_unit_test(test_server),
+        cmocka_unit_test(test_container_cgroup2),
+        cmocka_unit_test(test_container_cgroup1),
+        cmocka_unit_test(test_sandbox_without_sys),
+        cmocka_unit_test(test_masked_guest),
+        cmocka_unit_test(test_zen4_guest),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_nothing_there),
+        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_hand_written),
+        cmocka_unit_test(test_bad_json),
+        cmocka_unit_test(test_hashes),
+        cmocka_unit_test(test_privacy_here),
+        cmocka_unit_test(test_privacy_recorded),
+        cmocka_unit_test(test_sample),
+        cmocka_unit_test(test_sample_recorded),
+        cmocka_unit_test(test_sources_agree),
+        cmocka_unit_test(test_false_claims),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

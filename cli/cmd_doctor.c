@@ -1,0 +1,285 @@
+/* doctor: [PASS|WARN|FAIL] name value -> fix. The state of the machine, the tools, the frameworks. */
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include "base/mem.h"
+#include "base/os.h"
+#include "cli/cli.h"
+
+enum level { PASS, WARN, FAIL };
+static const char *const level_names[] = {"PASS", "WARN", "FAIL"};
+
+struct doctor {
+    struct cli *c;
+    const struct probe_device *d;
+    struct probe_state state;
+    json_t *rows; /* NULL: print */
+    int count[3];
+    int n_frameworks;
+};
+
+/* fix may be NULL; so may be the value's arguments. */
+static void say(struct doctor *doc, enum level level, const char *name, const char *fix, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+static void say(struct doctor *doc, enum level level, const char *name, const char *fix, const char *fmt, ...)
+{
+    char value[256];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(value, sizeof value, fmt, ap);
+    va_end(ap);
+    doc->count[level]++;
+    if (!doc->rows) {
+        printf("[%s] %-16s %s%s%s\n", level_names[level], name, value, fix ? "  -> " : "", fix ? fix : "");
+        return;
+    }
+    json_t *o = json_object();
+    json_put(o, "status", json_string(level_names[level]));
+    json_put(o, "name", json_string(name));
+    json_put(o, "value", json_string(value));
+    json_put(o, "fix", json_str_or_null(fix));
+    json_array_append_new(doc->rows, o);
+}
+
+static double gib(int64_t bytes)
+{
+    return (double)bytes / 1073741824.0;
+}
+
+static void check_cpu(struct doctor *doc)
+{
+    const struct probe_device *d = doc->d;
+    if (d->cpu.model_doubtful)
+        say(doc, WARN, "cpu", "compare by the hardware hash, not by this name",
+            "%s: its features contradict its model number", d->cpu.brand);
+    else
+        say(doc, PASS, "cpu", NULL, "%s, %d of %d cores usable", d->cpu.brand[0] ? d->cpu.brand : "unknown name",
+            d->cpu.n_usable, d->cpu.n_cores);
+    bool wide = d->cpu.isa_mask & (ISA(AVX2) | ISA(NEON));
+    int n = 0;
+    for (int i = 0; i < N_ISA; i++)
+        n += d->cpu.isa[i] == ISA_PROVED;
+    say(doc, wide ? PASS : WARN, "instructions",
+        wide ? NULL : "expect plain C speed; a virtual machine may be hiding AVX2",
+        "%d extensions proved by running them", n);
+    for (int i = 0; i < N_ISA; i++)
+        if (d->cpu.isa[i] == ISA_CLAIMED)
+            say(doc, WARN, "instructions", "kernels that need it are not used", "%s is claimed but does not work here",
+                isa_name(i));
+}
+
+static void check_memory(struct doctor *doc)
+{
+    const struct probe_device *d = doc->d;
+    double usable = gib(d->memory.usable_bytes);
+    if (d->memory.usable_bytes < 0) {
+        say(doc, WARN, "memory", "pass --ram SIZE", "unknown");
+        return;
+    }
+    enum level level = usable < 0.5 ? FAIL : usable < 2 ? WARN : PASS;
+    say(doc, level, "memory", level == PASS ? NULL : "close programs; models must fit in what is free",
+        "%.1f GiB usable of %.1f GiB", usable, gib(d->memory.total_bytes));
+    if (d->memory.limit_bytes >= 0)
+        say(doc, WARN, "memory limit", "raise the container's limit if models do not fit", "%.1f GiB by control group",
+            gib(d->memory.limit_bytes));
+    if (!isnan(d->cpu.quota_cpus))
+        say(doc, WARN, "cpu quota", "raise the container's CPU limit; a quota stalls all threads at once", "%.4g CPUs",
+            d->cpu.quota_cpus);
+}
+
+static void check_quiet(struct doctor *doc)
+{
+    const struct probe_state *s = &doc->state;
+    int cores = doc->d->cpu.n_usable > 0 ? doc->d->cpu.n_usable : 1;
+    if (isnan(s->load1))
+        say(doc, WARN, "load", "make sure that nothing else runs", "unknown");
+    else
+        say(doc, s->load1 > 0.3 * cores ? WARN : PASS, "load",
+            s->load1 > 0.3 * cores ? "wait for or stop other programs" : NULL, "%.2f on %d cores", s->load1, cores);
+    if (s->steal_share > 0.01)
+        say(doc, WARN, "steal", "the host is busy: measure at another time or on dedicated cores",
+            "%.1f %% of the time since boot", 100 * s->steal_share);
+}
+
+static void check_clock(struct doctor *doc)
+{
+    const struct probe_device *d = doc->d;
+    bool slow = d->freq.governor[0] && strcmp(d->freq.governor, "performance") != 0;
+    say(doc, slow ? WARN : PASS, "governor", slow ? "cpupower frequency-set -g performance (as root)" : NULL, "%s",
+        d->freq.governor[0] ? d->freq.governor : "not visible here");
+    if (!isnan(d->thermal.max_c)) {
+        bool hot = d->thermal.max_c > (isnan(d->thermal.throttle_c) ? 85 : d->thermal.throttle_c - 10);
+        say(doc, hot ? WARN : PASS, "temperature", hot ? "let it cool, clean the fan" : NULL, "%.0f C",
+            d->thermal.max_c);
+    }
+    bool battery = !strcmp(d->power.supply, "battery");
+    say(doc, battery ? WARN : PASS, "power", battery ? "plug it in, or the clock is held down" : NULL, "supply %s",
+        d->power.supply);
+    bool there = file_exists("/sys/class/powercap/intel-rapl:0/energy_uj");
+    if (d->power.rapl_readable || there)
+        say(doc, d->power.rapl_readable ? PASS : WARN, "energy counter",
+            d->power.rapl_readable ? NULL : "chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj (as root)", "%s",
+            d->power.rapl_readable ? "readable" : "only root may read it");
+}
+
+static void check_disk(struct doctor *doc)
+{
+    struct statvfs v;
+    if (statvfs(".", &v) != 0) {
+        say(doc, WARN, "disk", NULL, "unknown: %s", strerror(errno));
+        return;
+    }
+    double free_gib = (double)v.f_bavail * (double)v.f_frsize / 1073741824.0;
+    enum level level = free_gib < 0.5 ? FAIL : free_gib < 5 ? WARN : PASS;
+    say(doc, level, "disk", level == PASS ? NULL : "make room: a model of 7 billion weights takes 4 to 15 GiB",
+        "%.1f GiB free here", free_gib);
+}
+
+static void check_accels(struct doctor *doc)
+{
+    const struct probe_device *d = doc->d;
+    for (int i = 0; i < d->n_gpus; i++)
+        say(doc, d->gpu[i].software ? WARN : PASS, "gpu",
+            d->gpu[i].software ? "it is the CPU in disguise: do not offload to it" : NULL, "%s (%s)", d->gpu[i].name,
+            d->gpu[i].api);
+    for (int i = 0; i < d->n_npus; i++)
+        say(doc, PASS, "npu", NULL, "%s (%s)", d->npu[i].name, d->npu[i].api);
+    for (int i = 0; i < d->n_notes; i++)
+        if (strstr(d->note[i], "driver"))
+            say(doc, WARN, "gpu driver", "update or remove it", "%s", d->note[i]);
+}
+
+/* The first line with a digit in it, of either stream. */
+static void first_version(char out[96], const char *text)
+{
+    for (const char *p = text; *p && !out[0];) {
+        size_t n = strcspn(p, "\n");
+        if (strcspn(p, "0123456789") < n)
+            snprintf(out, 96, "%.*s", (int)(n < 95 ? n : 95), p);
+        p += n + (p[n] == '\n');
+    }
+}
+
+struct tool {
+    const char *program, *argument;
+    enum { OPTIONAL, WANTED } need;
+    const char *use, *fix;
+};
+
+/* Where the measuring looks too: LLAMA_CPP_PATH, then PATH. */
+static char *find_tool(const char *program)
+{
+    char path[1024];
+    const char *folder = strncmp(program, "llama-", 6) ? NULL : getenv("LLAMA_CPP_PATH");
+    if (folder && *folder && snprintf(path, sizeof path, "%s/%s", folder, program) < (int)sizeof path) {
+        char *found = program_find(path);
+        if (found)
+            return found;
+    }
+    return program_find(program);
+}
+
+static void check_tool(struct doctor *doc, const struct tool *t)
+{
+    char *path = find_tool(t->program), version[96] = "";
+    if (!path) {
+        if (t->need == WANTED || doc->c->req.verbose)
+            say(doc, WARN, t->program, t->fix, "not found: %s", t->use);
+        return;
+    }
+    struct child_result r = {0};
+    const char *const argv[] = {path, t->argument, NULL};
+    struct child_cmd cmd = {.argv = argv, .timeout_ms = 3000, .max_output = 65536};
+    if (*t->argument && child_run(&cmd, &r, NULL) == 0) {
+        first_version(version, r.out);
+        first_version(version, r.err);
+        child_result_free(&r);
+    }
+    say(doc, PASS, t->program, NULL, "%s", version[0] ? version : path);
+    doc->n_frameworks += !strcmp(t->program, "llama-bench") || !strcmp(t->program, "ollama");
+    mem_free(path);
+}
+
+static void check_tools(struct doctor *doc)
+{
+    static const struct tool tools[] = {
+#define TOOL(program, argument, need, use, fix) {program, argument, need, use, fix},
+#define PYTHON(package, use)
+#include "cli/doctor.def"
+#undef TOOL
+#undef PYTHON
+    };
+    for (size_t i = 0; i < sizeof tools / sizeof *tools; i++)
+        check_tool(doc, &tools[i]);
+}
+
+/* One interpreter for all packages; their metadata is read, none is imported. */
+static void check_python(struct doctor *doc)
+{
+    static const char script[] = "import sys, importlib.metadata as m\n"
+                                 "for p in sys.argv[1:]:\n"
+                                 "    try: print(p, m.version(p))\n"
+                                 "    except Exception: pass\n";
+    static const char *const packages[][2] = {
+#define TOOL(program, argument, need, use, fix)
+#define PYTHON(package, use) {package, use},
+#include "cli/doctor.def"
+#undef TOOL
+#undef PYTHON
+    };
+    enum { N = sizeof packages / sizeof *packages };
+    const char *argv[4 + N] = {"python3", "-c", script};
+    for (int i = 0; i < N; i++)
+        argv[3 + i] = packages[i][0];
+    struct child_result r = {0};
+    if (child_run(&(struct child_cmd){.argv = argv, .timeout_ms = 10000, .max_output = 65536}, &r, NULL) < 0)
+        return;
+    for (char *line = r.out; *line;) {
+        size_t n = strcspn(line, "\n"), n_name = strcspn(line, " ");
+        bool more = line[n] != 0;
+        line[n] = 0;
+        for (int i = 0; i < N; i++)
+            if (strlen(packages[i][0]) == n_name && !strncmp(line, packages[i][0], n_name)) {
+                say(doc, PASS, packages[i][0], NULL, "%s: %s", line + n_name + (n_name < n), packages[i][1]);
+                doc->n_frameworks++;
+            }
+        line += n + more;
+    }
+    child_result_free(&r);
+}
+
+static void check_frameworks(struct doctor *doc)
+{
+    check_tools(doc);
+    check_python(doc);
+    if (doc->n_frameworks == 0)
+        say(doc, WARN, "frameworks",
+            "install llama.cpp to have its speed measured, not derived from equivalent kernels", "none found");
+}
+
+int cmd_doctor(struct cli *c)
+{
+    static void (*const checks[])(struct doctor *) = {check_cpu,  check_memory, check_quiet,     check_clock,
+                                                      check_disk, check_accels, check_frameworks};
+    struct err e = {0};
+    if (cli_device(c, &e) < 0)
+        return cli_fail(&e);
+    struct doctor doc = {.c = c, .d = c->device, .rows = c->json ? json_array() : NULL};
+    probe_sample(&doc.state);
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
+        checks[i](&doc);
+    if (c->json) {
+        json_t *o = json_object();
+        json_put(o, "checks", doc.rows);
+        json_put(o, "passed", json_integer(doc.count[PASS]));
+        json_put(o, "warnings", json_integer(doc.count[WARN]));
+        json_put(o, "failed", json_integer(doc.count[FAIL]));
+        cli_print_json(o);
+    } else {
+        printf("%d passed, %d warnings, %d failed\n", doc.count[PASS], doc.count[WARN], doc.count[FAIL]);
+    }
+    return doc.count[FAIL] ? EXIT_FAILED : EXIT_DONE;
+}

@@ -1,0 +1,163 @@
+/* The instant answer: every cell predicted before anything is measured. Bytes are exact (the recipes say what
+ * each tensor gets), memory follows from them, speed is what the read bandwidth leaves of a framework's usual
+ * share, quality is that published for this model, or else the fullest published curve with an interval that
+ * covers the spread seen across models. */
+#include <math.h>
+#include <string.h>
+#include <strings.h>
+#include "base/mem.h"
+#include "bench/engine/engine.h"
+#include "bench/quant/recipe.h"
+#include "datasets/catalogue.h"
+#include "matrix/judge.h"
+
+/* KLD of one format differs by up to this factor between models of 0.1 to 70 B (llama 2 and 3, SmolLM2). */
+static const double model_spread = 4;
+
+static bool wanted_format(const struct request *req, const char *name)
+{
+    for (int i = 0; i < req->n_formats; i++)
+        if (recipe_find(req->formats[i]) == recipe_find(name))
+            return true;
+    return req->n_formats == 0;
+}
+
+static void predict_quality(struct judge *j, struct row *w, const struct model_desc *m)
+{
+    struct csv c;
+    double least = INFINITY, most = 0;
+    bool same_model = false;
+    for (bool more = csv_open(&c, dataset_published_quality) && csv_next(&c); more; more = csv_next(&c)) {
+        double kld = csv_number(&c, "kld");
+        if (strcmp(csv_text(&c, "format"), w->format) != 0)
+            continue;
+        least = fmin(least, kld);
+        most = fmax(most, kld);
+        bool same = strcasecmp(csv_text(&c, "model"), m->name) == 0;
+        if (isfinite(w->kld) && !same)
+            continue; /* the fullest curve stands first in the table */
+        same_model = same;
+        w->kld = kld;
+        w->top1_agreement = csv_number(&c, "top1_agreement");
+        w->ppl_ratio = csv_number(&c, "ppl_ratio");
+        w->source = say(j, "quality of %s: %s", csv_text(&c, "model"), csv_text(&c, "source"));
+    }
+    w->quality_from = same_model ? "published" : "predicted";
+    w->kld_lo = same_model ? w->kld : fmin(least, w->kld / model_spread);
+    w->kld_hi = same_model ? w->kld : fmax(most, w->kld * model_spread);
+    if (w->reference)
+        w->kld = w->kld_lo = w->kld_hi = 0;
+    if (!isfinite(w->kld))
+        w->quality_from = "", w->kld_lo = w->kld_hi = NAN;
+}
+
+/* Bandwidth of this machine: measured, or what its memory modules can deliver at best with a wide interval.
+ */
+static struct interval bandwidth(const struct probe_device *d)
+{
+    if (!d)
+        return INTERVAL_NONE;
+    if (isfinite(d->memory.bandwidth_gb_s) && d->memory.bandwidth_gb_s > 0)
+        return stats_exact(d->memory.bandwidth_gb_s);
+    double peak = d->memory.mt_s * 8 * d->memory.channels / 1000;
+    return d->memory.channels > 0 && isfinite(peak) ? (struct interval){0.7 * peak, 0.4 * peak, 0.9 * peak}
+                                                    : INTERVAL_NONE;
+}
+
+/* Bytes that one generated token reads: all weights except an embedding table that is not also the head. */
+static double bytes_read(const struct model_desc *m, const struct use_assign *a, int64_t all)
+{
+    for (int i = 0; i < m->n_tensors && !m->tied; i++)
+        if (m->tensor[i].use == USE_TOKEN_EMBD && a[i].codec->block > 0)
+            return (double)all -
+                   (double)(m->tensor[i].src.n * m->tensor[i].src.k) / a[i].codec->block * a[i].codec->block_bytes;
+    return (double)all;
+}
+
+static void predict_speed(struct row *w, const struct recipe *r, const struct probe_device *device, double bytes)
+{
+    struct interval gb_s = bandwidth(device), share = framework_share(w->framework, r->codec);
+    if (!isfinite(gb_s.v) || !isfinite(share.v) || !(bytes > 0))
+        return;
+    struct interval rate = stats_product(gb_s, share);
+    w->speed_from = "predicted";
+    w->decode_tok_s = rate.v * 1e9 / bytes;
+    w->decode_tok_s_lo = rate.lo * 1e9 / bytes;
+    w->decode_tok_s_hi = rate.hi * 1e9 / bytes;
+}
+
+static int add_format(struct judge *j, const struct model_desc *m, const struct recipe *r, const char *source_format,
+                      struct use_assign *a, struct err *e)
+{
+    struct recipe_summary s;
+    struct memory_need need = {0};
+    struct engine_opts o = {.mode = ENGINE_PACKED, .n_ctx = j->want->ctx, .n_batch = 512};
+    if (recipe_assign(m, r, "llama.cpp", a, NULL) < 0 || recipe_summarize(m, a, &s, NULL) < 0)
+        return 0; /* this format is not for this architecture: no row */
+    int rc = engine_memory(m, &o, &need, e);
+    struct row *w = rc < 0 ? NULL : row_add(j);
+    if (!w)
+        return rc;
+    w->ran = true;
+    w->device = keep(j, j->device ? j->device->cpu.brand : "");
+    w->model = keep(j, m->name);
+    w->license = keep(j, m->license);
+    w->format = r->name;
+    w->framework = r->framework ? r->framework : "llama.cpp";
+    w->backend = "cpu";
+    w->gpu_layers = 0;
+    w->batch = 1;
+    w->ctx = j->want->ctx;
+    w->kv_type = "f16";
+    w->threads = j->req->threads > 0                        ? j->req->threads
+                 : j->device && j->device->cpu.n_usable > 0 ? j->device->cpu.n_usable
+                                                            : 1;
+    w->unverified = !r->verified_by;
+    w->reference = strcmp(r->codec, source_format) == 0 && strncmp(r->name, "base/", 5) == 0;
+    w->effective_bpw = s.bits_per_weight;
+    w->weights_bytes = s.bytes;
+    w->kv_bytes = need.kv_bytes;
+    w->scratch_bytes = need.scratch_bytes;
+    w->memory_from = "predicted";
+    w->substituted = s.n_substituted > 0;
+    w->share_substituted = m->n_params > 0 ? (double)s.weights_substituted / (double)m->n_params : 0;
+    w->histogram = keep(j, s.histogram);
+    predict_quality(j, w, m);
+    predict_speed(w, r, j->device, bytes_read(m, a, s.bytes));
+    row_set_memory(j, w);
+    w->command = row_command(j, w, m->name, j->req->n_models == 1 ? j->req->models[0] : NULL);
+    return 0;
+}
+
+/* What most of the matrices are stored in; "" for a shape without a file. */
+static const char *source_format(const struct model_desc *m)
+{
+    for (int i = 0; i < m->n_tensors; i++)
+        if (m->tensor[i].matrix && m->tensor[i].src.codec && m->tensor[i].src.plane[PLANE_CODE].p)
+            return m->tensor[i].src.codec->name;
+    return "";
+}
+
+int matrix_estimate(struct decision **out, const struct model_desc *m, const struct probe_device *device,
+                    const struct request *req, struct err *e)
+{
+    struct judge j;
+    int rc = judge_open(&j, out, device, req, e);
+    if (rc < 0)
+        return rc;
+    struct use_assign *a = arena_alloc_n(j.arena, (size_t)m->n_tensors + 1, sizeof *a);
+    if (!a)
+        rc = err_nomem(e, (unsigned long long)m->n_tensors * sizeof *a, "the estimate");
+    for (int i = 0; i < n_recipes && rc == 0; i++)
+        if (wanted_format(req, recipes[i].name))
+            rc = add_format(&j, m, &recipes[i], source_format(m), a, e);
+    if (rc == 0)
+        judge_decide(&j);
+    if (rc == 0 && j.failed)
+        rc = err_nomem(e, 0, "the estimate");
+    if (rc < 0) {
+        decision_free(*out);
+        *out = NULL;
+    }
+    return rc;
+}

@@ -1,0 +1,91 @@
+/* Inside matrix/ only: the decision under construction and the steps that fill it. Order:
+ * rows_from_records (or the estimate) -> judge_vetoes -> judge_pick -> explain. Strings live in the
+ * decision's arena. */
+#ifndef MATRIX_JUDGE_H
+#define MATRIX_JUDGE_H
+#include "matrix/figures.h"
+#include "matrix/matrix.h"
+
+enum rule_kind {
+    RULE_LIMIT,   /* of the machine or of the user: relaxing it is a way out */
+    RULE_QUALITY, /* a quality gate: when only this one is in the way the exit code is 3 */
+    RULE_UNKNOWN, /* a figure that a gate needs was not measured: listed, not recommended */
+    RULE_TRUST,   /* never recommended, whatever the limits */
+};
+enum rule_id {
+#define R(kind, id, limit, verdict, doc) RULE_##id,
+#include "matrix/rules.def"
+#undef R
+    N_RULES
+};
+#define RULE_BIT(id) (UINT64_C(1) << RULE_##id)
+
+struct judge {
+    struct decision *d;
+    struct arena *arena;
+    const struct request *req;
+    const struct constraints *want;
+    const struct probe_device *device; /* NULL: unknown */
+    const struct record *recs;
+    int n_recs;
+    int64_t usable_bytes;    /* INT64_MIN unknown */
+    bool by_size;            /* balanced, and no row has a speed that may be shown: the smallest wins */
+    bool limit_moved;        /* nothing that fits keeps the default quality limit: it was given up */
+    bool *unbeaten, *stands; /* [n_rows] scratch of front_mark */
+    bool failed;             /* an allocation failed */
+};
+
+/* A string in the arena; "" and j->failed when there is no memory. */
+const char *say(struct judge *j, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+const char *keep(struct judge *j, const char *s);
+
+struct row *row_add(struct judge *j);                /* all unknown; NULL (and j->failed) without memory */
+void row_set_memory(struct judge *j, struct row *r); /* peak_bytes from its parts, usable_bytes */
+/* The line that runs the choice; with the path of the source it first makes the file. "" when nothing is
+ * known. */
+const char *row_command(struct judge *j, const struct row *r, const char *model, const char *path);
+int rows_from_records(struct judge *j, struct err *e);
+
+/* compat.def: what a framework can run at all. */
+struct runtime {
+    const char *framework, *families, *archs; /* space-separated; "*" any */
+    int64_t base_bytes;                       /* resident without a model */
+    const char *command;                      /* {file} {threads} {ctx} {kv} */
+    const char *kv_flags;                     /* for a KV type other than f16; {kv} is the type */
+};
+const struct runtime *runtime_find(const char *framework);
+/* False with the reason when the framework cannot run the format on that device. */
+bool compat_check(const char *framework, const char *format, const struct probe_device *device, char why[160]);
+
+void judge_vetoes(struct judge *j); /* fills vetoes, veto, verdict and reason of every row */
+const struct rule_info *rule_info(int rule);
+enum rule_kind rule_kind(int rule);
+/* "with 2.1 GiB more memory": what would have to give so that the row passes that rule; "" when nothing
+ * sensible. */
+const char *rule_relaxed(struct judge *j, int rule, const struct row *r);
+
+/* The figure that the objective ranks by, as an interval; *low_is_better. */
+struct interval row_metric(const struct judge *j, const struct row *r, bool *low_is_better);
+bool row_eligible(const struct row *r, uint64_t ignored);
+/* True when a is beaten by b: somewhere worse beyond the intervals, nowhere better. */
+bool row_beaten(const struct row *a, const struct row *b);
+/* stands[i] of every row: on the front of those eligible when the rules in `ignored` did not exist and KLD
+ * had that limit (NaN = none). */
+void front_mark(struct judge *j, uint64_t ignored, double kld_limit);
+enum { ANY_GROUP = -1 };
+/* The best row of that front, in that group or (ANY_GROUP) the first that has one; -1 none.
+ * n_tied (may be NULL): rows that share the first place. */
+int judge_best(struct judge *j, uint64_t ignored, double kld_limit, int group, int *n_tied);
+bool row_within(const struct row *r, uint64_t ignored, double kld_limit);
+bool row_tied(const struct judge *j, const struct row *a, const struct row *b); /* in the objective's figure */
+void judge_sort(struct judge *j);                                               /* best first, ranks set */
+int judge_open(struct judge *j, struct decision **out, const struct probe_device *device, const struct request *req,
+               struct err *e);
+void judge_decide(struct judge *j); /* all of it, on the rows there are */
+
+/* explain.c: the pick or why there is none, in words; notes.c: risks, notes, what was left open. */
+void explain_decision(struct judge *j);
+void explain_notes(struct judge *j);
+const char *row_name(struct judge *j,
+                     const struct row *r); /* "gguf/q4_k_m", with the framework where several were tried */
+#endif

@@ -1,0 +1,277 @@
+/* What stands beside the answer: where the figures come from, the state of the machine and of the weights,
+ * what was left open, and the risks (rows of risks.def). */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/sbuf.h"
+#include "matrix/judge.h"
+
+static void add_note(struct judge *j, const char *text)
+{
+    struct decision *d = j->d;
+    if (*text && d->n_notes < (int)(sizeof d->note / sizeof d->note[0]))
+        d->note[d->n_notes++] = text;
+}
+
+static bool is(const char *a, const char *b)
+{
+    return strcmp(a, b) == 0;
+}
+
+/* "7 rows measured, 2 predicted, 1 failed": own rows are evidence and do not count. */
+static void explain_coverage(struct judge *j)
+{
+    struct decision *d = j->d;
+    static const char *const kind[] = {"measured", "equivalent", "shape-measured", "predicted", "published"};
+    static const char *const words[] = {"measured", "by equivalent kernels", "measured on a shape", "predicted",
+                                        "published"};
+    int count[5] = {0}, failed = 0, without = 0;
+    for (int i = 0; i < d->n_rows; i++) {
+        const struct row *r = &d->row[i];
+        int k = 0;
+        for (; k < 5 && !is(r->speed_from, kind[k]);)
+            k++;
+        if (r->own)
+            continue;
+        if (!r->ran)
+            failed++;
+        else if (k < 5)
+            count[k]++;
+        else
+            without++;
+    }
+    char text[320] = "";
+    size_t n = 0;
+    for (int k = 0; k < 5; k++)
+        if (count[k])
+            n += (size_t)snprintf(text + n, sizeof text - n, "%s%d %s", n ? ", " : "", count[k], words[k]);
+    if (without)
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s%d without a speed", n ? ", " : "", without);
+    if (failed)
+        snprintf(text + n, sizeof text - n, "%s%d could not run", n ? ", " : "", failed);
+    d->coverage = keep(j, text);
+}
+
+static bool joined(const struct row *r)
+{
+    return is(r->speed_from, "shape-measured") && strstr(r->source, "quality of");
+}
+
+/* The best of each other model or shape, in the order asked for. */
+static void note_groups(struct judge *j)
+{
+    const struct decision *d = j->d;
+    int n_groups = 0;
+    for (int i = 0; i < d->n_rows; i++)
+        n_groups = d->row[i].group >= n_groups ? d->row[i].group + 1 : n_groups;
+    for (int g = 0; d->recommended >= 0 && g < n_groups; g++) {
+        int i = g == d->row[d->recommended].group ? -1 : judge_best(j, 0, d->kld_limit, g, NULL);
+        if (i < 0)
+            continue;
+        const struct row *r = &d->row[i];
+        bool speed = isfinite(r->decode_tok_s) && !r->cache_resident;
+        add_note(j, say(j, "%s: %s on %s%s%s%s", r->model, r->format, r->framework, speed ? ", " : "",
+                        speed ? figure_rate(r->decode_tok_s).s : "", speed ? " tok/s" : ""));
+    }
+    for (int i = 0; i < d->n_rows; i++)
+        if (!d->row[i].own && joined(&d->row[i])) {
+            add_note(j, say(j,
+                            "quality is measured on the shipped model, speed and memory on the %s with "
+                            "synthesized weights",
+                            d->row[i].speed_note));
+            return;
+        }
+}
+
+static void note_sources(struct judge *j)
+{
+    const struct decision *d = j->d;
+    bool equivalent = false, cached = false, quantized = false;
+    for (int i = 0; i < d->n_rows; i++) {
+        equivalent = equivalent || (!d->row[i].own && strstr(d->row[i].source, "equivalent kernels"));
+        cached = cached || (!d->row[i].own && d->row[i].cache_resident);
+    }
+    for (int i = 0; i < j->n_recs; i++)
+        quantized = quantized || (j->recs[i].model.source_quantized && !j->recs[i].model.synthesized);
+    if (equivalent)
+        add_note(j, "llama.cpp, equivalent kernels x published factor: it was not run here; the interval "
+                    "covers the factor's spread");
+    if (cached)
+        add_note(j, "the model fits the caches: its speeds are cache-resident, neither ranked nor in the headline");
+    if (quantized)
+        add_note(j, "the source file is itself quantized: losses are measured against it, not against the original");
+    if (j->want->ram_bytes >= 0)
+        add_note(j, say(j, "memory is simulated: %s by --ram", figure_bytes(j->want->ram_bytes).s));
+}
+
+/* "load 1.1, steal 0 %, 0 of 45 cells run again" */
+static void note_state(struct judge *j)
+{
+    double load = NAN, steal = NAN;
+    int reruns = 0, timed = 0;
+    for (int i = 0; i < j->n_recs; i++) {
+        const struct record *r = &j->recs[i];
+        load = fmax(load, r->before.load1);
+        steal = fmax(steal, r->after.steal_share);
+        timed += isfinite(r->speed.decode_tok_s.v);
+        reruns += r->speed.n_reruns;
+    }
+    if (!timed)
+        return;
+    struct sbuf b = {0};
+    if (isfinite(load))
+        sbuf_printf(&b, "load up to %.1f, ", load);
+    if (isfinite(steal))
+        sbuf_printf(&b, "steal up to %.0f %%, ", 100 * steal);
+    sbuf_printf(&b, "%d of %d timed cells run again", reruns, timed);
+    j->failed = j->failed || b.failed;
+    add_note(j, keep(j, sbuf_str(&b)));
+    sbuf_free(&b);
+}
+
+static void add_undecided(struct judge *j, const char *text)
+{
+    struct decision *d = j->d;
+    if (d->n_undecided < (int)(sizeof d->undecided / sizeof d->undecided[0]))
+        d->undecided[d->n_undecided++] = text;
+}
+
+static void explain_undecided(struct judge *j)
+{
+    const struct decision *d = j->d;
+    int group = d->recommended >= 0 ? d->row[d->recommended].group : 0;
+    for (int i = 0; i < d->n_rows; i++) {
+        const struct row *r = &d->row[i];
+        bool low, spans = r->kld_lo < d->kld_limit && r->kld_hi > d->kld_limit;
+        if (r->own || !r->ran || r->group != group)
+            continue;
+        if (r->vetoes && rule_kind(__builtin_ctzll(r->vetoes)) == RULE_UNKNOWN)
+            add_undecided(j, say(j, "%s: %s", row_name(j, r), r->reason));
+        else if (!(r->vetoes & ~RULE_BIT(max_kld)) && spans)
+            add_undecided(j, say(j, "%s: KLD %s (%s to %s) is within error of the limit", row_name(j, r),
+                                 figure_kld(r->kld).s, figure_kld(r->kld_lo).s, figure_kld(r->kld_hi).s));
+        else if (!r->vetoes && !isfinite(row_metric(j, r, &low).v))
+            add_undecided(j, say(j, "%s: the figure that ranks it was not measured", row_name(j, r)));
+        else if (d->recommended >= 0 && i != d->recommended && r->rank == d->row[d->recommended].rank)
+            add_undecided(j, say(j, "%s: tied with the pick", row_name(j, r)));
+    }
+}
+
+/* --- risks --- */
+struct risk_case {
+    const struct judge *j;
+    const struct row *pick;
+    const struct probe_device *device; /* never NULL here */
+};
+
+static bool risk_not_served(const struct risk_case *c)
+{
+    return strstr(c->pick->source, "equivalent kernels") != NULL;
+}
+static bool risk_quality_loss(const struct risk_case *c)
+{
+    return c->pick->kld > 0.3;
+}
+static bool risk_low_confidence(const struct risk_case *c)
+{
+    return c->pick->low_confidence;
+}
+static bool risk_dirty(const struct risk_case *c)
+{
+    return c->pick->dirty;
+}
+
+static bool risk_requantized(const struct risk_case *c)
+{
+    for (int i = 0; i < c->j->n_recs; i++)
+        if (c->j->recs[i].model.source_quantized && is(c->j->recs[i].model.name, c->pick->model))
+            return true;
+    return false;
+}
+
+static bool risk_tight_memory(const struct risk_case *c)
+{
+    return c->pick->peak_bytes > 0 && c->j->usable_bytes > 0 && c->pick->peak_bytes > c->j->usable_bytes / 10 * 9;
+}
+
+static bool risk_repacked_copy(const struct risk_case *c)
+{
+    return is(c->pick->framework, "llama.cpp") && c->pick->weights_bytes > 0 && c->j->usable_bytes > 0 &&
+           c->pick->peak_bytes + c->pick->weights_bytes > c->j->usable_bytes;
+}
+
+static bool risk_swap(const struct risk_case *c)
+{
+    return risk_tight_memory(c) && c->device->memory.swap_bytes > 0;
+}
+
+static bool risk_throttled(const struct risk_case *c)
+{
+    for (int i = 0; i < c->j->n_recs; i++) {
+        uint64_t before = c->j->recs[i].before.throttle_count, after = c->j->recs[i].after.throttle_count;
+        if (after != UINT64_MAX && before != UINT64_MAX && after > before)
+            return true;
+    }
+    return false;
+}
+
+static bool risk_hot(const struct risk_case *c)
+{
+    return c->device->thermal.max_c > c->device->thermal.throttle_c - 10;
+}
+static bool risk_battery(const struct risk_case *c)
+{
+    return is(c->device->power.supply, "battery");
+}
+static bool risk_single_channel(const struct risk_case *c)
+{
+    return c->device->memory.channels == 1;
+}
+
+static bool risk_shared_display(const struct risk_case *c)
+{
+    for (int i = 0; i < c->device->n_gpus; i++)
+        if (!c->device->gpu[i].software && c->device->gpu[i].memory_bytes <= 0 &&
+            strstr(c->device->gpu[i].vendor, "Intel"))
+            return true;
+    return false;
+}
+
+static bool risk_isa_unproved(const struct risk_case *c)
+{
+    for (int i = 0; i < N_ISA; i++)
+        if (c->device->cpu.isa[i] == ISA_CLAIMED && is(c->device->source, "this machine"))
+            return true;
+    return false;
+}
+
+static const struct {
+    const char *id, *text, *mitigation;
+    bool (*applies)(const struct risk_case *);
+} risks[] = {
+#define X(id, text, mitigation) {#id, text, mitigation, risk_##id},
+#include "matrix/risks.def"
+#undef X
+};
+
+static void explain_risks(struct judge *j)
+{
+    static const struct probe_device unknown = {.thermal = {.max_c = NAN, .throttle_c = NAN}};
+    struct decision *d = j->d;
+    if (d->recommended < 0)
+        return;
+    struct risk_case c = {j, &d->row[d->recommended], j->device ? j->device : &unknown};
+    for (size_t i = 0; i < sizeof risks / sizeof risks[0]; i++)
+        if (risks[i].applies(&c) && d->n_risks < (int)(sizeof d->risk / sizeof d->risk[0]))
+            d->risk[d->n_risks++] = (struct risk){risks[i].id, risks[i].text, risks[i].mitigation};
+}
+
+void explain_notes(struct judge *j)
+{
+    explain_coverage(j);
+    explain_undecided(j);
+    note_groups(j);
+    note_sources(j);
+    note_state(j);
+    explain_risks(j);
+}

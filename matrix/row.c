@@ -1,0 +1,158 @@
+/* A row by itself: unknown at first, its memory from its parts, the command line that runs it. */
+#include <ctype.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/mem.h"
+#include "base/sbuf.h"
+#include "matrix/judge.h"
+
+const char *keep(struct judge *j, const char *s)
+{
+    if (!s || !*s)
+        return "";
+    const char *copy = arena_strdup(j->arena, s);
+    if (!copy)
+        j->failed = true;
+    return copy ? copy : "";
+}
+
+const char *say(struct judge *j, const char *fmt, ...)
+{
+    struct sbuf b = {0};
+    char line[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    sbuf_puts(&b, line);
+    const char *s = keep(j, sbuf_str(&b));
+    sbuf_free(&b);
+    return s;
+}
+
+static void row_init(struct row *r)
+{
+    *r = (struct row){.veto = "", .histogram = "", .substitutions = "", .kernels = "", .license = "", .speed_note = ""};
+#define STR(name)          r->name = "";
+#define NUM(name)          r->name = NAN;
+#define INT(name)          r->name = INT64_MIN;
+#define BOOL(name)         r->name = 0;
+#define X(type, name, doc) type(name)
+#include "matrix/columns.def"
+#undef X
+#undef STR
+#undef NUM
+#undef INT
+#undef BOOL
+    r->prefill_lo = r->prefill_hi = r->bandwidth_share = r->energy_lo = r->energy_hi = NAN;
+    r->scratch_bytes = r->runtime_bytes = INT64_MIN;
+}
+
+struct row *row_add(struct judge *j)
+{
+    struct decision *d = j->d;
+    struct row *grown = mem_resize(d->row, ((size_t)d->n_rows + 1) * sizeof *grown);
+    if (!grown) {
+        j->failed = true;
+        return NULL;
+    }
+    d->row = grown;
+    struct row *r = &d->row[d->n_rows++];
+    row_init(r);
+    return r;
+}
+
+void row_set_memory(struct judge *j, struct row *r)
+{
+    r->usable_bytes = j->usable_bytes;
+    if (r->peak_bytes >= 0 || r->weights_bytes < 0)
+        return;
+    const struct runtime *run = runtime_find(r->framework);
+    r->runtime_bytes = run ? run->base_bytes : 0;
+    r->peak_bytes = r->weights_bytes + r->runtime_bytes;
+    if (r->kv_bytes > 0)
+        r->peak_bytes += r->kv_bytes;
+    if (r->scratch_bytes > 0)
+        r->peak_bytes += r->scratch_bytes;
+}
+
+/* A file name is pasted into a shell: plain names stay as they are, everything else goes into single quotes.
+ */
+static void add_quoted(struct sbuf *b, const char *s)
+{
+    bool plain = *s && *s != '-';
+    for (const char *c = s; *c; c++)
+        plain = plain && (isalnum((unsigned char)*c) || strchr("._/@+:-", *c));
+    if (plain) {
+        sbuf_puts(b, s);
+        return;
+    }
+    sbuf_puts(b, *s == '-' ? "./'" : "'");
+    for (; *s; s++) {
+        if (*s == '\'')
+            sbuf_puts(b, "'\\''");
+        else
+            sbuf_putc(b, (unsigned char)*s < ' ' || *s == 127 ? '?' : *s);
+    }
+    sbuf_putc(b, '\'');
+}
+
+/* "qwen3-0.6b-Q4_K_M.gguf": the name under which such files are found on the web. */
+static void artifact_name(const struct row *r, const char *model, char name[160])
+{
+    int n = 0;
+    for (const char *c = model; *c && n < 96; c++)
+        name[n++] = isalnum((unsigned char)*c) || strchr("._-", *c) ? *c : '-';
+    while (n > 0 && (name[0] == '-' || name[0] == '.'))
+        memmove(name, name + 1, (size_t)--n);
+    if (n == 0)
+        n = snprintf(name, 160, "model");
+    name[n++] = '-';
+    for (const char *c = format_scheme(r->format); *c && n < 148; c++)
+        name[n++] = isalnum((unsigned char)*c) ? (char)toupper((unsigned char)*c) : strchr("._-", *c) ? *c : '-';
+    snprintf(name + n, 160 - (size_t)n, ".gguf");
+}
+
+static void expand(struct sbuf *b, const char *template, const struct row *r, const char *file)
+{
+    for (const char *c = template; *c;) {
+        if (strncmp(c, "{file}", 6) == 0)
+            add_quoted(b, file), c += 6;
+        else if (strncmp(c, "{threads}", 9) == 0)
+            sbuf_printf(b, "%lld", (long long)r->threads), c += 9;
+        else if (strncmp(c, "{ctx}", 5) == 0)
+            sbuf_printf(b, "%lld", (long long)r->ctx), c += 5;
+        else if (strncmp(c, "{kv}", 4) == 0)
+            add_quoted(b, r->kv_type), c += 4;
+        else
+            sbuf_putc(b, *c++);
+    }
+}
+
+const char *row_command(struct judge *j, const struct row *r, const char *model, const char *path)
+{
+    const struct runtime *run = runtime_find(r->framework);
+    if (!run || r->threads < 1)
+        return "";
+    char name[160];
+    artifact_name(r, model, name);
+    struct sbuf b = {0};
+    if (path && !r->reference) {
+        sbuf_puts(&b, "whichquant quantize ");
+        add_quoted(&b, path);
+        sbuf_puts(&b, " -f ");
+        add_quoted(&b, r->format);
+        sbuf_printf(&b, " -o %s && ", name);
+    }
+    expand(&b, run->command, r, path && r->reference ? path : name);
+    if (*r->kv_type && strcmp(r->kv_type, "f16") != 0) {
+        sbuf_putc(&b, ' ');
+        expand(&b, run->kv_flags, r, name);
+    }
+    j->failed = j->failed || b.failed;
+    const char *s = keep(j, sbuf_str(&b));
+    sbuf_free(&b);
+    return s;
+}

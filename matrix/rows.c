@@ -1,0 +1,426 @@
+/* Records in, rows out. A row stands for model x format x framework; its quality and its speed may come from
+ * different records. A record of the own engine with a speed becomes two rows: evidence (own), and the usual
+ * real framework with that speed times the framework's measured ratio, unless that framework was itself
+ * measured. A model too small to time (its speed is that of the caches) takes speed and memory from the
+ * shapes that were run beside it. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include "base/mem.h"
+#include "bench/quant/recipe.h"
+#include "matrix/judge.h"
+
+struct subject { /* a model of which there are records */
+    const struct record *first;
+    bool shape;  /* synthesized weights: speed and memory only */
+    bool joined; /* a shape that lent its speed to a real model */
+};
+enum aspect { ASPECT_QUALITY, ASPECT_SPEED, ASPECT_EMPTY, ASPECT_FAILED };
+
+static bool has_quality(const struct record *r)
+{
+    return isfinite(r->quality.kld) || isfinite(r->quality.ppl);
+}
+static bool has_speed(const struct record *r)
+{
+    return isfinite(r->speed.decode_tok_s.v);
+}
+static bool is_own(const struct record *r)
+{
+    return strcmp(r->framework.name, "own") == 0;
+}
+
+static bool same_model(const struct record *a, const struct record *b)
+{
+    if (a->model.synthesized != b->model.synthesized)
+        return false;
+    if (*a->model.sha256 && *b->model.sha256)
+        return strcmp(a->model.sha256, b->model.sha256) == 0;
+    return strcmp(a->model.name, b->model.name) == 0;
+}
+
+static bool shows(const struct record *r, enum aspect a)
+{
+    bool ok = r->status == STATUS_OK;
+    switch (a) {
+    case ASPECT_QUALITY:
+        return ok && has_quality(r);
+    case ASPECT_SPEED:
+        return ok && has_speed(r);
+    case ASPECT_FAILED:
+        return !ok;
+    default:
+        return ok;
+    }
+}
+
+/* How well a record answers what was asked: matching numerics for quality, an empty context and the asked
+ * prompt for speed. Among equals the newest wins, then the last. */
+static int fitness(const struct judge *j, const struct record *r, enum aspect a)
+{
+    if (a == ASPECT_QUALITY)
+        return strcmp(r->framework.numerics, "weights-only") != 0;
+    return 2 * (r->workload.n_depth == 0) + (r->workload.n_prompt == j->want->n_prompt);
+}
+
+static const struct record *best_record(const struct judge *j, const struct subject *s, const char *format,
+                                        const char *framework, enum aspect a)
+{
+    const struct record *best = NULL;
+    for (int i = 0; s && i < j->n_recs; i++) {
+        const struct record *r = &j->recs[i];
+        if (!same_model(r, s->first) || strcmp(r->format.name, format) != 0 || !shows(r, a))
+            continue;
+        if (framework && strcmp(r->framework.name, framework) != 0)
+            continue;
+        int gain = best ? fitness(j, r, a) - fitness(j, best, a) : 1;
+        if (gain > 0 || (gain == 0 && strcmp(r->date, best->date) >= 0))
+            best = r;
+    }
+    return best;
+}
+
+static const char *usual_framework(const char *format)
+{
+    const struct recipe *r = recipe_find(format);
+    return r && r->framework ? r->framework : "llama.cpp";
+}
+
+/* Does the quantized source already hold this format's grid? Then KLD says nothing about the format. */
+static bool reproduces_source(const struct record *r)
+{
+    if (!r->model.source_quantized || r->model.dithered)
+        return false;
+    const struct recipe *p = recipe_find(r->format.name);
+    const char *codec = p ? p->codec : format_scheme(r->format.name);
+    return strcasecmp(codec, format_scheme(r->model.source_format)) == 0;
+}
+
+static void set_quality(struct judge *j, struct row *w, const struct record *r)
+{
+    const struct eval_quality *q = &r->quality;
+    w->quality_from = provenance_name(r->quality_from != FROM_NOWHERE ? r->quality_from : FROM_MEASURED);
+    w->kld = q->kld;
+    w->kld_lo = isfinite(q->kld_lo) ? q->kld_lo : fmax(0, q->kld - 1.96 * q->kld_err);
+    w->kld_hi = isfinite(q->kld_hi) ? q->kld_hi : q->kld + 1.96 * q->kld_err;
+    if (isfinite(w->kld) && !isfinite(w->kld_lo + w->kld_hi))
+        w->kld_lo = w->kld_hi = w->kld;
+    w->ppl = q->ppl;
+    w->ppl_ratio = q->ppl_ratio;
+    w->top1_agreement = q->top1_agreement;
+    bool base = strncmp(r->format.name, "base/", 5) == 0;
+    w->reference = base && strcasecmp(format_scheme(r->format.name), format_scheme(r->model.source_format)) == 0;
+    if (w->reference && !isfinite(w->kld))
+        w->kld = w->kld_lo = w->kld_hi = 0, w->ppl_ratio = w->top1_agreement = 1;
+    w->not_comparable = reproduces_source(r);
+    w->low_confidence = w->low_confidence || (q->n_chunks > 0 && q->n_chunks < 10);
+    if (!*w->date)
+        w->date = keep(j, r->date), w->run_id = keep(j, r->run_id);
+}
+
+/* The time to the first token of the prompt that was asked for, from that of the prompt that was run. */
+static struct interval ttft_asked(const struct judge *j, const struct record *r)
+{
+    struct interval t = r->speed.ttft_ms;
+    if (r->workload.n_prompt < 1 || j->want->n_prompt < 1 || r->workload.n_prompt == j->want->n_prompt)
+        return t;
+    double k = (double)j->want->n_prompt / r->workload.n_prompt;
+    return (struct interval){t.v * k, t.lo * k, t.hi * k};
+}
+
+static const struct interval one = {1, 1, 1};
+
+/* Speed of a record, times a framework's ratios (one: as measured). */
+static void set_speed(struct judge *j, struct row *w, const struct record *r, struct interval decode_factor,
+                      struct interval prefill_factor)
+{
+    const struct speed *s = &r->speed;
+    bool measured = decode_factor.lo == decode_factor.hi && decode_factor.v == 1;
+    struct interval decode = measured ? s->decode_tok_s : stats_product(s->decode_tok_s, decode_factor);
+    struct interval prefill = measured ? s->prefill_tok_s : stats_product(s->prefill_tok_s, prefill_factor);
+    struct interval ttft = ttft_asked(j, r);
+    if (!measured)
+        ttft = stats_ratio(ttft, prefill_factor);
+    w->speed_from = provenance_name(r->model.synthesized ? FROM_SHAPE_MEASURED
+                                    : measured           ? (r->speed_from ? r->speed_from : FROM_MEASURED)
+                                                         : FROM_EQUIVALENT);
+    w->decode_tok_s = decode.v, w->decode_tok_s_lo = decode.lo, w->decode_tok_s_hi = decode.hi;
+    w->prefill_tok_s = prefill.v, w->prefill_lo = prefill.lo, w->prefill_hi = prefill.hi;
+    w->ttft_ms = ttft.v, w->ttft_ms_lo = ttft.lo, w->ttft_ms_hi = ttft.hi;
+    w->tpot_p50_ms = s->tpot_p50_ms / decode_factor.v;
+    w->tpot_p95_ms = s->tpot_p95_ms / decode_factor.v;
+    w->load_ms = measured ? s->load_ms.v : NAN;
+    w->energy_j_per_tok = r->energy_j_per_tok / decode_factor.v;
+    w->energy_lo = r->energy_j_per_tok / decode_factor.hi, w->energy_hi = r->energy_j_per_tok / decode_factor.lo;
+    w->energy_from = keep(j, isfinite(w->energy_j_per_tok) ? r->energy_from : "");
+    w->bandwidth_share = measured ? s->bandwidth_share : NAN;
+    w->low_confidence = w->low_confidence || s->low_confidence;
+    w->dirty = s->dirty;
+    w->cache_resident = s->cache_resident;
+    w->n_prompt = r->workload.n_prompt, w->n_gen = r->workload.n_gen;
+    w->date = keep(j, r->date), w->run_id = keep(j, r->run_id);
+    w->kernels = keep(j, r->kernels);
+}
+
+/* KV at the context asked for, from any record of that model that counted it: a speed cell for its own
+ * context, a quality cell (whose n_ctx is the length of a chunk) for the context that was asked for. */
+static int64_t kv_at(const struct judge *j, const struct subject *s, const char *kv_type, int ctx)
+{
+    int64_t found = INT64_MIN;
+    for (int i = 0; i < j->n_recs; i++) {
+        const struct record *r = &j->recs[i];
+        const char *type = *r->workload.kv_type ? r->workload.kv_type : "f16";
+        if (!same_model(r, s->first) || r->memory.kv_bytes < 0 || strcmp(type, kv_type) != 0)
+            continue;
+        if (has_speed(r) && r->workload.n_ctx > 0)
+            found = (int64_t)((double)r->memory.kv_bytes / r->workload.n_ctx * ctx);
+        else if (found < 0)
+            found = r->memory.kv_bytes;
+    }
+    return found;
+}
+
+static void set_memory(struct judge *j, struct row *w, const struct subject *s, const struct record *r)
+{
+    const struct memory_use *m = &r->memory;
+    w->effective_bpw = r->format.bits_per_weight;
+    w->weights_bytes = m->weights_bytes >= 0 ? m->weights_bytes : r->format.bytes > 0 ? r->format.bytes : INT64_MIN;
+    w->kv_bytes = kv_at(j, s, w->kv_type, (int)w->ctx);
+    w->scratch_bytes = m->scratch_bytes >= 0 ? m->scratch_bytes : INT64_MIN;
+    bool same_runtime = strcmp(r->framework.name, w->framework) == 0;
+    if (same_runtime && m->peak_rss_bytes > 0) {
+        int64_t more_kv = w->kv_bytes > 0 && m->kv_bytes >= 0 ? w->kv_bytes - m->kv_bytes : 0;
+        w->peak_bytes = m->peak_rss_bytes + (more_kv > 0 ? more_kv : 0);
+    }
+    w->memory_from = provenance_name(r->model.synthesized    ? FROM_SHAPE_MEASURED
+                                     : w->peak_bytes >= 0    ? FROM_MEASURED
+                                     : w->weights_bytes >= 0 ? FROM_PREDICTED
+                                                             : FROM_NOWHERE);
+    w->substituted = r->format.n_substituted > 0;
+    w->share_substituted = r->format.n_substituted > 0 ? r->format.share_substituted : 0;
+    w->histogram = keep(j, r->format.histogram);
+    w->substitutions = keep(j, r->format.substitutions);
+}
+
+/* A shape's memory for a format that it did not run: the bits per weight are those of the model. */
+static void scale_memory(struct judge *j, struct row *w, const struct subject *shape, const struct record *quality)
+{
+    w->effective_bpw = quality->format.bits_per_weight;
+    if (isfinite(w->effective_bpw) && shape->first->model.n_params > 0)
+        w->weights_bytes = (int64_t)(w->effective_bpw * (double)shape->first->model.n_params / 8);
+    w->kv_bytes = kv_at(j, shape, w->kv_type, (int)w->ctx);
+    w->memory_from = provenance_name(w->weights_bytes >= 0 ? FROM_PREDICTED : FROM_NOWHERE);
+}
+
+static const char *path_of(const struct judge *j, const struct subject *q)
+{
+    return q && !q->shape && j->req && j->req->n_models == 1 ? j->req->models[0] : NULL;
+}
+
+static struct row *start_row(struct judge *j, const struct subject *q, const struct subject *s, const char *format,
+                             const char *framework, int group)
+{
+    struct row *w = row_add(j);
+    if (!w)
+        return NULL;
+    const struct record *f = s->first;
+    w->device = keep(j, f->device);
+    w->model = q && q != s ? say(j, "%s + %s shape", q->first->model.name, f->model.name) : keep(j, f->model.name);
+    w->format = keep(j, format);
+    w->framework = keep(j, framework);
+    w->group = group;
+    w->ctx = j->want->ctx;
+    w->batch = 1;
+    w->own = strcmp(framework, "own") == 0;
+    const struct recipe *p = recipe_find(format);
+    w->unverified = !p || !p->verified_by;
+    return w;
+}
+
+static void set_run(struct judge *j, struct row *w, const struct record *r)
+{
+    w->framework_version = keep(j, strcmp(r->framework.name, w->framework) == 0 ? r->framework.version : "");
+    w->backend = *r->framework.backend ? keep(j, r->framework.backend) : "cpu";
+    w->gpu_layers = 0;
+    w->threads = r->workload.threads > 0                    ? r->workload.threads
+                 : j->req && j->req->threads > 0            ? j->req->threads
+                 : j->device && j->device->cpu.n_usable > 0 ? j->device->cpu.n_usable
+                                                            : INT64_MIN;
+    w->kv_type = *r->workload.kv_type ? keep(j, r->workload.kv_type) : "f16";
+}
+
+static void set_source(struct judge *j, struct row *w, const struct subject *q, const struct subject *s,
+                       const char *factor)
+{
+    const char *shape =
+        s->shape ? say(j, "speed and memory of the shape %s, synthesized weights", s->first->model.name) : "";
+    const char *quality = q && q != s ? say(j, "; quality of %s", q->first->model.name) : "";
+    const char *cache =
+        w->cache_resident ? "cache-resident: the model fits the caches, so this speed is not that of a real one" : "";
+    w->speed_note = s->shape && *w->speed_from ? say(j, "shape %s", s->first->model.name)
+                    : w->cache_resident        ? "cache-resident"
+                                               : "";
+    w->source = say(j, "%s%s%s%s%s%s", shape, quality, *shape && *factor ? "; " : "", factor,
+                    *cache && (*shape || *factor) ? "; " : "", cache);
+}
+
+/* The row of a framework that was really run, of the own engine, or (factored) of one that stands in for it.
+ * quality and speed may be NULL; any: a record of the cell. */
+static void add_row(struct judge *j, const struct subject *q, const struct subject *s, const struct record *any,
+                    const char *framework, const struct record *quality, const struct record *speed, bool factored,
+                    int group)
+{
+    const char *format = any->format.name;
+    struct row *w = start_row(j, q, s, format, framework, group);
+    if (!w)
+        return;
+    const char *source = "";
+    w->ran = true;
+    set_run(j, w, any);
+    if (quality)
+        set_quality(j, w, quality);
+    if (speed && !factored)
+        set_speed(j, w, speed, one, one);
+    if (speed && factored) {
+        const struct recipe *p = recipe_find(format);
+        const char *codec = p ? p->codec : format_scheme(format);
+        char from[256], unused[256];
+        struct interval fd = framework_factor(framework, codec, false, speed->speed.bandwidth_share, from);
+        set_speed(j, w, speed, fd, framework_factor(framework, codec, true, NAN, unused));
+        source = say(j, "own equivalent kernels x %.2f (%.2f-%.2f), %s", fd.v, fd.lo, fd.hi, from);
+    }
+    if (!speed && s->shape && quality)
+        scale_memory(j, w, s, quality);
+    else
+        set_memory(j, w, s, any);
+    row_set_memory(j, w);
+    set_source(j, w, q, s, source);
+    w->command = w->own ? keep(j, any->command) : row_command(j, w, s->first->model.name, path_of(j, q));
+}
+
+static const char *const status_verdict[N_STATUSES] = {
+    [STATUS_OK] = "",           [STATUS_CANNOT_RUN] = "cannot-run", [STATUS_UNSUPPORTED] = "unsupported",
+    [STATUS_FAILED] = "failed", [STATUS_TIMED_OUT] = "failed",      [STATUS_CRASHED] = "failed",
+};
+
+static void add_failed(struct judge *j, const struct subject *q, const struct subject *s, const struct record *r,
+                       int group)
+{
+    struct row *w =
+        start_row(j, q, s, r->format.name, is_own(r) ? usual_framework(r->format.name) : r->framework.name, group);
+    if (!w)
+        return;
+    set_run(j, w, r);
+    set_memory(j, w, s, r);
+    row_set_memory(j, w);
+    w->verdict = status_verdict[r->status];
+    w->reason = *r->reason ? keep(j, r->reason) : say(j, "%s, no reason given", record_status_name(r->status));
+    w->date = keep(j, r->date), w->run_id = keep(j, r->run_id);
+}
+
+/* True when an earlier record of this model names the same format, or (by_framework) the same framework with
+ * it. */
+static bool seen_before(const struct judge *j, int i, bool by_framework)
+{
+    const struct record *r = &j->recs[i];
+    for (int k = 0; k < i; k++)
+        if (same_model(&j->recs[k], r) && strcmp(j->recs[k].format.name, r->format.name) == 0 &&
+            (!by_framework || strcmp(j->recs[k].framework.name, r->framework.name) == 0))
+            return true;
+    return false;
+}
+
+/* Rows of the real frameworks that were tried on this format. */
+static bool add_real(struct judge *j, const struct subject *q, const struct subject *s, const char *format,
+                     const struct record *quality, int group)
+{
+    bool usual_tried = false;
+    for (int i = 0; i < j->n_recs; i++) {
+        const struct record *r = &j->recs[i];
+        if (is_own(r) || !same_model(r, s->first) || strcmp(r->format.name, format) != 0 || seen_before(j, i, true))
+            continue;
+        const char *framework = r->framework.name;
+        const struct record *speed = best_record(j, s, format, framework, ASPECT_SPEED);
+        const struct record *own_quality = best_record(j, s, format, framework, ASPECT_QUALITY);
+        const struct record *any = speed ? speed : own_quality ? own_quality : r;
+        if (any->status == STATUS_OK)
+            add_row(j, q, s, any, framework, own_quality ? own_quality : quality, speed, false, group);
+        else
+            add_failed(j, q, s, r, group);
+        usual_tried = usual_tried || strcmp(framework, usual_framework(format)) == 0;
+    }
+    return usual_tried;
+}
+
+static void add_format(struct judge *j, const struct subject *q, const struct subject *s, const char *format, int group)
+{
+    const struct record *quality = best_record(j, q, format, NULL, ASPECT_QUALITY);
+    const struct record *own = best_record(j, s, format, "own", ASPECT_SPEED);
+    const struct record *failed = best_record(j, s, format, "own", ASPECT_FAILED);
+    if (!failed)
+        failed = best_record(j, q, format, "own", ASPECT_FAILED);
+    const struct record *empty = best_record(j, s, format, "own", ASPECT_EMPTY);
+    bool tried = add_real(j, q, s, format, quality, group);
+    if (own)
+        add_row(j, q, s, own, "own", quality, own, false, group);
+    if (!tried && (own || quality))
+        add_row(j, q, s, own ? own : quality, usual_framework(format), quality, own, own != NULL, group);
+    else if (!tried && failed)
+        add_failed(j, q, s, failed, group);
+    else if (!tried && empty)
+        add_row(j, q, s, empty, usual_framework(format), NULL, NULL, false, group);
+}
+
+/* Every format of which the model (or, for a shape alone, the shape) has a record. */
+static void add_formats(struct judge *j, const struct subject *q, const struct subject *s, int group)
+{
+    const struct subject *lead = q ? q : s;
+    for (int i = 0; i < j->n_recs; i++)
+        if (same_model(&j->recs[i], lead->first) && *j->recs[i].format.name && !seen_before(j, i, false))
+            add_format(j, q, s, j->recs[i].format.name, group);
+}
+
+static bool has_headline_speed(const struct judge *j, const struct subject *s)
+{
+    for (int i = 0; i < j->n_recs; i++)
+        if (same_model(&j->recs[i], s->first) && shows(&j->recs[i], ASPECT_SPEED) && !j->recs[i].speed.cache_resident)
+            return true;
+    return false;
+}
+
+static int list_subjects(const struct judge *j, struct subject *s)
+{
+    int n = 0;
+    for (int i = 0; i < j->n_recs; i++) {
+        bool known = !*j->recs[i].format.name;
+        for (int k = 0; k < n && !known; k++)
+            known = same_model(&j->recs[i], s[k].first);
+        if (!known)
+            s[n++] = (struct subject){&j->recs[i], j->recs[i].model.synthesized, false};
+    }
+    return n;
+}
+
+int rows_from_records(struct judge *j, struct err *e)
+{
+    struct subject *s = mem_alloc_n((size_t)j->n_recs + 1, sizeof *s);
+    if (!s)
+        return err_nomem(e, (unsigned long long)j->n_recs * sizeof *s, "the list of models");
+    int n = list_subjects(j, s), group = 0;
+    for (int i = 0; i < n; i++) {
+        if (s[i].shape)
+            continue;
+        bool lent = false;
+        for (int k = 0; k < n && !has_headline_speed(j, &s[i]); k++)
+            if (s[k].shape)
+                add_formats(j, &s[i], &s[k], group++), s[k].joined = lent = true;
+        if (!lent)
+            add_formats(j, &s[i], &s[i], group++);
+    }
+    for (int k = 0; k < n; k++)
+        if (s[k].shape && !s[k].joined)
+            add_formats(j, NULL, &s[k], group++);
+    mem_free(s);
+    return j->failed ? err_nomem(e, 0, "the rows of the decision") : 0;
+}

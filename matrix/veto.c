@@ -1,0 +1,264 @@
+/* The vetoes: every rule of rules.def is asked of every row. A rule that cannot be checked, because its
+ * figure was not measured, is not broken; the two `unknown` rules name that case where a limit depends on it.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include "matrix/judge.h"
+
+enum { WHY = 320 };
+/* More than this share of the weights in other codecs, and the name is no description of the file. */
+static const double max_substituted = 0.5;
+
+static bool broken_own(const struct judge *j, const struct row *r, char why[WHY])
+{
+    (void)j;
+    snprintf(why, WHY, "the own engine is evidence: nobody serves from it");
+    return r->own;
+}
+
+static bool broken_framework(const struct judge *j, const struct row *r, char why[WHY])
+{
+    const char *only = j->want->only_framework;
+    snprintf(why, WHY, "only %s was asked for", only ? only : "");
+    return only && strcasecmp(only, r->framework) != 0;
+}
+
+static bool broken_compat(const struct judge *j, const struct row *r, char why[WHY])
+{
+    char reason[160];
+    if (compat_check(r->framework, r->format, j->device, reason))
+        return false;
+    snprintf(why, WHY, "%s", reason);
+    return true;
+}
+
+static bool broken_memory(const struct judge *j, const struct row *r, char why[WHY])
+{
+    if (r->peak_bytes < 0 || j->usable_bytes < 0 || r->peak_bytes <= j->usable_bytes)
+        return false;
+    snprintf(why, WHY, "needs %s of memory, %s is usable: %s short", figure_bytes(r->peak_bytes).s,
+             figure_bytes(j->usable_bytes).s, figure_bytes(r->peak_bytes - j->usable_bytes).s);
+    return true;
+}
+
+static bool broken_vram(const struct judge *j, const struct row *r, char why[WHY])
+{
+    int64_t vram = j->want->vram_bytes;
+    if (vram < 0 || r->peak_bytes <= vram || strcmp(r->backend, "cpu") == 0 || !*r->backend)
+        return false;
+    snprintf(why, WHY, "needs %s of GPU memory, %s is allowed", figure_bytes(r->peak_bytes).s, figure_bytes(vram).s);
+    return true;
+}
+
+static bool broken_disk(const struct judge *j, const struct row *r, char why[WHY])
+{
+    int64_t disk = j->want->disk_bytes;
+    if (disk < 0 || r->weights_bytes <= disk)
+        return false;
+    snprintf(why, WHY, "takes %s of disk, %s is allowed: %s short", figure_bytes(r->weights_bytes).s,
+             figure_bytes(disk).s, figure_bytes(r->weights_bytes - disk).s);
+    return true;
+}
+
+/* `license` is a comma-separated list of names. */
+static bool broken_licence(const struct judge *j, const struct row *r, char why[WHY])
+{
+    const char *list = j->want->license;
+    if (!list || !*list)
+        return false;
+    for (const char *p = list; *p; p += strcspn(p, ","), p += *p == ',') {
+        size_t n = strcspn(p, ",");
+        if (n == strlen(r->license) && strncasecmp(p, r->license, n) == 0)
+            return false;
+    }
+    snprintf(why, WHY, "%s%.100s, asked for was %.100s", *r->license ? "licence " : "its licence is not known",
+             r->license, list);
+    return true;
+}
+
+static bool broken_not_comparable(const struct judge *j, const struct row *r, char why[WHY])
+{
+    (void)j;
+    snprintf(why, WHY,
+             "not comparable: the source is already quantized on this grid (start from F16, or use --dither)");
+    return r->not_comparable;
+}
+
+static bool broken_substitution(const struct judge *j, const struct row *r, char why[WHY])
+{
+    (void)j;
+    snprintf(why, WHY,
+             "%.0f %% of the weights cannot take what the name promises (row lengths) and fell back: the "
+             "file is not %s",
+             r->share_substituted * 100, format_scheme(r->format));
+    return r->share_substituted > max_substituted;
+}
+
+static bool broken_unverified(const struct judge *j, const struct row *r, char why[WHY])
+{
+    (void)j;
+    snprintf(why, WHY, "unverified: never compared with an independent implementation");
+    return r->unverified;
+}
+
+static bool broken_max_kld(const struct judge *j, const struct row *r, char why[WHY])
+{
+    if (!isfinite(j->d->kld_limit) || !isfinite(r->kld) || r->kld <= j->d->kld_limit)
+        return false;
+    snprintf(why, WHY, "KLD %s is over the limit of %.3g%s", figure_kld(r->kld).s, j->d->kld_limit,
+             j->d->kld_limit_asked ? "" : " (default)");
+    return true;
+}
+
+static double quality_share(const struct row *r)
+{
+    return isfinite(r->task_score) ? r->task_score : r->top1_agreement;
+}
+
+static bool broken_min_quality(const struct judge *j, const struct row *r, char why[WHY])
+{
+    double share = quality_share(r);
+    if (!isfinite(j->want->min_quality) || !isfinite(share) || share >= j->want->min_quality)
+        return false;
+    snprintf(why, WHY, "%s of the reference's answers stay, %s were asked for", figure_percent(share).s,
+             figure_percent(j->want->min_quality).s);
+    return true;
+}
+
+static bool broken_min_decode(const struct judge *j, const struct row *r, char why[WHY])
+{
+    double least = j->want->min_decode_tok_s;
+    if (!isfinite(least) || !isfinite(r->decode_tok_s) || r->decode_tok_s >= least)
+        return false;
+    snprintf(why, WHY, "%s tok/s, %s were asked for", figure_rate(r->decode_tok_s).s, figure_rate(least).s);
+    return true;
+}
+
+static bool broken_max_ttft(const struct judge *j, const struct row *r, char why[WHY])
+{
+    double most_ms = j->want->max_ttft_s * 1000;
+    if (!isfinite(most_ms) || !isfinite(r->ttft_ms) || r->ttft_ms <= most_ms)
+        return false;
+    snprintf(why, WHY, "%s to the first token, %s were asked for", figure_ms(r->ttft_ms).s, figure_ms(most_ms).s);
+    return true;
+}
+
+static double row_watts(const struct row *r)
+{
+    return r->energy_j_per_tok * r->decode_tok_s;
+}
+
+static bool broken_max_watts(const struct judge *j, const struct row *r, char why[WHY])
+{
+    double watts = row_watts(r);
+    if (!isfinite(j->want->max_watts) || !isfinite(watts) || watts <= j->want->max_watts)
+        return false;
+    snprintf(why, WHY, "draws %.1f W, %.1f W were asked for", watts, j->want->max_watts);
+    return true;
+}
+
+static bool broken_battery(const struct judge *j, const struct row *r, char why[WHY])
+{
+    double hours = j->device ? j->device->power.battery_wh / row_watts(r) : NAN;
+    if (!isfinite(j->want->battery_hours) || !isfinite(hours) || hours >= j->want->battery_hours)
+        return false;
+    snprintf(why, WHY, "empties the battery in %.1f h, %.1f h were asked for", hours, j->want->battery_hours);
+    return true;
+}
+
+static bool broken_unknown_quality(const struct judge *j, const struct row *r, char why[WHY])
+{
+    bool kld = !isfinite(r->kld) && (isfinite(j->d->kld_limit) || j->want->objective == OBJECTIVE_QUALITY);
+    bool share = !isfinite(quality_share(r)) && isfinite(j->want->min_quality);
+    snprintf(why, WHY, "its quality was not measured");
+    return kld || share;
+}
+
+static bool broken_unknown_speed(const struct judge *j, const struct row *r, char why[WHY])
+{
+    bool decode = !isfinite(r->decode_tok_s) && isfinite(j->want->min_decode_tok_s);
+    bool ttft = !isfinite(r->ttft_ms) && isfinite(j->want->max_ttft_s);
+    snprintf(why, WHY, "its speed was not measured");
+    return decode || ttft;
+}
+
+static const struct {
+    enum rule_kind kind;
+    bool (*broken)(const struct judge *, const struct row *, char[WHY]);
+} rules[N_RULES] = {
+#define R(kind, id, limit, verdict, doc) {RULE_##kind, broken_##id},
+#include "matrix/rules.def"
+#undef R
+};
+static const struct rule_info infos[N_RULES] = {
+#define R(kind, id, limit, verdict, doc) {#id, limit, verdict, doc},
+#include "matrix/rules.def"
+#undef R
+};
+
+int matrix_rules(const struct rule_info **out)
+{
+    *out = infos;
+    return N_RULES;
+}
+
+const struct rule_info *rule_info(int rule)
+{
+    return &infos[rule];
+}
+
+enum rule_kind rule_kind(int rule)
+{
+    return rules[rule].kind;
+}
+
+void judge_vetoes(struct judge *j)
+{
+    for (int i = 0; i < j->d->n_rows; i++) {
+        struct row *r = &j->d->row[i];
+        char why[WHY], first[WHY] = "";
+        r->vetoes = 0;
+        r->veto = "";
+        for (int k = 0; k < N_RULES; k++) {
+            if (!r->ran || !rules[k].broken(j, r, why))
+                continue;
+            if (!r->vetoes) {
+                r->veto = infos[k].id;
+                memcpy(first, why, sizeof first);
+            }
+            r->vetoes |= UINT64_C(1) << k;
+        }
+        if (!r->ran)
+            continue;
+        int rule = r->vetoes ? __builtin_ctzll(r->vetoes) : -1;
+        r->verdict = rule < 0 ? "ok" : infos[rule].verdict;
+        r->reason = keep(j, first);
+    }
+}
+
+const char *rule_relaxed(struct judge *j, int rule, const struct row *r)
+{
+    const struct constraints *w = j->want;
+    switch (rule) {
+    case RULE_memory:
+        return say(j, "with %s more memory", figure_bytes(r->peak_bytes - j->usable_bytes).s);
+    case RULE_vram:
+        return say(j, "with %s more GPU memory", figure_bytes(r->peak_bytes - w->vram_bytes).s);
+    case RULE_disk:
+        return say(j, "with %s more disk", figure_bytes(r->weights_bytes - w->disk_bytes).s);
+    case RULE_max_kld:
+        return say(j, "with KLD up to %s", figure_kld(r->kld).s);
+    case RULE_min_quality:
+        return say(j, "with %s of the answers kept", figure_percent(quality_share(r)).s);
+    case RULE_min_decode:
+        return say(j, "content with %s tok/s", figure_rate(r->decode_tok_s).s);
+    case RULE_max_ttft:
+        return say(j, "with %s to the first token", figure_ms(r->ttft_ms).s);
+    case RULE_max_watts:
+        return say(j, "with %.1f W", row_watts(r));
+    default:
+        return "";
+    }
+}

@@ -1,0 +1,836 @@
+/* matrix/: the decision on records whose answer is known by hand or by exhaustive search. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include "base/mem.h"
+#include "base/rng.h"
+#include "bench/measure.h"
+#include "matrix/matrix.h"
+#include "tests/unit/decide_records.h"
+
+#define assert_double_equal(a, b, eps) assert_true(fabs((a) - (b)) <= (eps))
+
+static struct request req;
+static struct probe_device device;
+
+static int setup(void **state)
+{
+    (void)state;
+    request_defaults(&req);
+    req.threads = 2;
+    memset(&device, 0, sizeof device);
+    device.memory.total_bytes = (int64_t)24 << 30;
+    device.memory.available_bytes = device.memory.usable_bytes = (int64_t)20 << 30;
+    device.memory.limit_bytes = device.memory.swap_bytes = -1;
+    device.memory.bandwidth_gb_s = 20;
+    device.power.battery_wh = device.thermal.max_c = device.thermal.throttle_c = NAN;
+    device.cpu.n_usable = 2;
+    return 0;
+}
+
+static struct decision *decide(const struct record *r, int n)
+{
+    struct decision *d = NULL;
+    struct err e = {0};
+    assert_int_equal(matrix_decide(&d, r, n, &device, &req, &e), 0);
+    assert_non_null(d);
+    return d;
+}
+
+static const struct row *row_of(const struct decision *d, const char *format, const char *framework)
+{
+    for (int i = 0; i < d->n_rows; i++)
+        if (strcmp(d->row[i].format, format) == 0 && strcmp(d->row[i].framework, framework) == 0)
+            return &d->row[i];
+    return NULL;
+}
+
+static const char *picked(const struct decision *d)
+{
+    return d->recommended < 0 ? "" : d->row[d->recommended].format;
+}
+
+static bool mentions(const char *const *list, int n, const char *text)
+{
+    for (int i = 0; i < n; i++)
+        if (strstr(list[i], text))
+            return true;
+    return false;
+}
+
+/* --- the six rows --- */
+static void test_balanced(void **state)
+{
+    (void)state;
+    struct record r[6];
+    struct decision *d = decide(r, sample_records(r));
+    assert_string_equal(d->verdict, "recommended");
+    assert_int_equal(d->exit_code, 0);
+    assert_string_equal(picked(d), "gguf/q4_k_m");
+    assert_int_equal(d->recommended, 0);
+    assert_int_equal(d->row[0].rank, 1);
+    assert_int_equal(d->row[0].recommended, 1);
+    assert_string_equal(d->row[0].verdict, "recommended");
+    assert_string_equal(d->headline, "USE gguf/q4_k_m on llama.cpp");
+    assert_string_equal(d->reason, "fastest with KLD under 0.1 (default)");
+    assert_string_equal(d->plain_quality, "14 of 100 top words change");
+    assert_string_equal(d->command, "llama-server -m testmodel-Q4_K_M.gguf -t 2 -c 4096");
+    assert_string_equal(d->row[d->runner_up].format, "gguf/q8_0");
+    assert_string_equal(d->row[d->runner_up].verdict, "ok");
+    assert_true(strstr(d->confidence, "+13 % in speed over gguf/q8_0") == d->confidence);
+    assert_string_equal(row_of(d, "gguf/q5_k_m", "llama.cpp")->verdict, "dominated");
+    assert_non_null(strstr(row_of(d, "gguf/q5_k_m", "llama.cpp")->reason, "beaten by gguf/q4_k_m: 8 % slower"));
+    assert_string_equal(row_of(d, "gguf/q4_0", "llama.cpp")->verdict, "vetoed");
+    assert_string_equal(row_of(d, "gguf/q4_0", "llama.cpp")->reason, "KLD 0.32 is over the limit of 0.1 (default)");
+    assert_string_equal(row_of(d, "gguf/q4_0", "llama.cpp")->veto, "max_kld");
+    assert_string_equal(row_of(d, "base/f16", "llama.cpp")->verdict, "ok");
+    for (int i = 1; i < d->n_rows; i++)
+        assert_true(d->row[i].rank > d->row[i - 1].rank);
+    decision_free(d);
+}
+
+static void test_neighbouring_limits(void **state)
+{
+    (void)state;
+    struct record r[6];
+    struct decision *d = decide(r, sample_records(r));
+    assert_int_equal(d->n_neighbours, 3);
+    assert_string_equal(d->neighbours[0], "KLD under 0.01: gguf/q8_0, 94.9 tok/s, 4 of 100 top words change");
+    assert_string_equal(d->neighbours[1], "KLD under 0.3: the same");
+    assert_string_equal(d->neighbours[2], "any quality: gguf/q4_0, 167 tok/s, 30 of 100 top words change");
+    decision_free(d);
+}
+
+static void test_objectives(void **state)
+{
+    (void)state;
+    static const char *const best[] = {"gguf/q4_k_m", "base/f16", "gguf/q4_0", "gguf/q2_k"};
+    struct record r[6];
+    for (int o = OBJECTIVE_BALANCED; o <= OBJECTIVE_MEMORY; o++) {
+        req.want.objective = (enum objective)o;
+        struct decision *d = decide(r, sample_records(r));
+        assert_string_equal(picked(d), best[o]);
+        decision_free(d);
+    }
+}
+
+static void test_energy(void **state)
+{
+    (void)state;
+    struct record r[6];
+    req.want.objective = OBJECTIVE_ENERGY;
+    struct decision *d = decide(r, sample_records(r));
+    assert_string_equal(d->verdict, "undecided"); /* no counter: nothing is invented */
+    assert_int_equal(d->recommended, -1);
+    assert_int_equal(d->exit_code, 0);
+    assert_non_null(strstr(d->headline, "energy"));
+    decision_free(d);
+    sample_records(r);
+    for (int i = 0; i < 6; i++)
+        r[i].energy_j_per_tok = i == 3 ? 0.1 : 0.2 + i;
+    d = decide(r, 6);
+    assert_string_equal(picked(d), "gguf/q5_k_m");
+    decision_free(d);
+}
+
+/* --- ties --- */
+static void test_tie_fewer_bytes_first(void **state)
+{
+    (void)state;
+    struct record r[4];
+    full_record(&r[0], "gguf/q8_0", 140 << 20, 100, 5, 0.001, 0.0001, 0.99);
+    full_record(&r[1], "gguf/q6_k", 110 << 20, 98, 5, 0.004, 0.0001, 0.98);
+    full_record(&r[2], "gguf/q5_0", 100 << 20, 96, 5, 0.020, 0.0001, 0.97);
+    full_record(&r[3], "base/f16", 260 << 20, 50, 1, 0, 0, 1);
+    struct decision *d = decide(r, 4);
+    assert_string_equal(d->verdict, "tie");
+    assert_int_equal(d->exit_code, 0);
+    static const char *const order[] = {"gguf/q5_0", "gguf/q6_k", "gguf/q8_0", "base/f16"};
+    static const int rank[] = {1, 1, 1, 4};
+    for (int i = 0; i < 4; i++) {
+        assert_string_equal(d->row[i].format, order[i]);
+        assert_int_equal(d->row[i].rank, rank[i]);
+        assert_int_equal(d->row[i].recommended, i == 0);
+    }
+    assert_non_null(strstr(d->reason, "tied with gguf/q6_k, gguf/q8_0"));
+    assert_true(mentions(d->undecided, d->n_undecided, "gguf/q8_0: tied with the pick"));
+    decision_free(d);
+}
+
+/* --- vetoes, one by one --- */
+static void expect_veto(const struct record *r, int n, const char *format, const char *verdict, const char *veto,
+                        const char *why)
+{
+    struct decision *d = decide(r, n);
+    const struct row *w = row_of(d, format, "llama.cpp");
+    assert_non_null(w);
+    assert_string_equal(w->verdict, verdict);
+    assert_string_equal(w->veto, veto);
+    if (!strstr(w->reason, why))
+        fail_msg("reason of %s is \"%s\", not \"%s\"", format, w->reason, why);
+    assert_string_not_equal(picked(d), format);
+    decision_free(d);
+}
+
+static void test_veto_memory(void **state)
+{
+    (void)state;
+    struct record r[6];
+    int n = sample_records(r);
+    req.want.ram_bytes = 150 << 20;
+    expect_veto(r, n, "base/f16", "cannot-run", "memory", "150 MiB is usable");
+    expect_veto(r, n, "gguf/q8_0", "cannot-run", "memory", "short");
+    struct decision *d = decide(r, n);
+    assert_string_equal(picked(d), "gguf/q4_k_m");
+    assert_true(d->row[0].usable_bytes == 150 << 20);
+    assert_true(mentions(d->note, d->n_notes, "simulated: 150 MiB"));
+    decision_free(d);
+}
+
+static void test_veto_disk(void **state)
+{
+    (void)state;
+    struct record r[6];
+    req.want.disk_bytes = 100 << 20;
+    expect_veto(r, sample_records(r), "gguf/q8_0", "cannot-run", "disk", "136 MiB of disk");
+}
+
+static void test_veto_licence(void **state)
+{
+    (void)state;
+    struct record r[6];
+    int n = sample_records(r);
+    req.want.license = "mit,apache-2.0";
+    expect_veto(r, n, "gguf/q4_k_m", "vetoed", "licence", "its licence is not known");
+}
+
+static void test_veto_substitution(void **state)
+{
+    (void)state;
+    struct record r[6];
+    int n = sample_records(r);
+    r[2].format.n_substituted = 100;
+    r[2].format.share_substituted = 0.86;
+    expect_veto(r, n, "gguf/q4_k_m", "vetoed", "substitution", "86 %");
+    r[2].format.share_substituted = 0.3; /* a few rows that do not fit are no lie */
+    struct decision *d = decide(r, n);
+    assert_string_equal(picked(d), "gguf/q4_k_m");
+    assert_true(d->row[0].substituted);
+    decision_free(d);
+}
+
+static void test_veto_unverified(void **state)
+{
+    (void)state;
+    struct record r[6];
+    int n = sample_records(r);
+    snprintf(r[2].format.name, sizeof r[2].format.name, "gguf/q4_invented");
+    expect_veto(r, n, "gguf/q4_invented", "vetoed", "unverified", "unverified");
+}
+
+static void test_veto_not_comparable(void **state)
+{
+    (void)state;
+    struct record r[6];
+    int n = sample_records(r);
+    for (int i = 0; i < n; i++) {
+        r[i].model.source_quantized = true;
+        snprintf(r[i].model.source_format, sizeof r[i].model.source_format, "q4_k");
+    }
+    expect_veto(r, n, "gguf/q4_k_m", "vetoed", "not_comparable", "already quantized");
+    for (int i = 0; i < n; i++)
+        r[i].model.dithered = true; /* the dithered weights are off the grid */
+    struct decision *d = decide(r, n);
+    assert_string_equal(picked(d), "gguf/q4_k_m");
+    decision_free(d);
+}
+
+static void test_veto_framework(void **state)
+{
+    (void)state;
+    struct record r[6];
+    int n = sample_records(r);
+    req.want.only_framework = "onnxruntime";
+    expect_veto(r, n, "gguf/q4_k_m", "vetoed", "framework", "only onnxruntime");
+    snprintf(r[2].format.name, sizeof r[2].format.name, "onnx/int4-g32-sym");
+    req.want.only_framework = NULL;
+    expect_veto(r, n, "onnx/int4-g32-sym", "unsupported", "compat", "llama.cpp does not load onnx formats");
+}
+
+static void test_veto_gates(void **state)
+{
+    (void)state;
+    struct record r[6];
+    int n = sample_records(r);
+    req.want.max_kld = 0.05;
+    expect_veto(r, n, "gguf/q4_k_m", "vetoed", "max_kld", "over the limit of 0.05");
+    req.want.max_kld = NAN;
+    req.want.min_quality = 0.9;
+    expect_veto(r, n, "gguf/q4_k_m", "vetoed", "min_quality", "86.2 %");
+    req.want.min_quality = NAN;
+    req.want.min_decode_tok_s = 100;
+    expect_veto(r, n, "gguf/q8_0", "vetoed", "min_decode", "94.9 tok/s, 100 were asked for");
+    req.want.min_decode_tok_s = NAN;
+    req.want.max_ttft_s = 0.85;
+    expect_veto(r, n, "gguf/q8_0", "vetoed", "max_ttft", "899 ms to the first token");
+    req.want.max_ttft_s = NAN;
+    for (int i = 0; i < n; i++)
+        r[i].energy_j_per_tok = 0.1;
+    device.power.battery_wh = 50;
+    req.want.max_watts = 9;
+    req.want.max_kld = 1;
+    expect_veto(r, n, "gguf/q4_0", "vetoed", "max_watts", "16.7 W");
+    req.want.max_watts = NAN;
+    req.want.battery_hours = 4;
+    expect_veto(r, n, "gguf/q4_0", "vetoed", "battery", "3.0 h");
+}
+
+/* --- the own engine --- */
+static void own_record(struct record *r, const char *model, const char *format, int64_t weights, double tok_s)
+{
+    record_of(r, model, format, "own");
+    give_speed(r, tok_s, tok_s * 0.02);
+    give_memory(r, weights);
+    snprintf(r->kernels, sizeof r->kernels, "matvec_q4_0_avx512");
+}
+
+static void test_own_becomes_equivalent(void **state)
+{
+    (void)state;
+    struct record r;
+    own_record(&r, "testmodel", "gguf/q4_0", 86 << 20, 200);
+    give_quality(&r, 0.05, 0.001, 0.9);
+    struct decision *d = decide(&r, 1);
+    assert_int_equal(d->n_rows, 2);
+    const struct row *own = row_of(d, "gguf/q4_0", "own"), *llama = row_of(d, "gguf/q4_0", "llama.cpp");
+    assert_non_null(own);
+    assert_non_null(llama);
+    assert_true(own->own);
+    assert_string_equal(own->verdict, "vetoed");
+    assert_string_equal(own->veto, "own");
+    assert_string_equal(own->speed_from, "measured");
+    assert_double_equal(own->decode_tok_s, 200, 0);
+    assert_string_equal(llama->speed_from, "equivalent");
+    assert_string_equal(llama->verdict, "recommended");
+    assert_non_null(strstr(llama->source, "own equivalent kernels x"));
+    char source[256];
+    struct interval f = framework_factor("llama.cpp", "q4_0", false, 0.9, source);
+    assert_double_equal(llama->decode_tok_s, 200 * f.v, 1e-9);
+    assert_true(llama->decode_tok_s_lo < 200 * f.v && llama->decode_tok_s_lo <= 196 * f.v);
+    assert_true(llama->decode_tok_s_hi >= 204 * f.v);
+    assert_double_equal(llama->kld, 0.05, 0);
+    assert_int_equal(d->recommended, 0);
+    decision_free(d);
+}
+
+static void test_measured_framework_replaces_equivalent(void **state)
+{
+    (void)state;
+    struct record r[2];
+    own_record(&r[0], "testmodel", "gguf/q4_0", 86 << 20, 200);
+    give_quality(&r[0], 0.05, 0.001, 0.9);
+    record_of(&r[1], "testmodel", "gguf/q4_0", "llama.cpp");
+    give_speed(&r[1], 150, 3);
+    r[1].memory.peak_rss_bytes = 140 << 20;
+    struct decision *d = decide(r, 2);
+    assert_int_equal(d->n_rows, 2);
+    const struct row *w = row_of(d, "gguf/q4_0", "llama.cpp");
+    assert_string_equal(w->speed_from, "measured");
+    assert_double_equal(w->decode_tok_s, 150, 0);
+    assert_double_equal(w->kld, 0.05, 0); /* quality: the record with llama.cpp's numerics */
+    assert_true(w->peak_bytes >= 140 << 20);
+    assert_string_equal(w->memory_from, "measured");
+    decision_free(d);
+}
+
+/* The demo: quality of a model that fits the caches, speed of two shapes. */
+static int demo_records(struct record *r)
+{
+    static const struct {
+        const char *format;
+        double bits, kld;
+    } f[] = {{"base/f16", 16, 0.00001}, {"gguf/q8_0", 8.5, 0.001}, {"gguf/q4_k_m", 4.9, 0.03}, {"gguf/q2_k", 3.2, 0.5}};
+    int n = 0;
+    for (int i = 0; i < 4; i++) {
+        own_record(&r[n], "whichquant-default", f[i].format, (int64_t)(f[i].bits * 440e3), 5000 / f[i].bits);
+        r[n].speed.cache_resident = true;
+        give_quality(&r[n++], f[i].kld, f[i].kld / 20, 1 - sqrt(f[i].kld) / 2);
+        for (int s = 0; s < 2; s++) {
+            own_record(&r[n], s ? "llama-3.2-1b" : "qwen3-0.6b", f[i].format, (int64_t)(f[i].bits * (s ? 155e6 : 75e6)),
+                       (s ? 180 : 400) / f[i].bits);
+            r[n].speed_from = FROM_SHAPE_MEASURED;
+            r[n++].model.synthesized = true;
+        }
+    }
+    return n;
+}
+
+static void test_demo_joins_shapes(void **state)
+{
+    (void)state;
+    struct record r[12];
+    int n = demo_records(r);
+    struct decision *d = decide(r, n);
+    assert_int_equal(d->n_rows, 16); /* own and llama.cpp of two shapes x four formats */
+    assert_string_equal(d->row[0].model, "whichquant-default + qwen3-0.6b shape");
+    assert_string_equal(d->row[0].speed_from, "shape-measured");
+    assert_string_equal(d->row[0].speed_note, "shape qwen3-0.6b");
+    assert_non_null(strstr(d->row[0].source, "quality of whichquant-default"));
+    assert_non_null(strstr(d->row[0].command, "qwen3-0.6b-Q4_K_M.gguf"));
+    assert_string_equal(picked(d), "gguf/q4_k_m");
+    assert_double_equal(d->row[0].kld, 0.03, 0);
+    assert_true(d->row[0].weights_bytes == (int64_t)(4.9 * 75e6));
+    assert_false(d->row[0].cache_resident);
+    assert_true(mentions(d->note, d->n_notes, "whichquant-default + llama-3.2-1b shape: gguf/q4_k_m on llama.cpp"));
+    assert_true(mentions(d->note, d->n_notes, "shape qwen3-0.6b with synthesized weights"));
+    for (int i = 0; i < d->n_rows; i++)
+        assert_true(!d->row[i].own || !d->row[i].recommended);
+    decision_free(d);
+}
+
+/* Without shapes a model that fits the caches is decided by size, and no speed is said. */
+static void test_cache_resident_never_headline(void **state)
+{
+    (void)state;
+    struct record r[12], only[4];
+    int n = demo_records(r), m = 0;
+    for (int i = 0; i < n; i++)
+        if (!r[i].model.synthesized)
+            only[m++] = r[i];
+    struct decision *d = decide(only, m);
+    assert_string_equal(picked(d), "gguf/q4_k_m");
+    assert_true(d->row[0].cache_resident);
+    assert_string_equal(d->row[0].speed_note, "cache-resident");
+    assert_non_null(strstr(d->reason, "smallest"));
+    assert_null(strstr(d->headline, "tok/s"));
+    for (int i = 0; i < d->n_neighbours; i++)
+        assert_null(strstr(d->neighbours[i], "tok/s"));
+    assert_true(mentions(d->note, d->n_notes, "cache-resident"));
+    decision_free(d);
+}
+
+/* --- nothing fits --- */
+static void test_nothing_fits(void **state)
+{
+    (void)state;
+    struct record r[6];
+    sample_records(r);
+    req.want.ram_bytes = 60 << 20;
+    struct decision *d = decide(r, 6);
+    assert_string_equal(d->verdict, "nothing-fits");
+    assert_int_equal(d->exit_code, 4);
+    assert_int_equal(d->recommended, -1);
+    assert_string_equal(d->binding_limit, "memory");
+    /* 82 MiB weights + 4 MiB KV at 4096 + 4 MiB scratch + 16 MiB runtime = 106 MiB */
+    assert_string_equal(d->headline, "This device cannot run testmodel even at the smallest format: "
+                                     "gguf/q2_k needs 106 MiB, 60 MiB is usable (46 MiB short)");
+    assert_true(*d->nearest);
+    assert_true(mentions(d->changes, d->n_changes, "more memory"));
+    decision_free(d);
+    for (int i = 0; i < 6; i++)
+        r[i].memory.kv_bytes = (int64_t)640 * 65536; /* 256 MiB at 4096 tokens: a shorter context is the way out */
+    req.want.ram_bytes = 200 << 20;
+    d = decide(r, 6);
+    assert_int_equal(d->exit_code, 4);
+    assert_string_equal(d->nearest, "gguf/q2_k with a context of 1024 instead of 4096");
+    decision_free(d);
+}
+
+static void test_large_model_names_a_smaller_one(void **state)
+{
+    (void)state;
+    struct record r;
+    full_record(&r, "gguf/q2_k", (int64_t)30 << 30, 1, 0.1, 0.3, 0.01, 0.7);
+    req.want.max_kld = 1;
+    struct decision *d = decide(&r, 1);
+    assert_int_equal(d->exit_code, 4);
+    assert_non_null(strstr(d->headline, "needs 30.0 GiB, 20.0 GiB is usable (10.0 GiB short)"));
+    assert_non_null(strstr(d->nearest, "a smaller model: "));
+    decision_free(d);
+}
+
+static void test_quality_gate_not_met(void **state)
+{
+    (void)state;
+    struct record r[6];
+    sample_records(r);
+    req.want.max_kld = 0.001;
+    req.want.ram_bytes = 200 << 20; /* f16 would meet it and does not fit */
+    struct decision *d = decide(r, 6);
+    assert_string_equal(d->verdict, "nothing-fits");
+    assert_int_equal(d->exit_code, 3);
+    decision_free(d);
+    req.want.ram_bytes = -1;
+    req.want.max_kld = 1e-7;
+    d = decide(r, 6);
+    assert_int_equal(d->exit_code, 3);
+    assert_string_equal(d->binding_limit, "quality");
+    assert_non_null(strstr(d->headline, "base/f16"));
+    decision_free(d);
+}
+
+static void test_speed_floor_not_met(void **state)
+{
+    (void)state;
+    struct record r[6];
+    sample_records(r);
+    req.want.min_decode_tok_s = 1000;
+    struct decision *d = decide(r, 6);
+    assert_int_equal(d->exit_code, 4);
+    assert_string_equal(d->binding_limit, "decode speed");
+    assert_non_null(strstr(d->headline, "1000 were asked for"));
+    assert_true(mentions(d->changes, d->n_changes, "content with 108 tok/s: gguf/q4_k_m"));
+    decision_free(d);
+}
+
+/* The default limit gives way where nothing keeps it: an answer with a warning is better than none. */
+static void test_default_limit_gives_way(void **state)
+{
+    (void)state;
+    struct record r[2];
+    full_record(&r[0], "gguf/q4_0", 86 << 20, 167, 8, 0.317, 0.008, 0.7);
+    full_record(&r[1], "gguf/q2_k", 82 << 20, 190, 5, 0.455, 0.010, 0.65);
+    struct decision *d = decide(r, 2);
+    assert_string_equal(picked(d), "gguf/q4_0");
+    assert_non_null(strstr(d->reason, "nothing stays under the default limit"));
+    bool warned = false;
+    for (int i = 0; i < d->n_risks; i++)
+        warned = warned || strcmp(d->risk[i].id, "quality_loss") == 0;
+    assert_true(warned);
+    decision_free(d);
+}
+
+static void test_more_memory_changes_the_answer(void **state)
+{
+    (void)state;
+    struct record r[6];
+    sample_records(r);
+    req.want.objective = OBJECTIVE_QUALITY;
+    req.want.ram_bytes = 200 << 20;
+    struct decision *d = decide(r, 6);
+    assert_string_equal(picked(d), "gguf/q8_0");
+    assert_true(mentions(d->changes, d->n_changes, "with 81 MiB more memory: base/f16"));
+    decision_free(d);
+}
+
+/* --- poor input --- */
+static void test_no_records(void **state)
+{
+    (void)state;
+    struct decision *d = decide(NULL, 0);
+    assert_string_equal(d->verdict, "undecided");
+    assert_int_equal(d->exit_code, 1);
+    assert_int_equal(d->recommended, -1);
+    assert_true(*d->headline);
+    decision_free(d);
+}
+
+static void test_all_unknown(void **state)
+{
+    (void)state;
+    struct record r[3];
+    record_of(&r[0], "m", "gguf/q4_0", "llama.cpp");
+    record_of(&r[1], "m", "gguf/q8_0", "own");
+    record_init(&r[2]);
+    struct decision *d = decide(r, 3);
+    assert_string_equal(d->verdict, "undecided");
+    assert_int_equal(d->recommended, -1);
+    decision_free(d);
+}
+
+static void test_failures_are_rows(void **state)
+{
+    (void)state;
+    struct record r[8];
+    int n = sample_records(r);
+    record_of(&r[n], "testmodel", "gguf/q6_k", "llama.cpp");
+    r[n].status = STATUS_CRASHED;
+    snprintf(r[n++].reason, 256, "child died of signal 11");
+    record_of(&r[n], "testmodel", "gguf/q5_0", "own");
+    r[n++].status = STATUS_TIMED_OUT;
+    struct decision *d = decide(r, n);
+    assert_string_equal(picked(d), "gguf/q4_k_m");
+    assert_string_equal(row_of(d, "gguf/q6_k", "llama.cpp")->verdict, "failed");
+    assert_string_equal(row_of(d, "gguf/q6_k", "llama.cpp")->reason, "child died of signal 11");
+    assert_string_equal(row_of(d, "gguf/q5_0", "llama.cpp")->verdict, "failed");
+    assert_non_null(strstr(d->coverage, "2 could not run"));
+    decision_free(d);
+    d = decide(&r[6], 2);
+    assert_string_equal(d->verdict, "undecided");
+    assert_int_equal(d->exit_code, 1);
+    decision_free(d);
+}
+
+static void test_quality_unknown_is_not_recommended(void **state)
+{
+    (void)state;
+    struct record r[6];
+    sample_records(r);
+    quality_none(&r[2].quality);
+    struct decision *d = decide(r, 6);
+    assert_string_equal(picked(d), "gguf/q5_k_m");
+    assert_string_equal(row_of(d, "gguf/q4_k_m", "llama.cpp")->verdict, "ok");
+    assert_true(mentions(d->undecided, d->n_undecided, "gguf/q4_k_m: its quality was not measured"));
+    decision_free(d);
+}
+
+/* The newest record of a cell counts, and a second model is a group of its own. */
+static void test_newest_record(void **state)
+{
+    (void)state;
+    struct record r[3];
+    full_record(&r[0], "gguf/q4_0", 86 << 20, 500, 5, 0.01, 0.001, 0.95);
+    full_record(&r[1], "gguf/q4_0", 86 << 20, 160, 5, 0.02, 0.001, 0.94);
+    snprintf(r[1].date, sizeof r[1].date, "2026-11-22T00:00:00Z");
+    full_record(&r[2], "gguf/q8_0", 140 << 20, 90, 2, 0.001, 0.0001, 0.99);
+    snprintf(r[2].model.name, sizeof r[2].model.name, "other");
+    struct decision *d = decide(r, 3);
+    assert_int_equal(d->n_rows, 2);
+    assert_double_equal(d->row[0].decode_tok_s, 160, 0);
+    assert_double_equal(d->row[0].kld, 0.02, 0);
+    assert_true(mentions(d->note, d->n_notes, "other: gguf/q8_0"));
+    decision_free(d);
+}
+
+static void test_hostile_name_in_command(void **state)
+{
+    (void)state;
+    struct record r;
+    full_record(&r, "gguf/q4_0", 86 << 20, 160, 5, 0.02, 0.001, 0.94);
+    snprintf(r.model.name, sizeof r.model.name, "-x$(touch /tmp/pwned)`id`'\n;");
+    const char *paths[] = {"a'b $(x).gguf"};
+    req.models = paths;
+    req.n_models = 1;
+    struct decision *d = decide(&r, 1);
+    assert_null(strpbrk(d->command, "\n`"));
+    assert_non_null(strstr(d->command, "quantize 'a'\\''b $(x).gguf' -f"));
+    assert_null(strstr(d->command, "touch /tmp"));
+    decision_free(d);
+}
+
+/* --- the oracle: random sets, every row looked at --- */
+enum { N_FORMATS = 15 };
+static const char *const formats[N_FORMATS] = {
+    "gguf/q8_0", "gguf/q6_k", "gguf/q5_k_m", "gguf/q5_k_s", "gguf/q5_1",   "gguf/q5_0", "gguf/q4_k_m", "gguf/q4_k_s",
+    "gguf/q4_1", "gguf/q4_0", "gguf/q3_k_l", "gguf/q3_k_m", "gguf/q3_k_s", "gguf/q2_k", "gguf/q2_k_s"};
+
+static int random_set(struct rng *g, struct record r[N_FORMATS], double half_share)
+{
+    int n = 1 + (int)rng_below(g, N_FORMATS);
+    for (int i = 0; i < n; i++) {
+        double tok_s = 20 + floor(180 * rng_uniform(g)), kld = 0.001 * (1 + (double)rng_below(g, 200));
+        full_record(&r[i], formats[i], (int64_t)(50 + rng_below(g, 300)) << 20, tok_s, tok_s * half_share, kld,
+                    kld * half_share, 1 - kld);
+    }
+    return n;
+}
+
+static int64_t peak_of(const struct record *r)
+{
+    return r->memory.weights_bytes + r->memory.kv_bytes / 640 * req.want.ctx + r->memory.scratch_bytes + (16 << 20);
+}
+
+static bool fits(const struct record *r)
+{
+    double limit = isfinite(req.want.max_kld)                 ? req.want.max_kld
+                   : req.want.objective == OBJECTIVE_BALANCED ? 0.1
+                                                              : INFINITY;
+    bool slow = isfinite(req.want.min_decode_tok_s) && r->speed.decode_tok_s.v < req.want.min_decode_tok_s;
+    return peak_of(r) <= req.want.ram_bytes && r->quality.kld <= limit && !slow;
+}
+
+/* The objective's figure as a cost, then bytes. */
+static double cost_of(const struct record *r)
+{
+    return req.want.objective == OBJECTIVE_QUALITY  ? r->quality.kld
+           : req.want.objective == OBJECTIVE_MEMORY ? (double)peak_of(r)
+                                                    : -r->speed.decode_tok_s.v;
+}
+
+static void test_oracle_exact(void **state)
+{
+    (void)state;
+    struct rng g;
+    struct record r[N_FORMATS];
+    rng_seed(&g, 7);
+    int n_answers = 0, n_none = 0;
+    for (int round = 0; round < 600; round++) {
+        int n = random_set(&g, r, 0);
+        req.want.objective = (enum objective)(round % 4);
+        req.want.ram_bytes = (int64_t)(60 + rng_below(&g, 400)) << 20;
+        req.want.max_kld = rng_below(&g, 2) ? 0.001 * (double)(1 + rng_below(&g, 150)) : NAN;
+        req.want.min_decode_tok_s = rng_below(&g, 3) ? NAN : 30 + 100 * rng_uniform(&g);
+        double best = INFINITY;
+        for (int i = 0; i < n; i++)
+            if (fits(&r[i]))
+                best = fmin(best, cost_of(&r[i]));
+        struct decision *d = decide(r, n);
+        if (isinf(best)) {
+            n_none++;
+            assert_true(d->recommended < 0 ||
+                        (!isfinite(req.want.max_kld) && req.want.objective == OBJECTIVE_BALANCED));
+            decision_free(d);
+            continue;
+        }
+        n_answers++;
+        assert_int_equal(d->recommended, 0);
+        const struct record *p = NULL;
+        for (int i = 0; i < n; i++)
+            if (strcmp(r[i].format.name, picked(d)) == 0)
+                p = &r[i];
+        assert_true(fits(p));
+        assert_double_equal(cost_of(p), best, 0);
+        decision_free(d);
+    }
+    assert_true(n_answers > 300 && n_none > 30);
+}
+
+static bool clearly_worse(const struct row *a, const struct row *b) /* some figure of a, beyond the intervals */
+{
+    return a->kld_lo > b->kld_hi || a->decode_tok_s_hi < b->decode_tok_s_lo || a->ttft_ms_lo > b->ttft_ms_hi ||
+           a->peak_bytes > b->peak_bytes;
+}
+
+static void test_properties_with_intervals(void **state)
+{
+    (void)state;
+    struct rng g;
+    struct record r[N_FORMATS];
+    rng_seed(&g, 11);
+    int n_ties = 0, n_dominated = 0;
+    for (int round = 0; round < 400; round++) {
+        int n = random_set(&g, r, 0.15 * rng_uniform(&g));
+        req.want.objective = (enum objective)(round % 4);
+        req.want.ram_bytes = (int64_t)1 << 40;
+        struct decision *d = decide(r, n);
+        int n_picks = 0;
+        for (int i = 0; i < d->n_rows; i++) {
+            const struct row *w = &d->row[i];
+            n_picks += w->recommended;
+            if (i > 0) {
+                const struct row *before = &d->row[i - 1];
+                assert_true(w->rank == before->rank || w->rank == i + 1);
+                assert_true(w->rank != before->rank || w->weights_bytes >= before->weights_bytes);
+                n_ties += w->rank == before->rank;
+            }
+            bool dominated = strcmp(w->verdict, "dominated") == 0, beaten = false;
+            for (int k = 0; k < d->n_rows && dominated; k++)
+                beaten =
+                    beaten || (d->row[k].on_front && clearly_worse(w, &d->row[k]) && !clearly_worse(&d->row[k], w));
+            assert_true(beaten == dominated);
+            n_dominated += dominated;
+        }
+        assert_int_equal(n_picks, d->recommended >= 0);
+        if (d->recommended >= 0)
+            assert_int_equal(d->row[d->recommended].rank, 1);
+        decision_free(d);
+    }
+    assert_true(n_ties > 50 && n_dominated > 100);
+}
+
+/* --- the framework's factor --- */
+static void test_framework_factor(void **state)
+{
+    (void)state;
+    char source[256];
+    struct interval f = framework_factor("llama.cpp", "q4_k", false, 0.9, source);
+    assert_true(0 < f.lo && f.lo < f.v && f.v < f.hi && f.hi < 2);
+    assert_true(*source);
+    struct interval any = framework_factor("llama.cpp", "codec-of-tomorrow", true, NAN, source);
+    assert_true(isfinite(any.v));
+    assert_true(isnan(framework_factor("nobody", "q4_k", false, 0.9, source).v));
+}
+
+/* --- estimate --- */
+static void test_estimate(void **state)
+{
+    (void)state;
+    const struct shape *s = shape_find("qwen3-0.6b");
+    struct model *m = NULL;
+    struct err e = {0};
+    assert_int_equal(model_from_shape(&m, &s->d, &e), 0);
+    struct decision *d = NULL;
+    assert_int_equal(matrix_estimate(&d, &m->d, &device, &req, &e), 0);
+    assert_string_equal(d->verdict[0] == 't' ? "recommended" : d->verdict, "recommended");
+    const struct row *w = row_of(d, "gguf/q4_k_m", "llama.cpp");
+    assert_non_null(w);
+    assert_string_equal(w->speed_from, "predicted");
+    assert_string_equal(w->quality_from, "predicted");
+    assert_string_equal(w->memory_from, "predicted");
+    assert_true(w->kld_lo < w->kld && w->kld < w->kld_hi);
+    assert_true(w->decode_tok_s_hi > 1.5 * w->decode_tok_s_lo);
+    assert_true(w->decode_tok_s * (double)w->weights_bytes < 20e9); /* never over the bandwidth */
+    assert_true(fabs((double)w->kv_bytes / (2.0 * 28 * 8 * 128 * 2 * 4096) - 1) <
+                0.01); /* K, V, layers, heads, width, f16 */
+    assert_true(w->peak_bytes > w->weights_bytes + w->kv_bytes);
+    decision_free(d);
+    req.want.ram_bytes = 100 << 20;
+    assert_int_equal(matrix_estimate(&d, &m->d, &device, &req, &e), 0);
+    assert_int_equal(d->exit_code, 4);
+    assert_non_null(strstr(d->headline, "This device cannot run qwen3-0.6b even at the smallest format"));
+    decision_free(d);
+    model_close(m);
+}
+
+static void test_memory_failures(void **state)
+{
+    (void)state;
+    struct record r[6];
+    sample_records(r);
+    struct err e = {0};
+    bool done = false;
+    for (long n = 1; n < 4000 && !done; n++) {
+        struct decision *d = NULL;
+        mem_fail_from(n);
+        int rc = matrix_decide(&d, r, 6, &device, &req, &e);
+        mem_fail_from(0);
+        assert_true(rc == 0 || (rc == ERR_NOMEM && d == NULL));
+        done = rc == 0;
+        decision_free(d);
+    }
+    assert_true(done);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup(f, setup)
+    const struct CMUnitTest tests[] = {
+        T(test_balanced),
+        T(test_neighbouring_limits),
+        T(test_objectives),
+        T(test_energy),
+        T(test_tie_fewer_bytes_first),
+        T(test_veto_memory),
+        T(test_veto_disk),
+        T(test_veto_licence),
+        T(test_veto_substitution),
+        T(test_veto_unverified),
+        T(test_veto_not_comparable),
+        T(test_veto_framework),
+        T(test_veto_gates),
+        T(test_own_becomes_equivalent),
+        T(test_measured_framework_replaces_equivalent),
+        T(test_demo_joins_shapes),
+        T(test_cache_resident_never_headline),
+        T(test_nothing_fits),
+        T(test_large_model_names_a_smaller_one),
+        T(test_quality_gate_not_met),
+        T(test_speed_floor_not_met),
+        T(test_default_limit_gives_way),
+        T(test_more_memory_changes_the_answer),
+        T(test_no_records),
+        T(test_all_unknown),
+        T(test_failures_are_rows),
+        T(test_quality_unknown_is_not_recommended),
+        T(test_newest_record),
+        T(test_hostile_name_in_command),
+        T(test_oracle_exact),
+        T(test_properties_with_intervals),
+        T(test_framework_factor),
+        T(test_estimate),
+        T(test_memory_failures),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
