@@ -92,11 +92,9 @@ static void check_arch(const char *name, float tolerance)
 {
     struct recorded r;
     struct err e;
-    struct pool *pool;
     read_recorded(name, &r);
-    assert_int_equal(pool_new(&pool, 2, NULL, &e), 0);
     for (int plain = 0; plain < 2; plain++) {
-        struct engine_opts o = fixture_opts(N_CTX, 40, plain ? NULL : pool);
+        struct engine_opts o = fixture_opts(N_CTX, 40, NULL);
         o.isa = plain ? 0 : o.isa;
         struct fixture f = fixture_open(arch_path(name, "gguf"), false, &o);
         assert_string_equal(engine_model(f.engine)->arch->name, name);
@@ -111,7 +109,6 @@ static void check_arch(const char *name, float tolerance)
         assert_memory_equal(ids, r.greedy, sizeof ids);
         fixture_close(&f);
     }
-    pool_free(pool);
 }
 
 static void llama_logits(void **state)
@@ -380,10 +377,8 @@ static void token_loop_allocates_nothing(void **state)
     (void)state;
     struct err e = {0};
     float logits[N_VOCAB];
-    struct pool *pool;
     int32_t token = 3;
-    assert_int_equal(pool_new(&pool, 2, NULL, &e), 0);
-    struct engine_opts o = fixture_opts(32, 4, pool);
+    struct engine_opts o = fixture_opts(32, 4, NULL);
     struct fixture f = fixture_open(arch_path("gemma3", "gguf"), true, &o);
     size_t before = engine_bytes(f.engine);
     mem_fail_from(1);
@@ -396,7 +391,6 @@ static void token_loop_allocates_nothing(void **state)
     mem_fail_from(0);
     assert_int_equal(engine_bytes(f.engine), before);
     fixture_close(&f);
-    pool_free(pool);
 }
 
 int main(void)
