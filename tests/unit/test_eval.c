@@ -505,8 +505,7 @@ static void bad_base_files(void **state)
 
     for (size_t cut = 0; cut < n; cut += cut < 40 ? 1 : 97) {
         assert_int_equal(file_write(temp_path(), text, cut, &e), 0);
-        assert_int_equal(logits_file_open(&f, temp_path(), &e),
-                         cut == 0 ? logits_file_open(&f, temp_path(), &e) : ERR_FORMAT);
+        assert_true(logits_file_open(&f, temp_path(), &e) < 0);
     }
     const struct {
         int at;
