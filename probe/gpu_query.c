@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -28,6 +29,12 @@ struct gpu_query {
     } child[MAX_CHILDREN];
 };
 
+/* A question leaves no caches behind in the user's home. */
+static const char *const no_caches[][2] = {{"MESA_SHADER_CACHE_DISABLE", "true"},
+                                           {"CUDA_CACHE_DISABLE", "1"},
+                                           {"__GL_SHADER_DISK_CACHE", "0"},
+                                           {"POCL_KERNEL_CACHE", "0"}};
+
 static void answer_in_child(const struct gpu_api *api, int fd)
 {
     static const int fatal[] = {SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGINT, SIGTERM, SIGPIPE};
@@ -38,6 +45,8 @@ static void answer_in_child(const struct gpu_api *api, int fd)
     setpgid(0, 0);
     setrlimit(RLIMIT_CORE, &no_core);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (size_t i = 0; i < sizeof no_caches / sizeof *no_caches; i++)
+        setenv(no_caches[i][0], no_caches[i][1], 1);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int i = 0; i < 3 && null >= 0; i++)
         dup2(null, i); /* drivers print what they please */

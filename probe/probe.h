@@ -1,6 +1,6 @@
 /* The fingerprint of this machine: observed, never loaded. Every source is optional and degrades to "unknown"
- * (NaN, -1, ""), never to a guess. Nothing private is collected: no host name, user, address, serial, path or time zone.
- * Order: probe_device (or probe_from_json) -> read the const struct -> probe_to_json. */
+ * (NaN, -1, ""), never to a guess. Nothing private is collected: no host name, user, address, serial, path, time
+ * zone. Order: probe_device (or probe_from_json) -> read the const struct -> probe_to_json. */
 #ifndef PROBE_PROBE_H
 #define PROBE_PROBE_H
 #include <stdbool.h>
@@ -9,7 +9,8 @@
 #include "base/isa.h"
 #include "base/json.h"
 
-enum isa_state { ISA_ABSENT, ISA_CLAIMED, ISA_PROVED };   /* claimed: the CPU says so, the instruction failed or was not run */
+/* claimed: the CPU says so, the instruction failed or was not run */
+enum isa_state { ISA_ABSENT, ISA_CLAIMED, ISA_PROVED };
 enum cpu_kind { CPU_KIND_UNKNOWN, CPU_KIND_PERFORMANCE, CPU_KIND_EFFICIENCY };
 
 struct probe_cache {
@@ -46,7 +47,9 @@ struct probe_device {
         double ghz_max, ghz_now;
     } cpu;
     struct {
-        int64_t total_bytes, available_bytes, limit_bytes /* cgroup, -1 none */, swap_bytes, usable_bytes /* min of them */;
+        int64_t total_bytes, available_bytes, swap_bytes;
+        int64_t limit_bytes;           /* cgroup, -1 none */
+        int64_t usable_bytes;          /* least of total, available, limit */
         char kind[32];             /* "DDR5", "" unknown */
         int channels;              /* -1 unknown */
         double mt_s;               /* NaN unknown */
