@@ -11,7 +11,7 @@
 enum { LEAST_PROMPT = 32, LEAST_GEN = 8, FEW_REPS = 3, BLOCK_PROMPT = 16, BLOCK_GEN = 4, WARM_GEN = 16 };
 static const double steady = 0.01;      /* two blocks that differ by less: warm */
 static const double memory_share = 0.5; /* of what is free, for the sessions of a group */
-static const double spin_seconds = 0.001;
+static const double spin_seconds = 0.0005;
 
 void measure_defaults(struct measure_opts *o)
 {

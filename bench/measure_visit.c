@@ -50,7 +50,7 @@ double spin_ns(struct pool *pool, uint64_t rounds)
 uint64_t spin_rounds_of(struct pool *pool, double seconds)
 {
     uint64_t rounds = 1000;
-    while (rounds < (UINT64_C(1) << 40) && one_spin_ns(pool, rounds) < seconds * 1e9)
+    while (rounds < (UINT64_C(1) << 40) && spin_ns(pool, rounds) < seconds * 1e9)
         rounds *= 2;
     return rounds;
 }

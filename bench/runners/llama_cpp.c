@@ -86,6 +86,8 @@ static int llama_detect(struct runner_info *info, struct err *e)
 /* The last line that says something, without what a terminal would act on. */
 static void last_line(char *out, size_t size, const char *text)
 {
+    if (!text[strspn(text, " \t\r\n")])
+        text = "nothing";
     size_t n = strlen(text);
     while (n > 0 && isspace((unsigned char)text[n - 1]))
         n--;
