@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include "base/mem.h"
 #include "base/os.h"
+#include "bench/measure.h"
 #include "cli/cli.h"
 
 enum level { PASS, WARN, FAIL };
@@ -18,7 +19,6 @@ struct doctor {
     struct probe_state state;
     json_t *rows; /* NULL: print */
     int count[3];
-    int n_frameworks;
 };
 
 /* fix may be NULL; so may be the value's arguments. */
@@ -169,7 +169,7 @@ struct tool {
     const char *use, *fix;
 };
 
-/* Where the measuring looks too: LLAMA_CPP_PATH, then PATH. */
+/* llama.cpp's programs are looked for where the measuring looks: LLAMA_CPP_PATH, then PATH. */
 static char *find_tool(const char *program)
 {
     char path[1024];
@@ -199,7 +199,6 @@ static void check_tool(struct doctor *doc, const struct tool *t)
         child_result_free(&r);
     }
     say(doc, PASS, t->program, NULL, "%s", version[0] ? version : path);
-    doc->n_frameworks += !strcmp(t->program, "llama-bench") || !strcmp(t->program, "ollama");
     mem_free(path);
 }
 
@@ -244,26 +243,36 @@ static void check_python(struct doctor *doc)
         for (int i = 0; i < N; i++)
             if (strlen(packages[i][0]) == n_name && !strncmp(line, packages[i][0], n_name)) {
                 say(doc, PASS, packages[i][0], NULL, "%s: %s", line + n_name + (n_name < n), packages[i][1]);
-                doc->n_frameworks++;
             }
         line += n + more;
     }
     child_result_free(&r);
 }
 
-static void check_frameworks(struct doctor *doc)
+/* What can be measured, not derived: the runners' own word. */
+static void check_runners(struct doctor *doc)
 {
-    check_tools(doc);
-    check_python(doc);
-    if (doc->n_frameworks == 0)
-        say(doc, WARN, "frameworks",
-            "install llama.cpp to have its speed measured, not derived from equivalent kernels", "none found");
+    for (int i = 0; runners[i]; i++) {
+        struct runner_info info = {0};
+        struct err e = {0};
+        if (!runners[i]->real)
+            continue;
+        int rc = runners[i]->detect(&info, &e);
+        if (rc < 0)
+            say(doc, WARN, runners[i]->name, NULL, "%s", e.text);
+        else if (!info.found)
+            say(doc, WARN, runners[i]->name,
+                "install it to have its speed measured, not derived from equivalent kernels", "%s",
+                info.note[0] ? info.note : "not found");
+        else
+            say(doc, PASS, runners[i]->name, NULL, "%s %s", info.version, info.library_path);
+    }
 }
 
 int cmd_doctor(struct cli *c)
 {
-    static void (*const checks[])(struct doctor *) = {check_cpu,  check_memory, check_quiet,     check_clock,
-                                                      check_disk, check_accels, check_frameworks};
+    static void (*const checks[])(struct doctor *) = {check_cpu,    check_memory,  check_quiet, check_clock, check_disk,
+                                                      check_accels, check_runners, check_tools, check_python};
     struct err e = {0};
     if (cli_device(c, &e) < 0)
         return cli_fail(&e);
