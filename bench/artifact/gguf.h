@@ -80,7 +80,7 @@ int gguf_writer_str(struct gguf_writer *w, const char *key, const char *v, struc
 int gguf_writer_tensor(struct gguf_writer *w, const char *name, uint32_t type, int n_dims, const int64_t *ne,
                        struct err *e);
 int gguf_writer_begin(struct gguf_writer *w, struct err *e);                              /* header goes out */
-int gguf_writer_data(struct gguf_writer *w, const void *p, size_t n, struct err *e);      /* the next tensor, whole or in pieces */
+int gguf_writer_data(struct gguf_writer *w, const void *p, size_t n, struct err *e);      /* the next, or a piece */
 int gguf_writer_finish(struct gguf_writer *w, struct err *e);                             /* atomic rename; frees w */
 void gguf_writer_abort(struct gguf_writer *w);
 #endif

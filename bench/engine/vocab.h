@@ -24,6 +24,6 @@ bool vocab_is_end(const struct vocab *v, int32_t id);                      /* EO
  * *ids is freed with mem_free. ERR_DATA when a byte cannot be expressed (no byte tokens and no unknown token). */
 int vocab_encode(const struct vocab *v, const char *text, size_t n, bool add_special, bool parse_special, int32_t **ids,
                  size_t *n_ids, struct err *e);
-/* Appends the bytes that the token stands for. */
+/* Appends the bytes that the token stands for; control and unknown tokens stand for none. */
 void vocab_piece(const struct vocab *v, int32_t id, struct sbuf *out);
 #endif

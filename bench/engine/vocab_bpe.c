@@ -1,6 +1,6 @@
-/* Byte-level BPE ("gpt2"): regular expressions cut the text into words, then the merge list is applied inside each word,
- * earliest rule first. The file spells bytes as printable characters; here everything is plain bytes: each byte string
- * that occurs as a token or in a merge is a symbol, and a merge joins a pair of symbols. */
+/* Byte-level BPE ("gpt2"): regular expressions cut the text into words, then the merge list is applied inside each
+ * word, earliest rule first. The file spells bytes as printable characters; here everything is plain bytes: each byte
+ * string that occurs as a token or in a merge is a symbol, and a merge joins a pair of symbols. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <stdio.h>

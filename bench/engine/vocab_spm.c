@@ -49,8 +49,8 @@ static int push_bytes(const struct vocab *v, const uint8_t *p, uint32_t n, struc
             continue;
         }
         if (v->unk < 0)
-            return err_set(e, ERR_DATA, "byte 0x%02x cannot be expressed: the vocabulary has neither a token for it nor "
-                                        "an unknown token", p[i]);
+            return err_set(e, ERR_DATA, "byte 0x%02x cannot be expressed: the vocabulary has neither a token for it "
+                                        "nor an unknown token", p[i]);
         out->n = before;
         return ids_push(out, v->unk, e);
     }

@@ -1,5 +1,5 @@
-/* Text of any bytes as proper UTF-8, by the lenient rules of llama.cpp: malformed bytes become U+FFFD one by one, overlong
- * forms are taken at their value, surrogates stay. */
+/* Text of any bytes as proper UTF-8, by the lenient rules of llama.cpp: malformed bytes become U+FFFD one by one,
+ * overlong forms are taken at their value, surrogates stay. */
 #include "bench/engine/vocab_int.h"
 
 enum { REPLACEMENT = 0xfffd, NONCHARACTER = 0xfffe };
