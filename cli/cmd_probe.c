@@ -50,7 +50,7 @@ static void print_cpu(const struct probe_device *d)
     putchar('\n');
     row("use");
     if (d->cpu.n_usable > 0)
-        printf("%d threads", d->cpu.n_usable);
+        printf("%d thread%s", d->cpu.n_usable, d->cpu.n_usable == 1 ? "" : "s");
     else
         printf("unknown");
     if (!isnan(d->cpu.quota_cpus))
@@ -102,7 +102,9 @@ static void print_memory(const struct probe_device *d)
     size_text(limit, d->memory.limit_bytes);
     size_text(swap, d->memory.swap_bytes);
     row("memory");
-    printf("%s, %s available", total, available);
+    printf("%s", total);
+    if (d->memory.available_bytes >= 0)
+        printf(", %s available", available);
     if (d->memory.limit_bytes >= 0)
         printf(", limited to %s", limit);
     if (d->memory.swap_bytes > 0)

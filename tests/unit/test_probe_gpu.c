@@ -1,5 +1,5 @@
-/* Driver libraries that answer, crash and hang (tests/fault/fake_drivers.c, found through this program's run path):
- * what can be known is known, the rest costs a note, and the probe comes back. */
+/* Driver libraries that answer, crash and hang (tests/fault/fake_drivers.c, found through the run path or
+ * LD_LIBRARY_PATH): what can be known is known, the rest costs a note, and the probe comes back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
