@@ -126,6 +126,8 @@ static void add_sample(struct samples *s, double v)
 static void add_times(struct live *c, const struct sample *s)
 {
     size_t need = c->n_times + (size_t)s->n_token_ns;
+    if (s->n_token_ns <= 0)
+        return;
     if (need > c->cap_times) {
         double *more = mem_resize(c->times, 2 * need * sizeof *more);
         if (!more)
