@@ -201,7 +201,8 @@ static int run_group(struct measure_run *m, int i0, int i1, const struct workloa
     m->gb_s.n = 0;
     int rc = warm_group(m, i0, i1);
     if (rc == 0) {
-        fit_workload(m, i0, i1);
+        if (!m->o->keep_workload)
+            fit_workload(m, i0, i1);
         rc = repeat_group(m, i0, i1);
     }
     for (int i = i0; i < i1; i++) {

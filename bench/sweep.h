@@ -48,5 +48,8 @@ int sweep_quality(struct sweep *s, const struct sweep_input *in, const struct pl
 int sweep_speed(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct weights *const *w, int c0, int c1,
                 bool cache_resident, uint64_t deadline_ns, struct err *e);
 int sweep_shape_speed(struct sweep *s, const struct sweep_input *in, const char *shape_id, uint64_t deadline_ns, struct err *e);
+/* Seeded weights of a shape in the codecs of that cell, for speed only. */
+int sweep_synthesize(struct weights **w, const struct model *m, const struct plan_cell *c, const struct sweep_input *in,
+                     struct err *e);
 void sweep_describe(struct record *r, const struct sweep_input *in, const struct model *m, const struct plan_cell *c);
 #endif

@@ -109,8 +109,8 @@ int sweep_speed(struct sweep *s, const struct sweep_input *in, const struct plan
     return rc;
 }
 
-static int synthesize(struct weights **w, const struct model *m, const struct plan_cell *c, const struct sweep_input *in,
-                      struct err *e)
+int sweep_synthesize(struct weights **w, const struct model *m, const struct plan_cell *c, const struct sweep_input *in,
+                     struct err *e)
 {
     int n = m->d.n_tensors;
     const struct codec **codec = mem_alloc_n((size_t)n, sizeof *codec);
@@ -143,7 +143,7 @@ static int shape_group(struct sweep *s, const struct sweep_input *in, const stru
         taken += (double)cell->summary.bytes;
         if (taken > room && n > 0)
             break;
-        rc = synthesize(&w[n], p->model, cell, in, e);
+        rc = sweep_synthesize(&w[n], p->model, cell, in, e);
         sc[n] = (struct speed_cell){cell, w[n]};
         n += rc == 0;
     }

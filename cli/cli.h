@@ -27,16 +27,18 @@ struct cli {
     struct request req;
     struct text_list formats, frameworks;
     bool help, version, json, csv, md, no_color, base_stdout, check, bench, dry_run, packed, no_report;
-    const char *text, *prompt, *base_model, *base_logits, *save_logits, *shape, *isa, *from, *kernel, *sustain,
+    const char *text, *prompt, *base_model, *base_logits, *save_logits, *shape, *isa, *from, *kernel, *device_name,
         *objective, *codes;
     int n_predict, depth, reps, n_batch;
+    double sustain_s;              /* 0: not asked for */
     /* made on first use, released by cli_done */
     struct probe_device *device;
     struct pool *pool;
 };
 
 /* Option groups: which commands take which options. */
-enum { G_ALL = 1, G_LIMITS = 2, G_SWEEP = 4, G_EVAL = 8, G_BENCH = 16, G_QUANT = 32, G_TEXT = 64, G_KERNELS = 128, G_PROBE = 256 };
+enum { G_ALL = 1, G_LIMITS = 2, G_SWEEP = 4, G_EVAL = 8, G_BENCH = 16, G_QUANT = 32, G_TEXT = 64, G_KERNELS = 128, G_PROBE = 256,
+       G_IMPORT = 512 };
 
 struct command {
     const char *name, *args, *doc;

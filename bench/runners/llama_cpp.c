@@ -10,7 +10,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/os.h"
-#include "bench/measure.h"
+#include "bench/runners/runner.h"
 #include "bench/runners/llama_bench.h"
 
 enum { VERSION_TIMEOUT_MS = 10000, OPEN_TIMEOUT_MS = 300000, MOST_OUTPUT = 1 << 20 };

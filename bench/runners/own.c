@@ -7,7 +7,7 @@
 #include "base/os.h"
 #include "base/rng.h"
 #include "bench/engine/engine.h"
-#include "bench/measure.h"
+#include "bench/runners/runner.h"
 
 enum { DEFAULT_CTX = 1024, DEFAULT_BATCH = 512 };
 

@@ -1,6 +1,6 @@
 /* The table of runners. */
 #include <string.h>
-#include "bench/measure.h"
+#include "bench/runners/runner.h"
 
 #define R(symbol) extern const struct runner symbol;
 #include "bench/runners/runners.def"

@@ -1,0 +1,424 @@
+/* bench: prefill and decode speed of a model file or of a shape that needs none; one row a format and framework. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/mem.h"
+#include "base/os.h"
+#include "bench/quant/export_gguf.h"
+#include "bench/store.h"
+#include "bench/sweep.h"
+#include "cli/cli.h"
+
+static const double seconds_a_cell = 60;      /* without -r and --budget: then the interval is what it is */
+static const char *const shape_formats[] = {"gguf/q8_0", "gguf/q4_k_m"};
+
+struct format {                       /* one format of the model: what it is, its weights, its file where one is needed */
+    struct plan_cell plan;
+    struct recipe as_given;           /* plan.recipe points here for the file as it is */
+    char as_given_name[48];
+    struct weights *weights;
+    char path[300];
+    bool temporary;
+};
+struct job {
+    struct cli *cli;
+    struct model *model;
+    struct plan *plan;
+    struct sweep_input in;
+    struct format *format;
+    int n_formats;
+    struct measure_cell *cell;        /* [n_cells], with rec[] beside it */
+    struct record *rec;
+    int n_cells, cap;
+    char dir[256];                    /* of temporary files */
+};
+
+static void job_free(struct job *j)
+{
+    for (int i = 0; i < j->n_formats; i++) {
+        weights_free(j->format[i].weights);
+        if (j->format[i].temporary)
+            unlink(j->format[i].path);
+        if (j->format[i].as_given_name[0])
+            mem_free(j->format[i].plan.assign);
+    }
+    if (j->dir[0])
+        rmdir(j->dir);
+    mem_free(j->format);
+    mem_free(j->cell);
+    mem_free(j->rec);
+    plan_free(j->plan);
+    model_close(j->model);
+}
+
+/* ---- what is measured ---- */
+
+/* The recipe that the file's general.file_type names, else the codec that holds most of it. */
+static void name_as_given(struct format *f, const struct model *m)
+{
+    int64_t type = -1;
+    f->as_given = (struct recipe){.name = f->as_given_name};
+    snprintf(f->as_given_name, sizeof f->as_given_name, "gguf/%s", model_source_codec(m, NULL)->name);
+    if (!gguf_get_i64(m->gguf, "general.file_type", &type))
+        return;
+    for (int i = 0; i < n_recipes; i++)
+        if (recipes[i].gguf_file_type == type)
+            snprintf(f->as_given_name, sizeof f->as_given_name, "%s", recipes[i].name);
+}
+
+static int take_as_given(struct job *j, struct format *f, struct err *e)
+{
+    const struct model_desc *d = &j->model->d;
+    struct use_assign *a = mem_alloc_n((size_t)d->n_tensors, sizeof *a);
+    if (!a)
+        return err_nomem(e, (unsigned long long)d->n_tensors * sizeof *a, "the tensor table");
+    bool rules = strcmp(j->cli->req.numerics, "weights-only") != 0;
+    for (int i = 0; i < d->n_tensors; i++) {
+        const struct codec *c = d->tensor[i].src.codec;
+        a[i] = (struct use_assign){.codec = c, .wanted = c, .par = d->tensor[i].src.seg1.q,
+                                   .act = d->tensor[i].matrix && rules ? act_find(c->act) : NULL};
+    }
+    name_as_given(f, j->model);
+    f->plan = (struct plan_cell){.recipe = &f->as_given, .assign = a, .same_as = -1};
+    snprintf(f->path, sizeof f->path, "%s", j->model->path ? j->model->path : "");
+    int rc = recipe_summarize(d, a, &f->plan.summary, e);
+    return rc < 0 ? rc : weights_source(&f->weights, j->model, rules, e);
+}
+
+static int take_formats(struct job *j, struct err *e)
+{
+    struct cli *c = j->cli;
+    if (c->shape && c->req.n_formats == 0) {
+        c->req.formats = shape_formats;
+        c->req.n_formats = sizeof shape_formats / sizeof *shape_formats;
+    }
+    int n = c->req.n_formats ? c->req.n_formats : 1;
+    j->format = mem_alloc_n((size_t)n, sizeof *j->format);
+    if (!j->format)
+        return err_nomem(e, (unsigned long long)n * sizeof *j->format, "the formats");
+    if (c->req.n_formats == 0)
+        return take_as_given(j, &j->format[j->n_formats++], e);
+    int rc = plan_formats(&j->plan, j->model, &c->req, e);
+    for (int i = 0; rc == 0 && i < j->plan->n_cells && !interrupt_seen(); i++) {
+        struct format *f = &j->format[j->n_formats++];
+        f->plan = j->plan->cell[i];
+        char what[96];
+        snprintf(what, sizeof what, "%s %s", c->shape ? "synthesize" : "encode", f->plan.recipe->name);
+        cli_progress(c, i, j->plan->n_cells, what);
+        rc = c->shape ? sweep_synthesize(&f->weights, j->model, &f->plan, &j->in, e)
+                      : weights_encode(&f->weights, j->model, f->plan.assign, c->pool, e);
+    }
+    return rc;
+}
+
+/* A real framework loads files: a format made here is written for it into a temporary folder. */
+static int write_artifact(struct job *j, struct format *f, struct err *e)
+{
+    const char *tmp = getenv("TMPDIR");
+    if (f->path[0] || j->cli->shape)
+        return 0;
+    if (!j->dir[0]) {
+        snprintf(j->dir, sizeof j->dir, "%.200s/whichquant-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+        if (!mkdtemp(j->dir)) {
+            j->dir[0] = 0;
+            return err_set(e, ERR_IO, "cannot make a temporary folder for the framework's files; set TMPDIR");
+        }
+    }
+    snprintf(f->path, sizeof f->path, "%s/%d.gguf", j->dir, (int)(f - j->format));
+    f->temporary = true;
+    return export_gguf(f->path, j->model, f->weights, f->plan.recipe, e);
+}
+
+static int add_cell(struct job *j, struct format *f, const struct runner *runner, struct err *e)
+{
+    struct cli *c = j->cli;
+    const struct request *req = &c->req;
+    int longest = req->want.n_prompt > req->want.n_gen ? req->want.n_prompt : req->want.n_gen;
+    int rc = runner->own_process ? write_artifact(j, f, e) : 0;
+    if (rc < 0)
+        return rc;
+    struct measure_cell *cell = &j->cell[j->n_cells];
+    struct record *r = &j->rec[j->n_cells++];
+    *cell = (struct measure_cell){.runner = runner, .weights = runner->own_process ? NULL : f->weights,
+                                  .model_path = f->path[0] ? f->path : NULL, .threads = req->threads,
+                                  .n_ctx = longest + c->depth, .n_batch = c->n_batch ? c->n_batch : 512, .isa = req->isa,
+                                  .pool = c->pool};
+    record_init(r);
+    sweep_describe(r, &j->in, j->model, &f->plan);
+    snprintf(r->run_id, sizeof r->run_id, "%s", j->in.run_id);
+    snprintf(r->framework.name, sizeof r->framework.name, "%s", runner->name);
+    r->workload.n_prompt = req->want.n_prompt;
+    r->workload.n_gen = req->want.n_gen;
+    r->workload.n_depth = c->depth;
+    r->workload.n_ctx = cell->n_ctx;
+    r->workload.n_batch = cell->n_batch;
+    r->isa = req->isa;
+    record_cell_id(r);
+    return 0;
+}
+
+/* The frameworks asked for; else the own engine, and llama.cpp where it is found and the file is one that it loads. */
+static int take_frameworks(struct job *j, struct err *e)
+{
+    const struct request *req = &j->cli->req;
+    static const char *const both[] = {"own", "llama.cpp"};
+    struct runner_info info = {0};
+    bool real = req->n_formats == 0 && runner_find("llama.cpp")->detect(&info, NULL) == 0 && info.found &&
+                j->model->path;
+    const char *const *name = req->n_frameworks ? req->frameworks : both;
+    int n = req->n_frameworks ? req->n_frameworks : 1 + real, rc = 0;
+    j->cap = n * j->n_formats;
+    j->cell = mem_alloc_n((size_t)j->cap, sizeof *j->cell);
+    j->rec = mem_alloc_n((size_t)j->cap, sizeof *j->rec);
+    if (!j->cell || !j->rec)
+        return err_nomem(e, (unsigned long long)j->cap * sizeof *j->rec, "the cells");
+    for (int i = 0; i < n && rc == 0; i++) {
+        const struct runner *runner = runner_find(name[i]);
+        if (!runner)
+            return err_set(e, ERR_USAGE, "unknown framework %s; `whichquant list frameworks` names them", name[i]);
+        for (int k = 0; k < j->n_formats && rc == 0; k++)
+            rc = add_cell(j, &j->format[k], runner, e);
+    }
+    return rc;
+}
+
+static int open_model(struct job *j, struct err *e)
+{
+    struct cli *c = j->cli;
+    if (!c->shape == (c->n_args == 0))
+        return err_set(e, ERR_USAGE, "bench needs either a model file or --shape ID; `whichquant list shapes` names them");
+    if (!c->shape) {
+        int rc = cli_model(&j->model, c->arg[0], e);
+        return rc < 0 ? rc : model_hash(j->model, e);
+    }
+    const struct shape *s = shape_find(c->shape);
+    if (!s) {
+        const char *names[64];
+        for (int i = 0; i < n_shapes && i < 64; i++)
+            names[i] = shapes[i].id;
+        const char *near = cli_nearest(c->shape, names, n_shapes < 64 ? n_shapes : 64);
+        return err_set(e, ERR_USAGE, "unknown shape %s%s%s%s; `whichquant list shapes` names them", c->shape,
+                       near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+    }
+    return model_from_shape(&j->model, &s->d, e);
+}
+
+/* ---- results ---- */
+
+static void on_progress(void *arg, int i_cell, int rep)
+{
+    const struct job *j = arg;
+    char what[160];
+    snprintf(what, sizeof what, "%s in %s, repetition %d", j->rec[i_cell].format.name, j->rec[i_cell].framework.name, rep + 1);
+    cli_progress(j->cli, i_cell + 1, j->n_cells, what);
+}
+
+static void keep(struct job *j)
+{
+    struct store *s = NULL;
+    struct err e = {0};
+    int rc = store_open(&s, j->cli->req.store_path, &e);
+    for (int i = 0; i < j->n_cells && rc == 0; i++)
+        rc = store_put(s, &j->rec[i], &e);
+    if (rc < 0)
+        cli_warn("not stored: %s", e.text);
+    store_close(s);
+}
+
+static int print_json(const struct job *j)
+{
+    json_t *a = json_array();
+    for (int i = 0; i < j->n_cells; i++) {
+        const struct record *r = &j->rec[i];
+        if (r->workload.n_prompt > 0)
+            json_array_append_new(a, record_to_llama_bench(r, false));
+        if (r->workload.n_gen > 0)
+            json_array_append_new(a, record_to_llama_bench(r, true));
+    }
+    return cli_print_json(a);
+}
+
+static void print_interval(struct interval v)
+{
+    char text[64] = "-";
+    if (isfinite(v.lo))
+        snprintf(text, sizeof text, "%.1f (%.1f-%.1f)", v.v, v.lo, v.hi);
+    else if (isfinite(v.v))
+        snprintf(text, sizeof text, "%.1f", v.v);
+    printf("  %24s", text);
+}
+
+static void print_number(const char *format, int width, double v)
+{
+    char text[32] = "-";
+    if (isfinite(v))
+        snprintf(text, sizeof text, format, v);
+    printf("  %*s", width, text);
+}
+
+static void print_row(const struct record *r)
+{
+    printf("%-14s  %-9s", r->format.name, r->framework.name);
+    if (r->status != STATUS_OK) {
+        printf("  %s: %s\n", record_status_name(r->status), r->reason);
+        return;
+    }
+    const struct speed *s = &r->speed;
+    print_interval(s->prefill_tok_s);
+    print_interval(s->decode_tok_s);
+    print_number("%.0f", 8, s->ttft_ms.v);
+    print_number("%.1f", 8, s->tpot_p50_ms);
+    print_number("%.1f", 8, s->tpot_p95_ms);
+    print_number("%.0f%%", 5, 100 * s->bandwidth_share);
+    print_number("%.0f", 8, r->memory.peak_rss_bytes < 0 ? NAN : (double)r->memory.peak_rss_bytes / 0x1p20);
+    print_number("%.3f", 7, r->energy_j_per_tok);
+    printf("%s%s%s\n", s->dirty ? "  disturbed" : "", s->low_confidence ? "  few-repetitions" : "",
+           s->cache_resident ? "  cache-resident" : "");
+}
+
+static void print_table(const struct job *j)
+{
+    const struct record *first = &j->rec[0];
+    char pp[24], tg[24];
+    printf("%s%s, %d threads, %s\n", j->model->d.name, first->model.synthesized ? " (synthesized weights of that shape)" : "",
+           first->workload.threads, first->device);
+    snprintf(pp, sizeof pp, "pp%d tok/s", first->workload.n_prompt);
+    snprintf(tg, sizeof tg, "tg%d tok/s", first->workload.n_gen);
+    printf("%-14s  %-9s  %24s  %24s  %8s  %8s  %8s  %5s  %8s  %7s\n", "format", "framework", pp, tg, "TTFT ms", "p50 ms",
+           "p95 ms", "bw", "peak MiB", "J/token");
+    for (int i = 0; i < j->n_cells; i++)
+        print_row(&j->rec[i]);
+    if (isfinite(first->speed.bandwidth_gb_s))
+        printf("bw: share of the read bandwidth, %.1f GB/s measured in between", first->speed.bandwidth_gb_s);
+    printf("%smedians with 95 %% intervals%s\n", isfinite(first->speed.bandwidth_gb_s) ? "; " : "",
+           first->workload.n_depth ? ", behind the depth asked for" : "");
+    for (int i = 0; i < j->n_cells; i++)
+        if (j->rec[i].status == STATUS_OK && j->rec[i].reason[0]) {
+            printf("%s\n", j->rec[i].reason);
+            break;   /* the workload is shortened for all alike */
+        }
+}
+
+/* ---- sustained speed ---- */
+
+static json_t *sustain_to_json(const struct record *r, const struct sustain_result *s)
+{
+    json_t *points = json_array();
+    for (int i = 0; i < s->n; i++)
+        json_array_append_new(points, json_pack("{s:o,s:o,s:o}", "t_s", json_num(s->t_s[i]), "tok_s", json_num(s->tok_s[i]),
+                                                "temp_c", json_num(s->temp_c[i])));
+    json_t *o = json_object();
+    json_put(o, "format", json_str_or_null(r->format.name));
+    json_put(o, "framework", json_str_or_null(r->framework.name));
+    json_put(o, "burst_tok_s", json_num(s->burst_tok_s));
+    json_put(o, "sustained_tok_s", json_num(s->sustained_tok_s));
+    json_put(o, "throttle_after_s", json_num(s->throttle_after_s));
+    json_put(o, "points", points);
+    return o;
+}
+
+static void print_sustained(const struct record *r, const struct sustain_result *s, double seconds)
+{
+    printf("%s in %s: burst %.1f tok/s, sustained %.1f tok/s (%.0f %%)", r->format.name, r->framework.name, s->burst_tok_s,
+           s->sustained_tok_s, 100 * s->sustained_tok_s / s->burst_tok_s);
+    if (isfinite(s->throttle_after_s))
+        printf(", slower after %.0f s\n", s->throttle_after_s);
+    else
+        printf(", no throttling within %.0f s\n", seconds);
+}
+
+static int sustain(struct job *j, struct err *e)
+{
+    struct sustain_result *s = mem_alloc(sizeof *s);
+    json_t *a = json_array();
+    int rc = s ? 0 : err_nomem(e, sizeof *s, "the points");
+    for (int i = 0; i < j->n_cells && rc == 0; i++) {
+        char what[128];
+        snprintf(what, sizeof what, "%s for %.0f s", j->rec[i].format.name, j->cli->sustain_s);
+        cli_progress(j->cli, i + 1, j->n_cells, what);
+        rc = measure_sustained(&j->cell[i], j->cli->sustain_s, s, e);
+        cli_progress_end(j->cli);
+        if (s->n > 0 && !j->cli->json)
+            print_sustained(&j->rec[i], s, s->t_s[s->n - 1]);
+        if (s->n > 0)
+            json_array_append_new(a, sustain_to_json(&j->rec[i], s));
+    }
+    mem_free(s);
+    if (j->cli->json)
+        cli_print_json(a);
+    else
+        json_decref(a);
+    return rc;
+}
+
+/* ---- the command ---- */
+
+static int measure(struct job *j, struct err *e)
+{
+    const struct cli *c = j->cli;
+    struct workload w = {.n_prompt = c->req.want.n_prompt, .n_gen = c->req.want.n_gen, .n_depth = c->depth};
+    struct measure_opts o;
+    measure_defaults(&o);
+    o.seed = c->req.seed;
+    o.on_progress = on_progress;
+    o.arg = j;
+    o.budget_s = c->req.budget_s;
+    if (c->reps)
+        o.min_reps = o.max_reps = c->reps;
+    else if (isnan(o.budget_s)) {
+        o.budget_s = seconds_a_cell * j->n_cells;
+        o.keep_workload = true;
+    }
+    int rc = measure_cells(j->cell, j->rec, j->n_cells, &w, &o, e);
+    cli_progress_end(c);
+    return rc;
+}
+
+static int exit_code(const struct job *j)
+{
+    int n_ok = 0;
+    for (int i = 0; i < j->n_cells; i++)
+        n_ok += j->rec[i].status == STATUS_OK;
+    return n_ok == 0 ? EXIT_FAILED : n_ok < j->n_cells && j->cli->req.strict ? EXIT_SOME_FAILED : EXIT_DONE;
+}
+
+static int prepare(struct job *j, struct err *e)
+{
+    struct cli *c = j->cli;
+    int rc = cli_pool(c, e);
+    if (rc == 0)
+        rc = open_model(j, e);
+    if (rc < 0)
+        return rc;
+    j->in = (struct sweep_input){.req = &c->req, .device = c->device, .pool = c->pool, .model = j->model};
+    clock_iso8601(j->in.run_id);
+    snprintf(j->in.run_id + strlen(j->in.run_id), sizeof j->in.run_id - strlen(j->in.run_id), "-%ld", (long)getpid());
+    rc = take_formats(j, e);
+    return rc < 0 ? rc : take_frameworks(j, e);
+}
+
+int cmd_bench(struct cli *c)
+{
+    struct err e = {0};
+    struct job j = {.cli = c};
+    int rc = prepare(&j, &e), code = EXIT_DONE;
+    if (rc == 0 && c->sustain_s > 0) {
+        rc = sustain(&j, &e);
+        code = rc < 0 ? cli_fail(&e) : EXIT_DONE;
+    } else if (rc == 0) {
+        rc = measure(&j, &e);
+        bool shown = rc == 0 || rc == ERR_CANCELLED;
+        if (shown)
+            keep(&j);
+        if (shown && c->json)
+            code = print_json(&j);
+        else if (shown)
+            print_table(&j);
+        code = rc < 0 ? cli_fail(&e) : code ? code : exit_code(&j);
+    } else {
+        code = cli_fail(&e);
+    }
+    job_free(&j);
+    return code;
+}
