@@ -194,11 +194,26 @@ static int repeat_group(struct measure_run *m, int i0, int i1)
     return rc;
 }
 
+/* Once something is there to be measured. Too little memory to measure bandwidth is no reason not to measure speed: the
+ * share is then unknown. */
+static void calibrate(struct measure_run *m, const struct live *c)
+{
+    double left = seconds_left(m->deadline_ns);
+    if (c->failed || m->spin_rounds)
+        return;
+    m->spin_rounds = spin_rounds_of(c->cell->pool, spin_seconds);
+    m->own_bandwidth = isnan(m->o->bandwidth_gb_s) &&
+                       bandwidth_open(&m->bandwidth, c->cell->pool, c->cell->isa, NULL) == 0 &&
+                       bandwidth_find_cache(&m->bandwidth, fmin(0.5, 0.02 * left), NULL) == 0;
+}
+
 /* The group's workload may be shortened; the next group starts from what was asked for again. */
 static int run_group(struct measure_run *m, int i0, int i1, const struct workload *asked)
 {
     m->w = *asked;
     m->gb_s.n = 0;
+    for (int i = i0; i < i1; i++)
+        calibrate(m, &m->live[i]);
     int rc = warm_group(m, i0, i1);
     if (rc == 0) {
         if (!m->o->keep_workload)
@@ -231,15 +246,6 @@ static void init_cell(struct live *c, const struct measure_cell *cell, struct re
     r->isa = cell->isa;
     if (!r->date[0])
         clock_iso8601(r->date);
-}
-
-/* Too little memory to measure bandwidth is no reason not to measure speed: the share is then unknown. */
-static void open_bandwidth(struct measure_run *m, const struct measure_cell *cell)
-{
-    double left = seconds_left(m->deadline_ns);
-    m->own_bandwidth = isnan(m->o->bandwidth_gb_s) && bandwidth_open(&m->bandwidth, cell->pool, cell->isa, NULL) == 0;
-    if (m->own_bandwidth)
-        m->own_bandwidth = bandwidth_find_cache(&m->bandwidth, fmin(0.5, 0.02 * left), NULL) == 0;
 }
 
 static int check_arguments(const struct workload *w, const struct measure_opts *o, struct err *e)
@@ -282,8 +288,6 @@ int measure_cells(const struct measure_cell *cell, struct record *r, int n, cons
     if (rc == 0) {
         for (int i = 0; i < n; i++)
             init_cell(&m.live[i], &cell[i], &r[i], w);
-        m.spin_rounds = spin_rounds_of(cell[0].pool, spin_seconds);
-        open_bandwidth(&m, &cell[0]);
         rc = run_groups(&m, w, e);
         bandwidth_close(&m.bandwidth);
     }

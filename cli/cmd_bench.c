@@ -10,12 +10,12 @@
 #include "bench/sweep.h"
 #include "cli/cli.h"
 
-static const double seconds_a_cell = 60;      /* without -r and --budget: then the interval is what it is */
+static const double seconds_a_cell = 60; /* without -r and --budget: then the interval is what it is */
 static const char *const shape_formats[] = {"gguf/q8_0", "gguf/q4_k_m"};
 
-struct format {                       /* one format of the model: what it is, its weights, its file where one is needed */
+struct format { /* one format of the model: what it is, its weights, its file where one is needed */
     struct plan_cell plan;
-    struct recipe as_given;           /* plan.recipe points here for the file as it is */
+    struct recipe as_given; /* plan.recipe points here for the file as it is */
     char as_given_name[48];
     struct weights *weights;
     char path[300];
@@ -28,10 +28,10 @@ struct job {
     struct sweep_input in;
     struct format *format;
     int n_formats;
-    struct measure_cell *cell;        /* [n_cells], with rec[] beside it */
+    struct measure_cell *cell; /* [n_cells], with rec[] beside it */
     struct record *rec;
     int n_cells, cap;
-    char dir[256];                    /* of temporary files */
+    char dir[256]; /* of temporary files */
 };
 
 static void job_free(struct job *j)
@@ -76,7 +76,9 @@ static int take_as_given(struct job *j, struct format *f, struct err *e)
     bool rules = strcmp(j->cli->req.numerics, "weights-only") != 0;
     for (int i = 0; i < d->n_tensors; i++) {
         const struct codec *c = d->tensor[i].src.codec;
-        a[i] = (struct use_assign){.codec = c, .wanted = c, .par = d->tensor[i].src.seg1.q,
+        a[i] = (struct use_assign){.codec = c,
+                                   .wanted = c,
+                                   .par = d->tensor[i].src.seg1.q,
                                    .act = d->tensor[i].matrix && rules ? act_find(c->act) : NULL};
     }
     name_as_given(f, j->model);
@@ -140,9 +142,13 @@ static int add_cell(struct job *j, struct format *f, const struct runner *runner
         return rc;
     struct measure_cell *cell = &j->cell[j->n_cells];
     struct record *r = &j->rec[j->n_cells++];
-    *cell = (struct measure_cell){.runner = runner, .weights = runner->own_process ? NULL : f->weights,
-                                  .model_path = f->path[0] ? f->path : NULL, .threads = req->threads,
-                                  .n_ctx = longest + c->depth, .n_batch = c->n_batch ? c->n_batch : 512, .isa = req->isa,
+    *cell = (struct measure_cell){.runner = runner,
+                                  .weights = runner->own_process ? NULL : f->weights,
+                                  .model_path = f->path[0] ? f->path : NULL,
+                                  .threads = req->threads,
+                                  .n_ctx = longest + c->depth,
+                                  .n_batch = c->n_batch ? c->n_batch : 512,
+                                  .isa = req->isa,
                                   .pool = c->pool};
     record_init(r);
     sweep_describe(r, &j->in, j->model, &f->plan);
@@ -164,8 +170,8 @@ static int take_frameworks(struct job *j, struct err *e)
     const struct request *req = &j->cli->req;
     static const char *const both[] = {"own", "llama.cpp"};
     struct runner_info info = {0};
-    bool real = req->n_formats == 0 && runner_find("llama.cpp")->detect(&info, NULL) == 0 && info.found &&
-                j->model->path;
+    bool real =
+        req->n_formats == 0 && runner_find("llama.cpp")->detect(&info, NULL) == 0 && info.found && j->model->path;
     const char *const *name = req->n_frameworks ? req->frameworks : both;
     int n = req->n_frameworks ? req->n_frameworks : 1 + real, rc = 0;
     j->cap = n * j->n_formats;
@@ -187,7 +193,8 @@ static int open_model(struct job *j, struct err *e)
 {
     struct cli *c = j->cli;
     if (!c->shape == (c->n_args == 0))
-        return err_set(e, ERR_USAGE, "bench needs either a model file or --shape ID; `whichquant list shapes` names them");
+        return err_set(e, ERR_USAGE,
+                       "bench needs either a model file or --shape ID; `whichquant list shapes` names them");
     if (!c->shape) {
         int rc = cli_model(&j->model, c->arg[0], e);
         return rc < 0 ? rc : model_hash(j->model, e);
@@ -210,7 +217,8 @@ static void on_progress(void *arg, int i_cell, int rep)
 {
     const struct job *j = arg;
     char what[160];
-    snprintf(what, sizeof what, "%s in %s, repetition %d", j->rec[i_cell].format.name, j->rec[i_cell].framework.name, rep + 1);
+    snprintf(what, sizeof what, "%s in %s, repetition %d", j->rec[i_cell].format.name, j->rec[i_cell].framework.name,
+             rep + 1);
     cli_progress(j->cli, i_cell + 1, j->n_cells, what);
 }
 
@@ -281,12 +289,13 @@ static void print_table(const struct job *j)
 {
     const struct record *first = &j->rec[0];
     char pp[24], tg[24];
-    printf("%s%s, %d threads, %s\n", j->model->d.name, first->model.synthesized ? " (synthesized weights of that shape)" : "",
-           first->workload.threads, first->device);
+    printf("%s%s, %d threads, %s\n", j->model->d.name,
+           first->model.synthesized ? " (synthesized weights of that shape)" : "", first->workload.threads,
+           first->device);
     snprintf(pp, sizeof pp, "pp%d tok/s", first->workload.n_prompt);
     snprintf(tg, sizeof tg, "tg%d tok/s", first->workload.n_gen);
-    printf("%-14s  %-9s  %24s  %24s  %8s  %8s  %8s  %5s  %8s  %7s\n", "format", "framework", pp, tg, "TTFT ms", "p50 ms",
-           "p95 ms", "bw", "peak MiB", "J/token");
+    printf("%-14s  %-9s  %24s  %24s  %8s  %8s  %8s  %5s  %8s  %7s\n", "format", "framework", pp, tg, "TTFT ms",
+           "p50 ms", "p95 ms", "bw", "peak MiB", "J/token");
     for (int i = 0; i < j->n_cells; i++)
         print_row(&j->rec[i]);
     if (isfinite(first->speed.bandwidth_gb_s))
@@ -296,7 +305,7 @@ static void print_table(const struct job *j)
     for (int i = 0; i < j->n_cells; i++)
         if (j->rec[i].status == STATUS_OK && j->rec[i].reason[0]) {
             printf("%s\n", j->rec[i].reason);
-            break;   /* the workload is shortened for all alike */
+            break; /* the workload is shortened for all alike */
         }
 }
 
@@ -306,8 +315,8 @@ static json_t *sustain_to_json(const struct record *r, const struct sustain_resu
 {
     json_t *points = json_array();
     for (int i = 0; i < s->n; i++)
-        json_array_append_new(points, json_pack("{s:o,s:o,s:o}", "t_s", json_num(s->t_s[i]), "tok_s", json_num(s->tok_s[i]),
-                                                "temp_c", json_num(s->temp_c[i])));
+        json_array_append_new(points, json_pack("{s:o,s:o,s:o}", "t_s", json_num(s->t_s[i]), "tok_s",
+                                                json_num(s->tok_s[i]), "temp_c", json_num(s->temp_c[i])));
     json_t *o = json_object();
     json_put(o, "format", json_str_or_null(r->format.name));
     json_put(o, "framework", json_str_or_null(r->framework.name));
@@ -320,8 +329,8 @@ static json_t *sustain_to_json(const struct record *r, const struct sustain_resu
 
 static void print_sustained(const struct record *r, const struct sustain_result *s, double seconds)
 {
-    printf("%s in %s: burst %.1f tok/s, sustained %.1f tok/s (%.0f %%)", r->format.name, r->framework.name, s->burst_tok_s,
-           s->sustained_tok_s, 100 * s->sustained_tok_s / s->burst_tok_s);
+    printf("%s in %s: burst %.1f tok/s, sustained %.1f tok/s (%.0f %%)", r->format.name, r->framework.name,
+           s->burst_tok_s, s->sustained_tok_s, 100 * s->sustained_tok_s / s->burst_tok_s);
     if (isfinite(s->throttle_after_s))
         printf(", slower after %.0f s\n", s->throttle_after_s);
     else

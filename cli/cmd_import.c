@@ -22,7 +22,8 @@ static int write_lines(const char *path, const struct record *rec, int n, struct
     return rc;
 }
 
-static int store_all(const char *path, const struct record *rec, int n, const char **where, struct store **s, struct err *e)
+static int store_all(const char *path, const struct record *rec, int n, const char **where, struct store **s,
+                     struct err *e)
 {
     int rc = store_open(s, path, e);
     for (int i = 0; i < n && rc == 0; i++)
