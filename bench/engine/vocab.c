@@ -231,6 +231,8 @@ static int load_special(struct vocab *v, const struct gguf *g, struct err *e)
         (rc = load_id(v, g, "tokenizer.ggml.eos_token_id", &v->eos, e)) ||
         (rc = load_id(v, g, "tokenizer.ggml.unknown_token_id", &v->unk, e)))
         return rc;
+    if (v->unk >= 0 && !gguf_find(g, "tokenizer.ggml.unknown_token_id") && !(v->tok[v->unk].kind & TOK_UNKNOWN))
+        v->unk = -1;                  /* the customary place holds something else */
     for (enum role r = ROLE_FIM_PRE; r < N_ROLES; r++)
         for (int k = 0; k < 2; k++)
             done[r] |= mark_by_key(v, g, fim_keys[r][k], r >= ROLE_FIM_PAD ? TOK_END : 0);

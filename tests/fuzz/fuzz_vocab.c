@@ -70,8 +70,8 @@ static void decode(const struct vocab *v, const int32_t *ids, size_t n, struct s
     }
 }
 
-/* Whether a text comes back unchanged: ASCII does, and with SPM all that has no space, which a malformed character before
- * it could swallow, and no U+2581, which stands for one. */
+/* Whether a text comes back unchanged: ASCII does, and with SPM all that has no space, which a malformed character
+ * before it could swallow, and no U+2581, which stands for one. */
 static bool is_plain(int which, const uint8_t *p, size_t n)
 {
     bool ascii = true, space = false;

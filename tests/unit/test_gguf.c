@@ -10,7 +10,7 @@
 /* One of everything: all value types, arrays, two tensors, the second one quantized. */
 static void valid_file(struct sbuf *b)
 {
-    put_header(b, 2, 14);
+    put_header(b, 2, 16);
     put_key_str(b, "general.architecture", "llama");
     put_key(b, "a.u8", GGUF_U8);
     sbuf_putc(b, (char)200);
@@ -39,6 +39,11 @@ static void valid_file(struct sbuf *b)
     put_array(b, "a.ints", GGUF_I32, 2);
     put_u32(b, 11);
     put_u32(b, (uint32_t)-12);
+    put_array(b, "a.bools", GGUF_BOOL, 2);
+    sbuf_add(b, "\0\1", 2);
+    put_array(b, "a.big", GGUF_U64, 2);
+    put_u64(b, 5);
+    put_u64(b, 1ull << 63);
     put_tensor(b, "first", 0, 3, 2, 0);
     put_tensor(b, "second", 2, 32, 2, 32);
     put_data(b, 32 + 36);
@@ -115,6 +120,11 @@ static void test_reads_arrays_and_tensors(void **state)
     assert_false(gguf_array_i64(kv, 2, &v));
     assert_true(gguf_array_i64(gguf_find(g, "a.u8"), 0, &v) && v == 200);
     assert_true(gguf_array_f64(gguf_find(g, "a.f32"), 0, &d) && d == 1.5);
+    kv = gguf_find(g, "a.bools");
+    assert_true(gguf_array_i64(kv, 0, &v) && v == 0 && gguf_array_i64(kv, 1, &v) && v == 1);
+    kv = gguf_find(g, "a.big");
+    assert_true(gguf_array_i64(kv, 0, &v) && v == 5);
+    assert_false(gguf_array_i64(kv, 1, &v));
     assert_int_equal(g->n_tensors, 2);
     const struct gguf_tensor *t = gguf_find_tensor(g, "second");
     assert_true(t && t->bytes == 36 && t->ne[0] == 32 && t->ne[1] == 2 && t->ne[2] == 1 && t->ne[3] == 1);

@@ -4,7 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include "base/mem.h"
 #include "base/os.h"
@@ -208,6 +210,49 @@ static void test_refuses_wrong_amounts_of_data(void **state)
     gguf_writer_abort(w);
 }
 
+/* A full disk, played by a limit on the size of files. */
+static void test_full_disk_leaves_no_file(void **state)
+{
+    (void)state;
+    static const uint8_t block[1 << 16];
+    const struct rlimit small = {1 << 15, RLIM_INFINITY}, none = {RLIM_INFINITY, RLIM_INFINITY};
+    struct gguf_writer *w = new_writer();
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(gguf_writer_tensor(w, "t", 24, 1, (int64_t[]){sizeof block}, NULL), 0);
+    assert_int_equal(gguf_writer_begin(w, NULL), 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    struct err e = {0};
+    const int rc = gguf_writer_data(w, block, sizeof block, &e);
+    setrlimit(RLIMIT_FSIZE, &none);
+    assert_int_equal(rc, ERR_IO);
+    assert_non_null(strstr(e.text, out_path));
+    gguf_writer_abort(w);
+    assert_false(file_exists(out_path));
+}
+
+static void test_keeps_the_alignment_of_a_copy(void **state)
+{
+    (void)state;
+    struct sbuf b = {0};
+    struct err e = {0};
+    put_header(&b, 2, 1);
+    put_key_u32(&b, "general.alignment", 256);
+    put_tensor(&b, "a", 0, 4, 1, 0);
+    put_tensor(&b, "b", 0, 4, 1, 256);
+    put_padding(&b, 256);
+    put_data(&b, 256 + 16);
+    struct gguf *g = open_buffer(&b), *copy;
+    assert_int_equal(copy_file(g, out_path, &e), 0);
+    assert_int_equal(gguf_open(&copy, out_path, NULL, &e), 0);
+    assert_int_equal(copy->alignment, 256);
+    assert_int_equal(copy->tensor[1].offset, 256);
+    assert_memory_equal(copy->tensor[1].data, g->tensor[1].data, 16);
+    gguf_close(copy);
+    gguf_close(g);
+    unlink(out_path);
+    sbuf_free(&b);
+}
+
 static void test_survives_failing_allocations(void **state)
 {
     (void)state;
@@ -236,6 +281,8 @@ int main(void)
         cmocka_unit_test(test_writes_what_it_was_told),
         cmocka_unit_test(test_refuses_bad_declarations),
         cmocka_unit_test(test_refuses_wrong_amounts_of_data),
+        cmocka_unit_test(test_full_disk_leaves_no_file),
+        cmocka_unit_test(test_keeps_the_alignment_of_a_copy),
         cmocka_unit_test(test_survives_failing_allocations),
     };
     const struct CMUnitTest golden[] = {cmocka_unit_test(test_copies_golden_files_exactly)};

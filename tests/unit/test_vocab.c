@@ -20,6 +20,8 @@ struct spec {
     int n_scores, n_types;            /* fewer than tokens when not 0 */
     bool no_bos, no_unk, add_eos;
     int64_t bos;                      /* 0: 1 */
+    const char *also;                 /* one more key, an id */
+    uint32_t also_id;
 };
 
 static uint64_t count(const char *const *p)
@@ -40,7 +42,8 @@ static void put_texts(struct sbuf *b, const char *name, const char *const *p)
 static void put_vocab(struct sbuf *b, const struct spec *s)
 {
     const uint64_t n = count(s->tokens);
-    put_header(b, 0, 6 + (s->pre != NULL) + (s->name != NULL) + (s->scores != NULL) + (s->types != NULL) + (s->merges != NULL));
+    put_header(b, 0, 6 + (s->also != NULL) + (s->pre != NULL) + (s->name != NULL) + (s->scores != NULL) +
+                         (s->types != NULL) + (s->merges != NULL));
     put_key_str(b, "tokenizer.ggml.model", s->model);
     if (s->name)
         put_key_str(b, "general.name", s->name);
@@ -63,6 +66,8 @@ static void put_vocab(struct sbuf *b, const struct spec *s)
     put_key_u32(b, s->no_unk ? "other" : "tokenizer.ggml.unknown_token_id", 0);
     put_key_bool(b, "tokenizer.ggml.add_bos_token", !s->no_bos);
     put_key_bool(b, "tokenizer.ggml.add_eos_token", s->add_eos);
+    if (s->also)
+        put_key_u32(b, s->also, s->also_id);
 }
 
 struct opened {
@@ -112,7 +117,8 @@ static void expect(const struct vocab *v, const char *text, bool add, bool parse
 /* ---- SPM ---- */
 
 #define SP "\xe2\x96\x81"
-static const char *const spm_tokens[] = {"<unk>", "<s>", "</s>", "<0x0A>", "a", "b", "ab", SP, SP "ab", "ba", "x", NULL};
+static const char *const spm_tokens[] = {"<unk>", "<s>", "</s>", "<0x0A>", "a", "b", "ab", SP, (SP "ab"), "ba", "x",
+                                         NULL};
 static const float spm_scores[] = {0, 0, 0, 0, -9, -9, -2, -9, -1, -2, -9};
 static const int spm_types[] = {2, 3, 3, 6, 1, 1, 1, 1, 1, 1, 1};
 static const struct spec spm = {.model = "llama", .tokens = spm_tokens, .scores = spm_scores, .types = spm_types};
@@ -145,6 +151,26 @@ static void test_spm_unknown_characters(void **state)
     expect(o.v, "a\xc3\xa9z", false, false, "7 4 0 0 ");       /* one unknown per character */
     expect_n(o.v, "a\xe2\x82", 3, false, false, "7 4 0 ");     /* cut character */
     expect_n(o.v, "\x00", 1, false, false, "7 0 ");
+    close_spec(&o);
+}
+
+static void test_spm_without_unknown_token(void **state)
+{
+    (void)state;
+    static const char *const tokens[] = {"<pad>", "<s>", "</s>", SP, "a", NULL};
+    struct spec s = {.model = "llama", .tokens = tokens, .no_unk = true};
+    struct opened o;
+    int32_t *ids;
+    size_t n;
+    struct err e = {0};
+    open_spec(&o, &s);                                         /* token 0 is the unknown one only by custom */
+    expect(o.v, "a", false, false, "3 4 ");
+    assert_int_equal(vocab_encode(o.v, "az", 2, false, false, &ids, &n, &e), ERR_DATA);
+    assert_non_null(strstr(e.text, "byte 0x7a cannot be expressed"));
+    close_spec(&o);
+    s.no_unk = false;
+    open_spec(&o, &s);
+    expect(o.v, "az", false, false, "3 4 0 ");
     close_spec(&o);
 }
 
@@ -190,10 +216,36 @@ static void test_end_tokens(void **state)
     close_spec(&o);
 }
 
+static void test_tokens_that_dialogues_need(void **state)
+{
+    (void)state;
+    static const char *const tokens[] = {"<unk>", "<s>", "</s>", "<|end|>", "<|call|>", "<|return|>", "<|channel|>",
+                                         "<|fim_pad|>", "other", NULL};
+    static const int types[] = {2, 3, 3, 3, 3, 3, 3, 1, 1};
+    struct spec s = {.model = "llama", .tokens = tokens, .types = types};
+    struct opened o;
+    open_spec(&o, &s);
+    for (int32_t id = 0; id < 9; id++)                          /* "<|end|>" only ends a message here */
+        assert_int_equal(vocab_is_end(o.v, id), id == 2 || id == 4 || id == 5 || id == 7);
+    expect(o.v, "<|end|><|channel|>", false, false, "3 6 ");    /* both count as user-defined */
+    close_spec(&o);
+    s.also = "tokenizer.ggml.fim_pad_token_id";
+    s.also_id = 8;
+    open_spec(&o, &s);                                          /* the key wins over the text */
+    assert_true(vocab_is_end(o.v, 8));
+    assert_false(vocab_is_end(o.v, 7));
+    close_spec(&o);
+    s.also = "tokenizer.ggml.eot_token_id";
+    s.also_id = 77;                                             /* useless, and used for nothing */
+    open_spec(&o, &s);
+    close_spec(&o);
+}
+
 static void test_longest_special_token_first(void **state)
 {
     (void)state;
-    static const char *const tokens[] = {"<unk>", "<s>", "</s>", "[ab", "b][cd", "cd]", "[a", "[", "]", "ab", "b", NULL};
+    static const char *const tokens[] = {"<unk>", "<s>", "</s>", "[ab", "b][cd", "cd]", "[a", "[", "]", "ab", "b",
+                                         NULL};
     static const int types[] = {2, 3, 3, 4, 4, 4, 4, 4, 4, 1, 4};
     const struct spec s = {.model = "llama", .tokens = tokens, .types = types};
     struct opened o;
@@ -223,8 +275,8 @@ static void test_white_space_behind_special_tokens(void **state)
 
 /* ---- byte-level BPE ---- */
 
-static const char *const bpe_tokens[] = {"<|endoftext|>", "<|im_start|>", "a", "b", "\xc4\xa0", "ab", "\xc4\xa0" "ab", "1",
-                                         "\xc4\x8a", "\xc3\xa9", "\xc3\x83\xc2\xa9", "\xc3\x83", "<tag>", NULL};
+static const char *const bpe_tokens[] = {"<|endoftext|>", "<|im_start|>", "a", "b", "\xc4\xa0", "ab", ("\xc4\xa0" "ab"),
+                                         "1", "\xc4\x8a", "\xc3\xa9", "\xc3\x83\xc2\xa9", "\xc3\x83", "<tag>", NULL};
 static const int bpe_types[] = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 4};
 static const char *const bpe_merges[] = {"a b", "\xc4\xa0 ab", "\xc3\x83 \xc2\xa9", NULL};
 static const struct spec bpe = {
@@ -281,6 +333,59 @@ static void test_bpe_whole_words(void **state)
     expect(o.v, "abc", true, false, "1 6 ");
     expect(o.v, "abcb", true, false, "1 2 5 3 ");
     close_spec(&o);
+}
+
+static void test_bpe_steps_without_tokens(void **state)
+{
+    (void)state;
+    static const char *const tokens[] = {"<|endoftext|>", "<s>", "a", "b", "c", "abc", "a b", NULL};
+    static const char *const merges[] = {"b c", "a bc", "a b c", "\xe4\xb8\xad a", "a \xe4\xb8\xad", "a b", NULL};
+    const struct spec s = {.model = "gpt2", .pre = "gpt-2", .tokens = tokens, .merges = merges, .no_bos = true};
+    struct opened o;
+    struct sbuf b = {0};
+    open_spec(&o, &s);
+    expect(o.v, "abc", false, false, "5 ");                     /* by way of "bc", which is no token */
+    expect(o.v, "bcbc", false, false, "3 4 3 4 ");
+    vocab_piece(o.v, 6, &b);                                    /* spells no bytes: shown as it is */
+    assert_string_equal(sbuf_str(&b), "a b");
+    sbuf_free(&b);
+    close_spec(&o);
+}
+
+static void test_refuses_endless_text(void **state)
+{
+    (void)state;
+    struct opened o;
+    int32_t *ids;
+    size_t n;
+    struct err e = {0};
+    open_spec(&o, &spm);
+    assert_int_equal(vocab_encode(o.v, "a", (size_t)1 << 40, true, false, &ids, &n, &e), ERR_LIMIT);
+    assert_non_null(strstr(e.text, "too long to tokenize at once"));
+    close_spec(&o);
+}
+
+static void test_whole_number_scores(void **state)
+{
+    (void)state;
+    static const char *const tokens[] = {"<unk>", "<s>", "</s>", "a", "b", "ab", "ba", NULL};
+    struct sbuf b = {0};
+    struct gguf *g;
+    struct vocab *v;
+    struct err e = {0};
+    put_header(&b, 0, 4);
+    put_key_str(&b, "tokenizer.ggml.model", "llama");
+    put_texts(&b, "tokenizer.ggml.tokens", tokens);
+    put_array(&b, "tokenizer.ggml.scores", GGUF_I32, 7);
+    for (int i = 0; i < 7; i++)
+        put_u32(&b, i == 6 ? 5 : (uint32_t)-i);
+    put_key_bool(&b, "tokenizer.ggml.add_space_prefix", false);
+    assert_int_equal(gguf_open_memory(&g, b.p, b.n, "memory", NULL, &e), 0);
+    assert_int_equal(vocab_load(&v, g, &e), 0);
+    expect(v, "aba", false, false, "3 6 ");                     /* "ba" has the better score */
+    vocab_free(v);
+    gguf_close(g);
+    sbuf_free(&b);
 }
 
 static void test_pieces_of_bpe(void **state)
@@ -370,6 +475,15 @@ static void scores_are_texts(struct sbuf *b)
     put_texts(b, "tokenizer.ggml.tokens", tokens);
     put_texts(b, "tokenizer.ggml.scores", tokens);
 }
+static void types_are_fractions(struct sbuf *b)
+{
+    static const char *const tokens[] = {"<unk>", "<s>", NULL};
+    put_header(b, 0, 3);
+    put_key_str(b, "tokenizer.ggml.model", "llama");
+    put_texts(b, "tokenizer.ggml.tokens", tokens);
+    put_array(b, "tokenizer.ggml.token_type", GGUF_F32, 2);
+    put_u64(b, 0);
+}
 static void types_too_short(struct sbuf *b)
 {
     struct spec s = spm;
@@ -446,6 +560,7 @@ static const struct hostile {
     H(score_is_nan, FORMAT, "the score of token 4 is not a number"),
     H(scores_are_texts, FORMAT, "tokenizer.ggml.scores is not a list of numbers"),
     H(types_too_short, FORMAT, "tokenizer.ggml.token_type has 3 entries for 11 tokens"),
+    H(types_are_fractions, FORMAT, "tokenizer.ggml.token_type is not a list of whole numbers"),
     H(bos_out_of_range, FORMAT, "tokenizer.ggml.bos_token_id is 11, but there are 11 tokens"),
     H(bos_missing, FORMAT, "every text shall begin with a BOS token, but none is named"),
     H(merges_missing, FORMAT, "tokenizer.ggml.merges is missing"),
@@ -534,14 +649,19 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_spm_merges_by_score),
         cmocka_unit_test(test_spm_unknown_characters),
+        cmocka_unit_test(test_spm_without_unknown_token),
         cmocka_unit_test(test_spm_special_tokens),
         cmocka_unit_test(test_pieces_of_spm),
         cmocka_unit_test(test_end_tokens),
+        cmocka_unit_test(test_tokens_that_dialogues_need),
         cmocka_unit_test(test_longest_special_token_first),
         cmocka_unit_test(test_white_space_behind_special_tokens),
         cmocka_unit_test(test_bpe_merges_by_rank),
         cmocka_unit_test(test_bpe_without_unknown_token),
         cmocka_unit_test(test_bpe_whole_words),
+        cmocka_unit_test(test_bpe_steps_without_tokens),
+        cmocka_unit_test(test_refuses_endless_text),
+        cmocka_unit_test(test_whole_number_scores),
         cmocka_unit_test(test_pieces_of_bpe),
         cmocka_unit_test(test_refuses_hostile_vocabularies),
         cmocka_unit_test(test_survives_failing_allocations),
