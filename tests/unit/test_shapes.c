@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "bench/measure.h"
+#include "tests/test_data.h"
 
 enum { N_COLUMNS = 32 };
 
@@ -55,22 +56,17 @@ static void check(const struct shape *s, char **cell)
     if (model_from_shape(&m, d, &e) < 0)
         fail_msg("%s: %s", s->id, e.text);
     if (fabs((double)m->d.n_params / 1e9 - atof(cell[4])) > 0.51e-6)
-        fail_msg("%s: %.6f billion weights here and %s in the catalogue", s->id, (double)m->d.n_params / 1e9,
-                 cell[4]);
+        fail_msg("%s: %.6f billion weights here and %s in the catalogue", s->id, (double)m->d.n_params / 1e9, cell[4]);
     model_close(m);
 }
 
 static void shapes_are_the_published_ones(void **state)
 {
     (void)state;
-    const char *folder = getenv("WHICHQUANT_TEST_DATA");
-    char path[512], *text, *cell[N_COLUMNS];
-    snprintf(path, sizeof path, "%s/models.csv", folder ? folder : TEST_DATA_DIR);
-    if (!file_exists(path))
-        skip();
+    char *text, *cell[N_COLUMNS];
     struct err e = {0};
     int seen = 0;
-    if (file_read(path, 1 << 20, &text, NULL, &e) < 0)
+    if (file_read(test_data("models.csv"), 1 << 20, &text, NULL, &e) < 0)
         fail_msg("%s", e.text);
     for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
         int n = cells(line, cell);
@@ -98,5 +94,7 @@ int main(void)
         cmocka_unit_test(shapes_are_the_published_ones),
         cmocka_unit_test(unknown_shapes_are_not_found),
     };
+    if (!test_data_there("models.csv"))
+        return TEST_SKIPPED;
     return cmocka_run_group_tests_name("shapes", tests, NULL, NULL);
 }

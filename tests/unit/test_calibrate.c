@@ -1,0 +1,65 @@
+/* bench/calibrate on the real machine: plausible figures, the asked working set, failing allocations, no time wasted.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "base/mem.h"
+#include "bench/calibrate.h"
+
+static void bandwidth_of_this_machine(void **state)
+{
+    (void)state;
+    struct bandwidth b;
+    struct err e = {0};
+    if (calibrate_bandwidth(NULL, 0, 0.5, &b, &e) < 0)
+        fail_msg("%s", e.text);
+    assert_true(b.gb_s.v > 0.05 && b.gb_s.v < 5000);
+    assert_true(b.gb_s.lo <= b.gb_s.v && b.gb_s.v <= b.gb_s.hi);
+    assert_true(b.cache_bytes >= 0 && b.cache_bytes < b.working_set_bytes);
+    assert_true(b.working_set_bytes >= 16 << 20);
+}
+
+/* The size of a cache that is not there cannot be found: with a working set that fits into one page of the smallest
+ * cache everything is equally fast. */
+static void pieces(void **state)
+{
+    (void)state;
+    struct bandwidth_probe b;
+    assert_int_equal(bandwidth_open(&b, NULL, 0, NULL), 0);
+    size_t all = b.bytes;
+    b.bytes = 8192;
+    assert_int_equal(bandwidth_find_cache(&b, 0.01, NULL), 0);
+    assert_int_equal(b.cache_bytes, 0);
+    assert_true(bandwidth_pass(&b) > 0);
+    b.bytes = all;
+    bandwidth_close(&b);
+    assert_null(b.p);
+}
+
+static void no_memory(void **state)
+{
+    (void)state;
+    struct bandwidth b;
+    int rc = -1;
+    for (long n = 1; n < 20 && rc != 0; n++) {
+        mem_fail_from(n);
+        rc = calibrate_bandwidth(NULL, 0, 0.01, &b, NULL);
+        mem_fail_from(0);
+        assert_true(rc == 0 || rc == ERR_NOMEM);
+        assert_true(rc == 0 || (isnan(b.gb_s.v) && b.cache_bytes == -1));
+    }
+    assert_int_equal(rc, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bandwidth_of_this_machine),
+        cmocka_unit_test(pieces),
+        cmocka_unit_test(no_memory),
+    };
+    return cmocka_run_group_tests_name("calibrate", tests, NULL, NULL);
+}
