@@ -311,6 +311,56 @@ static void pieces_are_the_forward_pass(void **state)
     fixture_close(&f);
 }
 
+/* Packed kernels against decoded weights and decoded activations under the same rules: files of llama-quantize with
+ * random weights, a batch and single tokens. */
+static void packed_is_the_same_arithmetic(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"pure-Q4_0",   "pure-Q4_1", "pure-Q5_0",   "pure-Q5_1",
+                                        "pure-Q8_0",   "pure-Q2_K", "pure-Q3_K_S", "pure-Q4_K_S",
+                                        "pure-Q5_K_S", "pure-Q6_K", "mix-Q4_K_M"};
+    enum { N = 6, N_VOCAB_512 = 512 };
+    const int32_t tokens[N] = {1, 77, 300, 5, 411, 9};
+    static float want[N_VOCAB_512], got[N_VOCAB_512];
+    struct err e = {0};
+    if (!test_data_there("golden/pure-Q4_0.gguf"))
+        skip();
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "golden/%s.gguf", files[i]);
+        struct engine_opts o = fixture_opts(N, N, NULL);
+        struct fixture ref = fixture_open(test_data(name), true, &o);
+        assert_string_equal(engine_kernels(ref.engine), "");
+        assert_false(engine_is_packed(ref.engine));
+        assert_int_equal(engine_forward(ref.engine, tokens, N, &e), 0);
+        assert_int_equal(engine_logits(ref.engine, N - 1, 1, want, &e), 0);
+        float most = 0;
+        for (int v = 0; v < N_VOCAB_512; v++)
+            most = fabsf(want[v]) > most ? fabsf(want[v]) : most;
+        o.mode = ENGINE_PACKED;
+        for (int piece = 1; piece <= N; piece += N - 1) {
+            struct fixture f = fixture_open(test_data(name), true, &o);
+            for (int t = 0; t < N; t += piece)
+                assert_int_equal(engine_forward(f.engine, tokens + t, piece, &e), 0);
+            assert_int_equal(engine_logits(f.engine, piece - 1, 1, got, &e), 0);
+            for (int v = 0; v < N_VOCAB_512; v++)
+                if (!(fabsf(got[v] - want[v]) < 5e-3f * most))
+                    fail_msg("%s, pieces of %d, %s: token %d %.7g against %.7g", files[i], piece,
+                             engine_kernels(f.engine), v, (double)got[v], (double)want[v]);
+            assert_non_null(strstr(engine_kernels(f.engine), "matvec_"));
+            int64_t embedding = (int64_t)qmat_bytes(&f.weights->mat[f.model->by_use[USE_TOKEN_EMBD]]), vectors = 0;
+            for (int t = 0; t < f.model->d.n_tensors; t++)
+                vectors += f.model->d.tensor[t].matrix ? 0 : (int64_t)qmat_bytes(&f.weights->mat[t]);
+            const struct model_desc *d = &f.model->d;
+            assert_int_equal(engine_bytes_per_token(f.engine, 9),
+                             f.weights->bytes - embedding - vectors +
+                                 10 * 2 * 4 * d->n_layer * d->n_head_kv * d->head_dim);
+            fixture_close(&f);
+        }
+        fixture_close(&ref);
+    }
+}
+
 static void limits_are_refused(void **state)
 {
     (void)state;
@@ -404,6 +454,7 @@ int main(void)
         cmocka_unit_test(story_greedy),
         cmocka_unit_test(batches_agree),
         cmocka_unit_test(pieces_are_the_forward_pass),
+        cmocka_unit_test(packed_is_the_same_arithmetic),
         cmocka_unit_test(limits_are_refused),
         cmocka_unit_test(memory_is_what_was_planned),
         cmocka_unit_test(token_loop_allocates_nothing),

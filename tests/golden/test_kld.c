@@ -1,0 +1,146 @@
+/* KL divergence of encodings of the two story models against llama-perplexity's figures (golden/kld-stories.csv: real
+ * llama-quantize and llama-perplexity, 20 chunks of 512): our encoders, our recipes, our engine with llama.cpp's
+ * activation rules. Every figure must lie within the error that llama-perplexity prints beside it. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/mem.h"
+#include "base/os.h"
+#include "bench/engine/eval.h"
+#include "bench/quant/recipe.h"
+#include "tests/engine_fixture.h"
+#include "tests/test_data.h"
+
+enum { MAX_ROWS = 16, N_CHUNKS = 20 };
+
+struct row {
+    char quant[16];
+    double ppl, ppl_err, kld, kld_err, kld_median, kld_p99, kld_max, top1, top1_err, rms_dp, ratio, ratio_err;
+    struct weights *weights;
+    struct engine *engine;
+};
+
+/* Rows of the model but for the reference itself; *base is the reference's perplexity. */
+static int read_rows(const char *model, struct row *rows, double *base)
+{
+    char *text, *line, *save;
+    struct err e;
+    int n = 0;
+    assert_int_equal(file_read(test_data("golden/kld-stories.csv"), 1 << 16, &text, NULL, &e), 0);
+    for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        struct row r = {0};
+        char name[32];
+        int got = sscanf(line, "%31[^,],%*[^,],512,20,%15[^,],%*d,%lf,%lf,%lf,%lf,%lf,%lf,%lf,%lf,%lf,%lf,%lf,%lf",
+                         name, r.quant, &r.ppl, &r.ppl_err, &r.kld, &r.kld_err, &r.kld_median, &r.kld_p99, &r.kld_max,
+                         &r.top1, &r.top1_err, &r.rms_dp, &r.ratio, &r.ratio_err);
+        if (got < 3 || strcmp(name, model) != 0)
+            continue;
+        if (strcmp(r.quant, "F32") == 0) {
+            *base = r.ppl;
+            continue;
+        }
+        assert_int_equal(got, 14);
+        for (char *p = r.quant; *p; p++)
+            *p = *p >= 'A' && *p <= 'Z' ? (char)(*p + 32) : *p;
+        assert_true(n < MAX_ROWS);
+        if (recipe_find(r.quant) || strcmp(r.quant, "iq4_nl") != 0) /* iq4_nl: when its codec is there */
+            rows[n++] = r;
+    }
+    mem_free(text);
+    assert_true(n >= 11);
+    return n;
+}
+
+static void encode(struct row *r, const struct model *m, const struct engine_opts *o)
+{
+    struct err e = {0};
+    const struct recipe *recipe = recipe_find(r->quant);
+    if (!recipe)
+        fail_msg("no recipe %s", r->quant);
+    struct use_assign *a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a);
+    if (recipe_assign(&m->d, recipe, "llama.cpp", a, &e) || weights_encode(&r->weights, m, a, o->pool, &e) ||
+        engine_new(&r->engine, r->weights, o, &e))
+        fail_msg("%s: %s", r->quant, e.text);
+    mem_free(a);
+}
+
+static void near(const struct row *r, const char *what, double got, double want, double error)
+{
+    if (!(fabs(got - want) <= error))
+        fail_msg("%s: %s %.6f, llama-perplexity has %.6f +- %.6f", r->quant, what, got, want, error);
+}
+
+static void check(const char *model)
+{
+    char path[64];
+    struct row rows[MAX_ROWS];
+    struct err e = {0};
+    struct pool *pool;
+    double base = NAN;
+    snprintf(path, sizeof path, "models/%s-F32.gguf", model);
+    if (!test_data_there("golden/kld-stories.csv") || !test_data_there(path))
+        skip();
+    int n = read_rows(model, rows, &base);
+    assert_int_equal(pool_new(&pool, 2, NULL, &e), 0);
+    struct engine_opts o = fixture_opts(512, 512, pool);
+    struct fixture ref = fixture_open(test_data(path), false, &o);
+    struct eval_cand cand[MAX_ROWS] = {0};
+    o.kv_f32 = false;
+    for (int i = 0; i < n; i++) {
+        encode(&rows[i], ref.model, &o);
+        cand[i].engine = rows[i].engine;
+    }
+    int32_t *ids;
+    struct eval_text t = {.n_ctx = 512, .n_chunks = N_CHUNKS, .bos = vocab_bos(ref.model->vocab)};
+    assert_int_equal(eval_tokenize(ref.model->vocab, test_data("text/stories-ascii.txt"), 512, &ids, &t.n_tokens, &e),
+                     0);
+    t.tokens = ids;
+    struct eval *v;
+    assert_int_equal(eval_new(&v, &t, ref.engine, cand, n, &e), 0);
+    for (int i = 0; i < N_CHUNKS; i++)
+        assert_int_equal(eval_chunk(v, i, NULL, &e), 0);
+    for (int i = 0; i < n; i++) {
+        const struct row *r = &rows[i];
+        struct eval_quality q;
+        assert_int_equal(eval_result(v, i, &q, &e), 0);
+        assert_int_equal(q.n_scored, N_CHUNKS * 255);
+        /* Theirs went through 16-bit log-probabilities, which alone scatters a divergence by a few 1e-5. */
+        const double noise = 4e-5;
+        near(r, "base perplexity", q.ppl_base, base, 1e-4 * base);
+        near(r, "mean KLD", q.kld, r->kld, r->kld_err + noise / 10);
+        near(r, "median KLD", q.kld_p50, r->kld_median, 0.03 * r->kld_median + noise);
+        near(r, "99 % KLD", q.kld_p99, r->kld_p99, 0.1 * r->kld_p99 + noise);
+        near(r, "ln PPL ratio", q.ln_ppl_ratio, r->ratio, r->ratio_err);
+        near(r, "PPL", q.ppl, r->ppl, r->ratio_err * r->ppl);
+        near(r, "PPL error", q.ppl_err, r->ppl_err, 0.01 * r->ppl_err);
+        near(r, "top token", 100 * q.top1_agreement, r->top1, r->top1_err);
+        near(r, "RMS dp", 100 * q.rms_dp, r->rms_dp, 0.05 * r->rms_dp + 0.02);
+        assert_true(q.kld_lo < q.kld && q.kld < q.kld_hi && q.ppl_lo < q.ppl && q.ppl < q.ppl_hi);
+        engine_free(rows[i].engine);
+        weights_free(rows[i].weights);
+    }
+    eval_free(v);
+    mem_free(ids);
+    fixture_close(&ref);
+    pool_free(pool);
+}
+
+static void stories260k(void **state)
+{
+    (void)state;
+    check("stories260K");
+}
+static void tinystories656k(void **state)
+{
+    (void)state;
+    check("TinyStories-656K");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stories260k),
+        cmocka_unit_test(tinystories656k),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
