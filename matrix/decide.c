@@ -74,22 +74,25 @@ static int compare_bytes(const struct row *a, const struct row *b)
     return (x > y) - (x < y);
 }
 
-bool row_tied(const struct judge *j, const struct row *a, const struct row *b)
+/* Is a worse than b in the objective's figure, beyond both intervals? An unknown figure is worse than any. */
+static bool clearly_worse(const struct judge *j, const struct row *a, const struct row *b)
 {
     bool low;
     struct interval ma = row_metric(j, a, &low), mb = row_metric(j, b, &low);
-    return isfinite(ma.v) && isfinite(mb.v) && stats_tied(ma, mb);
+    if (!isfinite(ma.v) || !isfinite(mb.v))
+        return isfinite(mb.v);
+    return low ? ma.lo > mb.hi : ma.hi < mb.lo;
 }
 
-/* Does row i share the first place with the lead? Only where no row between the two is clearly worse than the
- * lead. */
-static bool shares_lead(const struct judge *j, int i, int lead)
+/* Row i may be the best of those that stand in its group: none of them is clearly better. */
+static bool may_be_best(const struct judge *j, int i)
 {
-    const struct row *r = j->d->row, *a = &r[i];
-    if (!j->stands[i] || a->group != r[lead].group || !row_tied(j, a, &r[lead]))
+    const struct row *r = j->d->row;
+    bool low;
+    if (!j->stands[i] || !isfinite(row_metric(j, &r[i], &low).v))
         return false;
     for (int k = 0; k < j->d->n_rows; k++)
-        if (j->stands[k] && r[k].group == a->group && compare_metric(j, &r[k], a) < 0 && !row_tied(j, &r[k], &r[lead]))
+        if (j->stands[k] && r[k].group == r[i].group && clearly_worse(j, &r[i], &r[k]))
             return false;
     return true;
 }
@@ -97,22 +100,15 @@ static bool shares_lead(const struct judge *j, int i, int lead)
 int judge_best(struct judge *j, uint64_t ignored, double kld_limit, int group, int *n_tied)
 {
     const struct row *r = j->d->row;
-    int lead = -1, best, n = 0;
+    int best = -1, n = 0;
     front_mark(j, ignored, kld_limit);
     for (int i = 0; i < j->d->n_rows; i++) {
-        bool low, known = isfinite(row_metric(j, &r[i], &low).v);
-        if (!j->stands[i] || !known || (group != ANY_GROUP && r[i].group != group))
+        if ((group != ANY_GROUP && r[i].group != group) || (best >= 0 && r[i].group > r[best].group) ||
+            !may_be_best(j, i))
             continue;
-        if (lead < 0 || r[i].group < r[lead].group ||
-            (r[i].group == r[lead].group && compare_metric(j, &r[i], &r[lead]) < 0))
-            lead = i;
-    }
-    best = lead;
-    for (int i = 0; i < j->d->n_rows && lead >= 0; i++) {
-        if (!shares_lead(j, i, lead))
-            continue;
-        n++;
-        if (compare_bytes(&r[i], &r[best]) < 0)
+        bool earlier = best >= 0 && r[i].group < r[best].group;
+        n = earlier ? 1 : n + 1;
+        if (best < 0 || earlier || compare_bytes(&r[i], &r[best]) < 0)
             best = i;
     }
     if (n_tied)
@@ -156,38 +152,41 @@ static int compare_rows(const void *pa, const void *pb, void *arg)
     return m ? m : strcmp(a->framework, b->framework);
 }
 
-/* Rows [i, end) share the rank of row i: the run whose figures overlap with its interval. */
-static int tie_end(const struct judge *j, int i)
+/* Rows [i, end) are one class of one model, sorted by their figure: those that may be the best of them move to the
+ * front, fewer bytes first. Returns how many they are, at least one. */
+static int take_tied(const struct judge *j, struct row *r, int n)
 {
-    const struct decision *d = j->d;
-    const struct row *lead = &d->row[i];
-    int end = i + 1, class = row_class(lead);
-    while (end < d->n_rows && class <= 1 && row_class(&d->row[end]) == class && d->row[end].group == lead->group &&
-           row_tied(j, &d->row[end], lead))
-        end++;
-    return end;
-}
-
-static void sort_by_bytes(struct row *r, int n)
-{
-    for (int i = 1; i < n; i++) {
+    int n_tied = 0;
+    for (int i = 0; i < n; i++) {
+        bool best = true, low;
+        for (int k = 0; k < n && best; k++)
+            best = !clearly_worse(j, &r[i], &r[k]);
+        if (!best || !isfinite(row_metric(j, &r[i], &low).v))
+            continue;
         struct row x = r[i];
-        int k = i;
-        for (; k > 0 && compare_bytes(&x, &r[k - 1]) < 0; k--)
-            r[k] = r[k - 1];
-        r[k] = x;
+        int to = 0;
+        while (to < n_tied && compare_bytes(&x, &r[to]) >= 0)
+            to++;
+        memmove(&r[to + 1], &r[to], (size_t)(i - to) * sizeof *r);
+        r[to] = x;
+        n_tied++;
     }
+    return n_tied ? n_tied : 1;
 }
 
 void judge_sort(struct judge *j)
 {
     struct decision *d = j->d;
     qsort_r(d->row, (size_t)d->n_rows, sizeof *d->row, compare_rows, j);
-    for (int i = 0, end; i < d->n_rows; i = end) {
-        end = tie_end(j, i);
-        sort_by_bytes(&d->row[i], end - i);
-        for (int k = i; k < end; k++)
+    for (int i = 0; i < d->n_rows;) {
+        int class = row_class(&d->row[i]), end = i + 1, n = 1;
+        while (end < d->n_rows && row_class(&d->row[end]) == class && d->row[end].group == d->row[i].group)
+            end++;
+        if (class <= 1)
+            n = take_tied(j, &d->row[i], end - i);
+        for (int k = i; k < i + n; k++)
             d->row[k].rank = i + 1;
+        i += n;
     }
 }
 

@@ -68,7 +68,7 @@ static void explain_row(struct judge *j, struct row *r, const struct row *best)
     }
     if (!best || best->group != r->group)
         return;
-    const char *tie = row_tied(j, r, best) ? "tied with the pick, more bytes; " : "";
+    const char *tie = r->rank == best->rank ? "tied with the pick, more bytes; " : "";
     r->reason = say(j, "%s%s", tie, difference(j, r, best));
 }
 
@@ -98,6 +98,14 @@ static const char *tied_with(struct judge *j, int pick)
     return take(j, &b);
 }
 
+static int count_tied(const struct judge *j)
+{
+    int n = 0;
+    for (int i = 0; i < j->d->n_rows; i++)
+        n += i != j->d->recommended && j->d->row[i].rank == j->d->row[j->d->recommended].rank;
+    return n;
+}
+
 static void explain_reason(struct judge *j)
 {
     static const char *const what[N_OBJECTIVES] = {"fastest", "lowest KLD of what fits", "fastest of what fits",
@@ -108,8 +116,7 @@ static void explain_reason(struct judge *j)
     if (j->limit_moved)
         d->reason = say(j, "lowest KLD of what fits: nothing stays under the default limit of 0.1");
     else if (strcmp(d->verdict, "tie") == 0)
-        d->reason = say(j, "%s%s: tied with %s, and the fewest bytes of them", first, limit_phrase(j),
-                        tied_with(j, d->recommended));
+        d->reason = say(j, "%s%s, smallest of %d that tie", first, limit_phrase(j), 1 + count_tied(j));
     else
         d->reason = say(j, "%s%s", first, limit_phrase(j));
     d->headline = say(j, "USE %s on %s", r->format, r->framework);
@@ -140,8 +147,8 @@ static void explain_confidence(struct judge *j)
     } else {
         struct interval k = low ? stats_ratio(mb, ma) : stats_ratio(ma, mb);
         d->confidence =
-            say(j, "%+.0f %% %s %s (95 %%: %+.0f to %+.0f %%)", 100 * (k.v - 1),
-                low ? "tokens per joule over" : "in speed over", row_name(j, b), 100 * (k.lo - 1), 100 * (k.hi - 1));
+            say(j, "%.0f %% %s than %s (95 %%: %.0f to %.0f %%)", 100 * (k.v - 1),
+                low ? "more tokens per joule" : "faster", row_name(j, b), 100 * (k.lo - 1), 100 * (k.hi - 1));
     }
 }
 
@@ -378,6 +385,7 @@ static void explain_nothing_fits(struct judge *j)
             say(j, "This device cannot run %s even at the smallest format: %s needs %s, %s is usable (%s short)",
                 c->model, c->format, figure_bytes(c->peak_bytes).s, figure_bytes(j->usable_bytes).s,
                 figure_bytes(c->peak_bytes - j->usable_bytes).s);
+        d->reason = "every format needs more memory than a program can use here";
         d->nearest = nearest_for_memory(j, c);
         return;
     }

@@ -47,6 +47,11 @@ struct figure figure_range(double lo, double hi)
     return f;
 }
 
+static int kld_decimals(double v)
+{
+    return v >= 0.995 ? 1 : v >= 0.0995 ? 2 : v >= 0.00995 ? 3 : v >= 0.000995 ? 4 : 5;
+}
+
 struct figure figure_kld(double v)
 {
     if (!isfinite(v))
@@ -54,10 +59,17 @@ struct figure figure_kld(double v)
     struct figure f;
     if (v < 1e-4)
         snprintf(f.s, sizeof f.s, "%s", v <= 0 ? "0" : "< 0.0001");
-    else if (v >= 0.995)
-        snprintf(f.s, sizeof f.s, "%.1f", v);
     else
-        snprintf(f.s, sizeof f.s, "%.*f", v < 0.000995 ? 5 : v < 0.00995 ? 4 : v < 0.0995 ? 3 : 2, v);
+        snprintf(f.s, sizeof f.s, "%.*f", kld_decimals(v), v);
+    return f;
+}
+
+struct figure figure_half(double v, double half)
+{
+    struct figure f = {""};
+    int decimals = kld_decimals(v);
+    if (isfinite(half) && v >= 1e-4 && half >= 0.5 * pow(10, -decimals))
+        snprintf(f.s, sizeof f.s, "%.*f", decimals, half);
     return f;
 }
 

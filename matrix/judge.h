@@ -77,8 +77,7 @@ enum { ANY_GROUP = -1 };
  * n_tied (may be NULL): rows that share the first place. */
 int judge_best(struct judge *j, uint64_t ignored, double kld_limit, int group, int *n_tied);
 bool row_within(const struct row *r, uint64_t ignored, double kld_limit);
-bool row_tied(const struct judge *j, const struct row *a, const struct row *b); /* in the objective's figure */
-void judge_sort(struct judge *j);                                               /* best first, ranks set */
+void judge_sort(struct judge *j); /* best first, ranks set */
 int judge_open(struct judge *j, struct decision **out, const struct probe_device *device, const struct request *req,
                struct err *e);
 void judge_decide(struct judge *j); /* all of it, on the rows there are */

@@ -61,6 +61,14 @@ static bool joined(const struct row *r)
 static void note_groups(struct judge *j)
 {
     const struct decision *d = j->d;
+    for (int i = 0; i < d->n_rows; i++)
+        if (!d->row[i].own && joined(&d->row[i])) {
+            add_note(
+                j,
+                say(j, "quality is measured on the shipped model, speed and memory on the %s with synthesized weights",
+                    d->row[i].speed_note));
+            break;
+        }
     int n_groups = 0;
     for (int i = 0; i < d->n_rows; i++)
         n_groups = d->row[i].group >= n_groups ? d->row[i].group + 1 : n_groups;
@@ -73,14 +81,6 @@ static void note_groups(struct judge *j)
         add_note(j, say(j, "%s: %s on %s%s%s%s", r->model, r->format, r->framework, speed ? ", " : "",
                         speed ? figure_rate(r->decode_tok_s).s : "", speed ? " tok/s" : ""));
     }
-    for (int i = 0; i < d->n_rows; i++)
-        if (!d->row[i].own && joined(&d->row[i])) {
-            add_note(j, say(j,
-                            "quality is measured on the shipped model, speed and memory on the %s with "
-                            "synthesized weights",
-                            d->row[i].speed_note));
-            return;
-        }
 }
 
 static void note_sources(struct judge *j)

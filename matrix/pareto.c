@@ -4,7 +4,9 @@
 #include <math.h>
 #include "matrix/judge.h"
 
-enum { N_DIMENSIONS = 5 };
+enum { N_DIMENSIONS = 5, MEMORY = 3 };
+/* Peak memory is an exact sum of parts that are not all exact: a few per cent more are no reason to drop a row. */
+static const double memory_slack = 1.03;
 
 static struct interval bytes_interval(int64_t n)
 {
@@ -21,7 +23,7 @@ static void row_costs(const struct row *r, struct interval c[N_DIMENSIONS])
     c[2] = (struct interval){r->ttft_ms, r->ttft_ms_lo, r->ttft_ms_hi};
     if (r->cache_resident)
         c[2] = INTERVAL_NONE;
-    c[3] = bytes_interval(r->peak_bytes);
+    c[MEMORY] = bytes_interval(r->peak_bytes);
     c[4] = (struct interval){r->energy_j_per_tok, r->energy_lo, r->energy_hi};
     for (int i = 0; i < N_DIMENSIONS; i++)
         if (isfinite(c[i].v) && !isfinite(c[i].lo + c[i].hi))
@@ -40,7 +42,7 @@ bool row_beaten(const struct row *a, const struct row *b)
             continue;
         if (known_a != known_b || ca[i].hi < cb[i].lo)
             return false;
-        worse = worse || ca[i].lo > cb[i].hi;
+        worse = worse || ca[i].lo > cb[i].hi * (i == MEMORY ? memory_slack : 1);
     }
     return worse;
 }

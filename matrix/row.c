@@ -103,8 +103,11 @@ static void add_quoted(struct sbuf *b, const char *s)
 static void artifact_name(const struct row *r, const char *model, char name[160])
 {
     int n = 0;
-    for (const char *c = model; *c && n < 96; c++)
-        name[n++] = isalnum((unsigned char)*c) || strchr("._-", *c) ? *c : '-';
+    for (const char *c = model; *c && n < 64; c++) {
+        char safe = isalnum((unsigned char)*c) || strchr("._-", *c) ? *c : '-';
+        if (safe != '-' || n == 0 || name[n - 1] != '-')
+            name[n++] = safe;
+    }
     while (n > 0 && (name[0] == '-' || name[0] == '.'))
         memmove(name, name + 1, (size_t)--n);
     if (n == 0)

@@ -13,13 +13,13 @@ struct report_input {
     int n_records;
     double elapsed_s;
     bool color, utf8, verbose;
-    int columns;                          /* terminal width, 0 = 100 */
+    int columns; /* terminal width, 0 = 100 */
 };
 struct writer {
-    const char *ext, *file, *doc;         /* "csv", "matrix.csv", one sentence */
+    const char *ext, *file, *doc; /* "csv", "matrix.csv", one sentence */
     int (*write)(struct sbuf *out, const struct report_input *in, struct err *e);
 };
-extern const struct writer writers[];     /* text csv json md html records device */
+extern const struct writer writers[]; /* text csv json md html records device */
 extern const int n_writers;
 const struct writer *writer_find(const char *ext);
 /* Everything of interface.md 4 into dir: each file atomic; gnuplot missing = report without pictures, said once. */

@@ -1,0 +1,149 @@
+/* Escapes of the output formats. */
+#include "reports/escape.h"
+
+#include <stdint.h>
+#include <string.h>
+
+/* Length of the valid UTF-8 sequence at s, 0 when there is none (RFC 3629: no surrogates, nothing overlong). */
+static int utf8_length(const unsigned char *s)
+{
+    static const struct {
+        unsigned char lo, hi, second_lo, second_hi;
+        int n;
+    } lead[] = {{0x01, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+                {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+                {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
+    for (size_t i = 0; i < sizeof lead / sizeof lead[0]; i++) {
+        if (*s < lead[i].lo || *s > lead[i].hi)
+            continue;
+        int n = lead[i].n;
+        if (n > 1 && (s[1] < lead[i].second_lo || s[1] > lead[i].second_hi))
+            return 0;
+        for (int k = 2; k < n; k++)
+            if ((s[k] & 0xc0) != 0x80)
+                return 0;
+        return n;
+    }
+    return 0;
+}
+
+/* C1 controls and the marks that reorder or hide text. */
+static bool invisible(const unsigned char *s, int n)
+{
+    if (n == 2)
+        return s[0] == 0xc2 && s[1] < 0xa0;
+    if (n != 3)
+        return false;
+    unsigned c = (unsigned)(s[0] & 0x0f) << 12 | (unsigned)(s[1] & 0x3f) << 6 | (s[2] & 0x3f);
+    return (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
+}
+
+/* Calls emit for each character that may be shown; line ends and tabs come as ' ', the rest that may not as U+FFFD. */
+static void each_character(struct sbuf *b, const char *text, void (*emit)(struct sbuf *, const char *, int))
+{
+    const unsigned char *s = (const unsigned char *)text;
+    while (*s) {
+        int n = utf8_length(s);
+        if (n == 1 && (*s == '\n' || *s == '\t' || *s == '\r'))
+            emit(b, " ", 1);
+        else if (n == 0 || (n == 1 && (*s < ' ' || *s == 127)) || invisible(s, n))
+            emit(b, "\xef\xbf\xbd", 3);
+        else
+            emit(b, (const char *)s, n);
+        s += n ? n : 1;
+    }
+}
+
+static void emit_plain(struct sbuf *b, const char *c, int n)
+{
+    sbuf_add(b, c, (size_t)n);
+}
+
+void escape_plain(struct sbuf *b, const char *s)
+{
+    each_character(b, s, emit_plain);
+}
+
+static void emit_csv(struct sbuf *b, const char *c, int n)
+{
+    if (*c == '"')
+        sbuf_putc(b, '"');
+    sbuf_add(b, c, (size_t)n);
+}
+
+void escape_csv(struct sbuf *b, const char *s)
+{
+    bool formula = *s && strchr("=+-@\t\r\n", *s);
+    bool quote = strpbrk(s, ",\"\r\n") != NULL;
+    if (quote)
+        sbuf_putc(b, '"');
+    if (formula)
+        sbuf_putc(b, '\'');
+    each_character(b, s, emit_csv);
+    if (quote)
+        sbuf_putc(b, '"');
+}
+
+static void emit_html(struct sbuf *b, const char *c, int n)
+{
+    switch (*c) {
+    case '&':
+        sbuf_puts(b, "&amp;");
+        break;
+    case '<':
+        sbuf_puts(b, "&lt;");
+        break;
+    case '>':
+        sbuf_puts(b, "&gt;");
+        break;
+    case '"':
+        sbuf_puts(b, "&quot;");
+        break;
+    case '\'':
+        sbuf_puts(b, "&#39;");
+        break;
+    default:
+        sbuf_add(b, c, (size_t)n);
+    }
+}
+
+void escape_html(struct sbuf *b, const char *s)
+{
+    each_character(b, s, emit_html);
+}
+
+static void emit_markdown(struct sbuf *b, const char *c, int n)
+{
+    if (*c == '&' || *c == '<' || *c == '>')
+        emit_html(b, c, n);
+    else {
+        if (strchr("\\`*_{}[]#|~!$", *c))
+            sbuf_putc(b, '\\');
+        sbuf_add(b, c, (size_t)n);
+    }
+}
+
+void escape_markdown(struct sbuf *b, const char *s)
+{
+    each_character(b, s, emit_markdown);
+}
+
+void escape_base64(struct sbuf *b, const void *p, size_t n)
+{
+    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *s = p;
+    for (size_t i = 0; i < n; i += 3) {
+        uint32_t v = (uint32_t)s[i] << 16 | (i + 1 < n ? (uint32_t)s[i + 1] << 8 : 0) | (i + 2 < n ? s[i + 2] : 0);
+        char out[4] = {digit[v >> 18], digit[v >> 12 & 63], i + 1 < n ? digit[v >> 6 & 63] : '=',
+                       i + 2 < n ? digit[v & 63] : '='};
+        sbuf_add(b, out, 4);
+    }
+}
+
+int text_columns(const char *s)
+{
+    int n = 0;
+    for (; *s; s++)
+        n += ((unsigned char)*s & 0xc0) != 0x80;
+    return n;
+}

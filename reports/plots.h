@@ -1,0 +1,18 @@
+/* Pictures drawn by gnuplot, run as a child with a time limit, its script and data through stdin. */
+#ifndef REPORTS_PLOTS_H
+#define REPORTS_PLOTS_H
+#include "reports/reports.h"
+
+struct plot {
+    const char *name, *title, *caption;
+    bool (*script)(struct sbuf *b, const struct report_input *in); /* false: nothing to draw */
+};
+extern const struct plot plots[];
+extern const int n_plots;
+
+/* Appends the SVG: with colours as CSS variables for use inside a page, or plain as a file of its own.
+ * 1 drawn, 0 nothing to draw, ERR_MISSING without gnuplot, ERR_TIMEOUT, ERR_CRASHED when it fails. */
+int plot_svg(struct sbuf *out, const struct plot *p, const struct report_input *in, bool for_page, struct err *e);
+/* DIR/plots/NAME.svg for each. */
+int plots_write(const char *dir, const struct report_input *in, struct err *e);
+#endif

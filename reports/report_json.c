@@ -1,0 +1,124 @@
+/* The decision as one JSON document, the records one a line, the device. Not measured is null. */
+#include <string.h>
+#include "base/json.h"
+#include "reports/columns.h"
+#include "reports/escape.h"
+#include "reports/writers.h"
+
+static json_t *clean_string(const char *s)
+{
+    struct sbuf b = {0};
+    if (!s || !*s)
+        return json_null();
+    escape_plain(&b, s);
+    json_t *v = json_string(sbuf_str(&b));
+    sbuf_free(&b);
+    return v;
+}
+
+static json_t *cell(const struct row *r, const struct column *c)
+{
+    switch (c->type) {
+    case COLUMN_BOOL:
+        return json_boolean(column_bool(r, c));
+    case COLUMN_INT:
+        return column_int(r, c) == INT64_MIN ? json_null() : json_integer(column_int(r, c));
+    case COLUMN_NUM:
+        return json_num(column_num(r, c));
+    default:
+        return clean_string(column_str(r, c));
+    }
+}
+
+static json_t *row_json(const struct row *r)
+{
+    json_t *o = json_object();
+    for (int c = 0; c < n_columns; c++)
+        json_put(o, columns[c].name, cell(r, &columns[c]));
+    return o;
+}
+
+static json_t *list(const char *const *s, int n)
+{
+    json_t *a = json_array();
+    for (int i = 0; i < n; i++)
+        json_array_append_new(a, clean_string(s[i]));
+    return a;
+}
+
+static json_t *risks(const struct decision *d)
+{
+    json_t *a = json_array();
+    for (int i = 0; i < d->n_risks; i++) {
+        json_t *o = json_object();
+        json_put(o, "id", clean_string(d->risk[i].id));
+        json_put(o, "text", clean_string(d->risk[i].text));
+        json_put(o, "mitigation", clean_string(d->risk[i].mitigation));
+        json_array_append_new(a, o);
+    }
+    return a;
+}
+
+static void put_words(json_t *o, const struct decision *d)
+{
+    json_put(o, "subject", clean_string(d->subject));
+    json_put(o, "headline", clean_string(d->headline));
+    json_put(o, "reason", clean_string(d->reason));
+    json_put(o, "plain_quality", clean_string(d->plain_quality));
+    json_put(o, "confidence", clean_string(d->confidence));
+    json_put(o, "command", clean_string(d->command));
+    json_put(o, "runner_up", d->runner_up >= 0 ? row_json(&d->row[d->runner_up]) : json_null());
+    json_put(o, "runner_up_reason", clean_string(d->runner_up_reason));
+    json_put(o, "neighbours", list(d->neighbours, d->n_neighbours));
+    json_put(o, "changes", list(d->changes, d->n_changes));
+    json_put(o, "nearest", clean_string(d->nearest));
+    json_put(o, "coverage", clean_string(d->coverage));
+    json_put(o, "kld_limit", json_num(d->kld_limit));
+    json_put(o, "kld_limit_asked", json_boolean(d->kld_limit_asked));
+    json_put(o, "risks", risks(d));
+    json_put(o, "notes", list(d->note, d->n_notes));
+}
+
+int report_json(struct sbuf *out, const struct report_input *in, struct err *e)
+{
+    const struct decision *d = in->decision;
+    json_t *o = json_object(), *rows = json_array();
+    for (int i = 0; i < d->n_rows; i++)
+        json_array_append_new(rows, row_json(&d->row[i]));
+    json_put(o, "verdict", clean_string(d->verdict));
+    json_put(o, "recommended", d->recommended >= 0 ? row_json(&d->row[d->recommended]) : json_null());
+    json_put(o, "binding_limit", clean_string(d->binding_limit));
+    json_put(o, "undecided", list(d->undecided, d->n_undecided));
+    json_put(o, "exit_code", json_integer(d->exit_code));
+    put_words(o, d);
+    json_put(o, "rows", rows);
+    json_put(o, "device", in->device ? probe_to_json(in->device) : json_null());
+    json_put(o, "elapsed_s", json_num(in->elapsed_s));
+    json_put(o, "tool_version", json_string(WHICHQUANT_VERSION));
+    json_print(out, o, 2);
+    sbuf_putc(out, '\n');
+    json_decref(o);
+    return report_end(out, "the JSON document", e);
+}
+
+int report_records(struct sbuf *out, const struct report_input *in, struct err *e)
+{
+    for (int i = 0; i < in->n_records; i++) {
+        json_t *r = record_to_json(&in->records[i]);
+        if (!r)
+            return err_nomem(e, sizeof in->records[i], "a record as JSON");
+        json_print(out, r, 0);
+        sbuf_putc(out, '\n');
+        json_decref(r);
+    }
+    return report_end(out, "the records", e);
+}
+
+int report_device(struct sbuf *out, const struct report_input *in, struct err *e)
+{
+    json_t *device = in->device ? probe_to_json(in->device) : json_null();
+    json_print(out, device, 2);
+    sbuf_putc(out, '\n');
+    json_decref(device);
+    return report_end(out, "the device", e);
+}

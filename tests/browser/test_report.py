@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""report.html in headless Chromium: no console message, no request leaves the page, a click and the Enter key sort,
+hostile names stay text, no page overflows sideways, dark and print differ from light. Usage:
+test_report.py MAKE_REPORT [SHOTS_DIR]. Exit 77 where Chromium is missing."""
+import json
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import zlib
+
+from cdp import Browser, find_chromium
+
+CASES = ["measured", "demo", "nothing", "undecided", "hostile", "estimate"]
+VIEWS = {"desktop": (1200, 900, False, False, ""), "dark": (1200, 900, True, False, ""),
+         "phone": (360, 780, False, True, ""), "phone-dark": (390, 844, True, True, ""), "print": (1000, 1400, False, False, "print")}
+failures = []
+passed = 0
+
+
+def check(what, ok, detail=""):
+    global passed
+    if ok:
+        passed += 1
+    else:
+        failures.append(f"{what}: {detail}")
+
+
+def png_mean(path):
+    """Mean brightness of the first 60 lines of a PNG of 8-bit RGB or RGBA."""
+    data = open(path, "rb").read()
+    at, pixels, width, channels = 8, b"", 0, 0
+    while at < len(data):
+        size, kind = struct.unpack(">I4s", data[at:at + 8])
+        if kind == b"IHDR":
+            width, _, _, color = struct.unpack(">IIBB", data[at + 8:at + 18])
+            channels = 4 if color == 6 else 3
+        if kind == b"IDAT":
+            pixels += data[at + 8:at + 8 + size]
+        at += size + 12
+    raw = zlib.decompress(pixels)
+    stride = width * channels + 1
+    line, total = bytearray(width * channels), 0
+    for y in range(0, min(len(raw), stride * 60), stride):
+        kind, row = raw[y], bytearray(raw[y + 1:y + stride])
+        for i in range(len(row)):
+            left = row[i - channels] if i >= channels else 0
+            up, corner = line[i], line[i - channels] if i >= channels else 0
+            if kind == 1:
+                row[i] = (row[i] + left) & 255
+            elif kind == 2:
+                row[i] = (row[i] + up) & 255
+            elif kind == 3:
+                row[i] = (row[i] + (left + up) // 2) & 255
+            elif kind == 4:
+                p = left + up - corner
+                near = min((abs(p - left), 0, left), (abs(p - up), 1, up), (abs(p - corner), 2, corner))[2]
+                row[i] = (row[i] + near) & 255
+        line = row
+        total += sum(row) / len(row)
+    return total / 60
+
+
+def quiet(page, name):
+    """No console message, no exception, no request but the page itself."""
+    bad = [e for e in page.events() if e["method"] in ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")]
+    check(f"{name}: console", not bad, json.dumps(bad)[:400])
+    urls = [e["params"]["request"]["url"] for e in page.events() if e["method"] == "Network.requestWillBeSent"]
+    check(f"{name}: requests", len(urls) == 1 and urls[0].startswith("file:"), str(urls))
+
+
+COLUMN = "[...document.querySelector('table.sortable').tBodies[0].rows].map(r => r.cells[%d].getAttribute('data-v'))"
+
+
+def numbers(page, column):
+    return [float(v) if v else None for v in page.evaluate(COLUMN % column)]
+
+
+def sorting(page):
+    heads = page.evaluate("[...document.querySelector('table.sortable').tHead.rows[0].cells].map(c => c.textContent)")
+    column = heads.index("decode tok/s")
+    before = sorted(map(str, numbers(page, column)))
+    page.evaluate(f"document.querySelectorAll('table.sortable thead button')[{column}].click()")
+    down = numbers(page, column)
+    known = [v for v in down if v is not None]
+    check("sort: best first", known == sorted(known, reverse=True), str(down))
+    check("sort: unknown last", None not in down[:len(known)], str(down))
+    check("sort: same rows", sorted(map(str, down)) == before)
+    check("sort: said to screen readers", page.evaluate(
+        f"document.querySelector('table.sortable').tHead.rows[0].cells[{column}].getAttribute('aria-sort')") == "descending")
+    page.evaluate(f"document.querySelectorAll('table.sortable thead button')[{column}].focus()")
+    for kind in ("keyDown", "keyUp"):
+        page.call("Input.dispatchKeyEvent", {"type": kind, "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"})
+    up = [v for v in numbers(page, column) if v is not None]
+    check("sort: Enter turns it round", up == sorted(known), str(up))
+    page.evaluate("document.querySelector('table.sortable thead button').click()")
+    names = page.evaluate("[...document.querySelector('table.sortable').tBodies[0].rows].map(r => r.cells[0].textContent.trim().toLowerCase())")
+    check("sort: text", names == sorted(names), str(names))
+
+
+def hostile(page):
+    check("hostile: title is text", "pwned" in page.evaluate("document.title") and page.evaluate("document.title") != "pwned")
+    check("hostile: one script", page.evaluate("document.scripts.length") == 1)
+    for tag in ("img", "iframe", "b[onclick]", "a[href^='javascript']", "svg[onload]", "link", "object"):
+        check(f"hostile: no {tag}", page.evaluate(f"document.querySelectorAll(\"{tag}\").length") == 0)
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    check("hostile: shown as text", "<img src=" in page.evaluate("document.body.innerText"))
+    check("hostile: no script by the policy", page.evaluate(
+        "new Promise(done => { let s = document.createElement('script'); s.textContent = 'window.broke = 1';"
+        " document.body.append(s); setTimeout(() => done(window.broke === undefined), 50) })"))
+
+
+def look(page, case, directory, shots):
+    bright = {}
+    for view, (width, height, dark, mobile, media) in VIEWS.items():
+        page.view(width, height, dark, mobile, media)
+        page.open("file://" + directory + "/report.html")
+        name = f"{case}, {view}"
+        quiet(page, name)
+        over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        check(f"{name}: no sideways scrolling", over <= 0, f"{over} px")
+        clipped = page.evaluate("[...document.querySelectorAll('h1,h2,p,li,dd')].filter(e => e.offsetParent && e.scrollWidth > e.clientWidth + 1 "
+                                "&& getComputedStyle(e).display !== 'inline').map(e => e.textContent.slice(0, 60))")
+        check(f"{name}: nothing cut off", not clipped, str(clipped))
+        check(f"{name}: headline", page.evaluate("document.querySelector('h1').getBoundingClientRect().top") < height / 2)
+        path = os.path.join(shots, f"{case}-{view}.png")
+        page.screenshot(path, full=bool(shots_wanted))
+        bright[view] = png_mean(path)
+    check(f"{case}: dark is dark", bright["dark"] < 90 < 180 < bright["desktop"], str(bright))
+    check(f"{case}: print is light", bright["print"] > 200, str(bright))
+
+
+def main():
+    make_report = sys.argv[1]
+    path = find_chromium()
+    if not path:
+        print("chromium is not installed: the page was not looked at (apt install chromium)")
+        return 77
+    with tempfile.TemporaryDirectory() as work:
+        shots = shots_wanted or work
+        os.makedirs(shots, exist_ok=True)
+        browser = Browser(path)
+        try:
+            page = browser.page()
+            for case in CASES:
+                directory = os.path.join(work, case)
+                subprocess.run([make_report, case, directory], check=True, stdout=subprocess.DEVNULL)
+                look(page, case, directory, shots)
+                if case == "measured":
+                    page.view(1200, 900)
+                    page.open("file://" + directory + "/report.html")
+                    sorting(page)
+                if case == "hostile":
+                    hostile(page)
+        finally:
+            browser.close()
+    for f in failures:
+        print("FAILED", f)
+    print(f"{passed} passed, {len(failures)} failed")
+    return 1 if failures else 0
+
+
+shots_wanted = sys.argv[2] if len(sys.argv) > 2 else ""
+if __name__ == "__main__":
+    sys.exit(main())
