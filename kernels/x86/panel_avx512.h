@@ -7,23 +7,9 @@
 #ifndef KERNELS_X86_PANEL_AVX512_H
 #define KERNELS_X86_PANEL_AVX512_H
 #include "kernels/x86/avx512.h"
+#include "kernels/x86/panel.h"
 
-enum { NR = 32, MR = 6, FEW = 4 }; /* rows of a panel, tokens at once; fewer than FEW go through the decode kernel */
-enum { MIN_TOKENS = 96, MAX_TOKENS = 516, X_BYTES = 1280 << 10 }; /* tokens in hand at once, and their x */
-
-/* Most tokens in hand: W is unpacked anew for each handful, but x should stay in a cache. */
-static int64_t max_tokens(size_t row_bytes)
-{
-    int64_t n = (int64_t)(X_BYTES / row_bytes);
-    return n < MIN_TOKENS ? MIN_TOKENS : min_i64(n / MR * MR, MAX_TOKENS);
-}
-
-/* m in equal handfuls of at most `most`. */
-static int64_t tokens_in_hand(int64_t m, int64_t most)
-{
-    int64_t parts = (m + most - 1) / most;
-    return ((m + parts - 1) / parts + MR - 1) / MR * MR;
-}
+enum { NR = 32, MR = 6 }; /* rows of a panel, tokens at once */
 
 INLINE __m512i word_of(const uint8_t *p)
 {

@@ -1,0 +1,20 @@
+/* Prefill: Q4_1 rows times Q8_1 activations. Layout in matvec_q4_1_avx2.c. */
+#include "kernels/x86/matmul_blocks_avx2.h"
+
+INLINE __m256i unpack_q4_1(const uint8_t *b)
+{
+    return block_of_nibbles(b + 4);
+}
+
+size_t matmul_q4_1_avx2_scratch(int64_t k)
+{
+    return block_scratch(k);
+}
+
+void matmul_q4_1_avx2(float *y, int64_t ldy, const struct qmat *w, int64_t r0, int64_t r1, const void *x,
+                      size_t x_stride, int64_t m, void *scratch)
+{
+    struct block_codec codec = {
+        .block = 20, .x_block = 36, .steps = 8, .offset = 0, .is_signed = false, .codes = unpack_q4_1};
+    matmul_blocks(y, ldy, w, r0, r1, x, x_stride, m, scratch, codec, matvec_q4_1_avx2);
+}

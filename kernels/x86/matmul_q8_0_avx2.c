@@ -1,0 +1,20 @@
+/* Prefill: Q8_0 rows times Q8_0 activations. Layout in matvec_q8_0_avx2.c. */
+#include "kernels/x86/matmul_blocks_avx2.h"
+
+INLINE __m256i unpack_q8_0(const uint8_t *b)
+{
+    return load32(b + 2);
+}
+
+size_t matmul_q8_0_avx2_scratch(int64_t k)
+{
+    return block_scratch(k);
+}
+
+void matmul_q8_0_avx2(float *y, int64_t ldy, const struct qmat *w, int64_t r0, int64_t r1, const void *x,
+                      size_t x_stride, int64_t m, void *scratch)
+{
+    struct block_codec codec = {
+        .block = 34, .x_block = 34, .steps = 1, .offset = 0, .is_signed = true, .codes = unpack_q8_0};
+    matmul_blocks(y, ldy, w, r0, r1, x, x_stride, m, scratch, codec, matvec_q8_0_avx2);
+}
