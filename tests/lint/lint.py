@@ -7,10 +7,11 @@ import subprocess
 import sys
 
 # Lowest first; a file may include its own layer and those below. The longest matching prefix counts.
-LAYERS = ["base", "kernels/formats", "kernels", "bench/artifact", "bench/engine", "bench/quant",
-          "bench/stats", "bench/record", "bench/runners", "bench", "matrix", "reports", "cli"]
+LAYERS = ["base", "kernels/formats", "kernels", "bench/stats", "bench/artifact", "bench/engine", "bench/quant",
+          "bench/record", "bench/runners", "bench", "matrix", "reports", "cli"]
 SIDE = {"probe": {"base"}, "datasets": {"base"}}          # used from bench upward
-SIDE_FROM = "bench/stats"
+SIDE_FROM = "bench/record"
+ALSO = {"bench/metrics.def": "bench/record"}              # the figures of a record
 FORBIDDEN_NAMES = {"utils", "util", "common", "misc", "helpers", "helper", "manager"}
 MAX_FILE, MAX_FUNCTION = 500, 60
 LONG_FUNCTIONS = ("engine_forward", "engine_layer", "attention_")   # read top to bottom
@@ -30,9 +31,9 @@ def tracked(root):
 
 
 def layer(path):
-    hits = [name for name in LAYERS + list(SIDE) if path == name or path.startswith((name + "/", name + "."))]
-    if path.startswith("bench/record"):
-        return "bench/record"
+    hits = [name for name in LAYERS + list(SIDE) if path == name or path.startswith((name + "/", name + ".", name + "_"))]
+    if path in ALSO:
+        return ALSO[path]
     return max(hits, key=len) if hits else None
 
 
