@@ -103,8 +103,9 @@ int cmd_generate(struct cli *c)
         rc = weights_source(&w, m, true, &e);
     if (rc == 0 && !(out = mem_alloc_n((size_t)c->n_predict, sizeof *out)))
         rc = err_nomem(&e, (unsigned long long)c->n_predict * sizeof *out, "the generated tokens");
-    struct engine_opts o = {.mode = ENGINE_REFERENCE, .n_ctx = (int)n + c->n_predict, .n_batch = 512, .isa = c->req.isa,
-                            .pool = c->pool};
+    int n_ctx = (int)n + c->n_predict;
+    struct engine_opts o = {.mode = ENGINE_REFERENCE, .n_ctx = n_ctx, .n_batch = n_ctx < 512 ? n_ctx : 512,
+                            .isa = c->req.isa, .pool = c->pool};
     if (rc == 0)
         rc = engine_new(&g, w, &o, &e);
     if (rc == 0)
