@@ -157,6 +157,20 @@ static double cache_bytes(const struct sweep_input *in, struct err *e)
                                                                                               : 64e6;
 }
 
+static int tokenize(struct sweep *s, const struct sweep_input *in, struct err *e)
+{
+    size_t n = in->text_bytes, n_ids = 0;
+    if (n > 0 && in->text[n - 1] == '\n')
+        n--;
+    int rc = vocab_encode(in->model->vocab, in->text, n, true, false, &s->tokens, &n_ids, e);
+    s->n_tokens = (int64_t)n_ids;
+    if (rc == 0 && s->n_tokens < 2 * in->req->n_ctx_eval)
+        rc = err_set(e, ERR_USAGE,
+                     "%s has %lld tokens: the evaluation needs at least two chunks of %d; give a longer text or --n-ctx %lld",
+                     in->text_name, (long long)s->n_tokens, in->req->n_ctx_eval, (long long)(s->n_tokens / 2));
+    return rc;
+}
+
 int sweep_run(struct sweep **out, const struct sweep_input *in, struct err *e)
 {
     *out = NULL;
@@ -170,6 +184,8 @@ int sweep_run(struct sweep **out, const struct sweep_input *in, struct err *e)
     }
     s->arena = a;
     int rc = plan_formats(&p, in->model, in->req, e);
+    if (rc == 0)
+        rc = tokenize(s, in, e);
     if (rc == 0)
         rc = model_hash(in->model, e);
     if (rc == 0) {
@@ -199,6 +215,7 @@ void sweep_free(struct sweep *s)
 {
     if (!s)
         return;
+    mem_free(s->tokens);
     mem_free(s->rec);
     arena_free(s->arena);
 }

@@ -31,6 +31,8 @@ struct sweep {
     bool interrupted, out_of_budget;
     double seconds;
     int n_chunks;                     /* done by every format */
+    int32_t *tokens;                  /* of the evaluation text, tokenized once */
+    int64_t n_tokens;
     struct arena *arena;
 };
 /* ERR_CANCELLED is not returned: an interrupted sweep is a result with fewer figures. */

@@ -16,8 +16,7 @@ struct quality_run {
     int *cell_of, n_cand;             /* candidate -> cell */
     bool *active;
     struct record *rec;               /* [n_cand] drafts that carry the cell ids */
-    int32_t *tokens;
-    int64_t n_tokens;
+    const struct sweep *sweep;        /* its tokens */
     struct eval *eval;
     struct arena *arena;
 };
@@ -31,21 +30,6 @@ static int make_engine(struct quality_run *q, struct engine **g, const struct we
     return engine_new(g, w, &o, e);
 }
 
-static int tokenize(struct quality_run *q, struct err *e)
-{
-    const struct sweep_input *in = q->in;
-    size_t n = in->text_bytes, n_ids = 0;
-    if (n > 0 && in->text[n - 1] == '\n')
-        n--;
-    int rc = vocab_encode(in->model->vocab, in->text, n, true, false, &q->tokens, &n_ids, e);
-    q->n_tokens = (int64_t)n_ids;
-    if (rc == 0 && q->n_tokens < 2 * in->req->n_ctx_eval)
-        rc = err_set(e, ERR_USAGE, "%s has %lld tokens: the evaluation needs at least two chunks of %d; give a longer text "
-                     "or --n-ctx %lld", in->text_name, (long long)q->n_tokens, in->req->n_ctx_eval,
-                     (long long)(q->n_tokens / 2));
-    return rc;
-}
-
 static void draft_record(struct quality_run *q, int j)
 {
     struct record *r = &q->rec[j];
@@ -53,7 +37,7 @@ static void draft_record(struct quality_run *q, int j)
     sweep_describe(r, q->in, q->in->model, &q->plan->cell[q->cell_of[j]]);
     sha256_hex(q->in->text, q->in->text_bytes, r->workload.text_sha256);
     r->workload.n_ctx = q->in->req->n_ctx_eval;
-    r->workload.n_tokens = q->n_tokens;
+    r->workload.n_tokens = q->sweep->n_tokens;
     r->quality_from = FROM_MEASURED;
     record_cell_id(r);
 }
@@ -67,9 +51,7 @@ static int open_run(struct quality_run *q, struct weights *const *w, struct err 
     q->rec = q->active ? arena_alloc_n(q->arena, (size_t)q->n, sizeof *q->rec) : NULL;
     if (!q->rec)
         return err_nomem(e, (unsigned long long)q->n * sizeof *q->rec, "the evaluation");
-    int rc = tokenize(q, e);
-    if (rc == 0)
-        rc = weights_source(&q->ref_weights, q->in->model, false, e);
+    int rc = weights_source(&q->ref_weights, q->in->model, false, e);
     if (rc == 0)
         rc = make_engine(q, &q->ref, q->ref_weights, true, e);
     for (int i = 0; i < q->n && rc == 0; i++) {
@@ -81,7 +63,7 @@ static int open_run(struct quality_run *q, struct weights *const *w, struct err 
         rc = make_engine(q, &q->cand[j].engine, w[q->c0 + i], false, e);
     }
     const struct vocab *v = q->in->model->vocab;
-    struct eval_text t = {.tokens = q->tokens, .n_tokens = q->n_tokens, .n_ctx = q->in->req->n_ctx_eval,
+    struct eval_text t = {.tokens = q->sweep->tokens, .n_tokens = q->sweep->n_tokens, .n_ctx = q->in->req->n_ctx_eval,
                           .n_chunks = q->in->req->n_chunks, .bos = vocab_adds_bos(v) ? vocab_bos(v) : -1};
     return rc < 0 ? rc : eval_new(&q->eval, &t, q->ref, q->cand, q->n_cand, e);
 }
@@ -93,7 +75,6 @@ static void close_run(struct quality_run *q)
         engine_free(q->cand[j].engine);
     engine_free(q->ref);
     weights_free(q->ref_weights);
-    mem_free(q->tokens);
     arena_free(q->arena);
 }
 
@@ -197,7 +178,7 @@ static int add_records(struct quality_run *q, struct sweep *s, struct err *e)
 int sweep_quality(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct weights *const *w, int c0,
                   int c1, uint64_t deadline_ns, struct err *e)
 {
-    struct quality_run q = {.in = in, .plan = p, .c0 = c0, .n = c1 - c0};
+    struct quality_run q = {.in = in, .plan = p, .c0 = c0, .n = c1 - c0, .sweep = s};
     int rc = open_run(&q, w, e);
     if (rc == 0)
         rc = run_chunks(&q, s, deadline_ns, e);

@@ -282,15 +282,42 @@ int cmd_run(struct cli *c) { return c->req.estimate ? estimate_only(c) : run(c, 
 
 int cmd_sweep(struct cli *c) { return run(c, false); }
 
+struct stored {
+    struct job *job;
+    const struct model *model;   /* NULL: every model */
+};
+
+/* Records come oldest first: a later one of the same cell takes the place of the earlier. */
 static int take_record(void *arg, const struct record *r)
 {
-    struct job *j = arg;
+    struct stored *s = arg;
+    struct job *j = s->job;
+    if (s->model && !r->model.synthesized && strcmp(r->model.sha256, s->model->sha256))
+        return 0;
+    for (int i = 0; i < j->n_rec; i++)
+        if (!strcmp(j->rec[i].cell_id, r->cell_id)) {
+            j->rec[i] = *r;
+            return 0;
+        }
     struct record *rec = mem_resize(j->rec, (size_t)(j->n_rec + 1) * sizeof *rec);
     if (!rec)
         return 1;
     j->rec = rec;
     rec[j->n_rec++] = *r;
     return 0;
+}
+
+/* A model with speeds of its own needs no stand-in shapes. */
+static void drop_stand_ins(struct job *j)
+{
+    bool own_speed = false;
+    for (int i = 0; i < j->n_rec; i++)
+        own_speed |= !j->rec[i].model.synthesized && j->rec[i].speed_from == FROM_MEASURED;
+    int n = 0;
+    for (int i = 0; i < j->n_rec; i++)
+        if (!own_speed || !j->rec[i].model.synthesized)
+            j->rec[n++] = j->rec[i];
+    j->n_rec = n;
 }
 
 /* decide, report: the records of this machine in the store; with MODEL only that model's. */
@@ -307,9 +334,11 @@ int cmd_decide(struct cli *c)
     if (rc == 0)
         rc = store_open(&j.store, c->req.store_path, &e);
     if (rc == 0)
-        rc = store_each(j.store, c->device->env_sha256, m ? m->sha256 : NULL, take_record, &j, &e);
+        rc = store_each(j.store, c->device->env_sha256, NULL, take_record, &(struct stored){&j, m}, &e);
     if (rc > 0)
         rc = err_nomem(&e, (unsigned long long)j.n_rec * sizeof *j.rec, "the records");
+    if (rc == 0 && m)
+        drop_stand_ins(&j);
     if (rc == 0 && j.n_rec == 0)
         rc = err_set(&e, ERR_MISSING, "no measurements of this machine in %s; run `whichquant MODEL.gguf` first",
                      store_path(j.store));
