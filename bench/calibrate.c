@@ -64,33 +64,38 @@ double bandwidth_pass(const struct bandwidth_probe *b)
     return kernel_read_bandwidth(b->pool, b->p, b->bytes, b->isa);
 }
 
-/* Median over passes that take `seconds` in all, at least three, after one that brings the set into the cache. */
-static double median_rate(const struct bandwidth_probe *b, size_t bytes, double seconds)
+/* The best of n passes: what disturbs a machine only ever makes it slower. */
+static double best_rate(const struct bandwidth_probe *b, size_t bytes, int n)
 {
-    double rate[MOST_PASSES];
-    int n = 0;
-    kernel_read_bandwidth(b->pool, b->p, bytes, b->isa);
+    double best = 0;
+    for (int i = 0; i < n; i++)
+        best = fmax(best, kernel_read_bandwidth(b->pool, b->p, bytes, b->isa));
+    return best;
+}
+
+/* Powers of two from small to large, as long as they are read clearly faster than all of memory. The first pass over a
+ * set brings it into the cache; small sets are so cheap that many passes find a quiet moment, but the smallest are over
+ * before all threads are awake: a failure counts only behind a success, or from 64 MiB on. */
+static int64_t largest_cached(const struct bandwidth_probe *b, double seconds)
+{
+    double memory = best_rate(b, b->bytes, 2);
+    int64_t cached = 0;
     uint64_t end = clock_ns() + (uint64_t)(seconds * 1e9);
-    while (n < MOST_PASSES && (n < 3 || clock_ns() < end))
-        rate[n++] = kernel_read_bandwidth(b->pool, b->p, bytes, b->isa);
-    return stats_median(rate, n);
+    for (size_t bytes = (size_t)MIB / 2; bytes <= b->bytes / 2; bytes *= 2) {
+        size_t passes = (size_t)128 * MIB / bytes;
+        bool fast = best_rate(b, bytes, passes < 3 ? 3 : passes > 32 ? 32 : (int)passes) > cached_factor * memory;
+        if (!fast && (cached > 0 || bytes >= (size_t)64 * MIB))
+            break;
+        cached = fast ? (int64_t)bytes : cached;
+        if (clock_ns() > end)
+            break;
+    }
+    return cached;
 }
 
 int bandwidth_find_cache(struct bandwidth_probe *b, double budget_s, struct err *e)
 {
-    enum { MOST_SIZES = 24 };
-    double memory = median_rate(b, b->bytes, budget_s / 4);
-    size_t smallest = (size_t)MIB / 2;
-    int n_sizes = 0;
-    for (size_t bytes = smallest; bytes <= b->bytes / 2 && n_sizes < MOST_SIZES; bytes *= 2)
-        n_sizes++;
-    /* From large to small: the first that is clearly faster is what the cache holds. */
-    b->cache_bytes = 0;
-    for (int i = n_sizes - 1; i >= 0 && b->cache_bytes == 0; i--) {
-        double rate = median_rate(b, smallest << i, budget_s / 2 / n_sizes);
-        if (rate > cached_factor * memory)
-            b->cache_bytes = (int64_t)(smallest << i);
-    }
+    b->cache_bytes = largest_cached(b, budget_s);
     int64_t want = 4 * b->cache_bytes, most = quarter_of_free() + (int64_t)b->bytes;
     if (want <= (int64_t)b->bytes || most < want)
         return 0;
