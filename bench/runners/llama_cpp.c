@@ -13,7 +13,7 @@
 #include "bench/runners/runner.h"
 #include "bench/runners/llama_bench.h"
 
-enum { VERSION_TIMEOUT_MS = 10000, OPEN_TIMEOUT_MS = 300000, MOST_OUTPUT = 1 << 20 };
+enum { VERSION_TIMEOUT_MS = 10000, OPEN_TIMEOUT_MS = 60000, SLOWEST_DISK_MB_S = 50, MOST_OUTPUT = 1 << 20 };
 
 struct session {
     const struct measure_cell *cell;
@@ -185,7 +185,8 @@ static void llama_close(struct session *s)
     mem_free(s);
 }
 
-static int check_model(const char *path, struct err *e)
+/* *ms: how long loading may take, on the slowest of disks. */
+static int check_model(const char *path, unsigned *ms, struct err *e)
 {
     struct stat st;
     struct probe_state now;
@@ -197,13 +198,15 @@ static int check_model(const char *path, struct err *e)
     if (now.available_bytes >= 0 && st.st_size > now.available_bytes)
         return err_set(e, ERR_LIMIT, "%s needs %.1f GiB and %.1f GiB are free", path, (double)st.st_size / 0x1p30,
                        (double)now.available_bytes / 0x1p30);
+    *ms = OPEN_TIMEOUT_MS + (unsigned)(st.st_size / (1000 * SLOWEST_DISK_MB_S));
     return 0;
 }
 
 /* A run of one token shows whether this build can run this file at all, and what loading costs. */
 static int llama_open(struct session **out, const struct measure_cell *cell, struct err *e)
 {
-    int rc = check_model(cell->model_path, e);
+    unsigned timeout_ms = 0;
+    int rc = check_model(cell->model_path, &timeout_ms, e);
     if (rc < 0)
         return rc;
     struct session *s = mem_alloc(sizeof *s);
@@ -216,7 +219,7 @@ static int llama_open(struct session **out, const struct measure_cell *cell, str
         rc = err_set(e, ERR_MISSING, "%s; install llama.cpp or set LLAMA_CPP_PATH to its build", s->info.note);
     double wall_ns = NAN;
     if (rc == 0)
-        rc = run_bench(s, 0, 1, 0, OPEN_TIMEOUT_MS, x, &wall_ns, e);
+        rc = run_bench(s, 0, 1, 0, timeout_ms, x, &wall_ns, e);
     mem_free(x);
     if (rc < 0) {
         llama_close(s);

@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""bench and import as a user meets them. Usage: test_cli_bench.py PROGRAM SOURCE_ROOT. Nothing here is timed; a script
+stands in for llama-bench. Ends with `N passed, N failed`."""
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+PROGRAM, ROOT = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+TMP = tempfile.mkdtemp(prefix="whichquant-bench-")
+ENV = {**os.environ, "XDG_DATA_HOME": TMP, "NO_COLOR": "1", "LC_ALL": "C", "LLAMA_CPP_PATH": os.path.join(TMP, "none")}
+SHORT = ["-p", "32", "-n", "8", "-r", "1", "-q"]
+STORE = os.path.join(TMP, "whichquant/store.db")
+
+
+def run(*args, expect=0, env=ENV):
+    p = subprocess.run([PROGRAM, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+                       env=env, cwd=TMP, timeout=300)
+    p.err, p.text = p.stderr.decode("utf-8", "replace"), p.stdout.decode("utf-8", "replace")
+    assert p.returncode == expect, f"{args}: exit {p.returncode}, wanted {expect}; stderr: {p.err[-600:]}"
+    return p
+
+
+def one_sentence(p):
+    lines = [line for line in p.err.strip().split("\n") if line.startswith("whichquant: ")]
+    assert len(lines) == 1 and len(lines[0]) > 25, f"wanted one sentence: {p.err!r}"
+    return lines[0]
+
+
+def fixture(name):
+    return os.path.join(ROOT, "tests/fixtures/import", name)
+
+
+def stored(sql):
+    with sqlite3.connect(STORE) as db:
+        return db.execute(sql).fetchall()
+
+
+def can_measure():
+    """False where this CPU has no packed kernels (another architecture under emulation)."""
+    rows = json.loads(run("bench", "default", "-f", "f16", *SHORT, "--json").text) if os.path.exists("/proc") else []
+    return bool(rows) and rows[0]["status"] == "ok"
+
+
+def test_wrong_requests():
+    for args in (["bench"], ["bench", "default", "--shape", "qwen3-0.6b"], ["bench", "--shape", "qwen3-06b"],
+                 ["bench", "default", "-f", "q9_k"], ["bench", "default", "--framework", "llama.dll"],
+                 ["bench", "default", "-p", "0", "-n", "0"], ["bench", "default", "-n", "5000"],
+                 ["bench", "default", "--sustain", "long"], ["import"], ["import", "a", "b"]):
+        one_sentence(run(*args, expect=2))
+    assert "did you mean qwen3-0.6b" in one_sentence(run("bench", "--shape", "qwen3-06b", expect=2))
+    one_sentence(run("bench", "absent.gguf", expect=1))
+
+
+def test_bench_json():
+    rows = json.loads(run("bench", "default", "-f", "q8_0,q4_0", "-p", "48", "-n", "12", "-d", "16", "-r", "2", "-q", "-t", "1",
+                          "--json").text)
+    assert [(r["n_prompt"], r["n_gen"]) for r in rows] == [(48, 0), (0, 12)] * 2
+    assert [r["format"] for r in rows] == ["gguf/q8_0"] * 2 + ["gguf/q4_0"] * 2
+    for r in rows:
+        assert r["n_depth"] == 16 and r["n_threads"] == 1 and r["framework"] == "own", r
+        assert len(r["samples_ts"]) == len(r["samples_ns"]) == 2
+        assert abs(r["avg_ts"] - sum(r["samples_ts"]) / 2) < 1e-6 * r["avg_ts"]
+        assert r["ttft_ms"] > 0 and r["tpot_p95_ms"] >= r["tpot_p50_ms"] > 0 and r["peak_rss_bytes"] > 1 << 20
+        assert r["bandwidth_share"] > 0 and "matvec" in r["kernel"] and r["low_confidence"] is True
+    assert rows[0]["weights_bytes"] > rows[2]["weights_bytes"] and rows[0]["kv_bytes"] == rows[2]["kv_bytes"]
+    assert stored("SELECT count(*) FROM run WHERE format = 'gguf/q4_0' AND framework = 'own'")[0][0] >= 1
+    one = json.loads(run("bench", "default", "-f", "q8_0", "-p", "0", "-n", "4", "-r", "1", "-q", "--json").text)
+    assert len(one) == 1 and one[0]["n_gen"] == 4 and one[0]["ttft_ms"] is None
+
+
+def test_bench_table():
+    text = run("bench", "default", *SHORT).text
+    assert "pp32 tok/s" in text and "tg8 tok/s" in text and "base/f16" in text, text
+    text = run("bench", "--shape", "smollm2-135m", "-f", "q4_0", *SHORT).text
+    assert "synthesized" in text and "gguf/q4_0" in text, text
+    no_speed = run("bench", "default", "-f", "q8_0", "--isa", "scalar", *SHORT, expect=1).text
+    assert "unsupported: reference only" in no_speed, no_speed
+
+
+def test_sustain():
+    text = run("bench", "default", "-f", "q8_0", "--sustain", "2s", "-q").text
+    assert "burst" in text and "sustained" in text, text
+    out = json.loads(run("bench", "default", "-f", "q8_0", "--sustain", "2s", "-q", "--json").text)
+    assert out[0]["points"] and out[0]["burst_tok_s"] > 0 and out[0]["throttle_after_s"] is None
+
+
+def test_llama_bench_beside_it():
+    folder = os.path.join(TMP, "llama")
+    os.mkdir(folder)
+    program = os.path.join(folder, "llama-bench")
+    with open(program, "w") as f:
+        f.write("""#!/bin/sh
+while [ $# -gt 0 ]; do case $1 in -p) P=$2;; -n) N=$2;; -m) M=$2;; esac; shift; done
+head -c 4 "$M" | grep -q GGUF || exit 1
+row() { echo '{"build_commit":"abc1234","build_number":7,"model_type":"llama 3M F16","n_prompt":'$1',"n_gen":'$2',"samples_ns":['$3']}'; }
+[ $P -gt 0 ] && row $P 0 ${P}000000
+[ $N -gt 0 ] && row 0 $N ${N}0000000
+exit 0
+""")
+    os.chmod(program, 0o755)
+    env = {**ENV, "LLAMA_CPP_PATH": folder}
+    rows = json.loads(run("bench", "default", "-f", "q8_0", "--framework", "llama.cpp", *SHORT, "--json", env=env).text)
+    assert [r["framework"] for r in rows] == ["llama.cpp"] * 2 and rows[0]["build_commit"] == "abc1234", rows
+    assert rows[0]["avg_ts"] == 1000 and rows[1]["avg_ts"] == 100
+    assert rows[0]["format"] == "gguf/q8_0"
+    left = [f for f in os.listdir(tempfile.gettempdir()) if f.startswith("whichquant-") and os.path.isdir(f)]
+    assert not left, left
+    both = json.loads(run("bench", "default", "-f", "q8_0", "--framework", "own,llama.cpp", *SHORT, "--json", env=env).text)
+    assert [r["framework"] for r in both] == ["own"] * 2 + ["llama.cpp"] * 2
+    text = run("bench", "default", "-f", "q8_0", "--framework", "llama.cpp", *SHORT, expect=1).text
+    assert "cannot-run" in text and "LLAMA_CPP_PATH" in text, text
+
+
+def test_interrupt_keeps_results():
+    p = subprocess.Popen([PROGRAM, "bench", "default", "-f", "q8_0", "-p", "512", "-n", "128", "--json"],
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENV, cwd=TMP)
+    for line in p.stderr:
+        if b"repetition 2" in line:
+            break
+    p.send_signal(signal.SIGINT)
+    out, _ = p.communicate(timeout=120)
+    rows = json.loads(out)
+    assert p.returncode == 130 and len(rows) == 2 and rows[0]["status"] == "ok" and len(rows[0]["samples_ts"]) >= 2, rows
+
+
+def test_import():
+    assert "4 records" in run("import", fixture("llama-bench.jsonl"), "--device", "pi-5").text
+    assert "4 records" in run("import", fixture("llama-bench.jsonl"), "--device", "pi-5").text
+    assert stored("SELECT count(*) FROM run WHERE json LIKE '%\"device\":\"pi-5\"%'") == [(4,)], "the same file twice is one"
+    rows = json.loads(run("import", fixture("llama-bench-2025-04.csv"), "--json").text)
+    assert rows[0]["format"]["name"] == "gguf/q4_k_m" and rows[0]["framework"]["backend"] == "cuda"
+    lines = os.path.join(TMP, "records.jsonl")
+    run("import", fixture("llama-perplexity-kld.txt"), "-o", lines)
+    record = json.loads(open(lines).read())
+    assert record["quality"]["kld"] == 0.000777 and record["schema"] == 1
+    again = json.loads(run("import", lines, "--json").text)
+    assert again[0]["quality"] == record["quality"]
+    p = run("import", fixture("llama-bench-pg.jsonl"))
+    assert "pp32+tg8" in one_sentence(p) and "cannot be used" in p.text
+    one_sentence(run("import", os.path.join(ROOT, "LICENSE"), expect=1))
+    one_sentence(run("import", PROGRAM, expect=1))
+    one_sentence(run("import", TMP, expect=1))
+    foreign = os.path.join(TMP, "foreign.db")
+    with open(foreign, "w") as f:
+        f.write("a letter, not a database\n" * 100)
+    one_sentence(run("import", fixture("llama-bench.csv"), "--store", foreign, expect=1))
+
+
+def main():
+    needs_kernels = {"test_bench_json", "test_bench_table", "test_sustain", "test_llama_bench_beside_it",
+                     "test_interrupt_keeps_results"}
+    measures = can_measure()
+    passed = failed = skipped = 0
+    for name, test in [(n, f) for n, f in globals().items() if n.startswith("test_")]:
+        if name in needs_kernels and not measures:
+            print(f"SKIP {name}: no packed kernels here")
+            skipped += 1
+            continue
+        t0 = time.time()
+        try:
+            test()
+            passed += 1
+            print(f"ok   {name} ({time.time() - t0:.1f} s)")
+        except Exception:
+            failed += 1
+            print(f"FAIL {name}")
+            traceback.print_exc(file=sys.stdout)
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
