@@ -5,8 +5,8 @@
 #define BENCH_MEASURE_H
 #include "bench/runners/runner.h"
 
-/* A small budget first lowers the repetitions to 3, then shortens prompt and answer of all cells alike (the record holds
- * the workload that was run and says so); every cell gets at least one repetition. */
+/* A small budget first lowers the repetitions to 3, then shortens prompt and answer of all cells alike (the record
+ * holds the workload that was run and says so); every cell gets at least one repetition. */
 struct measure_opts {
     int min_reps, max_reps;           /* 5, 25 */
     double warmup_cap_s, target_half_width;   /* 3.0, 0.02 */

@@ -1,6 +1,7 @@
 /* One measured cell: model x format x framework on one device, with everything needed to read, check or repeat it.
  * Records are appended to the store one transaction each, and are what decide reads. JSON is their file form
- * (records.jsonl), a superset of llama-bench's fields. Order: record_init -> fill -> record_to_json; record_from_json. */
+ * (records.jsonl), a superset of llama-bench's fields. Order: record_init -> fill -> record_to_json;
+ * record_from_json. */
 #ifndef BENCH_RECORD_H
 #define BENCH_RECORD_H
 #include <math.h>
@@ -14,11 +15,27 @@
 
 enum { RECORD_SCHEMA = 1, RECORD_MAX_SAMPLES = 256 };
 
-enum provenance { FROM_NOWHERE, FROM_MEASURED, FROM_EQUIVALENT, FROM_PREDICTED, FROM_PUBLISHED, FROM_SHAPE_MEASURED, N_PROVENANCES };
+enum provenance {
+    FROM_NOWHERE,
+    FROM_MEASURED,
+    FROM_EQUIVALENT,
+    FROM_PREDICTED,
+    FROM_PUBLISHED,
+    FROM_SHAPE_MEASURED,
+    N_PROVENANCES
+};
 const char *provenance_name(enum provenance p);     /* "" "measured" "equivalent" ... "shape-measured" */
 int provenance_find(const char *name);
 
-enum record_status { STATUS_OK, STATUS_CANNOT_RUN, STATUS_UNSUPPORTED, STATUS_FAILED, STATUS_TIMED_OUT, STATUS_CRASHED, N_STATUSES };
+enum record_status {
+    STATUS_OK,
+    STATUS_CANNOT_RUN,
+    STATUS_UNSUPPORTED,
+    STATUS_FAILED,
+    STATUS_TIMED_OUT,
+    STATUS_CRASHED,
+    N_STATUSES
+};
 const char *record_status_name(enum record_status s);    /* "ok" "cannot-run" ... */
 int record_status_find(const char *name);
 
@@ -41,7 +58,8 @@ struct memory_use {                                 /* -1 = not measured */
 };
 struct record {
     int schema;
-    char tool_version[32], tool_commit[48], date[32], run_id[48], cell_id[65];   /* cell_id: hash of what is measured: --resume */
+    char tool_version[32], tool_commit[48], date[32], run_id[48];
+    char cell_id[65];                               /* hash of what is measured: --resume */
     char hw_sha256[65], env_sha256[65], device[96];
     struct {
         char name[128], arch[32], sha256[65], source_format[32];

@@ -10,14 +10,15 @@ struct interval {          /* 95 %; NaN = not measured; one sample has a v and n
 #define INTERVAL_NONE ((struct interval){NAN, NAN, NAN})
 
 double stats_median(const double *x, int n);
-double stats_percentile(const double *x, int n, double p);             /* p in [0,1], linear interpolation between ranks */
+double stats_percentile(const double *x, int n, double p);             /* p in [0,1], linear between ranks */
 double stats_mean(const double *x, int n);
 double stats_stddev(const double *x, int n);                           /* n-1 */
 struct interval stats_bootstrap_median(const double *x, int n, uint64_t seed);
 struct interval stats_bootstrap_mean(const double *x, int n, uint64_t seed);
 /* Overlapping intervals cannot be ranked, nor can one without bounds. */
 bool stats_tied(struct interval a, struct interval b);
-/* a*b and a/b of positive quantities whose errors are independent: relative half-widths add in quadrature, each side by itself. */
+/* a*b and a/b of positive quantities whose errors are independent: relative half-widths add in quadrature, each side
+ * by itself. */
 struct interval stats_product(struct interval a, struct interval b);
 struct interval stats_ratio(struct interval a, struct interval b);
 struct interval stats_exact(double v);                                 /* {v, v, v} */

@@ -1,5 +1,5 @@
-/* A runner: one framework that can be measured. It measures one repetition; loops, interleaving and statistics belong to
- * bench/measure. Order: detect -> open -> measure... -> describe -> close. */
+/* A runner: one framework that can be measured. It measures one repetition; loops, interleaving and statistics belong
+ * to bench/measure. Order: detect -> open -> measure... -> describe -> close. */
 #ifndef BENCH_RUNNERS_RUNNER_H
 #define BENCH_RUNNERS_RUNNER_H
 #include "base/pool.h"
