@@ -76,7 +76,8 @@ static double bytes_read(const struct model_desc *m, const struct use_assign *a,
 
 static void predict_speed(struct row *w, const struct recipe *r, const struct probe_device *device, double bytes)
 {
-    struct interval gb_s = bandwidth(device), share = framework_share(w->framework, r->codec);
+    struct interval gb_s = bandwidth(device),
+                    share = framework_share(w->framework, r->codec, device ? device->cpu.isa_mask : 0);
     if (!isfinite(gb_s.v) || !isfinite(share.v) || !(bytes > 0))
         return;
     struct interval rate = stats_product(gb_s, share);

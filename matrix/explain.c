@@ -292,29 +292,41 @@ static int binding_rule(struct judge *j, int *nearest)
     return count[most] ? most : -1;
 }
 
-/* The row that breaks the rule by the least: the smallest, the most faithful, the fastest. For memory that is
- * the smallest of all; for other limits a row that breaks nothing else comes first. */
+static double rule_cost(int rule, const struct row *r)
+{
+    switch (rule) {
+    case RULE_max_kld:
+        return r->kld;
+    case RULE_min_quality:
+        return -r->top1_agreement;
+    case RULE_min_decode:
+        return -r->decode_tok_s;
+    case RULE_max_ttft:
+        return r->ttft_ms;
+    case RULE_disk:
+        return (double)r->weights_bytes;
+    default:
+        return (double)r->peak_bytes;
+    }
+}
+
+/* Of the first model: the row that breaks the rule by the least. For memory that is the smallest of all; for other
+ * limits a row that breaks nothing else comes first. */
 static int closest(const struct judge *j, int rule)
 {
     const struct decision *d = j->d;
     int best = -1;
-    double least = INFINITY;
-    bool alone = false;
     for (int i = 0; i < d->n_rows; i++) {
-        const struct row *r = &d->row[i];
-        bool only = r->vetoes == UINT64_C(1) << rule && rule != RULE_memory;
-        if (r->own || !(r->vetoes & UINT64_C(1) << rule) || (alone && !only))
+        const struct row *r = &d->row[i], *b = &d->row[best < 0 ? i : best];
+        if (r->own || !(r->vetoes & UINT64_C(1) << rule))
             continue;
-        if (only && !alone)
-            alone = true, least = INFINITY;
-        double cost = rule == RULE_max_kld       ? r->kld
-                      : rule == RULE_min_quality ? -r->top1_agreement
-                      : rule == RULE_min_decode  ? -r->decode_tok_s
-                      : rule == RULE_max_ttft    ? r->ttft_ms
-                      : rule == RULE_disk        ? (double)r->weights_bytes
-                                                 : (double)r->peak_bytes;
-        if (cost < least)
-            least = cost, best = i;
+        bool alone = rule != RULE_memory && r->vetoes == UINT64_C(1) << rule;
+        bool best_alone = rule != RULE_memory && b->vetoes == UINT64_C(1) << rule;
+        bool better = r->group != b->group  ? r->group < b->group
+                      : alone != best_alone ? alone
+                                            : rule_cost(rule, r) < rule_cost(rule, b);
+        if (best < 0 || better)
+            best = i;
     }
     return best;
 }
@@ -375,11 +387,9 @@ static void explain_nothing_fits(struct judge *j)
         return;
     }
     int near = closest(j, rule);
-    const struct row *r = &d->row[nearest >= 0 ? nearest : near];
     const struct row *c = &d->row[near >= 0 ? near : nearest];
     d->binding_limit = rule_info(rule)->limit;
     d->subject = c->model;
-    d->reason = say(j, "%s: %s", row_name(j, c), c->reason);
     if (rule == RULE_memory) {
         d->headline =
             say(j, "This device cannot run %s even at the smallest format: %s needs %s, %s is usable (%s short)",
@@ -389,12 +399,13 @@ static void explain_nothing_fits(struct judge *j)
         d->nearest = nearest_for_memory(j, c);
         return;
     }
-    if (rule_kind(rule) == RULE_TRUST)
+    if (rule_kind(rule) == RULE_TRUST) {
         d->headline = say(j, "Nothing can be recommended for %s: %s", c->model, c->reason);
-    else
-        d->headline = say(j, "Nothing that runs here meets the limit on %s: the closest, %s, %s", d->binding_limit,
-                          row_name(j, c), c->reason);
-    d->nearest = rule_kind(rule) == RULE_TRUST ? "" : short_answer(j, r);
+        return;
+    }
+    d->headline = say(j, "Nothing that runs here meets the limit on %s; the closest is %s: %s", d->binding_limit,
+                      row_name(j, c), c->reason);
+    d->nearest = short_answer(j, c);
 }
 
 static void explain_undecided(struct judge *j)

@@ -38,6 +38,7 @@ struct row {
     double energy_lo, energy_hi;
     int64_t scratch_bytes, runtime_bytes; /* the rest of peak_bytes beside weights and KV */
     const char *histogram, *substitutions, *kernels, *license;
+    const char *quality_of; /* the model whose quality it is, where speed and memory are of another; else "" */
     const char *speed_note; /* "shape qwen3-0.6b", "cache-resident" */
 };
 struct risk {
@@ -87,11 +88,11 @@ struct rule_info {
 };
 int matrix_rules(const struct rule_info **out);
 
-/* A framework's speed over the own engine's for the same codec, measured or published, with its source.
- * own_share: share of the read bandwidth that the own engine's decoding reached (NaN = unknown). NaN for an
- * unknown framework. */
-struct interval framework_factor(const char *framework, const char *codec, bool prefill, double own_share,
+/* A framework's speed over the own engine's for the same codec, measured or published, with its source. isa: the
+ * machine's mask. own_share: share of the read bandwidth that the own engine's decoding reached (NaN = unknown). NaN
+ * for an unknown framework. */
+struct interval framework_factor(const char *framework, const char *codec, bool prefill, uint64_t isa, double own_share,
                                  char source[256]);
 /* Share of the machine's read bandwidth that the framework's decoding reaches. */
-struct interval framework_share(const char *framework, const char *codec);
+struct interval framework_share(const char *framework, const char *codec, uint64_t isa);
 #endif

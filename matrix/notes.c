@@ -54,21 +54,22 @@ static void explain_coverage(struct judge *j)
 
 static bool joined(const struct row *r)
 {
-    return is(r->speed_from, "shape-measured") && strstr(r->source, "quality of");
+    return *r->quality_of != 0;
 }
 
 /* The best of each other model or shape, in the order asked for. */
 static void note_groups(struct judge *j)
 {
     const struct decision *d = j->d;
-    for (int i = 0; i < d->n_rows; i++)
-        if (!d->row[i].own && joined(&d->row[i])) {
-            add_note(
-                j,
-                say(j, "quality is measured on the shipped model, speed and memory on the %s with synthesized weights",
-                    d->row[i].speed_note));
-            break;
-        }
+    for (int i = 0; i < d->n_rows; i++) {
+        const struct row *r = &d->row[i];
+        if (r->own || !joined(r))
+            continue;
+        const char *what = is(r->memory_from, "shape-measured") ? "speed and memory" : "speed";
+        add_note(j, say(j, "quality is that of %s, %s that of the %s with synthesized weights", r->quality_of, what,
+                        *r->speed_note ? r->speed_note : "shape"));
+        break;
+    }
     int n_groups = 0;
     for (int i = 0; i < d->n_rows; i++)
         n_groups = d->row[i].group >= n_groups ? d->row[i].group + 1 : n_groups;

@@ -34,7 +34,13 @@ const char *say(struct judge *j, const char *fmt, ...)
 
 static void row_init(struct row *r)
 {
-    *r = (struct row){.veto = "", .histogram = "", .substitutions = "", .kernels = "", .license = "", .speed_note = ""};
+    *r = (struct row){.veto = "",
+                      .histogram = "",
+                      .substitutions = "",
+                      .kernels = "",
+                      .license = "",
+                      .speed_note = "",
+                      .quality_of = ""};
 #define STR(name)          r->name = "";
 #define NUM(name)          r->name = NAN;
 #define INT(name)          r->name = INT64_MIN;

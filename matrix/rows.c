@@ -13,8 +13,10 @@
 
 struct subject { /* a model of which there are records */
     const struct record *first;
-    bool shape;  /* synthesized weights: speed and memory only */
-    bool joined; /* a shape that lent its speed to a real model */
+    bool shape;   /* synthesized weights: speed and memory only */
+    bool joined;  /* a shape that lent its speed to a real model */
+    bool shipped; /* the program's own small model: it stands for models at large, so its rows take sizes too from the
+                   * shape */
 };
 enum aspect { ASPECT_QUALITY, ASPECT_SPEED, ASPECT_EMPTY, ASPECT_FAILED };
 
@@ -130,6 +132,15 @@ static struct interval ttft_asked(const struct judge *j, const struct record *r)
 }
 
 static const struct interval one = {1, 1, 1};
+/* A speed of too few repetitions to have an interval of its own is taken to be this far from the truth. */
+static const double assumed_error = 0.2;
+
+static struct interval with_bounds(struct interval t)
+{
+    if (isfinite(t.v) && !isfinite(t.lo + t.hi))
+        t.lo = t.v * (1 - assumed_error), t.hi = t.v * (1 + assumed_error);
+    return t;
+}
 
 /* Speed of a record, times a framework's ratios (one: as measured). */
 static void set_speed(struct judge *j, struct row *w, const struct record *r, struct interval decode_factor,
@@ -137,11 +148,14 @@ static void set_speed(struct judge *j, struct row *w, const struct record *r, st
 {
     const struct speed *s = &r->speed;
     bool measured = decode_factor.lo == decode_factor.hi && decode_factor.v == 1;
-    struct interval decode = measured ? s->decode_tok_s : stats_product(s->decode_tok_s, decode_factor);
-    struct interval prefill = measured ? s->prefill_tok_s : stats_product(s->prefill_tok_s, prefill_factor);
-    struct interval ttft = ttft_asked(j, r);
-    if (!measured)
+    bool assumed = isfinite(s->decode_tok_s.v) && !isfinite(s->decode_tok_s.lo + s->decode_tok_s.hi);
+    struct interval decode = with_bounds(s->decode_tok_s), prefill = with_bounds(s->prefill_tok_s);
+    struct interval ttft = with_bounds(ttft_asked(j, r));
+    if (!measured) {
+        decode = stats_product(decode, decode_factor);
+        prefill = stats_product(prefill, prefill_factor);
         ttft = stats_ratio(ttft, prefill_factor);
+    }
     w->speed_from = provenance_name(r->model.synthesized ? FROM_SHAPE_MEASURED
                                     : measured           ? (r->speed_from ? r->speed_from : FROM_MEASURED)
                                                          : FROM_EQUIVALENT);
@@ -155,7 +169,7 @@ static void set_speed(struct judge *j, struct row *w, const struct record *r, st
     w->energy_lo = r->energy_j_per_tok / decode_factor.hi, w->energy_hi = r->energy_j_per_tok / decode_factor.lo;
     w->energy_from = keep(j, isfinite(w->energy_j_per_tok) ? r->energy_from : "");
     w->bandwidth_share = measured ? s->bandwidth_share : NAN;
-    w->low_confidence = w->low_confidence || s->low_confidence;
+    w->low_confidence = w->low_confidence || s->low_confidence || assumed;
     w->dirty = s->dirty;
     w->cache_resident = s->cache_resident;
     w->n_prompt = r->workload.n_prompt, w->n_gen = r->workload.n_gen;
@@ -181,6 +195,16 @@ static int64_t kv_at(const struct judge *j, const struct subject *s, const char 
     return found;
 }
 
+/* Of the model whose quality is shown and of the shape whose speed is shown, the one that substitutes more counts. */
+static void set_substitution(struct judge *j, struct row *w, const struct record *r)
+{
+    if (r->format.n_substituted <= 0 || (w->substituted && r->format.share_substituted <= w->share_substituted))
+        return;
+    w->substituted = true;
+    w->share_substituted = r->format.share_substituted;
+    w->substitutions = keep(j, r->format.substitutions);
+}
+
 static void set_memory(struct judge *j, struct row *w, const struct subject *s, const struct record *r)
 {
     const struct memory_use *m = &r->memory;
@@ -189,7 +213,7 @@ static void set_memory(struct judge *j, struct row *w, const struct subject *s, 
     w->kv_bytes = kv_at(j, s, w->kv_type, (int)w->ctx);
     w->scratch_bytes = m->scratch_bytes >= 0 ? m->scratch_bytes : INT64_MIN;
     bool same_runtime = strcmp(r->framework.name, w->framework) == 0;
-    if (same_runtime && m->peak_rss_bytes > 0) {
+    if (same_runtime && !w->own && m->peak_rss_bytes > 0) { /* the own engine's process holds other formats too */
         int64_t more_kv = w->kv_bytes > 0 && m->kv_bytes >= 0 ? w->kv_bytes - m->kv_bytes : 0;
         w->peak_bytes = m->peak_rss_bytes + (more_kv > 0 ? more_kv : 0);
     }
@@ -197,10 +221,8 @@ static void set_memory(struct judge *j, struct row *w, const struct subject *s, 
                                      : w->peak_bytes >= 0    ? FROM_MEASURED
                                      : w->weights_bytes >= 0 ? FROM_PREDICTED
                                                              : FROM_NOWHERE);
-    w->substituted = r->format.n_substituted > 0;
-    w->share_substituted = r->format.n_substituted > 0 ? r->format.share_substituted : 0;
     w->histogram = keep(j, r->format.histogram);
-    w->substitutions = keep(j, r->format.substitutions);
+    set_substitution(j, w, r);
 }
 
 /* A shape's memory for a format that it did not run: the bits per weight are those of the model. */
@@ -213,9 +235,17 @@ static void scale_memory(struct judge *j, struct row *w, const struct subject *s
     w->memory_from = provenance_name(w->weights_bytes >= 0 ? FROM_PREDICTED : FROM_NOWHERE);
 }
 
-static const char *path_of(const struct judge *j, const struct subject *q)
+/* The subject whose sizes and file a row shows: the shape for the shipped model, else the model itself. */
+static const struct subject *sized_by(const struct subject *q, const struct subject *s)
 {
-    return q && !q->shape && j->req && j->req->n_models == 1 ? j->req->models[0] : NULL;
+    return q && q != s && !q->shipped ? q : s;
+}
+
+static const char *command_of(struct judge *j, const struct row *w, const struct subject *q, const struct subject *s)
+{
+    const struct subject *sized = sized_by(q, s);
+    bool file = !sized->shape && !sized->shipped && j->req->n_models == 1;
+    return row_command(j, w, sized->first->model.name, file ? j->req->models[0] : NULL);
 }
 
 static struct row *start_row(struct judge *j, const struct subject *q, const struct subject *s, const char *format,
@@ -226,7 +256,10 @@ static struct row *start_row(struct judge *j, const struct subject *q, const str
         return NULL;
     const struct record *f = s->first;
     w->device = keep(j, f->device);
-    w->model = q && q != s ? say(j, "%s + %s shape", q->first->model.name, f->model.name) : keep(j, f->model.name);
+    w->model = !q || q == s ? keep(j, f->model.name)
+               : q->shipped ? say(j, "%s + %s shape", q->first->model.name, f->model.name)
+                            : say(j, "%s at the speed of %s", q->first->model.name, f->model.name);
+    w->quality_of = q && q != s ? keep(j, q->first->model.name) : "";
     w->format = keep(j, format);
     w->framework = keep(j, framework);
     w->group = group;
@@ -253,8 +286,8 @@ static void set_run(struct judge *j, struct row *w, const struct record *r)
 static void set_source(struct judge *j, struct row *w, const struct subject *q, const struct subject *s,
                        const char *factor)
 {
-    const char *shape =
-        s->shape ? say(j, "speed and memory of the shape %s, synthesized weights", s->first->model.name) : "";
+    const char *what = sized_by(q, s) == s ? "speed and memory" : "speed";
+    const char *shape = s->shape ? say(j, "%s of the shape %s, synthesized weights", what, s->first->model.name) : "";
     const char *quality = q && q != s ? say(j, "; quality of %s", q->first->model.name) : "";
     const char *cache =
         w->cache_resident ? "cache-resident: the model fits the caches, so this speed is not that of a real one" : "";
@@ -286,17 +319,23 @@ static void add_row(struct judge *j, const struct subject *q, const struct subje
         const struct recipe *p = recipe_find(format);
         const char *codec = p ? p->codec : format_scheme(format);
         char from[256], unused[256];
-        struct interval fd = framework_factor(framework, codec, false, speed->speed.bandwidth_share, from);
-        set_speed(j, w, speed, fd, framework_factor(framework, codec, true, NAN, unused));
+        uint64_t isa = j->device ? j->device->cpu.isa_mask : speed->isa;
+        struct interval fd = framework_factor(framework, codec, false, isa, speed->speed.bandwidth_share, from);
+        set_speed(j, w, speed, fd, framework_factor(framework, codec, true, isa, NAN, unused));
         source = say(j, "own equivalent kernels x %.2f (%.2f-%.2f), %s", fd.v, fd.lo, fd.hi, from);
     }
-    if (!speed && s->shape && quality)
+    const struct subject *sized = sized_by(q, s);
+    if (sized != s && quality)
+        set_memory(j, w, sized, quality);
+    else if (!speed && s->shape && quality)
         scale_memory(j, w, s, quality);
     else
         set_memory(j, w, s, any);
+    if (quality)
+        set_substitution(j, w, quality);
     row_set_memory(j, w);
     set_source(j, w, q, s, source);
-    w->command = w->own ? keep(j, any->command) : row_command(j, w, s->first->model.name, path_of(j, q));
+    w->command = w->own ? keep(j, any->command) : command_of(j, w, q, s);
 }
 
 static const char *const status_verdict[N_STATUSES] = {
@@ -397,7 +436,9 @@ static int list_subjects(const struct judge *j, struct subject *s)
         for (int k = 0; k < n && !known; k++)
             known = same_model(&j->recs[i], s[k].first);
         if (!known)
-            s[n++] = (struct subject){&j->recs[i], j->recs[i].model.synthesized, false};
+            s[n++] = (struct subject){.first = &j->recs[i],
+                                      .shape = j->recs[i].model.synthesized,
+                                      .shipped = strncmp(j->recs[i].model.name, "whichquant", 10) == 0};
     }
     return n;
 }

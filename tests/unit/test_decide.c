@@ -317,7 +317,7 @@ static void test_own_becomes_equivalent(void **state)
     assert_string_equal(llama->verdict, "recommended");
     assert_non_null(strstr(llama->source, "own equivalent kernels x"));
     char source[256];
-    struct interval f = framework_factor("llama.cpp", "q4_0", false, 0.9, source);
+    struct interval f = framework_factor("llama.cpp", "q4_0", false, 0, 0.9, source);
     assert_double_equal(llama->decode_tok_s, 200 * f.v, 1e-9);
     assert_true(llama->decode_tok_s_lo < 200 * f.v && llama->decode_tok_s_lo <= 196 * f.v);
     assert_true(llama->decode_tok_s_hi >= 204 * f.v);
@@ -385,9 +385,54 @@ static void test_demo_joins_shapes(void **state)
     assert_true(d->row[0].weights_bytes == (int64_t)(4.9 * 75e6));
     assert_false(d->row[0].cache_resident);
     assert_true(mentions(d->note, d->n_notes, "whichquant-default + llama-3.2-1b shape: gguf/q4_k_m on llama.cpp"));
-    assert_true(mentions(d->note, d->n_notes, "shape qwen3-0.6b with synthesized weights"));
+    assert_true(mentions(d->note, d->n_notes,
+                         "quality is that of whichquant-default, speed and memory that of the shape qwen3-0.6b"));
     for (int i = 0; i < d->n_rows; i++)
         assert_true(!d->row[i].own || !d->row[i].recommended);
+    decision_free(d);
+}
+
+/* A small model of the user's own keeps its name, file and size; only the speed is that of the shape. */
+static void test_small_model_keeps_its_size(void **state)
+{
+    (void)state;
+    struct record r[12];
+    int n = demo_records(r);
+    for (int i = 0; i < n; i++)
+        if (!r[i].model.synthesized)
+            snprintf(r[i].model.name, sizeof r[i].model.name, "tiny");
+    static const char *const path[] = {"models/tiny.gguf"};
+    req.models = path;
+    req.n_models = 1;
+    struct decision *d = decide(r, n);
+    assert_string_equal(d->row[0].model, "tiny at the speed of qwen3-0.6b");
+    assert_true(d->row[0].weights_bytes == (int64_t)(4.9 * 440e3));
+    assert_string_equal(d->row[0].speed_from, "shape-measured");
+    assert_string_equal(d->row[0].memory_from, "predicted");
+    assert_string_equal(d->command, "whichquant quantize models/tiny.gguf -f gguf/q4_k_m -o tiny-Q4_K_M.gguf && "
+                                    "llama-server -m tiny-Q4_K_M.gguf -t 2 -c 4096");
+    decision_free(d);
+    for (int i = 0; i < n; i++) /* its K-type is mostly something else, whatever the shape's is */
+        if (!r[i].model.synthesized && strcmp(r[i].format.name, "gguf/q4_k_m") == 0)
+            r[i].format.n_substituted = 9, r[i].format.share_substituted = 0.9;
+    d = decide(r, n);
+    assert_string_equal(row_of(d, "gguf/q4_k_m", "llama.cpp")->veto, "substitution");
+    decision_free(d);
+}
+
+/* One repetition has no interval: it must not count as exact. */
+static void test_speed_without_interval(void **state)
+{
+    (void)state;
+    struct record r[2];
+    full_record(&r[0], "gguf/q8_0", 140 << 20, 100, 1, 0.001, 0.0001, 0.99);
+    full_record(&r[1], "gguf/q6_k", 110 << 20, 99, 1, 0.004, 0.0001, 0.98);
+    for (int i = 0; i < 2; i++)
+        r[i].speed.decode_tok_s.lo = r[i].speed.decode_tok_s.hi = NAN;
+    struct decision *d = decide(r, 2);
+    assert_string_equal(d->verdict, "tie");
+    assert_true(d->row[0].decode_tok_s_lo < 90 && d->row[0].decode_tok_s_hi > 110);
+    assert_true(d->row[0].low_confidence);
     decision_free(d);
 }
 
@@ -737,12 +782,16 @@ static void test_framework_factor(void **state)
 {
     (void)state;
     char source[256];
-    struct interval f = framework_factor("llama.cpp", "q4_k", false, 0.9, source);
+    struct interval f = framework_factor("llama.cpp", "q4_k", false, 0, 0.9, source);
     assert_true(0 < f.lo && f.lo < f.v && f.v < f.hi && f.hi < 2);
     assert_true(*source);
-    struct interval any = framework_factor("llama.cpp", "codec-of-tomorrow", true, NAN, source);
+    struct interval any = framework_factor("llama.cpp", "codec-of-tomorrow", true, 0, NAN, source);
     assert_true(isfinite(any.v));
-    assert_true(isnan(framework_factor("nobody", "q4_k", false, 0.9, source).v));
+    assert_true(isnan(framework_factor("nobody", "q4_k", false, 0, 0.9, source).v));
+    struct interval amx = framework_factor("llama.cpp", "q4_0", false, ISA(AMX_INT8), 0.9, source);
+    assert_true(amx.v > framework_factor("llama.cpp", "q4_0", false, 0, 0.9, source).v); /* it profits from AMX */
+    struct interval half = framework_factor("llama.cpp", "q4_k", false, 0, 0.45, source);
+    assert_double_equal(half.v, 2 * f.v, 1e-12); /* an own engine at half the bandwidth: twice the ratio */
 }
 
 /* --- estimate --- */
@@ -815,6 +864,8 @@ int main(void)
         T(test_own_becomes_equivalent),
         T(test_measured_framework_replaces_equivalent),
         T(test_demo_joins_shapes),
+        T(test_small_model_keeps_its_size),
+        T(test_speed_without_interval),
         T(test_cache_resident_never_headline),
         T(test_nothing_fits),
         T(test_large_model_names_a_smaller_one),
