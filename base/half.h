@@ -18,8 +18,11 @@ static inline float f32_from_bits(uint32_t u)
 }
 float f16_to_f32(uint16_t h);
 uint16_t f32_to_f16(float f);
-static inline float bf16_to_f32(uint16_t h) { return f32_from_bits((uint32_t)h << 16); }
-uint16_t f32_to_bf16(float f);   /* NaN stays a quiet NaN */
+static inline float bf16_to_f32(uint16_t h)
+{
+    return f32_from_bits((uint32_t)h << 16);
+}
+uint16_t f32_to_bf16(float f); /* NaN stays a quiet NaN */
 
 static inline uint16_t rd_u16le(const void *p)
 {
@@ -31,7 +34,10 @@ static inline uint32_t rd_u32le(const void *p)
     const uint8_t *b = p;
     return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
 }
-static inline uint64_t rd_u64le(const void *p) { return rd_u32le(p) | (uint64_t)rd_u32le((const uint8_t *)p + 4) << 32; }
+static inline uint64_t rd_u64le(const void *p)
+{
+    return rd_u32le(p) | (uint64_t)rd_u32le((const uint8_t *)p + 4) << 32;
+}
 static inline void wr_u16le(void *p, uint16_t v)
 {
     uint8_t *b = p;

@@ -5,7 +5,10 @@
 #include "kernels/kernels.h"
 
 /* The reference is always there; as a candidate it would only compare the file with itself. */
-static bool wanted_by_default(const struct recipe *r) { return strcmp(r->name, "base/f32") != 0; }
+static bool wanted_by_default(const struct recipe *r)
+{
+    return strcmp(r->name, "base/f32") != 0;
+}
 
 static bool has_packed_kernels(const struct model *m, const struct use_assign *a, uint64_t isa)
 {

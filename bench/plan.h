@@ -7,10 +7,10 @@
 
 struct plan_cell {
     const struct recipe *recipe;
-    struct use_assign *assign;        /* [n_tensors] */
+    struct use_assign *assign; /* [n_tensors] */
     struct recipe_summary summary;
-    int same_as;                      /* an earlier cell with the very same tensors, or -1 */
-    bool packed;                      /* every linear has a packed kernel under the mask: a speed can be reported */
+    int same_as; /* an earlier cell with the very same tensors, or -1 */
+    bool packed; /* every linear has a packed kernel under the mask: a speed can be reported */
 };
 struct plan {
     const struct model *model;

@@ -1,35 +1,43 @@
-/* What the user asked for, after parsing: the first struct of the chain request -> device -> plan -> records -> decision. */
+/* What the user asked for, after parsing: the first struct of the chain request -> device -> plan -> records ->
+ * decision. */
 #ifndef BENCH_REQUEST_H
 #define BENCH_REQUEST_H
 #include <stdbool.h>
 #include <stdint.h>
 
-enum objective { OBJECTIVE_BALANCED, OBJECTIVE_QUALITY, OBJECTIVE_SPEED, OBJECTIVE_MEMORY, OBJECTIVE_ENERGY, N_OBJECTIVES };
+enum objective {
+    OBJECTIVE_BALANCED,
+    OBJECTIVE_QUALITY,
+    OBJECTIVE_SPEED,
+    OBJECTIVE_MEMORY,
+    OBJECTIVE_ENERGY,
+    N_OBJECTIVES
+};
 const char *objective_name(enum objective o);
-int objective_find(const char *name);   /* -1 when unknown */
+int objective_find(const char *name); /* -1 when unknown */
 
 /* NaN or -1 = no such limit. Each limit is a row of rules.def. */
 struct constraints {
     int64_t ram_bytes, vram_bytes, disk_bytes;
-    int ctx, n_prompt, n_gen;                       /* defaults 4096, 512, 128 */
+    int ctx, n_prompt, n_gen; /* defaults 4096, 512, 128 */
     double min_decode_tok_s, max_ttft_s, max_kld, min_quality, max_watts, battery_hours;
     enum objective objective;
-    const char *only_framework, *license;           /* NULL = any */
+    const char *only_framework, *license; /* NULL = any */
 };
 struct request {
-    const char *const *models;                      /* paths */
+    const char *const *models; /* paths */
     int n_models;
-    const char *const *formats;                     /* recipe names; n_formats 0 = all that apply */
+    const char *const *formats; /* recipe names; n_formats 0 = all that apply */
     int n_formats;
-    const char *const *frameworks;                  /* n_frameworks 0 = all found */
+    const char *const *frameworks; /* n_frameworks 0 = all found */
     int n_frameworks;
-    const char *text_path;                          /* evaluation text; NULL = the one shipped */
-    const char *out_dir, *store_path;               /* NULL = none / the default store */
-    const char *numerics;                           /* "llama.cpp" or "weights-only" */
-    int n_ctx_eval, n_chunks;                       /* 512; 0 = all that the budget allows */
-    int threads;                                    /* 0 = the machine's usable CPUs */
+    const char *text_path;            /* evaluation text; NULL = the one shipped */
+    const char *out_dir, *store_path; /* NULL = none / the default store */
+    const char *numerics;             /* "llama.cpp" or "weights-only" */
+    int n_ctx_eval, n_chunks;         /* 512; 0 = all that the budget allows */
+    int threads;                      /* 0 = the machine's usable CPUs */
     uint64_t isa, seed;
-    double budget_s;                                /* NaN = none */
+    double budget_s; /* NaN = none */
     bool demo, resume, dither, estimate, strict, verbose, quiet;
     struct constraints want;
 };

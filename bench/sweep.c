@@ -85,7 +85,7 @@ static int encode_group(const struct sweep_input *in, const struct plan *p, stru
 {
     for (int i = c0; i < c1; i++) {
         if (p->cell[i].same_as >= c0)
-            continue;   /* the same tensors: measured once */
+            continue; /* the same tensors: measured once */
         char what[96];
         snprintf(what, sizeof what, "encode %s", p->cell[i].recipe->name);
         emit(in, what, i, p->n_cells);
@@ -154,7 +154,7 @@ static double cache_bytes(const struct sweep_input *in, struct err *e)
 {
     struct bandwidth b;
     return calibrate_bandwidth(in->pool, in->req->isa, 0.5, &b, e) == 0 && b.cache_bytes > 0 ? (double)b.cache_bytes
-                                                                                              : 64e6;
+                                                                                             : 64e6;
 }
 
 static int tokenize(struct sweep *s, const struct sweep_input *in, struct err *e)
@@ -165,9 +165,10 @@ static int tokenize(struct sweep *s, const struct sweep_input *in, struct err *e
     int rc = vocab_encode(in->model->vocab, in->text, n, true, false, &s->tokens, &n_ids, e);
     s->n_tokens = (int64_t)n_ids;
     if (rc == 0 && s->n_tokens < 2 * in->req->n_ctx_eval)
-        rc = err_set(e, ERR_USAGE,
-                     "%s has %lld tokens: the evaluation needs at least two chunks of %d; give a longer text or --n-ctx %lld",
-                     in->text_name, (long long)s->n_tokens, in->req->n_ctx_eval, (long long)(s->n_tokens / 2));
+        rc = err_set(
+            e, ERR_USAGE,
+            "%s has %lld tokens: the evaluation needs at least two chunks of %d; give a longer text or --n-ctx %lld",
+            in->text_name, (long long)s->n_tokens, in->req->n_ctx_eval, (long long)(s->n_tokens / 2));
     return rc;
 }
 

@@ -10,16 +10,16 @@
 #include "bench/store.h"
 
 struct sweep_event {
-    const char *what;                 /* "quality chunk 3", "speed of qwen3-0.6b" */
+    const char *what; /* "quality chunk 3", "speed of qwen3-0.6b" */
     int done, total;
 };
 struct sweep_input {
     const struct request *req;
     const struct probe_device *device;
     struct pool *pool;
-    struct store *store;              /* NULL: nothing is kept */
+    struct store *store; /* NULL: nothing is kept */
     struct model *model;
-    const char *text, *text_name;     /* evaluation text in memory */
+    const char *text, *text_name; /* evaluation text in memory */
     size_t text_bytes;
     char run_id[48];
     void (*on_event)(void *arg, const struct sweep_event *ev);
@@ -30,8 +30,8 @@ struct sweep {
     int n, cap;
     bool interrupted, out_of_budget;
     double seconds;
-    int n_chunks;                     /* done by every format */
-    int32_t *tokens;                  /* of the evaluation text, tokenized once */
+    int n_chunks;    /* done by every format */
+    int32_t *tokens; /* of the evaluation text, tokenized once */
     int64_t n_tokens;
     struct arena *arena;
 };
@@ -40,16 +40,17 @@ int sweep_run(struct sweep **out, const struct sweep_input *in, struct err *e);
 void sweep_free(struct sweep *s);
 /* Measures formats[n] of the model in a real framework beside the own engine, interleaved: each is written as the file
  * that the framework loads into a temporary folder. A framework that fails leaves a record that says so. */
-int sweep_real(struct sweep *s, const struct sweep_input *in, const struct runner *runner, const char *const *formats, int n,
-               double budget_s, struct err *e);
+int sweep_real(struct sweep *s, const struct sweep_input *in, const struct runner *runner, const char *const *formats,
+               int n, double budget_s, struct err *e);
 
 /* Parts of it, called by sweep_run. `deadline_ns` 0 = none. */
 struct record *sweep_add(struct sweep *s);
-int sweep_quality(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct weights *const *w, int c0, int c1,
-                  uint64_t deadline_ns, struct err *e);
-int sweep_speed(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct weights *const *w, int c0, int c1,
-                bool cache_resident, uint64_t deadline_ns, struct err *e);
-int sweep_shape_speed(struct sweep *s, const struct sweep_input *in, const char *shape_id, uint64_t deadline_ns, struct err *e);
+int sweep_quality(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct weights *const *w, int c0,
+                  int c1, uint64_t deadline_ns, struct err *e);
+int sweep_speed(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct weights *const *w, int c0,
+                int c1, bool cache_resident, uint64_t deadline_ns, struct err *e);
+int sweep_shape_speed(struct sweep *s, const struct sweep_input *in, const char *shape_id, uint64_t deadline_ns,
+                      struct err *e);
 /* Seeded weights of a shape in the codecs of that cell, for speed only. */
 int sweep_synthesize(struct weights **w, const struct model *m, const struct plan_cell *c, const struct sweep_input *in,
                      struct err *e);

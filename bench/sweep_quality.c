@@ -9,14 +9,14 @@
 struct quality_run {
     const struct sweep_input *in;
     const struct plan *plan;
-    int c0, n;                        /* cells [c0, c0+n) */
+    int c0, n; /* cells [c0, c0+n) */
     struct weights *ref_weights;
     struct engine *ref;
-    struct eval_cand *cand;           /* [n_cand] */
-    int *cell_of, n_cand;             /* candidate -> cell */
+    struct eval_cand *cand; /* [n_cand] */
+    int *cell_of, n_cand;   /* candidate -> cell */
     bool *active;
-    struct record *rec;               /* [n_cand] drafts that carry the cell ids */
-    const struct sweep *sweep;        /* its tokens */
+    struct record *rec;        /* [n_cand] drafts that carry the cell ids */
+    const struct sweep *sweep; /* its tokens */
     struct eval *eval;
     struct arena *arena;
 };
@@ -24,8 +24,11 @@ struct quality_run {
 static int make_engine(struct quality_run *q, struct engine **g, const struct weights *w, bool reference, struct err *e)
 {
     const struct request *req = q->in->req;
-    struct engine_opts o = {.mode = ENGINE_REFERENCE, .n_ctx = req->n_ctx_eval, .n_batch = req->n_ctx_eval,
-                            .kv_f32 = reference || !strcmp(req->numerics, "weights-only"), .isa = req->isa,
+    struct engine_opts o = {.mode = ENGINE_REFERENCE,
+                            .n_ctx = req->n_ctx_eval,
+                            .n_batch = req->n_ctx_eval,
+                            .kv_f32 = reference || !strcmp(req->numerics, "weights-only"),
+                            .isa = req->isa,
                             .pool = q->in->pool};
     return engine_new(g, w, &o, e);
 }
@@ -63,8 +66,11 @@ static int open_run(struct quality_run *q, struct weights *const *w, struct err 
         rc = make_engine(q, &q->cand[j].engine, w[q->c0 + i], false, e);
     }
     const struct vocab *v = q->in->model->vocab;
-    struct eval_text t = {.tokens = q->sweep->tokens, .n_tokens = q->sweep->n_tokens, .n_ctx = q->in->req->n_ctx_eval,
-                          .n_chunks = q->in->req->n_chunks, .bos = vocab_adds_bos(v) ? vocab_bos(v) : -1};
+    struct eval_text t = {.tokens = q->sweep->tokens,
+                          .n_tokens = q->sweep->n_tokens,
+                          .n_ctx = q->in->req->n_ctx_eval,
+                          .n_chunks = q->in->req->n_chunks,
+                          .bos = vocab_adds_bos(v) ? vocab_bos(v) : -1};
     return rc < 0 ? rc : eval_new(&q->eval, &t, q->ref, q->cand, q->n_cand, e);
 }
 
@@ -86,7 +92,7 @@ static int load_chunk(struct quality_run *q, int i, struct err *e)
         struct sbuf b = {0};
         int have = q->in->req->resume && q->in->store ? store_get_chunk(q->in->store, q->rec[j].cell_id, i, &b, e) : 0;
         if (have > 0 && eval_chunk_load(q->eval, j, i, b.p, b.n, e) < 0)
-            have = 0;   /* of another build: measure it again */
+            have = 0; /* of another build: measure it again */
         sbuf_free(&b);
         if (have < 0)
             return have;
@@ -156,10 +162,12 @@ static int add_records(struct quality_run *q, struct sweep *s, struct err *e)
         *r = q->rec[j];
         if (c != measured) {
             sweep_describe(r, q->in, q->in->model, &q->plan->cell[c]);
-            snprintf(r->reason, sizeof r->reason, "every tensor is the same as in %s", q->plan->cell[measured].recipe->name);
+            snprintf(r->reason, sizeof r->reason, "every tensor is the same as in %s",
+                     q->plan->cell[measured].recipe->name);
         }
         int rc = eval_result(q->eval, j, &r->quality, e);
-        struct engine_opts o = {.mode = ENGINE_PACKED, .n_ctx = q->in->req->want.ctx, .n_batch = 512, .pool = q->in->pool};
+        struct engine_opts o = {
+            .mode = ENGINE_PACKED, .n_ctx = q->in->req->want.ctx, .n_batch = 512, .pool = q->in->pool};
         struct memory_need need;
         if (rc == 0)
             rc = engine_memory(&q->in->model->d, &o, &need, e);

@@ -13,9 +13,9 @@ struct real_run {
     const struct runner *runner;
     char dir[256];
     struct plan *plan;
-    struct weights **weights;     /* [n_cells] */
-    char (*path)[300];            /* [n_cells] */
-    struct measure_cell *cell;    /* [2 n_cells]: the framework, then the own engine where it has kernels */
+    struct weights **weights;  /* [n_cells] */
+    char (*path)[300];         /* [n_cells] */
+    struct measure_cell *cell; /* [2 n_cells]: the framework, then the own engine where it has kernels */
     struct record *rec;
     int n;
 };
@@ -55,7 +55,8 @@ static int open_real(struct real_run *r, const char *const *formats, int n, stru
     const char *tmp = getenv("TMPDIR");
     snprintf(r->dir, sizeof r->dir, "%s/whichquant-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     if (!mkdtemp(r->dir)) {
-        int was_io = err_set(e, ERR_IO, "cannot make a temporary folder for the framework's files (%s); set TMPDIR", r->dir);
+        int was_io =
+            err_set(e, ERR_IO, "cannot make a temporary folder for the framework's files (%s); set TMPDIR", r->dir);
         r->dir[0] = 0;
         return was_io;
     }
@@ -66,9 +67,14 @@ static void add_cell(struct real_run *r, int i, const struct runner *runner)
 {
     const struct sweep_input *in = r->in;
     int n_prompt = in->req->want.n_prompt, n_gen = 64;
-    r->cell[r->n] = (struct measure_cell){.runner = runner, .weights = r->weights[i], .model_path = r->path[i],
-                                          .threads = in->req->threads, .n_ctx = n_prompt + n_gen, .n_batch = 512,
-                                          .isa = in->req->isa, .pool = in->pool};
+    r->cell[r->n] = (struct measure_cell){.runner = runner,
+                                          .weights = r->weights[i],
+                                          .model_path = r->path[i],
+                                          .threads = in->req->threads,
+                                          .n_ctx = n_prompt + n_gen,
+                                          .n_batch = 512,
+                                          .isa = in->req->isa,
+                                          .pool = in->pool};
     struct record *rec = &r->rec[r->n++];
     record_init(rec);
     sweep_describe(rec, in, in->model, &r->plan->cell[i]);
@@ -98,13 +104,18 @@ static int write_files(struct real_run *r, struct err *e)
     return 0;
 }
 
-int sweep_real(struct sweep *s, const struct sweep_input *in, const struct runner *runner, const char *const *formats, int n,
-               double budget_s, struct err *e)
+int sweep_real(struct sweep *s, const struct sweep_input *in, const struct runner *runner, const char *const *formats,
+               int n, double budget_s, struct err *e)
 {
     struct real_run r = {.in = in, .runner = runner};
     struct workload w = {.n_prompt = in->req->want.n_prompt, .n_gen = 64};
-    struct measure_opts o = {.min_reps = 3, .max_reps = 10, .warmup_cap_s = 3, .target_half_width = 0.02,
-                             .budget_s = budget_s, .seed = in->req->seed, .bandwidth_gb_s = NAN};
+    struct measure_opts o = {.min_reps = 3,
+                             .max_reps = 10,
+                             .warmup_cap_s = 3,
+                             .target_half_width = 0.02,
+                             .budget_s = budget_s,
+                             .seed = in->req->seed,
+                             .bandwidth_gb_s = NAN};
     int32_t *tokens = mem_alloc_n((size_t)w.n_prompt, sizeof *tokens);
     w.tokens = tokens;
     int rc = tokens ? open_real(&r, formats, n, e) : err_nomem(e, (unsigned long long)w.n_prompt * 4, "the prompt");

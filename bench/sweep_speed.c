@@ -45,8 +45,8 @@ static void on_progress(void *arg, int i_cell, int rep)
         p->in->on_event(p->in->arg, &ev);
 }
 
-static int measure_group(struct sweep *s, const struct sweep_input *in, const struct model *m, const struct speed_cell *sc,
-                         int n, bool cache_resident, uint64_t deadline_ns, struct err *e)
+static int measure_group(struct sweep *s, const struct sweep_input *in, const struct model *m,
+                         const struct speed_cell *sc, int n, bool cache_resident, uint64_t deadline_ns, struct err *e)
 {
     struct measure_cell *cell = mem_alloc_n((size_t)n, sizeof *cell);
     struct record *rec = mem_alloc_n((size_t)n, sizeof *rec);
@@ -55,8 +55,13 @@ static int measure_group(struct sweep *s, const struct sweep_input *in, const st
     int32_t *tokens = seeded_tokens(n_prompt, m->d.n_vocab, in->req->seed);
     int rc = cell && rec && tokens ? 0 : err_nomem(e, (unsigned long long)n * sizeof *rec, "the speed cells");
     for (int i = 0; rc == 0 && i < n; i++) {
-        cell[i] = (struct measure_cell){.runner = runner_find("own"), .weights = sc[i].weights, .threads = in->req->threads,
-                                        .n_ctx = n_prompt + n_gen, .n_batch = 512, .isa = in->req->isa, .pool = in->pool};
+        cell[i] = (struct measure_cell){.runner = runner_find("own"),
+                                        .weights = sc[i].weights,
+                                        .threads = in->req->threads,
+                                        .n_ctx = n_prompt + n_gen,
+                                        .n_batch = 512,
+                                        .isa = in->req->isa,
+                                        .pool = in->pool};
         record_init(&rec[i]);
         sweep_describe(&rec[i], in, m, sc[i].cell);
         rec[i].workload.n_prompt = n_prompt;
@@ -69,9 +74,15 @@ static int measure_group(struct sweep *s, const struct sweep_input *in, const st
     struct progress p = {.in = in, .n = n};
     snprintf(p.what, sizeof p.what, "speed of %.60s", m->d.name);
     struct workload w = {.n_prompt = n_prompt, .n_gen = n_gen, .tokens = tokens};
-    struct measure_opts o = {.min_reps = 5, .max_reps = 25, .warmup_cap_s = 3, .target_half_width = 0.02,
-                             .budget_s = seconds_left(deadline_ns), .seed = in->req->seed, .bandwidth_gb_s = NAN,
-                             .on_progress = on_progress, .arg = &p};
+    struct measure_opts o = {.min_reps = 5,
+                             .max_reps = 25,
+                             .warmup_cap_s = 3,
+                             .target_half_width = 0.02,
+                             .budget_s = seconds_left(deadline_ns),
+                             .seed = in->req->seed,
+                             .bandwidth_gb_s = NAN,
+                             .on_progress = on_progress,
+                             .arg = &p};
     if (rc == 0)
         rc = measure_cells(cell, rec, n, &w, &o, e);
     if (rc == ERR_CANCELLED) {
@@ -94,8 +105,8 @@ static int measure_group(struct sweep *s, const struct sweep_input *in, const st
     return rc;
 }
 
-int sweep_speed(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct weights *const *w, int c0, int c1,
-                bool cache_resident, uint64_t deadline_ns, struct err *e)
+int sweep_speed(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct weights *const *w, int c0,
+                int c1, bool cache_resident, uint64_t deadline_ns, struct err *e)
 {
     struct speed_cell *sc = mem_alloc_n((size_t)(c1 - c0), sizeof *sc);
     if (!sc)
@@ -128,8 +139,8 @@ int sweep_synthesize(struct weights **w, const struct model *m, const struct pla
 }
 
 /* As many formats at a time as fit in half of the memory: those are interleaved with each other. */
-static int shape_group(struct sweep *s, const struct sweep_input *in, const struct plan *p, int *c, uint64_t deadline_ns,
-                       struct err *e)
+static int shape_group(struct sweep *s, const struct sweep_input *in, const struct plan *p, int *c,
+                       uint64_t deadline_ns, struct err *e)
 {
     enum { MOST = 64 };
     struct speed_cell sc[MOST];
@@ -154,7 +165,8 @@ static int shape_group(struct sweep *s, const struct sweep_input *in, const stru
     return rc;
 }
 
-int sweep_shape_speed(struct sweep *s, const struct sweep_input *in, const char *shape_id, uint64_t deadline_ns, struct err *e)
+int sweep_shape_speed(struct sweep *s, const struct sweep_input *in, const char *shape_id, uint64_t deadline_ns,
+                      struct err *e)
 {
     const struct shape *shape = shape_find(shape_id);
     if (!shape)

@@ -12,8 +12,15 @@
 #include "probe/probe.h"
 
 enum exit_code {
-    EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_GATE = 3, EXIT_NOTHING_FITS = 4, EXIT_UNDECIDED = 5,
-    EXIT_NOT_COMPARABLE = 6, EXIT_SOME_FAILED = 7, EXIT_INTERRUPTED = 130
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_GATE = 3,
+    EXIT_NOTHING_FITS = 4,
+    EXIT_UNDECIDED = 5,
+    EXIT_NOT_COMPARABLE = 6,
+    EXIT_SOME_FAILED = 7,
+    EXIT_INTERRUPTED = 130
 };
 
 struct text_list {
@@ -22,7 +29,7 @@ struct text_list {
 };
 struct cli {
     const struct command *command;
-    const char **arg;              /* positional arguments */
+    const char **arg; /* positional arguments */
     int n_args;
     struct request req;
     struct text_list formats, frameworks;
@@ -30,20 +37,30 @@ struct cli {
     const char *text, *prompt, *base_model, *base_logits, *save_logits, *shape, *isa, *from, *kernel, *device_name,
         *objective, *codes;
     int n_predict, depth, reps, n_batch;
-    double sustain_s;              /* 0: not asked for */
+    double sustain_s; /* 0: not asked for */
     /* made on first use, released by cli_done */
     struct probe_device *device;
     struct pool *pool;
 };
 
 /* Option groups: which commands take which options. */
-enum { G_ALL = 1, G_LIMITS = 2, G_SWEEP = 4, G_EVAL = 8, G_BENCH = 16, G_QUANT = 32, G_TEXT = 64, G_KERNELS = 128, G_PROBE = 256,
-       G_IMPORT = 512 };
+enum {
+    G_ALL = 1,
+    G_LIMITS = 2,
+    G_SWEEP = 4,
+    G_EVAL = 8,
+    G_BENCH = 16,
+    G_QUANT = 32,
+    G_TEXT = 64,
+    G_KERNELS = 128,
+    G_PROBE = 256,
+    G_IMPORT = 512
+};
 
 struct command {
     const char *name, *args, *doc;
     int groups, min_args, max_args;
-    int (*run)(struct cli *c);     /* returns an exit code */
+    int (*run)(struct cli *c); /* returns an exit code */
 };
 extern const struct command commands[];
 extern const int n_commands;
@@ -54,10 +71,10 @@ void cli_help(FILE *f, const struct command *cmd);
 /* Nearest of the names, for "did you mean"; NULL when none is near. */
 const char *cli_nearest(const char *word, const char *const *names, int n);
 
-int cli_fail(const struct err *e);                                   /* prints the sentence; returns the exit code */
+int cli_fail(const struct err *e); /* prints the sentence; returns the exit code */
 void cli_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-int cli_print_json(json_t *v);                                       /* one document on stdout; steals v */
-int cli_flush(void);                                                 /* stdout; EXIT_FAILED when it cannot be written */
+int cli_print_json(json_t *v); /* one document on stdout; steals v */
+int cli_flush(void);           /* stdout; EXIT_FAILED when it cannot be written */
 /* Probes once, sets --isa and -t defaults. */
 int cli_device(struct cli *c, struct err *e);
 int cli_pool(struct cli *c, struct err *e);

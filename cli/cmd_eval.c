@@ -33,12 +33,19 @@ static void job_free(struct job *j)
     model_close(j->base);
 }
 
-static bool llama_numerics(const struct cli *c) { return strcmp(c->req.numerics, "weights-only") != 0; }
+static bool llama_numerics(const struct cli *c)
+{
+    return strcmp(c->req.numerics, "weights-only") != 0;
+}
 
 static int make_engine(const struct cli *c, struct engine **g, const struct weights *w, bool reference, struct err *e)
 {
-    struct engine_opts o = {.mode = ENGINE_REFERENCE, .n_ctx = c->req.n_ctx_eval, .n_batch = c->req.n_ctx_eval,
-                            .kv_f32 = reference || !llama_numerics(c), .isa = c->req.isa, .pool = c->pool};
+    struct engine_opts o = {.mode = ENGINE_REFERENCE,
+                            .n_ctx = c->req.n_ctx_eval,
+                            .n_batch = c->req.n_ctx_eval,
+                            .kv_f32 = reference || !llama_numerics(c),
+                            .isa = c->req.isa,
+                            .pool = c->pool};
     return engine_new(g, w, &o, e);
 }
 
@@ -47,7 +54,8 @@ static int load_models(struct cli *c, struct job *j, struct err *e)
     int rc = cli_model(&j->model, c->arg[0], e);
     bool quantized = false;
     if (rc == 0 && model_source_codec(j->model, &quantized) && quantized && c->formats.n && !c->req.dither)
-        cli_warn("%s is already quantized: formats near its own grid look better than they are; --dither helps", c->arg[0]);
+        cli_warn("%s is already quantized: formats near its own grid look better than they are; --dither helps",
+                 c->arg[0]);
     if (rc == 0)
         rc = model_check_finite(j->model, e);
     if (rc == 0 && c->req.dither)
@@ -66,7 +74,8 @@ static int encode_candidate(struct cli *c, struct job *j, struct err *e)
         return weights_source(&j->weights, j->model, llama_numerics(c), e);
     j->recipe = recipe_find(c->formats.v[0]);
     if (c->formats.n > 1 || !j->recipe)
-        return err_set(e, ERR_USAGE, "--format %s: eval takes one format of `whichquant list formats`", c->formats.v[0]);
+        return err_set(e, ERR_USAGE, "--format %s: eval takes one format of `whichquant list formats`",
+                       c->formats.v[0]);
     j->assign = mem_alloc_n((size_t)j->model->d.n_tensors, sizeof *j->assign);
     if (!j->assign)
         return err_nomem(e, (unsigned long long)j->model->d.n_tensors * sizeof *j->assign, "the tensor table");
@@ -95,7 +104,9 @@ static int prepare(struct cli *c, struct job *j, struct err *e)
     if (rc < 0)
         return rc;
     j->cand.engine = j->engine;
-    struct eval_text t = {.tokens = j->tokens, .n_tokens = j->n_tokens, .n_ctx = c->req.n_ctx_eval,
+    struct eval_text t = {.tokens = j->tokens,
+                          .n_tokens = j->n_tokens,
+                          .n_ctx = c->req.n_ctx_eval,
                           .n_chunks = c->req.n_chunks,
                           .bos = vocab_adds_bos(j->model->vocab) ? vocab_bos(j->model->vocab) : -1};
     rc = eval_new(&j->eval, &t, j->ref, &j->cand, 1, e);

@@ -4,7 +4,7 @@
 #include "kernels/kernels.h"
 
 struct listing {
-    json_t *rows;   /* NULL: print text */
+    json_t *rows; /* NULL: print text */
     bool bench;
     int n_passed, n_failed, n_skipped;
 };

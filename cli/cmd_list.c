@@ -105,8 +105,11 @@ static const struct {
     const char *name;
     json_t *(*make)(void);
 } tables[] = {
-    {"formats", list_formats},         {"codecs", list_codecs}, {"kernels", list_kernels},
-    {"shapes", list_shapes},           {"architectures", list_architectures},
+    {"formats", list_formats},
+    {"codecs", list_codecs},
+    {"kernels", list_kernels},
+    {"shapes", list_shapes},
+    {"architectures", list_architectures},
     {"frameworks", list_frameworks},
 };
 enum { N_TABLES = sizeof tables / sizeof *tables };
@@ -116,11 +119,13 @@ static void print_rows(const json_t *a)
 {
     size_t i;
     const json_t *o;
-    json_array_foreach(a, i, o) {
+    json_array_foreach(a, i, o)
+    {
         printf("%-18s", json_get_str(o, "name", ""));
         const char *key;
         json_t *v;
-        json_object_foreach((json_t *)(uintptr_t)o, key, v) {
+        json_object_foreach((json_t *)(uintptr_t)o, key, v)
+        {
             if (!strcmp(key, "name") || json_is_null(v))
                 continue;
             struct sbuf b = {0};

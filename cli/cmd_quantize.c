@@ -36,8 +36,8 @@ static int print_plan(struct cli *c, const struct model *m, const struct recipe 
            s.bits_per_weight, s.histogram);
     for (int i = 0; i < m->d.n_tensors; i++)
         if (a[i].wanted != a[i].codec)
-            printf("  substituted %-32s %s instead of %s: %s\n", m->d.tensor[i].name, a[i].codec->name, a[i].wanted->name,
-                   a[i].why);
+            printf("  substituted %-32s %s instead of %s: %s\n", m->d.tensor[i].name, a[i].codec->name,
+                   a[i].wanted->name, a[i].why);
     return EXIT_DONE;
 }
 
@@ -65,7 +65,8 @@ int cmd_quantize(struct cli *c)
     }
     const struct recipe *r = recipe_find(c->formats.v[0]);
     if (!r || r->gguf_file_type < 0) {
-        cli_warn("%s is not a format that can be written as GGUF; `whichquant list formats` names them", c->formats.v[0]);
+        cli_warn("%s is not a format that can be written as GGUF; `whichquant list formats` names them",
+                 c->formats.v[0]);
         return EXIT_USAGE;
     }
     struct model *m = NULL;

@@ -1,5 +1,5 @@
-/* The main job: request -> device -> sweep -> decision -> report -> exit code. Also `sweep` (measure only), `decide` and
- * `report` (from the store, measuring nothing). */
+/* The main job: request -> device -> sweep -> decision -> report -> exit code. Also `sweep` (measure only), `decide`
+ * and `report` (from the store, measuring nothing). */
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
@@ -59,7 +59,8 @@ static int warn_about_source(struct cli *c, struct model *m, struct err *e)
     if (c->req.dither)
         return model_dither(m, c->req.seed, e);
     cli_warn("%s is already %s: KLD is against that, not the original, and formats on its grid look lossless; "
-             "use an F16 file, or --dither", m->d.name, source->name);
+             "use an F16 file, or --dither",
+             m->d.name, source->name);
     return 0;
 }
 
@@ -136,8 +137,8 @@ static int sweep_model(struct job *j, const char *name, struct err *e)
     struct model *m = NULL;
     struct sweep *s = NULL;
     char *text = NULL;
-    struct sweep_input in = {.req = &c->req, .device = c->device, .pool = c->pool, .store = j->store,
-                             .on_event = on_event, .arg = j};
+    struct sweep_input in = {
+        .req = &c->req, .device = c->device, .pool = c->pool, .store = j->store, .on_event = on_event, .arg = j};
     int rc = cli_model(&m, name, e);
     if (rc == 0) {
         print_estimate(c, m);
@@ -164,7 +165,10 @@ static int sweep_model(struct job *j, const char *name, struct err *e)
     return rc;
 }
 
-static const char *stdout_form(const struct cli *c) { return c->json ? "json" : c->csv ? "csv" : c->md ? "md" : "text"; }
+static const char *stdout_form(const struct cli *c)
+{
+    return c->json ? "json" : c->csv ? "csv" : c->md ? "md" : "text";
+}
 
 static int print_report(struct cli *c, const struct report_input *in)
 {
@@ -202,8 +206,13 @@ static int decide_and_report(struct job *j)
     if (!lang || !*lang)
         lang = getenv("LANG");
     struct report_input in = {
-        .decision = d, .device = c->device, .request = &c->req, .records = j->rec, .n_records = j->n_rec,
-        .elapsed_s = (double)(clock_ns() - j->t0) * 1e-9, .verbose = c->req.verbose,
+        .decision = d,
+        .device = c->device,
+        .request = &c->req,
+        .records = j->rec,
+        .n_records = j->n_rec,
+        .elapsed_s = (double)(clock_ns() - j->t0) * 1e-9,
+        .verbose = c->req.verbose,
         .color = !c->no_color && isatty(1) && !(no_color && *no_color) && !getenv("CI") && term && strcmp(term, "dumb"),
         .utf8 = isatty(1) && lang && (strstr(lang, "UTF-8") || strstr(lang, "utf8")),
     };
@@ -245,7 +254,7 @@ static int run(struct cli *c, bool report)
         c->req.budget_s = c->req.demo ? demo_budget_s : default_budget_s;
     int rc = cli_pool(c, &e);
     if (rc == 0 && c->req.out_dir)
-        rc = dir_make(c->req.out_dir, &e);   /* a folder that cannot be written is known before the work, not after */
+        rc = dir_make(c->req.out_dir, &e); /* a folder that cannot be written is known before the work, not after */
     if (rc == 0)
         rc = store_open(&j.store, c->req.store_path, &e);
     if (rc == 0)
@@ -278,13 +287,19 @@ static int estimate_only(struct cli *c)
     return code;
 }
 
-int cmd_run(struct cli *c) { return c->req.estimate ? estimate_only(c) : run(c, true); }
+int cmd_run(struct cli *c)
+{
+    return c->req.estimate ? estimate_only(c) : run(c, true);
+}
 
-int cmd_sweep(struct cli *c) { return run(c, false); }
+int cmd_sweep(struct cli *c)
+{
+    return run(c, false);
+}
 
 struct stored {
     struct job *job;
-    const struct model *model;   /* NULL: every model */
+    const struct model *model; /* NULL: every model */
 };
 
 /* Records come oldest first: a later one of the same cell takes the place of the earlier. */

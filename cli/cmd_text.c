@@ -73,7 +73,7 @@ static int print_generated(struct cli *c, const struct model *m, const int32_t *
     int code = EXIT_DONE;
     if (c->json) {
         json_t *o = json_object();
-        json_t *t = json_stringn(sbuf_str(&text), text.n);   /* NULL when a token ends inside a UTF-8 character */
+        json_t *t = json_stringn(sbuf_str(&text), text.n); /* NULL when a token ends inside a UTF-8 character */
         json_put(o, "ids", ids_to_json(ids, (size_t)n));
         json_put(o, "text", t ? t : json_null());
         code = cli_print_json(o);
@@ -104,8 +104,11 @@ int cmd_generate(struct cli *c)
     if (rc == 0 && !(out = mem_alloc_n((size_t)c->n_predict, sizeof *out)))
         rc = err_nomem(&e, (unsigned long long)c->n_predict * sizeof *out, "the generated tokens");
     int n_ctx = (int)n + c->n_predict;
-    struct engine_opts o = {.mode = ENGINE_REFERENCE, .n_ctx = n_ctx, .n_batch = n_ctx < 512 ? n_ctx : 512,
-                            .isa = c->req.isa, .pool = c->pool};
+    struct engine_opts o = {.mode = ENGINE_REFERENCE,
+                            .n_ctx = n_ctx,
+                            .n_batch = n_ctx < 512 ? n_ctx : 512,
+                            .isa = c->req.isa,
+                            .pool = c->pool};
     if (rc == 0)
         rc = engine_new(&g, w, &o, &e);
     if (rc == 0)

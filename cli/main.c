@@ -30,7 +30,7 @@ int main(int argc, char **argv)
 {
     struct cli c;
     struct err e = {0};
-    signal(SIGPIPE, SIG_IGN);   /* a closed pipe is a write error, not a death */
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error, not a death */
     interrupt_install();
     int code = EXIT_DONE;
     if (cli_parse(&c, argc, argv, &e) < 0)

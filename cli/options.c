@@ -20,7 +20,7 @@ struct option_row {
     const char *metavar, *help;
 };
 static const struct option_row rows[] = {
-#define O(name, letter, type, field, groups, metavar, help) \
+#define O(name, letter, type, field, groups, metavar, help)                                                            \
     {name, letter, type, offsetof(struct cli, field), groups, metavar, help},
 #include "cli/options.def"
 #undef O
@@ -81,11 +81,27 @@ static int parse_scaled(const struct option_row *o, const char *text, double *ou
         const char *suffix;
         double scale;
     } unit[] = {
-        {SIZE, "", 1}, {SIZE, "B", 1}, {SIZE, "K", 1024.0}, {SIZE, "M", 1048576.0}, {SIZE, "G", 1073741824.0},
-        {SIZE, "T", 1099511627776.0}, {SIZE, "KB", 1024.0}, {SIZE, "MB", 1048576.0}, {SIZE, "GB", 1073741824.0},
-        {SIZE, "KiB", 1024.0}, {SIZE, "MiB", 1048576.0}, {SIZE, "GiB", 1073741824.0}, {SIZE, "TiB", 1099511627776.0},
-        {TIME, "", 1}, {TIME, "ms", 1e-3}, {TIME, "s", 1}, {TIME, "m", 60}, {TIME, "min", 60}, {TIME, "h", 3600},
-        {NUM, "", 1}, {NUM, "%", 0.01},
+        {SIZE, "", 1},
+        {SIZE, "B", 1},
+        {SIZE, "K", 1024.0},
+        {SIZE, "M", 1048576.0},
+        {SIZE, "G", 1073741824.0},
+        {SIZE, "T", 1099511627776.0},
+        {SIZE, "KB", 1024.0},
+        {SIZE, "MB", 1048576.0},
+        {SIZE, "GB", 1073741824.0},
+        {SIZE, "KiB", 1024.0},
+        {SIZE, "MiB", 1048576.0},
+        {SIZE, "GiB", 1073741824.0},
+        {SIZE, "TiB", 1099511627776.0},
+        {TIME, "", 1},
+        {TIME, "ms", 1e-3},
+        {TIME, "s", 1},
+        {TIME, "m", 60},
+        {TIME, "min", 60},
+        {TIME, "h", 3600},
+        {NUM, "", 1},
+        {NUM, "%", 0.01},
     };
     char *end;
     double v = strtod(text, &end);
@@ -96,9 +112,11 @@ static int parse_scaled(const struct option_row *o, const char *text, double *ou
             *out = v * unit[i].scale;
             return *out < 9e18 ? 0 : bad_value(o, text, "a smaller number", e);
         }
-    return bad_value(o, text, o->type == SIZE   ? "a size such as 8G or 512M"
-                              : o->type == TIME ? "a time such as 90s, 10m or 500ms"
-                                                : "a number that is not negative", e);
+    return bad_value(o, text,
+                     o->type == SIZE   ? "a size such as 8G or 512M"
+                     : o->type == TIME ? "a time such as 90s, 10m or 500ms"
+                                       : "a number that is not negative",
+                     e);
 }
 
 static int parse_int(const struct option_row *o, const char *text, int *out, struct err *e)
@@ -173,7 +191,10 @@ static const struct command *command_find(const char *name)
 }
 
 /* The command that stands when the first word is none: the measured answer for model files, or the demo. */
-static const struct command *command_default(void) { return command_find("run"); }
+static const struct command *command_default(void)
+{
+    return command_find("run");
+}
 
 static int unknown_option(const char *word, struct err *e)
 {
@@ -198,8 +219,8 @@ static int take_option(struct cli *c, const char *name, char letter, const char 
         if (rows[i].groups & (c->command ? c->command->groups : G_ALL))
             return store_value(c, seen, value, e);
     }
-    return err_set(e, ERR_USAGE, "--%s does not apply to `%s`; see `whichquant %s --help`", seen->name, c->command->name,
-                   c->command->name);
+    return err_set(e, ERR_USAGE, "--%s does not apply to `%s`; see `whichquant %s --help`", seen->name,
+                   c->command->name, c->command->name);
 }
 
 static int parse_options(struct cli *c, int argc, char **argv, struct err *e)
@@ -249,7 +270,7 @@ int cli_parse(struct cli *c, int argc, char **argv, struct err *e)
     request_defaults(&c->req);
     const struct command *first = argc > 1 ? command_find(argv[1]) : NULL;
     c->command = first ? first : command_default();
-    if (first) {   /* `whichquant CMD ...`: the command's name takes the program's place */
+    if (first) { /* `whichquant CMD ...`: the command's name takes the program's place */
         argv++;
         argc--;
     }
@@ -268,7 +289,8 @@ int cli_parse(struct cli *c, int argc, char **argv, struct err *e)
     if (c->objective) {
         int o = objective_find(c->objective);
         if (o < 0)
-            return err_set(e, ERR_USAGE, "--objective %s: give balanced, quality, speed, memory or energy", c->objective);
+            return err_set(e, ERR_USAGE, "--objective %s: give balanced, quality, speed, memory or energy",
+                           c->objective);
         c->req.want.objective = (enum objective)o;
     }
     return 0;
@@ -305,9 +327,10 @@ void cli_help(FILE *f, const struct command *cmd)
         fputs(epilogue, f);
         return;
     }
-    fprintf(f, "whichquant %s: which model format, quantization and framework to run on this device, by measuring\n\n"
-               "  whichquant MODEL.gguf    measure every format of this model here and name the one to use\n"
-               "  whichquant --demo        the same on the embedded model: about a minute, nothing needed\n\nCOMMANDS\n",
+    fprintf(f,
+            "whichquant %s: which model format, quantization and framework to run on this device, by measuring\n\n"
+            "  whichquant MODEL.gguf    measure every format of this model here and name the one to use\n"
+            "  whichquant --demo        the same on the embedded model: about a minute, nothing needed\n\nCOMMANDS\n",
             WHICHQUANT_VERSION);
     for (int i = 0; i < n_commands; i++) {
         char left[64];
@@ -321,5 +344,6 @@ void cli_help(FILE *f, const struct command *cmd)
           "  whichquant model-f16.gguf --ram 4G --max-kld 0.05 -o report\n"
           "  whichquant eval model.gguf --text wiki.test.raw --format q4_k_m\n"
           "  whichquant bench --shape qwen3-0.6b --format q4_k_m,q8_0\n"
-          "  whichquant quantize model-f16.gguf -f q4_k_m -o model-q4_k_m.gguf\n", f);
+          "  whichquant quantize model-f16.gguf -f q4_k_m -o model-q4_k_m.gguf\n",
+          f);
 }

@@ -49,13 +49,14 @@ int cli_device(struct cli *c, struct err *e)
         return rc;
     c->req.isa = c->device->cpu.isa_mask;
     if (c->isa && !isa_narrow(c->isa, c->device->cpu.isa_mask, &c->req.isa))
-        return err_set(e, ERR_USAGE, "--isa %s: give scalar, avx2, avx512, avx512_vnni, neon, dotprod or a CPU flag", c->isa);
+        return err_set(e, ERR_USAGE, "--isa %s: give scalar, avx2, avx512, avx512_vnni, neon, dotprod or a CPU flag",
+                       c->isa);
     int usable = c->device->cpu.n_usable > 0 ? c->device->cpu.n_usable : 1;
     if (c->req.threads == 0)
         c->req.threads = usable;
     if (c->req.threads > usable)
-        cli_warn("%d threads on %d usable CPUs: they will take turns and the figures will be lower",
-                 c->req.threads, usable);
+        cli_warn("%d threads on %d usable CPUs: they will take turns and the figures will be lower", c->req.threads,
+                 usable);
     return 0;
 }
 
@@ -125,8 +126,14 @@ static char *find_model(const char *want)
     static const struct {
         const char *env, *under;
     } place[] = {
-        {"LLAMA_CACHE", ""}, {"LLAMA_MODELS", ""}, {"HF_HUB_CACHE", ""}, {"HF_HOME", "/hub"}, {NULL, "./models"},
-        {"HOME", "/.cache/llama.cpp"}, {"HOME", "/.cache/huggingface/hub"}, {"HOME", "/.lmstudio/models"},
+        {"LLAMA_CACHE", ""},
+        {"LLAMA_MODELS", ""},
+        {"HF_HUB_CACHE", ""},
+        {"HF_HOME", "/hub"},
+        {NULL, "./models"},
+        {"HOME", "/.cache/llama.cpp"},
+        {"HOME", "/.cache/huggingface/hub"},
+        {"HOME", "/.lmstudio/models"},
         {"HOME", "/.cache/lm-studio/models"},
     };
     if (strchr(want, '/'))
@@ -147,15 +154,18 @@ static char *find_model(const char *want)
 int cli_model(struct model **out, const char *name, struct err *e)
 {
     if (!strcmp(name, "default"))
-        return model_open_memory(out, default_model, (size_t)(default_model_end - default_model), "the embedded model", e);
+        return model_open_memory(out, default_model, (size_t)(default_model_end - default_model), "the embedded model",
+                                 e);
     if (file_exists(name))
         return model_open(out, name, e);
     char *found = dir_exists(name) ? NULL : find_model(name);
     if (!found && dir_exists(name))
         return err_set(e, ERR_UNSUPPORTED, "%s is a folder; give a GGUF file", name);
     if (!found)
-        return err_set(e, ERR_MISSING, "%s: no such file, and no GGUF of that name in the usual model folders; "
-                       "give the path of a GGUF file, or `default`", name);
+        return err_set(e, ERR_MISSING,
+                       "%s: no such file, and no GGUF of that name in the usual model folders; "
+                       "give the path of a GGUF file, or `default`",
+                       name);
     cli_warn("using %s", found);
     int rc = model_open(out, found, e);
     mem_free(found);

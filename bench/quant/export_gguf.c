@@ -17,7 +17,8 @@ static int write_tensors(struct gguf_writer *out, const struct model *m, const s
 
 int export_gguf(const char *path, const struct model *m, const struct weights *w, const struct recipe *r, struct err *e)
 {
-    static const char *const replaced[] = {"general.file_type", "general.quantization_version", "general.alignment", NULL};
+    static const char *const replaced[] = {"general.file_type", "general.quantization_version", "general.alignment",
+                                           NULL};
     struct gguf_writer *out;
     int rc = gguf_writer_new(&out, path, e);
     if (rc < 0)

@@ -4,5 +4,6 @@
 #include "bench/quant/recipe.h"
 
 /* m must come from a GGUF file. Atomic: nothing half-written carries the name. */
-int export_gguf(const char *path, const struct model *m, const struct weights *w, const struct recipe *r, struct err *e);
+int export_gguf(const char *path, const struct model *m, const struct weights *w, const struct recipe *r,
+                struct err *e);
 #endif
