@@ -12,6 +12,7 @@ enum { LEAST_PROMPT = 32, LEAST_GEN = 8, FEW_REPS = 3, BLOCK_PROMPT = 16, BLOCK_
 static const double steady = 0.01;      /* two blocks that differ by less: warm */
 static const double memory_share = 0.5; /* of what is free, for the sessions of a group */
 static const double spin_seconds = 0.0005;
+static const double least_for_bandwidth_s = 2;
 
 void measure_defaults(struct measure_opts *o)
 {
@@ -113,7 +114,7 @@ static int warm_group(struct measure_run *m, int i0, int i1)
     cap = fmin(cap, 0.15 * left / (m->n - i0));
     for (int i = i0; i < i1; i++) {
         struct err e = {0};
-        if (m->live[i].done)
+        if (m->live[i].done || seconds_left(m->deadline_ns) <= 0)
             continue;
         int rc = interrupt_seen() ? ERR_CANCELLED : warm_up(m, &m->live[i], cap, &e);
         if (rc == ERR_CANCELLED)
@@ -141,11 +142,16 @@ static int scaled(int n, double factor, int floor)
     return n <= floor ? n : v < floor ? floor : v;
 }
 
-/* The largest workload of which FEW_REPS rounds fit into the group's share of the time, the same for all cells. */
+/* The largest workload of which FEW_REPS rounds fit into the group's share of the time, the same for all cells; the
+ * least one when there is no time left and nothing was warmed up that could tell what things cost. */
 static void fit_workload(struct measure_run *m, int i0, int i1)
 {
     double room = seconds_left(m->deadline_ns) * (i1 - i0) / (m->n - i0) / FEW_REPS;
     struct workload w = m->w;
+    if (room <= 0) {
+        w.n_prompt = least(w.n_prompt, LEAST_PROMPT);
+        w.n_gen = least(w.n_gen, LEAST_GEN);
+    }
     for (double factor = 1; factor > 0.01 && round_cost_s(m, i0, i1, &w) > room; factor *= 0.9) {
         w.n_prompt = scaled(m->w.n_prompt, factor, LEAST_PROMPT);
         w.n_gen = scaled(m->w.n_gen, factor, LEAST_GEN);
@@ -202,7 +208,7 @@ static void calibrate(struct measure_run *m, const struct live *c)
     if (c->failed || m->spin_rounds)
         return;
     m->spin_rounds = spin_rounds_of(c->cell->pool, spin_seconds);
-    m->own_bandwidth = isnan(m->o->bandwidth_gb_s) &&
+    m->own_bandwidth = isnan(m->o->bandwidth_gb_s) && left > least_for_bandwidth_s &&
                        bandwidth_open(&m->bandwidth, c->cell->pool, c->cell->isa, NULL) == 0 &&
                        bandwidth_find_cache(&m->bandwidth, fmin(0.5, 0.02 * left), NULL) == 0;
 }

@@ -280,11 +280,20 @@ static void without_time_every_cell_gets_one(void **state)
     (void)state;
     opts.budget_s = 0;
     assert_int_equal(measure(3, NULL), 0);
+    assert_int_equal(calls.n, 3); /* no warm-up, no rerun */
     for (int i = 0; i < 3; i++) {
         assert_int_equal(rec[i].status, STATUS_OK);
         assert_int_equal(rec[i].speed.decode_ns.n, 1);
+        assert_int_equal(rec[i].workload.n_prompt, 32);
+        assert_int_equal(rec[i].workload.n_gen, 8);
         assert_true(rec[i].speed.low_confidence && isnan(rec[i].speed.decode_tok_s.lo));
     }
+    reset(NULL);
+    opts.budget_s = 0;
+    opts.keep_workload = true;
+    assert_int_equal(measure(2, NULL), 0);
+    assert_int_equal(rec[1].workload.n_prompt, 100);
+    assert_int_equal(rec[1].speed.decode_ns.n, 1);
 }
 
 static void fixed_repetitions(void **state)
