@@ -34,11 +34,11 @@ typedef void kernel_decode(float *dst, const struct qmat *w, int64_t r0, int64_t
 typedef void kernel_encode_act(void *dst, const float *x, int64_t k);
 
 struct kernel {
-    const char *name;              /* == symbol == file stem: "matvec_q4_k_avx2" */
+    const char *name; /* == symbol == file stem: "matvec_q4_k_avx2" */
     enum kernel_op op;
-    const char *codec;             /* NULL where the operation has none */
-    const char *act;               /* NULL where the operation has none */
-    uint64_t needs;                /* ISA() bits */
+    const char *codec; /* NULL where the operation has none */
+    const char *act;   /* NULL where the operation has none */
+    uint64_t needs;    /* ISA() bits */
     union {
         kernel_gemm_f32 *gemm_f32;
         kernel_matvec *matvec;
@@ -46,8 +46,8 @@ struct kernel {
         kernel_decode *decode;
         kernel_encode_act *encode_act;
     };
-    size_t (*scratch_bytes)(int64_t k);   /* matmul only; NULL = none. 64-byte aligned, one per thread */
-    double tolerance;              /* largest error kernels_check lets pass, over the sum of magnitudes; 0 = same bits */
+    size_t (*scratch_bytes)(int64_t k); /* matmul only; NULL = none. 64-byte aligned, one per thread */
+    double tolerance; /* largest error kernels_check lets pass, over the sum of magnitudes; 0 = same bits */
 };
 extern const struct kernel kernels[];
 extern const int n_kernels;
@@ -64,10 +64,10 @@ kernel_decode *kernel_decoder(const struct codec *c, uint64_t isa);
 /* Threaded drivers used by the engine. Rows are split over the pool by bytes. */
 void linear_gemm_f32(struct pool *pool, const struct kernel *gemm, const struct kernel *decode, float *y, int64_t ldy,
                      const float *x, int64_t ldx, const struct qmat *w, int64_t m, float *scratch);
-size_t linear_gemm_f32_scratch(int n_threads, int64_t k);   /* floats needed by the above */
+size_t linear_gemm_f32_scratch(int n_threads, int64_t k); /* floats needed by the above */
 void linear_matvec(struct pool *pool, const struct kernel *k, float *y, const struct qmat *w, const void *x);
-void linear_matmul(struct pool *pool, const struct kernel *k, float *y, int64_t ldy, const struct qmat *w, const void *x,
-                   size_t x_stride, int64_t m, void *scratch);
+void linear_matmul(struct pool *pool, const struct kernel *k, float *y, int64_t ldy, const struct qmat *w,
+                   const void *x, size_t x_stride, int64_t m, void *scratch);
 size_t linear_matmul_scratch(int n_threads, const struct kernel *k, int64_t cols);
 
 /* kerncheck: every row runnable under `isa` against the codec's plain C and an f64 sum. Reports through the callback,
@@ -75,9 +75,9 @@ size_t linear_matmul_scratch(int n_threads, const struct kernel *k, int64_t cols
 struct kernel_report {
     const struct kernel *kernel;
     bool runnable, passed;
-    double worst_error, tolerance;     /* normalised by the sum of magnitudes */
-    char detail[160];                  /* the first failing case */
-    double ns, gb_per_s, gflop_per_s;  /* NaN unless benched */
+    double worst_error, tolerance;    /* normalised by the sum of magnitudes */
+    char detail[160];                 /* the first failing case */
+    double ns, gb_per_s, gflop_per_s; /* NaN unless benched */
 };
 int kernels_check(uint64_t isa, const char *name_filter, bool bench, uint64_t seed,
                   void (*report)(void *arg, const struct kernel_report *r), void *arg, struct err *e);

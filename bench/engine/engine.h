@@ -2,7 +2,8 @@
  *
  * Two ways through a linear layer: ENGINE_REFERENCE decodes weights and activations to f32 and runs the f32 GEMM
  * (every format, any machine: quality); ENGINE_PACKED runs the packed kernels (speed). Both do the same arithmetic.
- * Order: engine_new -> engine_forward... (engine_reset between sequences) -> engine_free. The token loop allocates nothing. */
+ * Order: engine_new -> engine_forward... (engine_reset between sequences) -> engine_free. The token loop allocates
+ * nothing. */
 #ifndef BENCH_ENGINE_ENGINE_H
 #define BENCH_ENGINE_ENGINE_H
 #include "base/err.h"
@@ -12,8 +13,8 @@
 enum engine_mode { ENGINE_REFERENCE, ENGINE_PACKED };
 struct engine_opts {
     enum engine_mode mode;
-    int n_ctx, n_batch;               /* positions of KV, most tokens per call */
-    bool kv_f32;                      /* the reference: KV not rounded to f16 */
+    int n_ctx, n_batch; /* positions of KV, most tokens per call */
+    bool kv_f32;        /* the reference: KV not rounded to f16 */
     uint64_t isa;
     struct pool *pool;
 };
@@ -21,12 +22,12 @@ struct engine;
 int engine_memory(const struct model_desc *m, const struct engine_opts *o, struct memory_need *out, struct err *e);
 int engine_new(struct engine **out, const struct weights *w, const struct engine_opts *o, struct err *e);
 void engine_free(struct engine *g);
-void engine_reset(struct engine *g);                  /* empties the KV cache */
-void engine_rewind(struct engine *g, int n_past);     /* forgets the positions from n_past on */
+void engine_reset(struct engine *g);              /* empties the KV cache */
+void engine_rewind(struct engine *g, int n_past); /* forgets the positions from n_past on */
 int engine_n_past(const struct engine *g);
 const struct model_desc *engine_model(const struct engine *g);
 const struct engine_opts *engine_options(const struct engine *g);
-size_t engine_bytes(const struct engine *g);          /* what was taken: KV plus scratch; equals engine_memory */
+size_t engine_bytes(const struct engine *g); /* what was taken: KV plus scratch; equals engine_memory */
 
 /* Runs n tokens after those already cached; the hidden states of all of them stay in the engine until the next call.
  * ERR_LIMIT when the context is full, ERR_USAGE for an id outside the vocabulary. */

@@ -33,8 +33,7 @@ struct eval {
 
 /* ---- text ---- */
 
-int eval_tokenize(const struct vocab *v, const char *path, int n_ctx, int32_t **tokens, int64_t *n,
-                  struct err *e)
+int eval_tokenize(const struct vocab *v, const char *path, int n_ctx, int32_t **tokens, int64_t *n, struct err *e)
 {
     char *text;
     size_t n_text, n_ids;
@@ -70,12 +69,10 @@ static int check_engine(struct eval *v, const struct engine *g, struct err *e)
     if (v->n_vocab == 0)
         v->n_vocab = n_vocab;
     if (n_vocab != v->n_vocab)
-        return err_set(e, ERR_USAGE,
-                       "the models have vocabularies of %d and %d tokens: they cannot be compared",
+        return err_set(e, ERR_USAGE, "the models have vocabularies of %d and %d tokens: they cannot be compared",
                        v->n_vocab, n_vocab);
     if (o->n_ctx < v->text.n_ctx)
-        return err_set(e, ERR_USAGE, "an engine of %d positions cannot run chunks of %d", o->n_ctx,
-                       v->text.n_ctx);
+        return err_set(e, ERR_USAGE, "an engine of %d positions cannot run chunks of %d", o->n_ctx, v->text.n_ctx);
     v->n_batch = o->n_batch < v->n_batch ? o->n_batch : v->n_batch;
     return 0;
 }
@@ -105,8 +102,7 @@ static int prepare(struct eval *v, struct err *e)
     struct eval_text *t = &v->text;
     int64_t n_chunks = t->n_tokens / (t->n_ctx > 0 ? t->n_ctx : 1);
     if (t->n_ctx < 4 || n_chunks < 1 || n_chunks > 1 << 30)
-        return err_set(e, ERR_USAGE, "a text of %lld tokens holds no chunk of %d", (long long)t->n_tokens,
-                       t->n_ctx);
+        return err_set(e, ERR_USAGE, "a text of %lld tokens holds no chunk of %d", (long long)t->n_tokens, t->n_ctx);
     if (t->n_chunks <= 0 || t->n_chunks > n_chunks)
         t->n_chunks = (int)n_chunks;
     v->n_scored = t->n_ctx - 1 - t->n_ctx / 2;
@@ -133,8 +129,8 @@ static int prepare(struct eval *v, struct err *e)
     return 0;
 }
 
-int eval_new(struct eval **out, const struct eval_text *text, struct engine *ref, struct eval_cand *cand,
-             int n_cand, struct err *e)
+int eval_new(struct eval **out, const struct eval_text *text, struct engine *ref, struct eval_cand *cand, int n_cand,
+             struct err *e)
 {
     struct eval *v = mem_alloc(sizeof *v);
     if (!v || !(v->arena = arena_new())) {
@@ -184,9 +180,8 @@ static int take_base_tokens(struct eval *v, struct err *e)
 int eval_use_base_file(struct eval *v, const char *path, struct err *e)
 {
     if (v->ref || v->n_done || v->has_base_file)
-        return err_set(
-            e, ERR_USAGE,
-            "a file of log-probabilities takes the place of the reference, before the first chunk");
+        return err_set(e, ERR_USAGE,
+                       "a file of log-probabilities takes the place of the reference, before the first chunk");
     int rc = logits_file_open(&v->base, path, e);
     if (rc)
         return rc;
@@ -195,15 +190,14 @@ int eval_use_base_file(struct eval *v, const char *path, struct err *e)
         if ((rc = take_base_tokens(v, e)))
             return rc;
     } else if (f->n_ctx != v->text.n_ctx) {
-        return err_set(e, ERR_USAGE, "%s was made with a context of %d, not %d", path, f->n_ctx,
-                       v->text.n_ctx);
+        return err_set(e, ERR_USAGE, "%s was made with a context of %d, not %d", path, f->n_ctx, v->text.n_ctx);
     }
     if (v->text.n_chunks <= 0 || v->text.n_chunks > f->n_chunks)
         v->text.n_chunks = f->n_chunks;
     for (int64_t i = 0; i < (int64_t)v->text.n_chunks * f->n_ctx && i < v->text.n_tokens; i++)
         if (logits_file_token(f, i) != v->text.tokens[i])
-            return err_set(e, ERR_USAGE, "%s was made from another text or tokenizer: token %lld differs",
-                           path, (long long)i);
+            return err_set(e, ERR_USAGE, "%s was made from another text or tokenizer: token %lld differs", path,
+                           (long long)i);
     v->has_base_file = true;
     arena_reset(v->arena, 0); /* sized before there was a reference */
     rc = prepare(v, e);
@@ -319,8 +313,7 @@ static int score_slice(struct eval *v, int chunk, int row0, int i0, int n, const
             acc_add(acc, &v->score[i]);
             acc->last[row0 + i] = v->score[i];
         }
-        if (s.write &&
-            (rc = file_out_write(&v->out, v->rows_out, (size_t)n * logits_row_bytes(v->n_vocab)))) {
+        if (s.write && (rc = file_out_write(&v->out, v->rows_out, (size_t)n * logits_row_bytes(v->n_vocab)))) {
             *e = v->out.err;
             return rc;
         }
@@ -366,8 +359,7 @@ int eval_chunk(struct eval *v, int i, const bool *active, struct err *e)
         int lo = t0 > first ? t0 : first, hi = t0 + n < n_ctx - 1 ? t0 + n : n_ctx - 1;
         int rc = advance(v, t0, n, active, e);
         for (int p = lo; p < hi && rc == 0; p += v->slice_rows)
-            rc = score_slice(v, i, p - first, p - t0, hi - p < v->slice_rows ? hi - p : v->slice_rows, active,
-                             e);
+            rc = score_slice(v, i, p - first, p - t0, hi - p < v->slice_rows ? hi - p : v->slice_rows, active, e);
         if (rc)
             return rc;
     }
@@ -432,8 +424,8 @@ int eval_chunk_load(struct eval *v, int j, int i, const void *p, size_t n, struc
     uint32_t head[2];
     if (!a || a->n_chunks >= v->text.n_chunks || a->broken)
         return err_set(e, ERR_USAGE, "candidate %d takes no more chunks", j);
-    if (n != CHUNK_HEAD + (size_t)v->n_scored * CHUNK_TOKEN || (memcpy(head, p, sizeof head), head[0]) != (uint32_t)v->n_scored ||
-        head[1] != a->has_base)
+    if (n != CHUNK_HEAD + (size_t)v->n_scored * CHUNK_TOKEN ||
+        (memcpy(head, p, sizeof head), head[0]) != (uint32_t)v->n_scored || head[1] != a->has_base)
         return err_set(e, ERR_FORMAT, "the stored figures of chunk %d are of another evaluation", i);
     const uint8_t *b = (const uint8_t *)p + CHUNK_HEAD;
     for (int t = 0; t < v->n_scored; t++, b += CHUNK_TOKEN) {

@@ -9,34 +9,35 @@
 #include "base/sbuf.h"
 #include "bench/engine/engine.h"
 
-struct eval_quality {                 /* NaN = not measured; figures in nats and shares */
+struct eval_quality { /* NaN = not measured; figures in nats and shares */
     int n_chunks;
     int64_t n_scored;
-    double ppl, ppl_err;              /* exp(mean NLL) and its error as llama-perplexity prints it */
-    double ppl_lo, ppl_hi;            /* 95 % block bootstrap over chunks */
+    double ppl, ppl_err;   /* exp(mean NLL) and its error as llama-perplexity prints it */
+    double ppl_lo, ppl_hi; /* 95 % block bootstrap over chunks */
     /* against the reference: NaN without one */
     double ppl_base, ppl_base_err, cor_ln_ppl, ln_ppl_ratio, ln_ppl_ratio_err, ppl_ratio, ppl_ratio_err, ppl_diff,
         ppl_diff_err;
-    double kld, kld_err, kld_lo, kld_hi;      /* lo, hi: block bootstrap over chunks */
+    double kld, kld_err, kld_lo, kld_hi; /* lo, hi: block bootstrap over chunks */
     double kld_max, kld_p999, kld_p99, kld_p95, kld_p90, kld_p50, kld_p10, kld_p05, kld_p01, kld_p001, kld_min;
-    double dp_mean, dp_mean_err, dp_max, dp_p999, dp_p99, dp_p95, dp_p90, dp_p75, dp_p50, dp_p25, dp_p10, dp_p05, dp_p01,
-        dp_p001, dp_min, rms_dp, rms_dp_err;
+    double dp_mean, dp_mean_err, dp_max, dp_p999, dp_p99, dp_p95, dp_p90, dp_p75, dp_p50, dp_p25, dp_p10, dp_p05,
+        dp_p01, dp_p001, dp_min, rms_dp, rms_dp_err;
     double top1_agreement, top1_agreement_err;
 };
 
-struct eval_cand {                    /* one candidate of a comparison; the reference is one too */
+struct eval_cand { /* one candidate of a comparison; the reference is one too */
     struct engine *engine;
-    struct eval_quality q;            /* filled by eval_result */
-    struct eval_acc *acc;             /* owned by eval */
+    struct eval_quality q; /* filled by eval_result */
+    struct eval_acc *acc;  /* owned by eval */
 };
 struct eval_text {
-    const int32_t *tokens;            /* the whole text, tokenized once; NULL: eval_use_base_file brings it */
+    const int32_t *tokens; /* the whole text, tokenized once; NULL: eval_use_base_file brings it */
     int64_t n_tokens;
-    int n_ctx, n_chunks;              /* n_chunks 0 = all */
-    int32_t bos;                      /* replaces the first token of each chunk; -1 = none */
+    int n_ctx, n_chunks; /* n_chunks 0 = all */
+    int32_t bos;         /* replaces the first token of each chunk; -1 = none */
 };
-/* Tokens for a text file as llama-perplexity makes them: one trailing newline stripped, special tokens added, not parsed.
- * ERR_USAGE when the text is shorter than two chunks (says how long it is and what would do). *tokens: mem_free. */
+/* Tokens for a text file as llama-perplexity makes them: one trailing newline stripped, special tokens added, not
+ * parsed. ERR_USAGE when the text is shorter than two chunks (says how long it is and what would do). *tokens:
+ * mem_free. */
 int eval_tokenize(const struct vocab *v, const char *path, int n_ctx, int32_t **tokens, int64_t *n, struct err *e);
 
 struct eval;
