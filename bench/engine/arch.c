@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/sbuf.h"
 
 const struct arch archs[] = {
 #define ARCH(id, arch_name, ...) {.name = arch_name, __VA_ARGS__},
@@ -48,8 +47,9 @@ int arch_find(const struct arch **out, struct gguf_str name, struct err *e)
         }
         n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", archs[i].name);
     }
-    return err_set(e, ERR_UNSUPPORTED, "architecture \"%.*s\" is not supported: this program runs %s",
-                   (int)(name.n < 64 ? name.n : 64), name.p, known);
+    char shown[GGUF_SHOWN_BYTES];
+    return err_set(e, ERR_UNSUPPORTED, "architecture \"%s\" is not supported: this program runs %s",
+                   gguf_shown(name, shown), known);
 }
 
 /* ---- metadata ---- */
@@ -124,8 +124,8 @@ static void read_ints(struct reader *r, struct model_desc *d)
         const struct int_key *k = &int_keys[i];
         int64_t v = read_int(r, k->key, k->otherwise);
         if (r->rc == 0 && (v < k->min || v > k->max))
-            r->rc = err_set(r->e, ERR_FORMAT, "metadata key %s is %lld, outside %lld to %lld", r->key,
-                            (long long)v, (long long)k->min, (long long)k->max);
+            r->rc = err_set(r->e, ERR_FORMAT, "metadata key %s is %lld, outside %lld to %lld", r->key, (long long)v,
+                            (long long)k->min, (long long)k->max);
         *(int *)((char *)d + k->field) = (int)v;
     }
 }
@@ -149,8 +149,7 @@ static void read_heads(struct reader *r, struct model_desc *d)
         return;
     }
     if (value != head)
-        r->rc = err_set(r->e, ERR_UNSUPPORTED,
-                        "keys of %lld and values of %lld: different lengths are not supported",
+        r->rc = err_set(r->e, ERR_UNSUPPORTED, "keys of %lld and values of %lld: different lengths are not supported",
                         (long long)head, (long long)value);
     d->n_head_kv = (int)kv;
     d->head_dim = (int)head;
@@ -174,8 +173,7 @@ static void read_rope(struct reader *r, struct model_desc *d)
     else if (type.n == 4 && memcmp(type.p, "none", 4) == 0)
         d->rope_scale = 1;
     else if (type.n != 6 || memcmp(type.p, "linear", 6) != 0)
-        refuse(r, ERR_UNSUPPORTED,
-               "names a kind of rope scaling that is not supported (linear and none are)");
+        refuse(r, ERR_UNSUPPORTED, "names a kind of rope scaling that is not supported (linear and none are)");
 }
 
 /* Local layers: all but each swa_global_every-th. A file may state the pattern; it must be that one. */
@@ -261,19 +259,16 @@ int desc_check(const struct model_desc *d, struct err *e)
 {
     if (d->n_layer < 1 || d->n_layer > 1024 || d->d_model < 1 || d->d_model > 1 << 17 || d->d_ff < 1 ||
         d->d_ff > 1 << 20 || d->n_vocab < 1 || d->n_vocab > 1 << 24)
-        return err_set(e, ERR_FORMAT,
-                       "a model of %d layers, width %d, feed-forward %d, vocabulary %d is out of bounds",
+        return err_set(e, ERR_FORMAT, "a model of %d layers, width %d, feed-forward %d, vocabulary %d is out of bounds",
                        d->n_layer, d->d_model, d->d_ff, d->n_vocab);
-    if (d->n_head < 1 || d->n_head > 4096 || d->n_head_kv < 1 || d->n_head % d->n_head_kv != 0 ||
-        d->head_dim < 1 || d->head_dim > 4096 || d->rope_dim > d->head_dim || d->rope_dim < 2 ||
-        d->rope_dim % 2 != 0 || (int64_t)d->n_head * d->head_dim > 1 << 20)
-        return err_set(e, ERR_FORMAT,
-                       "contradictory heads: %d heads and %d KV heads of %d, of which %d are rotated",
+    if (d->n_head < 1 || d->n_head > 4096 || d->n_head_kv < 1 || d->n_head % d->n_head_kv != 0 || d->head_dim < 1 ||
+        d->head_dim > 4096 || d->rope_dim > d->head_dim || d->rope_dim < 2 || d->rope_dim % 2 != 0 ||
+        (int64_t)d->n_head * d->head_dim > 1 << 20)
+        return err_set(e, ERR_FORMAT, "contradictory heads: %d heads and %d KV heads of %d, of which %d are rotated",
                        d->n_head, d->n_head_kv, d->head_dim, d->rope_dim);
     if (!positive(d->rope_base) || !positive(d->rope_scale) || !positive(d->attn_scale) ||
         (d->sliding_window > 0 && d->arch->swa_global_every > 0 && !positive(d->rope_base_local)))
-        return err_set(e, ERR_FORMAT,
-                       "rope base %g (local %g), rope scale %g and attention scale %g must be positive",
+        return err_set(e, ERR_FORMAT, "rope base %g (local %g), rope scale %g and attention scale %g must be positive",
                        d->rope_base, d->rope_base_local, d->rope_scale, d->attn_scale);
     if (!positive(d->norm_eps) || d->norm_eps >= 1)
         return err_set(e, ERR_FORMAT, "the epsilon of the norms is %g, outside 0 to 1", d->norm_eps);

@@ -17,6 +17,9 @@ struct engine_opts {
     bool kv_f32;        /* the reference: KV not rounded to f16 */
     uint64_t isa;
     struct pool *pool;
+    /* Sees the input x[n][k] of every matrix before it is rounded: activation statistics. NULL: none. */
+    void (*on_input)(void *arg, const struct model_tensor *t, const float *x, int n);
+    void *on_input_arg;
 };
 struct engine;
 int engine_memory(const struct model_desc *m, const struct engine_opts *o, struct memory_need *out, struct err *e);

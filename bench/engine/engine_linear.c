@@ -91,9 +91,8 @@ static int setup_one(struct engine *g, int i, float **vectors, struct err *e)
     int64_t values = batch ? w->k * g->o.n_batch : w->k;
     size_t room = batch ? (size_t)values + encoded_row_bytes(w->k) : encoded_row_bytes(w->k);
     if (w->k % l->act->block != 0 || act_row_bytes(l->act, values) > room)
-        return err_set(e, ERR_UNSUPPORTED,
-                       "tensor %s: rows of %lld do not divide into activation blocks of %d (%s)", t->name,
-                       (long long)w->k, l->act->block, l->act->name);
+        return err_set(e, ERR_UNSUPPORTED, "tensor %s: rows of %lld do not divide into activation blocks of %d (%s)",
+                       t->name, (long long)w->k, l->act->block, l->act->name);
     return 0;
 }
 
@@ -169,15 +168,16 @@ static void encode_input(struct engine *g, const struct linear *l)
 
 void linear_run(struct engine *g, float *y, int64_t ldy, const struct linear *l)
 {
+    if (g->o.on_input)
+        g->o.on_input(g->o.on_input_arg, &g->d->tensor[l - g->linear], g->input.x, g->input.n);
     encode_input(g, l);
     void *scratch = g->buf[BUF_LINEAR_SCRATCH];
     const void *in = g->buf[BUF_INPUT];
     if (g->o.mode == ENGINE_REFERENCE)
-        linear_gemm_f32(g->o.pool, g->gemm, l->decode, y, ldy, l->act ? in : g->input.x, g->input.k, l->w,
-                        g->input.n, scratch);
+        linear_gemm_f32(g->o.pool, g->gemm, l->decode, y, ldy, l->act ? in : g->input.x, g->input.k, l->w, g->input.n,
+                        scratch);
     else if (g->input.n == 1)
         linear_matvec(g->o.pool, l->matvec, y, l->w, in);
     else
-        linear_matmul(g->o.pool, l->matmul, y, ldy, l->w, in, encoded_row_bytes(g->input.k), g->input.n,
-                      scratch);
+        linear_matmul(g->o.pool, l->matmul, y, ldy, l->w, in, encoded_row_bytes(g->input.k), g->input.n, scratch);
 }

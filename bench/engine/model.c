@@ -62,12 +62,12 @@ static int tensor_add(struct model *m, const struct gguf_tensor *t, struct err *
 {
     enum tensor_use use;
     int layer;
+    char shown[GGUF_SHOWN_BYTES];
     if (!tensor_match(t->name, &use, &layer) || tensor_need(&m->d, use) == NEED_ABSENT)
         return err_set(e, ERR_UNSUPPORTED, "tensor %s is not part of architecture %s as this program runs it",
-                       t->name, m->d.arch->name);
+                       gguf_shown((struct gguf_str){t->name, strlen(t->name)}, shown), m->d.arch->name);
     if (layer >= m->d.n_layer)
-        return err_set(e, ERR_FORMAT, "tensor %s lies beyond the %d layers of the metadata", t->name,
-                       m->d.n_layer);
+        return err_set(e, ERR_FORMAT, "tensor %s lies beyond the %d layers of the metadata", t->name, m->d.n_layer);
     int *at = slot(m, use, layer);
     if (*at >= 0)
         return err_set(e, ERR_FORMAT, "tensor %s occurs twice", t->name);
@@ -79,8 +79,8 @@ static int tensor_add(struct model *m, const struct gguf_tensor *t, struct err *
     const struct codec *c = codec_by_gguf_type((int)t->type);
     if (!c) {
         const char *name = gguf_type_name(t->type);
-        return err_set(e, ERR_UNSUPPORTED, "tensor %s has type %s (%u), which this program does not decode",
-                       t->name, name ? name : "unknown", (unsigned)t->type);
+        return err_set(e, ERR_UNSUPPORTED, "tensor %s has type %s (%u), which this program does not decode", t->name,
+                       name ? name : "unknown", (unsigned)t->type);
     }
     struct model_tensor *mt = &m->d.tensor[m->d.n_tensors];
     *mt = (struct model_tensor){.name = t->name, .use = use, .layer = layer, .matrix = tensor_is_matrix(use)};
@@ -88,8 +88,8 @@ static int tensor_add(struct model *m, const struct gguf_tensor *t, struct err *
     if (rc)
         return err_context(e, "tensor %s", t->name);
     if (mt->src.plane[PLANE_CODE].bytes != t->bytes)
-        return err_set(e, ERR_FORMAT, "tensor %s holds %zu bytes, its type and shape ask for %zu", t->name,
-                       t->bytes, mt->src.plane[PLANE_CODE].bytes);
+        return err_set(e, ERR_FORMAT, "tensor %s holds %zu bytes, its type and shape ask for %zu", t->name, t->bytes,
+                       mt->src.plane[PLANE_CODE].bytes);
     mt->src.seg = &mt->src.seg1;
     mt->src.plane[PLANE_CODE].p = (uint8_t *)t->data; /* read-only mapping: nobody writes to src */
     *at = m->d.n_tensors++;
@@ -167,8 +167,7 @@ static int model_from_gguf(struct model **out, struct gguf *g, const char *where
         rc = err_nomem(e, strlen(where), "a path");
     int64_t n_parts = 1;
     if (rc == 0 && gguf_get_i64(g, "split.count", &n_parts) && n_parts > 1)
-        rc = err_set(e, ERR_UNSUPPORTED,
-                     "this is one of %lld parts: merge them first (llama-gguf-split --merge)",
+        rc = err_set(e, ERR_UNSUPPORTED, "this is one of %lld parts: merge them first (llama-gguf-split --merge)",
                      (long long)n_parts);
     if (rc == 0 && vocab)
         rc = vocab_load(&m->vocab, g, e);

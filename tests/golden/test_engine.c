@@ -361,6 +361,43 @@ static void packed_is_the_same_arithmetic(void **state)
     }
 }
 
+struct seen {
+    int n_calls, n_rows;
+    double squares[N_TENSOR_USES];
+};
+
+static void see_input(void *arg, const struct model_tensor *t, const float *x, int n)
+{
+    struct seen *s = arg;
+    s->n_calls++;
+    s->n_rows += n;
+    for (int64_t i = 0; i < n * t->src.k; i++)
+        s->squares[t->use] += (double)x[i] * (double)x[i];
+}
+
+/* The hook sees the input of each matrix once, unrounded; Q, K and V read the same one. */
+static void inputs_can_be_watched(void **state)
+{
+    (void)state;
+    struct seen s = {0};
+    struct err e;
+    const int32_t tokens[5] = {1, 20, 30, 40, 50};
+    float logits[N_VOCAB];
+    struct engine_opts o = fixture_opts(8, 8, NULL);
+    o.on_input = see_input;
+    o.on_input_arg = &s;
+    struct fixture f = fixture_open(arch_path("qwen3", "gguf"), true, &o);
+    assert_int_equal(engine_forward(f.engine, tokens, 5, &e), 0);
+    assert_int_equal(s.n_calls, 2 * 7);
+    assert_int_equal(s.n_rows, 2 * 7 * 5);
+    assert_int_equal(engine_logits(f.engine, 4, 1, logits, &e), 0);
+    assert_int_equal(s.n_rows, 2 * 7 * 5 + 1);
+    assert_true(s.squares[USE_ATTN_Q] > 0 && s.squares[USE_ATTN_Q] == s.squares[USE_ATTN_V]);
+    assert_true(s.squares[USE_FFN_GATE] == s.squares[USE_FFN_UP]);
+    assert_true(s.squares[USE_FFN_DOWN] > 0 && s.squares[USE_TOKEN_EMBD] > 0 && s.squares[USE_OUTPUT] == 0);
+    fixture_close(&f);
+}
+
 static void limits_are_refused(void **state)
 {
     (void)state;
@@ -455,6 +492,7 @@ int main(void)
         cmocka_unit_test(batches_agree),
         cmocka_unit_test(pieces_are_the_forward_pass),
         cmocka_unit_test(packed_is_the_same_arithmetic),
+        cmocka_unit_test(inputs_can_be_watched),
         cmocka_unit_test(limits_are_refused),
         cmocka_unit_test(memory_is_what_was_planned),
         cmocka_unit_test(token_loop_allocates_nothing),

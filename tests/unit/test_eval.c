@@ -290,6 +290,29 @@ static void compares_two_models(void **state)
         eval_free(v);
     }
 
+    /* Figures of a chunk stored and loaded into another evaluation are the figures of having run it. */
+    struct eval *loaded;
+    struct sbuf stored = {0};
+    const bool first_only[2] = {true, false};
+    assert_int_equal(eval_new(&v, &t, ref.engine, cand, 2, &e), 0);
+    assert_int_equal(eval_new(&loaded, &t, ref.engine, cand + 2, 1, &e), 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(eval_chunk(v, i, first_only, &e), 0);
+        stored.n = 0;
+        assert_int_equal(eval_chunk_save(v, 0, i, &stored), 0);
+        assert_int_equal(eval_chunk_save(v, 0, i + 1, &stored), ERR_USAGE);
+        assert_int_equal(eval_chunk_load(loaded, 0, i, stored.p, stored.n - 1, &e), ERR_FORMAT);
+        assert_int_equal(eval_chunk_load(loaded, 0, i, stored.p, stored.n, &e), 0);
+    }
+    assert_int_equal(eval_chunk_load(loaded, 0, 0, stored.p, stored.n, &e), ERR_USAGE);
+    struct eval_quality ran;
+    assert_int_equal(eval_result(v, 0, &ran, &e), 0);
+    assert_int_equal(eval_result(loaded, 0, &q, &e), 0);
+    assert_memory_equal(&ran, &q, sizeof q);
+    sbuf_free(&stored);
+    eval_free(v);
+    eval_free(loaded);
+
     /* A candidate that is dropped keeps its figures; chunks may come in any order. */
     assert_int_equal(eval_new(&v, &t, ref.engine, cand, 2, &e), 0);
     assert_int_equal(eval_chunk(v, 2, NULL, &e), 0);
