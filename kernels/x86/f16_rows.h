@@ -3,11 +3,12 @@
 #define KERNELS_X86_F16_ROWS_H
 #include "kernels/x86/x86.h"
 
-enum { F16_TOKENS = 96, F16_ROWS = 32 };
+/* PAD keeps rows whose length is a power of two from evicting each other from the first-level cache. */
+enum { F16_TOKENS = 264, F16_ROWS = 32, PAD = 16 };
 
 static size_t f16_rows_scratch(int64_t k)
 {
-    return (size_t)(F16_TOKENS + F16_ROWS) * (size_t)k * sizeof(float);
+    return (size_t)(F16_TOKENS + F16_ROWS) * (size_t)(k + PAD) * sizeof(float);
 }
 
 static void widen_row(float *dst, const uint8_t *src, int64_t k)
@@ -22,17 +23,17 @@ static void widen_row(float *dst, const uint8_t *src, int64_t k)
 INLINE void matmul_f16_rows(float *y, int64_t ldy, const struct qmat *w, int64_t r0, int64_t r1, const void *x,
                             size_t x_stride, int64_t m, void *scratch, kernel_gemm_f32 *gemm)
 {
-    int64_t k = w->k;
-    float *xf = scratch, *wf = xf + F16_TOKENS * k;
+    int64_t k = w->k, stride = k + PAD;
+    float *xf = scratch, *wf = xf + F16_TOKENS * stride;
     for (int64_t j = 0; j < m; j += F16_TOKENS) {
         int64_t tokens = min_i64(m - j, F16_TOKENS);
         for (int64_t i = 0; i < tokens; i++)
-            widen_row(xf + i * k, (const uint8_t *)x + (size_t)(j + i) * x_stride, k);
+            widen_row(xf + i * stride, (const uint8_t *)x + (size_t)(j + i) * x_stride, k);
         for (int64_t r = r0; r < r1; r += F16_ROWS) {
             int64_t rows = min_i64(r1 - r, F16_ROWS);
             for (int64_t i = 0; i < rows; i++)
-                widen_row(wf + i * k, qmat_row(w, r + i), k);
-            gemm(y + j * ldy + r - r0, ldy, xf, k, wf, k, tokens, rows, k);
+                widen_row(wf + i * stride, qmat_row(w, r + i), k);
+            gemm(y + j * ldy + r - r0, ldy, xf, stride, wf, stride, tokens, rows, k);
         }
     }
 }
