@@ -8,6 +8,7 @@
 #ifndef KERNELS_X86_MATMUL_BLOCKS_AVX2_H
 #define KERNELS_X86_MATMUL_BLOCKS_AVX2_H
 #include "kernels/x86/panel_avx2.h"
+#include "kernels/x86/unpack_avx2.h"
 
 enum { BLOCKS = 8 }; /* of a row in a panel */
 
@@ -156,19 +157,4 @@ INLINE void matmul_blocks(float *y, int64_t ldy, const struct qmat *w, int64_t r
     }
 }
 
-/* 32 codes in column order from 16 bytes of nibbles. */
-INLINE __m256i block_of_nibbles(const uint8_t *qs)
-{
-    __m128i q = _mm_loadu_si128((const __m128i *)qs);
-    return _mm256_and_si256(_mm256_setr_m128i(q, _mm_srli_epi16(q, 4)), _mm256_set1_epi8(15));
-}
-
-/* 16 in every byte whose bit of the 32 at p is set. */
-INLINE __m256i high_of_32(const uint8_t *p)
-{
-    const __m256i byte = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
-    const __m256i bit = _mm256_set1_epi64x((int64_t)0x8040201008040201);
-    __m256i v = _mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32((int)rd_u32le(p)), byte), bit);
-    return _mm256_and_si256(_mm256_cmpeq_epi8(v, bit), _mm256_set1_epi8(16));
-}
 #endif

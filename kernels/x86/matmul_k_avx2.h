@@ -8,6 +8,7 @@
 #define KERNELS_X86_MATMUL_K_AVX2_H
 #include "kernels/x86/panel_avx2.h"
 #include "kernels/x86/scales_k.h"
+#include "kernels/x86/unpack_avx2.h"
 
 enum { X_BLOCK = 292, X_CODES = 4, X_SUMS = 260 }; /* Q8_K: d:f32, qs[256], bsums[16]:i16 */
 

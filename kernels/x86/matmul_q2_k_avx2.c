@@ -1,12 +1,6 @@
 /* Prefill: Q2_K rows times Q8_K activations. Layout in matvec_q2_k_avx2.c. */
 #include "kernels/x86/matmul_k_avx2.h"
 
-INLINE __m256i unpack_q2_k(const uint8_t *b, int c)
-{
-    __m256i q = _mm256_srlv_epi32(load32(b + 16 + 32 * (c / 4)), _mm256_set1_epi32(2 * (c % 4)));
-    return _mm256_and_si256(q, _mm256_set1_epi8(3));
-}
-
 INLINE struct k_head head_q2_k(const uint8_t *b)
 {
     __m128i bytes = _mm_loadu_si128((const __m128i *)b), nibble = _mm_set1_epi8(15);

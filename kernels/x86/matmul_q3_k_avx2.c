@@ -1,13 +1,6 @@
 /* Prefill: Q3_K rows times Q8_K activations. Layout in matvec_q3_k_avx2.c. */
 #include "kernels/x86/matmul_k_avx2.h"
 
-INLINE __m256i unpack_q3_k(const uint8_t *b, int c)
-{
-    __m256i q = _mm256_srlv_epi32(load32(b + 32 + 32 * (c / 4)), _mm256_set1_epi32(2 * (c % 4)));
-    __m256i high = _mm256_and_si256(_mm256_srlv_epi32(load32(b), _mm256_set1_epi32(c)), _mm256_set1_epi8(1));
-    return _mm256_or_si256(_mm256_and_si256(q, _mm256_set1_epi8(3)), _mm256_slli_epi16(high, 2));
-}
-
 /* value = code - 4: 4 d sum(sc sum(x)) is subtracted */
 INLINE struct k_head head_q3_k(const uint8_t *b)
 {

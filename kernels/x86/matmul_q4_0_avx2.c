@@ -1,11 +1,6 @@
 /* Prefill: Q4_0 rows times Q8_0 activations. Layout in matvec_q4_0_avx2.c. */
 #include "kernels/x86/matmul_blocks_avx2.h"
 
-INLINE __m256i unpack_q4_0(const uint8_t *b)
-{
-    return block_of_nibbles(b + 2);
-}
-
 size_t matmul_q4_0_avx2_scratch(int64_t k)
 {
     return block_scratch(k);

@@ -1,11 +1,6 @@
 /* Prefill: Q4_1 rows times Q8_1 activations. Layout in matvec_q4_1_avx2.c. */
 #include "kernels/x86/matmul_blocks_avx2.h"
 
-INLINE __m256i unpack_q4_1(const uint8_t *b)
-{
-    return block_of_nibbles(b + 4);
-}
-
 size_t matmul_q4_1_avx2_scratch(int64_t k)
 {
     return block_scratch(k);

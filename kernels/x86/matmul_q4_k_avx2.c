@@ -1,12 +1,6 @@
 /* Prefill: Q4_K rows times Q8_K activations. Layout in matvec_q4_k_avx2.c. */
 #include "kernels/x86/matmul_k_avx2.h"
 
-INLINE __m256i unpack_q4_k(const uint8_t *b, int c)
-{
-    __m256i q = load32(b + 16 + 32 * (c / 2));
-    return _mm256_and_si256(c % 2 ? _mm256_srli_epi16(q, 4) : q, _mm256_set1_epi8(15));
-}
-
 size_t matmul_q4_k_avx2_scratch(int64_t k)
 {
     (void)k;

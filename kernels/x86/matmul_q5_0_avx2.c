@@ -1,11 +1,6 @@
 /* Prefill: Q5_0 rows times Q8_0 activations. Layout in matvec_q5_0_avx2.c. */
 #include "kernels/x86/matmul_blocks_avx2.h"
 
-INLINE __m256i unpack_q5_0(const uint8_t *b)
-{
-    return _mm256_or_si256(block_of_nibbles(b + 6), high_of_32(b + 2));
-}
-
 size_t matmul_q5_0_avx2_scratch(int64_t k)
 {
     return block_scratch(k);

@@ -1,11 +1,6 @@
 /* Prefill: Q5_1 rows times Q8_1 activations. Layout in matvec_q5_1_avx2.c. */
 #include "kernels/x86/matmul_blocks_avx2.h"
 
-INLINE __m256i unpack_q5_1(const uint8_t *b)
-{
-    return _mm256_or_si256(block_of_nibbles(b + 8), high_of_32(b + 4));
-}
-
 size_t matmul_q5_1_avx2_scratch(int64_t k)
 {
     return block_scratch(k);

@@ -1,13 +1,6 @@
 /* Prefill: Q5_K rows times Q8_K activations. Layout in matvec_q5_k_avx2.c. */
 #include "kernels/x86/matmul_k_avx2.h"
 
-INLINE __m256i unpack_q5_k(const uint8_t *b, int c)
-{
-    __m256i q = load32(b + 48 + 32 * (c / 2)), high = _mm256_srlv_epi32(load32(b + 16), _mm256_set1_epi32(c));
-    q = _mm256_and_si256(c % 2 ? _mm256_srli_epi16(q, 4) : q, _mm256_set1_epi8(15));
-    return _mm256_or_si256(q, _mm256_slli_epi16(_mm256_and_si256(high, _mm256_set1_epi8(1)), 4));
-}
-
 size_t matmul_q5_k_avx2_scratch(int64_t k)
 {
     (void)k;

@@ -1,15 +1,6 @@
 /* Prefill: Q6_K rows times Q8_K activations. Layout in matvec_q6_k_avx2.c. */
 #include "kernels/x86/matmul_k_avx2.h"
 
-/* c % 4 is the run of 32 in its half: low nibbles for runs 0 and 1, high ones for 2 and 3; two bits of qh. */
-INLINE __m256i unpack_q6_k(const uint8_t *b, int c)
-{
-    __m256i low = load32(b + 64 * (c / 4) + 32 * (c % 2)), high = load32(b + 128 + 32 * (c / 4));
-    low = _mm256_and_si256(c % 4 < 2 ? low : _mm256_srli_epi16(low, 4), _mm256_set1_epi8(15));
-    high = _mm256_and_si256(_mm256_srlv_epi32(high, _mm256_set1_epi32(2 * (c % 4))), _mm256_set1_epi8(3));
-    return _mm256_or_si256(low, _mm256_slli_epi16(high, 4));
-}
-
 /* value = code - 32: 32 d sum(sc sum(x)) is subtracted */
 INLINE struct k_head head_q6_k(const uint8_t *b)
 {

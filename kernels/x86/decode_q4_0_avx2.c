@@ -1,0 +1,7 @@
+/* Q4_0 rows to f32. */
+#include "kernels/x86/decode_avx2.h"
+
+void decode_q4_0_avx2(float *dst, const struct qmat *w, int64_t r0, int64_t r1)
+{
+    decode_blocks(dst, w, r0, r1, 18, 8, false, unpack_q4_0);
+}

@@ -1,0 +1,7 @@
+/* Q5_K rows to f32. */
+#include "kernels/x86/decode_avx2.h"
+
+void decode_q5_k_avx2(float *dst, const struct qmat *w, int64_t r0, int64_t r1)
+{
+    decode_k(dst, w, r0, r1, 176, 0, true, unpack_q5_k, head_6bit);
+}

@@ -1,0 +1,7 @@
+/* Q8_0 rows to f32. */
+#include "kernels/x86/decode_avx2.h"
+
+void decode_q8_0_avx2(float *dst, const struct qmat *w, int64_t r0, int64_t r1)
+{
+    decode_blocks(dst, w, r0, r1, 34, 0, false, unpack_q8_0);
+}
