@@ -16,13 +16,24 @@ static inline float f32_from_bits(uint32_t u)
     memcpy(&f, &u, 4);
     return f;
 }
-float f16_to_f32(uint16_t h);
+/* Exponent and mantissa sit in place after a shift; the factor repairs the bias, also of subnormals. Without branches,
+ * so that loops over it become vectors. */
+static inline float f16_to_f32(uint16_t h)
+{
+    uint32_t magnitude = h & 0x7fff, bits = f32_bits(f32_from_bits(magnitude << 13) * 0x1p112f);
+    bits |= magnitude >= 0x7c00 ? 0x7f800000 : 0; /* Inf and NaN */
+    return f32_from_bits(bits | (uint32_t)(h & 0x8000) << 16);
+}
 uint16_t f32_to_f16(float f);
 static inline float bf16_to_f32(uint16_t h)
 {
     return f32_from_bits((uint32_t)h << 16);
 }
-uint16_t f32_to_bf16(float f); /* NaN stays a quiet NaN */
+static inline uint16_t f32_to_bf16(float f)
+{
+    uint32_t u = f32_bits(f), quiet = (u >> 16) | 0x40; /* NaN stays a NaN */
+    return (uint16_t)((u & 0x7fffffff) > 0x7f800000 ? quiet : (u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
 
 static inline uint16_t rd_u16le(const void *p)
 {
