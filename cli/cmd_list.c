@@ -2,6 +2,7 @@
 #include <string.h>
 #include "bench/measure.h"
 #include "bench/quant/recipe.h"
+#include "bench/record_fields.h"
 #include "cli/cli.h"
 #include "kernels/kernels.h"
 
@@ -101,6 +102,24 @@ static json_t *list_frameworks(void)
     return a;
 }
 
+static json_t *list_metrics(void)
+{
+    static const char *const direction[] = {"less is better", "", "more is better"};
+    json_t *a = json_array();
+    for (int i = 0; i < n_record_fields; i++) {
+        const struct record_field *f = &record_fields[i];
+        if (!f->unit)
+            continue;
+        json_t *o = named(f->key);
+        json_put(o, "group", json_string(f->group));
+        json_put(o, "unit", json_string(f->unit));
+        json_put(o, "better", json_str_or_null(direction[f->better + 1]));
+        json_put(o, "doc", json_string(f->doc));
+        json_array_append_new(a, o);
+    }
+    return a;
+}
+
 static const struct {
     const char *name;
     json_t *(*make)(void);
@@ -111,6 +130,7 @@ static const struct {
     {"shapes", list_shapes},
     {"architectures", list_architectures},
     {"frameworks", list_frameworks},
+    {"metrics", list_metrics},
 };
 enum { N_TABLES = sizeof tables / sizeof *tables };
 
@@ -155,7 +175,7 @@ int cmd_list(struct cli *c)
         return EXIT_DONE;
     }
     const char *near = cli_nearest(c->arg[0], names, N_TABLES);
-    cli_warn("list %s: give formats, codecs, kernels, shapes, architectures or frameworks%s%s%s", c->arg[0],
+    cli_warn("list %s: give formats, codecs, kernels, shapes, architectures, frameworks or metrics%s%s%s", c->arg[0],
              near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
     return EXIT_USAGE;
 }
