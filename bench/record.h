@@ -62,7 +62,7 @@ struct record {
     char cell_id[65];                               /* hash of what is measured: --resume */
     char hw_sha256[65], env_sha256[65], device[96];
     struct {
-        char name[128], arch[32], sha256[65], source_format[32];
+        char name[128], arch[32], sha256[65], source_format[32], license[64];
         int64_t n_params;
         bool source_quantized, dithered, synthesized;
     } model;

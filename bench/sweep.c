@@ -41,6 +41,7 @@ void sweep_describe(struct record *r, const struct sweep_input *in, const struct
     snprintf(r->model.arch, sizeof r->model.arch, "%s", m->d.arch->name);
     snprintf(r->model.sha256, sizeof r->model.sha256, "%s", m->sha256);
     snprintf(r->model.source_format, sizeof r->model.source_format, "%s", source ? source->name : "");
+    snprintf(r->model.license, sizeof r->model.license, "%s", m->d.license);
     r->model.n_params = m->d.n_params;
     r->model.source_quantized = quantized && !in->req->dither;
     r->model.dithered = quantized && in->req->dither;

@@ -256,6 +256,7 @@ static struct row *start_row(struct judge *j, const struct subject *q, const str
         return NULL;
     const struct record *f = s->first;
     w->device = keep(j, f->device);
+    w->license = keep(j, q ? q->first->model.license : f->model.license);
     w->model = !q || q == s ? keep(j, f->model.name)
                : q->shipped ? say(j, "%s + %s shape", q->first->model.name, f->model.name)
                             : say(j, "%s at the speed of %s", q->first->model.name, f->model.name);

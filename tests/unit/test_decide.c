@@ -205,6 +205,14 @@ static void test_veto_licence(void **state)
     int n = sample_records(r);
     req.want.license = "mit,apache-2.0";
     expect_veto(r, n, "gguf/q4_k_m", "vetoed", "licence", "its licence is not known");
+    for (int i = 0; i < n; i++)
+        snprintf(r[i].model.license, sizeof r[i].model.license, "gemma");
+    expect_veto(r, n, "gguf/q4_k_m", "vetoed", "licence", "licence gemma");
+    for (int i = 0; i < n; i++)
+        snprintf(r[i].model.license, sizeof r[i].model.license, "Apache-2.0");
+    struct decision *d = decide(r, n);
+    assert_string_equal(picked(d), "gguf/q4_k_m");
+    decision_free(d);
 }
 
 static void test_veto_substitution(void **state)
