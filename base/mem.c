@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static atomic_long fail_in;   /* 0 = off, n = the n-th allocation from now fails, -1 = all fail */
 
@@ -33,9 +34,17 @@ void *mem_resize(void *p, size_t bytes) { return must_fail() ? NULL : realloc(p,
 
 void *mem_aligned(size_t bytes)
 {
-    if (must_fail() || bytes > SIZE_MAX - 64)
+    const size_t huge = (size_t)2 << 20;
+    if (must_fail() || bytes > SIZE_MAX - huge)
         return NULL;
-    return aligned_alloc(64, (bytes + 63) / 64 * 64 + (bytes == 0) * 64);
+    if (bytes < 2 * huge)
+        return aligned_alloc(64, (bytes + 63) / 64 * 64 + (bytes == 0) * 64);
+    /* weights: huge pages save both page faults and TLB misses */
+    size_t whole = (bytes + huge - 1) / huge * huge;
+    void *p = aligned_alloc(huge, whole);
+    if (p)
+        madvise(p, whole, MADV_HUGEPAGE);
+    return p;
 }
 
 char *mem_strndup(const char *s, size_t n)

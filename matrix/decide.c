@@ -97,6 +97,22 @@ static bool may_be_best(const struct judge *j, int i)
     return true;
 }
 
+/* Among rows that tie, i is no pick when another is a good deal better by its point and clearly better in quality:
+ * wide intervals, such as those of a published ratio, must not hide that. */
+static bool outclassed(const struct judge *j, int i)
+{
+    static const double good_deal = 1.1;
+    const struct row *r = j->d->row;
+    for (int k = 0; k < j->d->n_rows; k++) {
+        bool low;
+        double a = row_metric(j, &r[i], &low).v, b = row_metric(j, &r[k], &low).v;
+        if (r[k].group == r[i].group && (low ? a > good_deal * b : b > good_deal * a) && r[i].kld_lo > r[k].kld_hi &&
+            may_be_best(j, k))
+            return true;
+    }
+    return false;
+}
+
 int judge_best(struct judge *j, uint64_t ignored, double kld_limit, int group, int *n_tied)
 {
     const struct row *r = j->d->row;
@@ -108,7 +124,8 @@ int judge_best(struct judge *j, uint64_t ignored, double kld_limit, int group, i
             continue;
         bool earlier = best >= 0 && r[i].group < r[best].group;
         n = earlier ? 1 : n + 1;
-        if (best < 0 || earlier || compare_bytes(&r[i], &r[best]) < 0)
+        bool smaller = best < 0 || compare_bytes(&r[i], &r[best]) < 0;
+        if (best < 0 || earlier || outclassed(j, best) || (smaller && !outclassed(j, i)))
             best = i;
     }
     if (n_tied)
@@ -246,6 +263,18 @@ static void conclude_nothing(struct judge *j)
     d->exit_code = gated ? 3 : 4;
 }
 
+/* The pick stands first among the rows that share its rank. */
+static int move_first(struct decision *d, int best)
+{
+    int to = best;
+    while (to > 0 && d->row[to - 1].rank == d->row[best].rank)
+        to--;
+    struct row x = d->row[best];
+    memmove(&d->row[to + 1], &d->row[to], (size_t)(best - to) * sizeof *d->row);
+    d->row[to] = x;
+    return to;
+}
+
 static void pick(struct judge *j)
 {
     struct decision *d = j->d;
@@ -254,6 +283,7 @@ static void pick(struct judge *j)
         conclude_nothing(j);
         return;
     }
+    best = move_first(d, best);
     d->recommended = best;
     d->verdict = n_tied > 1 ? "tie" : "recommended";
     d->row[best].recommended = 1;

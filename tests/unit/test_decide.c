@@ -428,6 +428,21 @@ static void test_small_model_keeps_its_size(void **state)
     decision_free(d);
 }
 
+/* Wide intervals tie everything; the pick is still not the row that is slower by its point and worse in quality. */
+static void test_tie_does_not_pick_the_outclassed(void **state)
+{
+    (void)state;
+    struct record r[2];
+    full_record(&r[0], "gguf/q3_k_m", 90 << 20, 25, 15, 0.038, 0.001, 0.9);
+    full_record(&r[1], "gguf/q4_k_s", 100 << 20, 48, 15, 0.014, 0.001, 0.95);
+    struct decision *d = decide(r, 2);
+    assert_string_equal(d->verdict, "tie");
+    assert_string_equal(picked(d), "gguf/q4_k_s");
+    assert_int_equal(d->recommended, 0);
+    assert_int_equal(d->row[1].rank, 1);
+    decision_free(d);
+}
+
 /* One repetition has no interval: it must not count as exact. */
 static void test_speed_without_interval(void **state)
 {
@@ -767,7 +782,7 @@ static void test_properties_with_intervals(void **state)
             if (i > 0) {
                 const struct row *before = &d->row[i - 1];
                 assert_true(w->rank == before->rank || w->rank == i + 1);
-                assert_true(w->rank != before->rank || w->weights_bytes >= before->weights_bytes);
+                assert_true(before->recommended || w->rank != before->rank || w->weights_bytes >= before->weights_bytes);
                 n_ties += w->rank == before->rank;
             }
             bool dominated = strcmp(w->verdict, "dominated") == 0, beaten = false;
@@ -873,6 +888,7 @@ int main(void)
         T(test_measured_framework_replaces_equivalent),
         T(test_demo_joins_shapes),
         T(test_small_model_keeps_its_size),
+        T(test_tie_does_not_pick_the_outclassed),
         T(test_speed_without_interval),
         T(test_cache_resident_never_headline),
         T(test_nothing_fits),
