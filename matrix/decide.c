@@ -194,7 +194,8 @@ static int take_tied(const struct judge *j, struct row *r, int n)
 void judge_sort(struct judge *j)
 {
     struct decision *d = j->d;
-    qsort_r(d->row, (size_t)d->n_rows, sizeof *d->row, compare_rows, j);
+    if (d->n_rows > 0)
+        qsort_r(d->row, (size_t)d->n_rows, sizeof *d->row, compare_rows, j);
     for (int i = 0; i < d->n_rows;) {
         int class = row_class(&d->row[i]), end = i + 1, n = 1;
         while (end < d->n_rows && row_class(&d->row[end]) == class && d->row[end].group == d->row[i].group)

@@ -116,7 +116,7 @@ static void explain_reason(struct judge *j)
     if (j->limit_moved)
         d->reason = say(j, "lowest KLD of what fits: nothing stays under the default limit of 0.1");
     else if (strcmp(d->verdict, "tie") == 0)
-        d->reason = say(j, "%s%s, smallest of %d that tie", first, limit_phrase(j), 1 + count_tied(j));
+        d->reason = say(j, "%s%s, one of %d that tie", first, limit_phrase(j), 1 + count_tied(j));
     else
         d->reason = say(j, "%s%s", first, limit_phrase(j));
     d->headline = say(j, "USE %s on %s", r->format, r->framework);
