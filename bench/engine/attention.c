@@ -45,21 +45,44 @@ static struct work work_of(const struct attention *a, int i_thread)
     return w;
 }
 
-/* n rows of k values of the cache as f32: the cache itself, or decoded into the buffer; *stride follows. */
-static const float *block_f32(const struct attention *a, const void *at, int64_t n, int64_t k,
-                              int64_t *stride, float *buffer)
+/* The queries of one product: rows q[n] and out[n] with stride ld; the first stands at position pos, each next one
+ * `step` further (0: they are heads of one token). */
+struct rows {
+    const float *q;
+    float *out, *max, *sum;
+    int64_t ld;
+    int n, pos, step;
+};
+
+/* Positions [pos, pos + n) of one KV head in f32: k[n][ldk], v[head_dim][ldv]. */
+struct block {
+    const float *k, *v;
+    int64_t ldk, ldv;
+    int pos, n;
+};
+
+/* n rows of k values, stride apart, from f16 to contiguous f32. */
+static const float *decode_f16(const struct attention *a, const uint16_t *at, int64_t n, int64_t k, int64_t stride,
+                               float *dst)
 {
-    if (a->kv->f32)
-        return at;
-    struct qmat q = {.codec = a->f16, .n = n, .k = k};
-    q.plane[PLANE_CODE].p = (uint8_t *)at;
-    q.plane[PLANE_CODE].row_stride = (size_t)*stride * 2;
-    q.plane[PLANE_CODE].bytes = (size_t)n * (size_t)*stride * 2;
-    q.n_seg = 1;
+    struct qmat q = {.codec = a->f16, .n = n, .k = k, .n_seg = 1};
     q.seg = &q.seg1;
-    a->decode_f16(buffer, &q, 0, n);
-    *stride = k;
-    return buffer;
+    q.plane[PLANE_CODE].p = (uint8_t *)at;
+    q.plane[PLANE_CODE].row_stride = (size_t)stride * sizeof *at;
+    q.plane[PLANE_CODE].bytes = (size_t)(n * stride) * sizeof *at;
+    a->decode_f16(dst, &q, 0, n);
+    return dst;
+}
+
+/* A block of head h: in place in an f32 cache, decoded into the scratch from an f16 one. */
+static struct block load_block(const struct attention *a, const struct work *w, int h, int pos, int n)
+{
+    const struct kv_layer *kv = a->kv;
+    int64_t hd = kv->head_dim, k = (h * kv->n_ctx + pos) * hd, v = h * hd * kv->v_stride + pos;
+    struct block b = {.pos = pos, .n = n, .ldk = hd, .ldv = kv->f32 ? kv->v_stride : n};
+    b.k = kv->f32 ? (const float *)kv->k + k : decode_f16(a, (const uint16_t *)kv->k + k, n, hd, hd, w->k);
+    b.v = kv->f32 ? (const float *)kv->v + v : decode_f16(a, (const uint16_t *)kv->v + v, hd, n, kv->v_stride, w->v);
+    return b;
 }
 
 /* Row of scores to weights: columns [lo, hi) take part, the rest become 0. Returns what earlier sums shrink
@@ -84,70 +107,76 @@ static float softmax_step(float *s, int64_t n, int64_t lo, int64_t hi, float sca
     return shrink;
 }
 
-/* rows queries of one pass: x at q with stride ldq, results at out. The first query stands at pos, each next
- * one `step` further. Columns are positions [b0, b0 + n_cols). */
-static void pass(const struct attention *a, const struct work *w, const float *q, float *out, int64_t ld,
-                 int rows, int pos, int step, int b0, int64_t n_cols, const float *k, int64_t ldk,
-                 const float *v, int64_t ldv, float *max, float *sum)
+/* The rows take in one block: weights against the running maximum, what was summed before shrinks to it. */
+static void attend_block(const struct attention *a, const struct work *w, const struct rows *q, const struct block *b)
 {
     int hd = a->kv->head_dim;
-    a->gemm->gemm_f32(w->s, POS_BLOCK, q, ld, k, ldk, rows, n_cols, hd);
-    for (int r = 0; r < rows; r++) {
-        int p = pos + r * step;
-        int64_t lo = a->window ? (int64_t)p - a->window + 1 - b0 : 0;
-        float shrink = softmax_step(w->s + (int64_t)r * POS_BLOCK, n_cols, lo, (int64_t)p + 1 - b0, a->scale,
-                                    &max[r], &sum[r]);
-        float *o = out + r * ld;
+    a->gemm->gemm_f32(w->s, POS_BLOCK, q->q, q->ld, b->k, b->ldk, q->n, b->n, hd);
+    for (int r = 0; r < q->n; r++) {
+        int64_t own = (int64_t)q->pos + r * q->step - b->pos, lo = a->window ? own - a->window + 1 : 0;
+        float shrink = softmax_step(w->s + (int64_t)r * POS_BLOCK, b->n, lo, own + 1, a->scale, &q->max[r], &q->sum[r]);
         for (int i = 0; i < hd; i++)
-            o[i] *= shrink;
+            q->out[r * q->ld + i] *= shrink;
     }
-    a->gemm->gemm_f32(w->o, hd, w->s, POS_BLOCK, v, ldv, rows, hd, n_cols);
-    for (int r = 0; r < rows; r++)
+    a->gemm->gemm_f32(w->o, hd, w->s, POS_BLOCK, b->v, b->ldv, q->n, hd, b->n);
+    for (int r = 0; r < q->n; r++)
         for (int i = 0; i < hd; i++)
-            out[r * ld + i] += w->o[(int64_t)r * hd + i];
+            q->out[r * q->ld + i] += w->o[(int64_t)r * hd + i];
 }
 
-static void finish(float *out, int64_t ld, int rows, int hd, const float *sum)
+static void begin_rows(const struct rows *q, int hd)
 {
-    for (int r = 0; r < rows; r++) {
-        float inv = 1.0f / sum[r];
-        for (int i = 0; i < hd; i++)
-            out[r * ld + i] *= inv;
+    for (int r = 0; r < q->n; r++) {
+        q->max[r] = -INFINITY;
+        q->sum[r] = 0;
+        memset(q->out + r * q->ld, 0, (size_t)hd * sizeof *q->out);
     }
+}
+
+static void finish_rows(const struct rows *q, int hd)
+{
+    for (int r = 0; r < q->n; r++)
+        for (int i = 0; i < hd; i++)
+            q->out[r * q->ld + i] /= q->sum[r];
+}
+
+/* Product i of the task: queries [t0, t1) of the i-th head of the group, or all heads of the group of a single query.
+ */
+static struct rows rows_of(const struct attention *a, const struct work *w, int h, int i, int t0, int t1)
+{
+    int hd = a->kv->head_dim, group = a->n_head / a->kv->n_head_kv;
+    bool single = a->n == 1;
+    int64_t d = (int64_t)a->n_head * hd, at = t0 * d + (h * group + i) * hd;
+    return (struct rows){.q = a->q + at,
+                         .out = a->out + at,
+                         .max = w->max + i * Q_BLOCK,
+                         .sum = w->sum + i * Q_BLOCK,
+                         .ld = single ? hd : d,
+                         .n = single ? group : t1 - t0,
+                         .pos = a->pos0 + t0,
+                         .step = !single};
 }
 
 /* Queries [t0, t1) of all heads that read KV head h. */
 static void attend(const struct attention *a, const struct work *w, int h, int t0, int t1)
 {
-    const struct kv_layer *kv = a->kv;
-    int hd = kv->head_dim, group = a->n_head / kv->n_head_kv, d = a->n_head * hd;
-    bool single = a->n == 1;
-    int n_pass = single ? 1 : group, rows = single ? group : t1 - t0;
-    int64_t ld = single ? hd : d;
-    const float *q = a->q + (int64_t)t0 * d + (int64_t)h * group * hd;
-    float *out = a->out + (q - a->q);
-    int first = a->pos0 + t0, last = a->pos0 + t1 - 1, begin = a->window ? first - a->window + 1 : 0;
-
-    for (int i = 0; i < n_pass * rows; i++) {
-        w->max[i] = -INFINITY;
-        w->sum[i] = 0;
+    int n_products = a->n == 1 ? 1 : a->n_head / a->kv->n_head_kv, hd = a->kv->head_dim;
+    int end = a->pos0 + t1, begin = a->window ? a->pos0 + t0 - a->window + 1 : 0;
+    for (int i = 0; i < n_products; i++) {
+        struct rows q = rows_of(a, w, h, i, t0, t1);
+        begin_rows(&q, hd);
     }
-    for (int g = 0; g < n_pass; g++)
-        for (int r = 0; r < rows; r++)
-            memset(out + g * hd + r * ld, 0, (size_t)hd * sizeof *out);
-    size_t elem = kv->f32 ? 4 : 2;
-    for (int b0 = begin > 0 ? begin : 0; b0 <= last; b0 += POS_BLOCK) {
-        int64_t n_cols = last + 1 - b0 < POS_BLOCK ? last + 1 - b0 : POS_BLOCK, ldk = hd, ldv = kv->v_stride;
-        const char *ck = (const char *)kv->k + ((int64_t)h * kv->n_ctx + b0) * hd * (int64_t)elem;
-        const char *cv = (const char *)kv->v + ((int64_t)h * hd * kv->v_stride + b0) * (int64_t)elem;
-        const float *k = block_f32(a, ck, n_cols, hd, &ldk, w->k);
-        const float *v = block_f32(a, cv, hd, n_cols, &ldv, w->v);
-        for (int g = 0; g < n_pass; g++)
-            pass(a, w, q + g * hd, out + g * hd, ld, rows, first, single ? 0 : 1, b0, n_cols, k, ldk, v, ldv,
-                 w->max + g * rows, w->sum + g * rows);
+    for (int pos = begin > 0 ? begin : 0; pos < end; pos += POS_BLOCK) {
+        struct block b = load_block(a, w, h, pos, end - pos < POS_BLOCK ? end - pos : POS_BLOCK);
+        for (int i = 0; i < n_products; i++) {
+            struct rows q = rows_of(a, w, h, i, t0, t1);
+            attend_block(a, w, &q, &b);
+        }
     }
-    for (int g = 0; g < n_pass; g++)
-        finish(out + g * hd, ld, rows, hd, w->sum + g * rows);
+    for (int i = 0; i < n_products; i++) {
+        struct rows q = rows_of(a, w, h, i, t0, t1);
+        finish_rows(&q, hd);
+    }
 }
 
 /* Late queries see the most positions: they are handed out first. */
@@ -199,8 +228,7 @@ static void store_heads(void *arg, int64_t i0, int64_t i1, int i_thread)
     }
 }
 
-void attention_store(struct pool *p, const struct kv_layer *kv, const float *k, const float *v, int pos0,
-                     int n)
+void attention_store(struct pool *p, const struct kv_layer *kv, const float *k, const float *v, int pos0, int n)
 {
     struct store s = {.kv = kv, .k = k, .v = v, .pos0 = pos0, .n = n};
     if (n == 1)
