@@ -9,8 +9,6 @@
 
 /* Of the usable memory, what a group of encoded formats may take: the rest is for KV, scratch and other programs. */
 static const double group_share = 0.5;
-/* Weights below this multiple of the cache that is really there are partly read from it: not a memory speed. */
-static const double resident_factor = 2.0;
 
 struct record *sweep_add(struct sweep *s)
 {
@@ -151,11 +149,18 @@ static int shape_speeds(struct sweep *s, const struct sweep_input *in, uint64_t 
     return rc;
 }
 
+/* Weights that fit in this give no memory speed: the cache found by doing, and no more than what is reported where the
+ * report can be believed (on a busy machine the curve that is measured bends late). */
 static double cache_bytes(const struct sweep_input *in, struct err *e)
 {
     struct bandwidth b;
-    return calibrate_bandwidth(in->pool, in->req->isa, 0.5, &b, e) == 0 && b.cache_bytes > 0 ? (double)b.cache_bytes
-                                                                                             : 64e6;
+    double bytes = 64e6, reported = 0;
+    if (calibrate_bandwidth(in->pool, in->req->isa, 0.5, &b, e) == 0 && b.cache_bytes > 0)
+        bytes = (double)b.cache_bytes;
+    for (int i = 0; i < in->device->cpu.n_caches; i++)
+        if (in->device->cpu.cache[i].type != 'i' && !in->device->cpu.cache[i].doubtful)
+            reported = fmax(reported, (double)in->device->cpu.cache[i].bytes);
+    return reported > 0 ? fmin(bytes, reported) : bytes;
 }
 
 static int tokenize(struct sweep *s, const struct sweep_input *in, struct err *e)
@@ -194,7 +199,7 @@ int sweep_run(struct sweep **out, const struct sweep_input *in, struct err *e)
         double smallest = INFINITY;
         for (int i = 0; i < p->n_cells; i++)
             smallest = fmin(smallest, (double)p->cell[i].summary.bytes);
-        bool resident = smallest < resident_factor * cache_bytes(in, e);
+        bool resident = smallest < cache_bytes(in, e);
         rc = run_groups(s, in, p, resident, t0, e);
         if (rc == 0 && resident)
             rc = shape_speeds(s, in, t0, e);
