@@ -1,45 +1,7 @@
-/* Decode: F16 rows times one F16 activation row, multiplied in f32. The activations are widened once per
- * call, 2048 columns at a time; rows in pairs as in matvec_blocks.h. */
-#include "kernels/x86/avx2.h"
-
-enum { TILE = 2048 };
-
-INLINE __m256 widen(const uint8_t *p)
-{
-    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
-}
-
-/* The last columns of a row, fewer than 16. */
-static float dot_tail(const uint8_t *p, const float *x, int64_t n)
-{
-    float sum = 0;
-    for (int64_t c = 0; c < n; c++)
-        sum += half_at(p + 2 * c) * x[c];
-    return sum;
-}
+/* Decode: F16 rows times one F16 activation row, in f32. */
+#include "kernels/x86/matvec_float_avx2.h"
 
 void matvec_f16_avx2(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
 {
-    _Alignas(32) float tile[TILE];
-    int64_t half = (r1 - r0 + 1) / 2;
-    for (int64_t at = 0; at < w->k; at += TILE) {
-        int64_t n = min_i64(w->k - at, TILE), whole = n / 16 * 16;
-        for (int64_t c = 0; c < n; c++)
-            tile[c] = half_at((const uint8_t *)x + 2 * (at + c));
-        for (int64_t r = r0; r < r0 + half; r++) {
-            int64_t q = r + half < r1 ? r + half : r; /* an odd last row is its own partner */
-            const uint8_t *p0 = qmat_row(w, r) + 2 * at, *p1 = qmat_row(w, q) + 2 * at;
-            struct row_sums s0 = row_zero(), s1 = row_zero(); /* columns 0..7 and 8..15 of each 16 */
-            for (int64_t c = 0; c < whole; c += 16) {
-                __m256 x0 = _mm256_load_ps(tile + c), x1 = _mm256_load_ps(tile + c + 8);
-                s0.dot = _mm256_fmadd_ps(widen(p0 + 2 * c), x0, s0.dot);
-                s0.min = _mm256_fmadd_ps(widen(p0 + 2 * c + 16), x1, s0.min);
-                s1.dot = _mm256_fmadd_ps(widen(p1 + 2 * c), x0, s1.dot);
-                s1.min = _mm256_fmadd_ps(widen(p1 + 2 * c + 16), x1, s1.min);
-            }
-            float before0 = at ? y[r - r0] : 0, before1 = at ? y[q - r0] : 0;
-            y[r - r0] = before0 + row_total(s0) + dot_tail(p0 + 2 * whole, tile + whole, n - whole);
-            y[q - r0] = before1 + row_total(s1) + dot_tail(p1 + 2 * whole, tile + whole, n - whole);
-        }
-    }
+    matvec_float(y, w, r0, r1, x, FLOAT_F16);
 }

@@ -114,15 +114,18 @@ static void test_check_scalar(void **state)
     check_mask("scalar", "matvec_any", 1);
 }
 
-/* The quick suite takes one codec of each kind of panel, the full one every row. */
+/* The quick suite takes one codec of each kind of panel, the full one every row, and narrowed masks by the names that
+ * --isa takes. */
 static void test_check_native(void **state)
 {
     (void)state;
-    static const char *const some[] = {"gemm_f32_avx", "q4_0", "q6_k", "encode_act"};
-    if (is_full())
-        for (uint64_t seed = 1; seed <= 3; seed++)
-            check_mask("native", "", seed);
-    for (int i = 0; i < 4 && host_isa() && !is_full(); i++)
+    static const char *const some[] = {"gemm_f32_avx", "q4_0", "q6_k", "encode_act", "matmul_bf16"};
+    static const char *const masks[] = {"avx2", "avx512", "avx512_vnni"};
+    for (uint64_t seed = 1; is_full() && seed <= 3; seed++)
+        check_mask("native", "", seed);
+    for (int i = 0; i < 3 && is_full(); i++)
+        check_mask(masks[i], "", 4);
+    for (int i = 0; i < 5 && host_isa() && !is_full(); i++)
         check_mask("native", some[i], 1);
 }
 
@@ -229,8 +232,8 @@ static void drive(const char *codec, uint64_t isa, int n_threads)
     assert_close(&c, TOKENS);
     mem_free(scratch);
     scratch = mem_aligned(sizeof(float) * linear_gemm_f32_scratch(n_threads, COLS));
-    linear_gemm_f32(pool, kernel_find(OP_GEMM_F32, NULL, NULL, isa), kernel_find(OP_DECODE, codec, NULL, isa),
-                    c.y, ROWS, c.xf, COLS, &c.w, TOKENS, scratch);
+    linear_gemm_f32(pool, kernel_find(OP_GEMM_F32, NULL, NULL, isa), kernel_find(OP_DECODE, codec, NULL, isa), c.y,
+                    ROWS, c.xf, COLS, &c.w, TOKENS, scratch);
     assert_close(&c, TOKENS);
     mem_free(scratch);
     pool_free(pool);
