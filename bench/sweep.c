@@ -149,18 +149,23 @@ static int shape_speeds(struct sweep *s, const struct sweep_input *in, uint64_t 
     return rc;
 }
 
-/* Weights that fit in this give no memory speed: the cache found by doing, and no more than what is reported where the
- * report can be believed (on a busy machine the curve that is measured bends late). */
+/* Weights that fit in this give no memory speed. The cache is found by doing, but on a busy machine the measured curve
+ * may bend anywhere: it is held between half-believable bounds, and by the report where that can be believed. */
 static double cache_bytes(const struct sweep_input *in, struct err *e)
 {
+    static const double least = 32e6, likely = 48e6, most = 64e6;
     struct bandwidth b;
-    double bytes = 64e6, reported = 0;
+    double found = least, reported = 0, believable = 0;
     if (calibrate_bandwidth(in->pool, in->req->isa, 0.5, &b, e) == 0 && b.cache_bytes > 0)
-        bytes = (double)b.cache_bytes;
-    for (int i = 0; i < in->device->cpu.n_caches; i++)
-        if (in->device->cpu.cache[i].type != 'i' && !in->device->cpu.cache[i].doubtful)
-            reported = fmax(reported, (double)in->device->cpu.cache[i].bytes);
-    return reported > 0 ? fmin(bytes, reported) : bytes;
+        found = (double)b.cache_bytes;
+    for (int i = 0; i < in->device->cpu.n_caches; i++) {
+        double bytes = in->device->cpu.cache[i].type != 'i' ? (double)in->device->cpu.cache[i].bytes : 0;
+        reported = fmax(reported, bytes);
+        if (!in->device->cpu.cache[i].doubtful)
+            believable = fmax(believable, bytes);
+    }
+    double lo = reported > 0 ? fmin(reported, likely) : least;
+    return fmin(fmax(found, lo), believable >= lo ? believable : most);
 }
 
 static int tokenize(struct sweep *s, const struct sweep_input *in, struct err *e)
