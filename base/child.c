@@ -15,12 +15,15 @@
 #include "base/mem.h"
 #include "base/sbuf.h"
 
+enum { READ_PEAK_MS = 10 };
+
 struct running {
     pid_t pid;
     int in, out, err;      /* our ends; -1 when closed */
     const char *text;      /* what is still to be fed to stdin */
     size_t n_text;
     uint64_t deadline_ns;  /* UINT64_MAX: none */
+    uint64_t peak_rss_bytes, read_peak_at_ns; /* so far; when to read it again */
 };
 
 static void close_fd(int *fd)
@@ -111,6 +114,23 @@ static int time_left_ms(const struct running *r)
     return now >= r->deadline_ns ? 0 : (int)((r->deadline_ns - now) / 1000000 + 1);
 }
 
+/* The child's own peak, read while it runs: what wait4 tells includes the memory of this process, whose copy the child
+ * was before it became another program. The last reading stands; a child that ends at once has none. */
+static void read_peak(struct running *r)
+{
+    char path[48], *text, *line;
+    uint64_t now = clock_ns();
+    if (now < r->read_peak_at_ns)
+        return;
+    r->read_peak_at_ns = now + READ_PEAK_MS * 1000000;
+    snprintf(path, sizeof path, "/proc/%ld/status", (long)r->pid);
+    if (file_read(path, 1 << 16, &text, NULL, NULL) < 0)
+        return;
+    if ((line = strstr(text, "VmHWM:")))
+        r->peak_rss_bytes = strtoull(line + 6, NULL, 10) * 1024;
+    mem_free(text);
+}
+
 /* True when the child has to be killed: out of time, or the user interrupted. */
 static bool communicate(struct running *r, struct sbuf *out, struct sbuf *err, size_t max)
 {
@@ -119,8 +139,9 @@ static bool communicate(struct running *r, struct sbuf *out, struct sbuf *err, s
         int left = time_left_ms(r);
         if (left == 0 || interrupt_seen())
             return true;
-        if (poll(p, 3, left < 500 ? left : 500) < 0 && errno != EINTR)
+        if (poll(p, 3, left < READ_PEAK_MS ? left : READ_PEAK_MS) < 0 && errno != EINTR)
             return true;
+        read_peak(r);
         if (p[0].revents)
             drain(&r->out, out, max);
         if (p[1].revents)
@@ -133,18 +154,18 @@ static bool communicate(struct running *r, struct sbuf *out, struct sbuf *err, s
 
 static void reap(struct running *r, struct child_result *res, bool kill_it)
 {
-    struct rusage ru;
     int status = 0;
     if (kill_it)
         kill(-r->pid, SIGKILL);
     for (;;) {   /* the pipes may be closed long before the end: keep the deadline here too */
-        pid_t got = wait4(r->pid, &status, kill_it ? 0 : WNOHANG, &ru);
+        pid_t got = waitpid(r->pid, &status, kill_it ? 0 : WNOHANG);
         if (got == r->pid || (got < 0 && errno != EINTR))
             break;
         if (got == 0 && (time_left_ms(r) == 0 || interrupt_seen())) {
             kill(-r->pid, SIGKILL);
             kill_it = true;
         } else if (got == 0) {
+            read_peak(r);
             clock_sleep_ms(2);
         }
     }
@@ -152,7 +173,7 @@ static void reap(struct running *r, struct child_result *res, bool kill_it)
     res->timed_out = kill_it && !interrupt_seen();
     res->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     res->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    res->peak_rss_bytes = (uint64_t)ru.ru_maxrss * 1024;
+    res->peak_rss_bytes = r->peak_rss_bytes;
 }
 
 int child_run(const struct child_cmd *c, struct child_result *res, struct err *e)

@@ -50,7 +50,7 @@ struct child_result {
     bool timed_out;
     char *out, *err;                              /* NUL-terminated, freed by child_result_free */
     size_t n_out, n_err;
-    uint64_t peak_rss_bytes, wall_ns;
+    uint64_t peak_rss_bytes, wall_ns;             /* peak: of the program itself; 0 when it ended within 10 ms */
 };
 /* Runs to its end in a process group of its own; killed whole on timeout. A non-zero exit is a result, not an error. */
 int child_run(const struct child_cmd *cmd, struct child_result *r, struct err *e);

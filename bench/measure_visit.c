@@ -166,7 +166,7 @@ static double weights_held(const struct measure_run *m, int i, const struct weig
     for (int k = 0; k < i; k++)
         if (m->live[k].cell->weights == w)
             return 0;
-    return w && w != not_these && w->owned ? (double)w->bytes : 0;
+    return w && w != not_these && w->owned ? (double)w->held_bytes : 0;
 }
 
 /* Resident memory while this cell's session is warm, less what the others hold; only what runs in this process. */
@@ -179,6 +179,7 @@ static void add_memory(const struct measure_run *m, struct live *c)
     double file = (line = strstr(text, "RssFile:")) ? strtod(line + 8, NULL) * 1024 : NAN;
     mem_free(text);
     anon -= (double)m->bandwidth.bytes;
+    anon += (double)(c->cell->weights->bytes - c->cell->weights->held_bytes); /* a real model holds all of them */
     for (int i = 0; i < m->n; i++) {
         anon -= weights_held(m, i, c->cell->weights);
         anon -= &m->live[i] != c && m->live[i].session ? (double)m->live[i].held_bytes : 0;

@@ -120,6 +120,16 @@ int sweep_speed(struct sweep *s, const struct sweep_input *in, const struct plan
     return rc;
 }
 
+/* Weights read that far apart come from memory: four times the largest cache reported, within what is sane. */
+static int64_t far_bytes(const struct sweep_input *in)
+{
+    static const int64_t least = (int64_t)128 << 20, most = (int64_t)512 << 20;
+    int64_t cache = 0;
+    for (int i = 0; i < in->device->cpu.n_caches; i++)
+        cache = in->device->cpu.cache[i].bytes > cache ? in->device->cpu.cache[i].bytes : cache;
+    return 4 * cache < least ? least : 4 * cache > most ? most : 4 * cache;
+}
+
 int sweep_synthesize(struct weights **w, const struct model *m, const struct plan_cell *c, const struct sweep_input *in,
                      struct err *e)
 {
@@ -132,7 +142,7 @@ int sweep_synthesize(struct weights **w, const struct model *m, const struct pla
         act[i] = c->assign[i].act;
     }
     if (rc == 0)
-        rc = weights_synthesize(w, m, codec, act, in->req->seed, in->pool, e);
+        rc = weights_synthesize(w, m, codec, act, &(struct synthesis){in->req->seed, far_bytes(in), in->pool}, e);
     mem_free(codec);
     mem_free(act);
     return rc;
@@ -151,12 +161,14 @@ static int shape_group(struct sweep *s, const struct sweep_input *in, const stru
         const struct plan_cell *cell = &p->cell[*c];
         if (!cell->packed || cell->same_as >= 0)
             continue;
-        taken += (double)cell->summary.bytes;
-        if (taken > room && n > 0)
+        if (n > 0 && taken + (double)cell->summary.bytes > room)
             break;
         rc = sweep_synthesize(&w[n], p->model, cell, in, e);
+        if (rc < 0)
+            break;
+        taken += (double)w[n]->held_bytes;
         sc[n] = (struct speed_cell){cell, w[n]};
-        n += rc == 0;
+        n++;
     }
     if (rc == 0 && n > 0)
         rc = measure_group(s, in, p->model, sc, n, false, deadline_ns, e);

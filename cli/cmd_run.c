@@ -13,7 +13,7 @@
 #include "reports/reports.h"
 
 /* Without --budget or --chunks an answer is due in about three minutes; the demo in less than one. */
-static const double default_budget_s = 180, demo_budget_s = 38;
+static const double default_budget_s = 180, demo_budget_s = 30;
 
 struct job {
     struct cli *cli;

@@ -30,9 +30,12 @@ int weights_new(struct weights **out, const struct model *m, struct err *e)
 
 void weights_count(struct weights *w)
 {
-    w->bytes = 0;
-    for (int i = 0; i < w->model->d.n_tensors; i++)
-        w->bytes += (int64_t)qmat_bytes(&w->mat[i]);
+    w->bytes = w->held_bytes = 0;
+    for (int i = 0; i < w->model->d.n_tensors; i++) {
+        int64_t bytes = (int64_t)qmat_bytes(&w->mat[i]);
+        w->bytes += bytes;
+        w->held_bytes += w->again && w->again[i] ? 0 : bytes;
+    }
 }
 
 int weights_source(struct weights **out, const struct model *m, bool activation_rules, struct err *e)
@@ -53,7 +56,7 @@ void weights_free(struct weights *w)
     if (!w)
         return;
     for (int i = 0; w->owned && i < w->model->d.n_tensors; i++)
-        if (w->mat[i].plane[PLANE_CODE].p != w->model->d.tensor[i].src.plane[PLANE_CODE].p)
+        if (w->mat[i].plane[PLANE_CODE].p != w->model->d.tensor[i].src.plane[PLANE_CODE].p && !(w->again && w->again[i]))
             qmat_free(&w->mat[i]);
     arena_free(w->arena);
 }
@@ -130,24 +133,21 @@ static void repeat_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
     }
 }
 
-static int synthesize_matrix(struct weights *w, int i, const struct codec *c, struct pattern **list,
-                             uint64_t seed, struct pool *pool, struct err *e)
+static int synthesize_matrix(struct weights *w, int i, struct pattern **list, const struct synthesis *s, struct err *e)
 {
-    const struct qmat *src = &w->model->d.tensor[i].src;
+    struct qmat *q = &w->mat[i];
     const struct pattern *p;
-    int rc = pattern_find(&p, list, w, c, src->k, seed, e);
+    int rc = pattern_find(&p, list, w, q->codec, q->k, s->seed, e);
     if (rc == 0)
-        rc = c->layout(&w->mat[i], src->n, src->k, NULL, e);
-    if (rc == 0)
-        rc = qmat_alloc(&w->mat[i], e);
+        rc = qmat_alloc(q, e);
     if (rc)
         return rc;
-    struct repeat_job job = {&w->mat[i], &p->rows, i};
+    struct repeat_job job = {q, &p->rows, i};
     size_t stride = p->rows.plane[PLANE_CODE].row_stride;
-    pool_for(pool, src->n, (int64_t)((1 << 18) / (stride + 1)) + 1, repeat_rows, &job);
+    pool_for(s->pool, q->n, (int64_t)((1 << 18) / (stride + 1)) + 1, repeat_rows, &job);
     for (int pl = 0; pl < N_PLANES; pl++) /* planes that all rows share */
-        if (w->mat[i].plane[pl].bytes && !w->mat[i].plane[pl].row_stride)
-            memcpy(w->mat[i].plane[pl].p, p->rows.plane[pl].p, w->mat[i].plane[pl].bytes);
+        if (q->plane[pl].bytes && !q->plane[pl].row_stride)
+            memcpy(q->plane[pl].p, p->rows.plane[pl].p, q->plane[pl].bytes);
     return 0;
 }
 
@@ -161,8 +161,6 @@ static int synthesize_vector(struct weights *w, int i, struct err *e)
     for (int64_t j = 0; rc == 0 && j < t->src.n * t->src.k; j++)
         x[j] = strstr(t->name, "bias") ? 0 : 1;
     if (rc == 0)
-        rc = c->layout(&w->mat[i], t->src.n, t->src.k, NULL, e);
-    if (rc == 0)
         rc = qmat_alloc(&w->mat[i], e);
     if (rc == 0)
         rc = c->encode(&w->mat[i], 0, t->src.n, x, NULL, NULL, NULL);
@@ -170,22 +168,76 @@ static int synthesize_vector(struct weights *w, int i, struct err *e)
     return rc;
 }
 
+/* Where a matrix stands in the bytes that one pass reads, pass after pass: its first reading and the end of its last. */
+struct reading {
+    int64_t first, end;
+};
+
+/* An earlier matrix like matrix i in whose place it can be read, because far_bytes of others are read before and after:
+ * what the caches held of it is gone each time. -1: none. */
+static int read_again(const struct weights *w, int i, const struct reading *r, const struct synthesis *s, int64_t total)
+{
+    const struct qmat *new = &w->mat[i];
+    for (int j = 0; j < i && s->far_bytes > 0; j++) {
+        const struct qmat *q = &w->mat[j];
+        if (w->model->d.tensor[j].matrix && !w->again[j] && q->codec == new->codec && q->n == new->n &&
+            q->k == new->k && r[i].first - r[j].end >= s->far_bytes && total - r[i].end + r[j].first >= s->far_bytes)
+            return j;
+    }
+    return -1;
+}
+
+static int lay_out(struct weights *w, const struct codec *const *codec_of, struct reading *r, struct err *e)
+{
+    int64_t at = 0;
+    for (int i = 0; i < w->model->d.n_tensors; i++) {
+        const struct model_tensor *t = &w->model->d.tensor[i];
+        const struct codec *c = t->matrix ? codec_of[i] : t->src.codec;
+        int rc = c->layout(&w->mat[i], t->src.n, t->src.k, NULL, e);
+        if (rc)
+            return err_context(e, "%s", t->name);
+        r[i].first = at;
+        r[i].end = at += (int64_t)qmat_bytes(&w->mat[i]);
+    }
+    return 0;
+}
+
+static int synthesize_all(struct weights *w, const struct codec *const *codec_of, const struct synthesis *s,
+                          struct pattern **list, struct err *e)
+{
+    int n = w->model->d.n_tensors;
+    struct reading *r = arena_alloc_n(w->arena, (size_t)n, sizeof *r);
+    w->again = arena_alloc_n(w->arena, (size_t)n, sizeof *w->again);
+    if (!r || !w->again)
+        return err_nomem(e, (size_t)n * sizeof *r, "a set of weights");
+    int rc = lay_out(w, codec_of, r, e);
+    w->owned = rc == 0;
+    for (int i = 0; i < n && rc == 0; i++) {
+        bool matrix = w->model->d.tensor[i].matrix;
+        int j = matrix ? read_again(w, i, r, s, r[n - 1].end) : -1;
+        if (j >= 0) {
+            qmat_share(&w->mat[i], &w->mat[j]);
+            w->again[i] = true;
+            r[j].end = r[i].end;
+        } else {
+            rc = matrix ? synthesize_matrix(w, i, list, s, e) : synthesize_vector(w, i, e);
+        }
+        if (rc)
+            err_context(e, "%s", w->model->d.tensor[i].name);
+    }
+    return rc;
+}
+
 int weights_synthesize(struct weights **out, const struct model *m, const struct codec *const *codec_of,
-                       const struct act *const *act_of, uint64_t seed, struct pool *pool, struct err *e)
+                       const struct act *const *act_of, const struct synthesis *s, struct err *e)
 {
     struct weights *w;
     struct pattern *list = NULL;
     int rc = weights_new(&w, m, e);
     if (rc)
         return rc;
-    w->owned = true;
-    for (int i = 0; i < m->d.n_tensors && rc == 0; i++) {
-        w->act[i] = act_of[i];
-        rc = m->d.tensor[i].matrix ? synthesize_matrix(w, i, codec_of[i], &list, seed, pool, e)
-                                   : synthesize_vector(w, i, e);
-        if (rc)
-            err_context(e, "%s", m->d.tensor[i].name);
-    }
+    memcpy(w->act, act_of, (size_t)m->d.n_tensors * sizeof *w->act);
+    rc = synthesize_all(w, codec_of, s, &list, e);
     for (; list; list = list->next)
         qmat_free(&list->rows);
     weights_count(w);

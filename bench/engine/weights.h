@@ -12,15 +12,23 @@ struct weights {
     struct qmat *mat;                 /* [n_tensors], model order */
     const struct act **act;           /* [n_tensors]; NULL entry: f32 activations */
     bool owned;                       /* mat[i] planes were allocated (those that differ from the source) */
+    bool *again;                      /* [n_tensors] mat[i] is an earlier one's storage read again; NULL: none is */
     struct arena *arena;
-    int64_t bytes;
+    int64_t bytes, held_bytes;        /* of all matrices; without those read again */
 };
 /* The file as given, with f32 activations (the reference) or with the activation rule of each codec. */
 int weights_source(struct weights **out, const struct model *m, bool activation_rules, struct err *e);
-/* Weights of a shape in one codec per tensor, filled with seeded valid blocks without encoding anything:
- * for speed only. codec_of[n_tensors]. */
+/* Weights of a shape in one codec per tensor, filled with seeded valid blocks without encoding anything: for speed
+ * only. codec_of[n_tensors]. A pass reads as many bytes as the model has, but a matrix may stand in the memory of an
+ * earlier one of its kind once far_bytes of others are read in between: many times the caches, so that it comes from
+ * memory all the same, and first touches, dear in a virtual machine, are fewer. far_bytes 0: every matrix its own. */
+struct synthesis {
+    uint64_t seed;
+    int64_t far_bytes;
+    struct pool *pool;
+};
 int weights_synthesize(struct weights **out, const struct model *m, const struct codec *const *codec_of,
-                       const struct act *const *act_of, uint64_t seed, struct pool *pool, struct err *e);
+                       const struct act *const *act_of, const struct synthesis *s, struct err *e);
 void weights_free(struct weights *w);
 
 /* For makers of other weights (bench/quant): a set that shares every tensor with the source, to replace some of

@@ -87,7 +87,6 @@ int qmat_alloc(struct qmat *q, struct err *e)
             qmat_free(q);
             return err_nomem(e, bytes, q->codec->name);
         }
-        memset(q->plane[i].p, 0, bytes);
     }
     return 0;
 }

@@ -110,7 +110,8 @@ static void check(const char *model)
         near(r, "mean KLD", q.kld, r->kld, r->kld_err + noise / 10);
         near(r, "median KLD", q.kld_p50, r->kld_median, 0.03 * r->kld_median + noise);
         near(r, "99 % KLD", q.kld_p99, r->kld_p99, 0.1 * r->kld_p99 + noise);
-        near(r, "ln PPL ratio", q.ln_ppl_ratio, r->ratio, r->ratio_err);
+        /* f16 differs from the reference by rounding noise alone, of which each program draws its own. */
+        near(r, "ln PPL ratio", q.ln_ppl_ratio, r->ratio, strcmp(r->quant, "f16") ? r->ratio_err : 2 * r->ratio_err);
         near(r, "PPL", q.ppl, r->ppl, r->ratio_err * r->ppl);
         near(r, "PPL error", q.ppl_err, r->ppl_err, 0.01 * r->ppl_err);
         near(r, "top token", 100 * q.top1_agreement, r->top1, r->top1_err);

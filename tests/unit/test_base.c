@@ -184,6 +184,22 @@ static void children_report_how_they_ended(void **state)
     child_result_free(&r);
 }
 
+/* A large parent: its memory is none of the child's. */
+static void the_peak_memory_is_that_of_the_child(void **state)
+{
+    (void)state;
+    size_t n = (size_t)256 << 20;
+    char *held = mem_aligned(n);
+    struct child_result r;
+    const char *doze[] = {"sleep", "0.2", NULL};
+    assert_non_null(held);
+    memset(held, 1, n);
+    assert_int_equal(child_run(&(struct child_cmd){.argv = doze, .timeout_ms = 10000}, &r, NULL), 0);
+    assert_true(r.peak_rss_bytes > 100000 && r.peak_rss_bytes < n / 4);
+    child_result_free(&r);
+    mem_free(held);
+}
+
 static int crash(void *arg)
 {
     (void)arg;
@@ -254,6 +270,7 @@ int main(void)
         cmocka_unit_test(output_is_atomic),
         cmocka_unit_test(full_disk_is_an_error),
         cmocka_unit_test(children_report_how_they_ended),
+        cmocka_unit_test(the_peak_memory_is_that_of_the_child),
         cmocka_unit_test(calls_in_a_fork),
         cmocka_unit_test(pool_covers_every_index_once),
         cmocka_unit_test(nan_is_null_in_json),

@@ -323,7 +323,7 @@ static int synthesize(struct weights **w, const struct model *m, const struct us
         codec[i] = a[i].codec;
         act[i] = a[i].act;
     }
-    return weights_synthesize(w, m, codec, act, seed, NULL, e);
+    return weights_synthesize(w, m, codec, act, &(struct synthesis){.seed = seed}, e);
 }
 
 /* Decoded rows look like a normal distribution of variance 1/k, whatever the codec. */
@@ -353,6 +353,49 @@ static void synthesized_weights_are_sane(void **state)
         weights_free(again);
         mem_free(a);
     }
+    model_close(m);
+}
+
+/* Pass after pass, no storage is read again before far_bytes of others were. */
+static void matrices_read_again_stand_far_apart(void **state)
+{
+    enum { FAR = 1 << 20 };
+    struct model *m = shape_model("llama", 24, 256, 768, 4, 4, 64, 1000, true);
+    struct use_assign *a = assign(m, "q4_k_m", false);
+    int n = m->d.n_tensors;
+    const struct codec **codec = mem_alloc_n((size_t)n, sizeof *codec);
+    const struct act **act = mem_alloc_n((size_t)n, sizeof *act);
+    struct weights *w;
+    struct err e = {0};
+    (void)state;
+    for (int i = 0; i < n; i++) {
+        codec[i] = a[i].codec;
+        act[i] = a[i].act;
+    }
+    assert_int_equal(weights_synthesize(&w, m, codec, act, &(struct synthesis){.seed = 1, .far_bytes = FAR}, &e), 0);
+    int64_t at = 0, held = 0;
+    for (int pass = 0, again = 0; pass < 2; pass++, again = 0)
+        for (int i = 0; i < n; i++) {
+            int64_t other = 0;
+            assert_ptr_equal(w->mat[i].codec, m->d.tensor[i].matrix ? codec[i] : m->d.tensor[i].src.codec);
+            for (int j = i - 1; j >= i - n; j--) { /* back to the last reading of the same storage */
+                const struct qmat *q = &w->mat[(j + n) % n];
+                if (q->plane[PLANE_CODE].p == w->mat[i].plane[PLANE_CODE].p)
+                    break;
+                other += (int64_t)qmat_bytes(q);
+            }
+            if (m->d.tensor[i].matrix)
+                assert_true(other >= FAR);
+            at += (int64_t)qmat_bytes(&w->mat[i]);
+            again += w->again[i];
+            held += pass == 0 && !w->again[i] ? (int64_t)qmat_bytes(&w->mat[i]) : 0;
+            assert_true(pass == 0 || i < n - 1 || again > n / 4);
+        }
+    assert_true(w->bytes == at / 2 && w->held_bytes == held && held < w->bytes);
+    weights_free(w);
+    mem_free(codec);
+    mem_free(act);
+    mem_free(a);
     model_close(m);
 }
 
@@ -408,6 +451,7 @@ int main(void)
         cmocka_unit_test(every_failed_allocation_is_survived),
         cmocka_unit_test(a_bare_shape_cannot_be_encoded),
         cmocka_unit_test(synthesized_weights_are_sane),
+        cmocka_unit_test(matrices_read_again_stand_far_apart),
         cmocka_unit_test(synthesis_survives_failed_allocations),
         cmocka_unit_test(source_weights_share_the_file),
     };

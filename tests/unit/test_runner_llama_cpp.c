@@ -84,7 +84,7 @@ static void good_output(void **state)
     struct err e = {0};
     struct record r;
     record_init(&r);
-    write_script("pp; tg; echo done >&2");
+    write_script("pp; tg; echo done >&2; sleep 0.1"); /* long enough for its memory to be read */
     if (llama->open(&s, &cell, &e) < 0)
         fail_msg("%s", e.text);
     struct workload w = {.n_prompt = 64, .n_gen = 16, .n_depth = 8};
