@@ -111,8 +111,9 @@ static void check(const char *model)
         near(r, "median KLD", q.kld_p50, r->kld_median, 0.03 * r->kld_median + noise);
         near(r, "99 % KLD", q.kld_p99, r->kld_p99, 0.1 * r->kld_p99 + noise);
         /* f16 differs from the reference by rounding noise alone, of which each program draws its own. */
-        near(r, "ln PPL ratio", q.ln_ppl_ratio, r->ratio, strcmp(r->quant, "f16") ? r->ratio_err : 2 * r->ratio_err);
-        near(r, "PPL", q.ppl, r->ppl, r->ratio_err * r->ppl);
+        const double ratio_err = strcmp(r->quant, "f16") ? r->ratio_err : 2 * r->ratio_err;
+        near(r, "ln PPL ratio", q.ln_ppl_ratio, r->ratio, ratio_err);
+        near(r, "PPL", q.ppl, r->ppl, ratio_err * r->ppl);
         near(r, "PPL error", q.ppl_err, r->ppl_err, 0.01 * r->ppl_err);
         near(r, "top token", 100 * q.top1_agreement, r->top1, r->top1_err);
         near(r, "RMS dp", 100 * q.rms_dp, r->rms_dp, 0.05 * r->rms_dp + 0.02);
