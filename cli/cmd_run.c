@@ -91,7 +91,14 @@ static void print_estimate(struct cli *c, const struct model *m)
 
 /* Where a real framework is installed, the formats that lead so far are measured in it. */
 enum { MOST_REAL = 4 };
-static const double real_budget_s = 60;
+static const double real_share = 0.35, real_budget_s = 60; /* of the budget; where there is none */
+
+static const struct runner *installed_framework(void)
+{
+    const struct runner *llama = runner_find("llama.cpp");
+    struct runner_info info = {0};
+    return llama && llama->detect(&info, NULL) == 0 && info.found ? llama : NULL;
+}
 
 static int leading_formats(const struct job *j, const struct sweep *s, const char *formats[MOST_REAL], struct err *e)
 {
@@ -109,18 +116,18 @@ static int leading_formats(const struct job *j, const struct sweep *s, const cha
     return rc < 0 ? rc : n;
 }
 
-static int measure_framework(struct job *j, const struct sweep_input *in, struct sweep *s, struct err *e)
+static int measure_framework(struct job *j, const struct sweep_input *in, const struct runner *real, struct sweep *s,
+                             struct err *e)
 {
-    const struct runner *llama = runner_find("llama.cpp");
-    struct runner_info info = {0};
     const char *formats[MOST_REAL];
-    if (!llama || llama->detect(&info, e) < 0 || !info.found || s->interrupted)
-        return 0;
-    int n = leading_formats(j, s, formats, e);
+    double budget = j->cli->req.budget_s, left = budget - s->seconds;
+    int n = s->interrupted ? 0 : leading_formats(j, s, formats, e);
     if (n <= 0)
         return n;
-    cli_progress(j->cli, 0, n, "llama.cpp beside the own engine");
-    return sweep_real(s, in, llama, formats, n, real_budget_s, e);
+    char what[64];
+    snprintf(what, sizeof what, "%s beside the own engine", real->name);
+    cli_progress(j->cli, 0, n, what);
+    return sweep_real(s, in, real, formats, n, isfinite(budget) ? fmax(left, 0) : real_budget_s, e);
 }
 
 static bool has_own_speed(const struct sweep *s, const struct model *m)
@@ -137,8 +144,11 @@ static int sweep_model(struct job *j, const char *name, struct err *e)
     struct model *m = NULL;
     struct sweep *s = NULL;
     char *text = NULL;
+    const struct runner *real = installed_framework();
+    struct request req = c->req;
+    req.budget_s *= real && !c->req.demo ? 1 - real_share : 1;
     struct sweep_input in = {
-        .req = &c->req, .device = c->device, .pool = c->pool, .store = j->store, .on_event = on_event, .arg = j};
+        .req = &req, .device = c->device, .pool = c->pool, .store = j->store, .on_event = on_event, .arg = j};
     int rc = cli_model(&m, name, e);
     if (rc == 0) {
         print_estimate(c, m);
@@ -152,8 +162,8 @@ static int sweep_model(struct job *j, const char *name, struct err *e)
     snprintf(in.run_id, sizeof in.run_id, "%s", j->run_id);
     if (rc == 0)
         rc = sweep_run(&s, &in, e);
-    if (rc == 0 && has_own_speed(s, m))
-        rc = measure_framework(j, &in, s, e);
+    if (rc == 0 && real && has_own_speed(s, m))
+        rc = measure_framework(j, &in, real, s, e);
     cli_progress_end(c);
     if (rc == 0)
         rc = keep_records(j, s, e);
