@@ -40,7 +40,7 @@ static int add_cell(struct plan *p, const struct recipe *r, const struct request
     c->assign = arena_alloc_n(p->arena, (size_t)n, sizeof *c->assign);
     if (!c->assign)
         return err_nomem(e, (unsigned long long)n * sizeof *c->assign, "the plan");
-    int rc = recipe_assign(&p->model->d, r, req->numerics, c->assign, e);
+    int rc = recipe_assign(&p->model->d, r, req->numerics, false, c->assign, e);
     if (rc == 0)
         rc = recipe_summarize(&p->model->d, c->assign, &c->summary, e);
     if (rc < 0)

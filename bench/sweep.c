@@ -88,7 +88,7 @@ static int encode_group(const struct sweep_input *in, const struct plan *p, stru
         char what[96];
         snprintf(what, sizeof what, "encode %s", p->cell[i].recipe->name);
         emit(in, what, i, p->n_cells);
-        int rc = weights_encode(&w[i], in->model, p->cell[i].assign, in->pool, e);
+        int rc = weights_encode(&w[i], in->model, p->cell[i].assign, NULL, in->pool, e);
         if (rc < 0)
             return rc;
     }

@@ -109,7 +109,7 @@ static int take_formats(struct job *j, struct err *e)
         snprintf(what, sizeof what, "%s %s", c->shape ? "synthesize" : "encode", f->plan.recipe->name);
         cli_progress(c, i, j->plan->n_cells, what);
         rc = c->shape ? sweep_synthesize(&f->weights, j->model, &f->plan, &j->in, e)
-                      : weights_encode(&f->weights, j->model, f->plan.assign, c->pool, e);
+                      : weights_encode(&f->weights, j->model, f->plan.assign, NULL, c->pool, e);
     }
     return rc;
 }

@@ -79,10 +79,10 @@ static int encode_candidate(struct cli *c, struct job *j, struct err *e)
     j->assign = mem_alloc_n((size_t)j->model->d.n_tensors, sizeof *j->assign);
     if (!j->assign)
         return err_nomem(e, (unsigned long long)j->model->d.n_tensors * sizeof *j->assign, "the tensor table");
-    int rc = recipe_assign(&j->model->d, j->recipe, c->req.numerics, j->assign, e);
+    int rc = recipe_assign(&j->model->d, j->recipe, c->req.numerics, false, j->assign, e);
     if (rc == 0)
         rc = recipe_summarize(&j->model->d, j->assign, &j->summary, e);
-    return rc < 0 ? rc : weights_encode(&j->weights, j->model, j->assign, c->pool, e);
+    return rc < 0 ? rc : weights_encode(&j->weights, j->model, j->assign, NULL, c->pool, e);
 }
 
 static int prepare(struct cli *c, struct job *j, struct err *e)

@@ -49,7 +49,7 @@ static int encode_and_write(struct cli *c, struct model *m, const struct recipe 
     if (rc == 0)
         rc = cli_pool(c, e);
     if (rc == 0)
-        rc = weights_encode(&q, m, a, c->pool, e);
+        rc = weights_encode(&q, m, a, NULL, c->pool, e);
     if (rc == 0)
         rc = export_gguf(c->req.out_dir, m, q, r, e);
     weights_free(q);
@@ -78,7 +78,7 @@ int cmd_quantize(struct cli *c)
     if (rc == 0 && !(a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a)))
         rc = err_nomem(&e, (unsigned long long)m->d.n_tensors * sizeof *a, "the tensor table");
     if (rc == 0)
-        rc = recipe_assign(&m->d, r, "llama.cpp", a, &e);
+        rc = recipe_assign(&m->d, r, "llama.cpp", false, a, &e);
     if (rc == 0)
         code = print_plan(c, m, r, a);
     if (rc == 0 && code == EXIT_DONE && !c->dry_run)

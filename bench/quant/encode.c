@@ -17,6 +17,7 @@ struct job {
     const struct qmat *src;
     struct qmat *dst;
     const struct wstat *stat;
+    const struct calib *cal;
     struct worker *worker;
 };
 
@@ -33,7 +34,7 @@ static void encode_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
         return;
     size_t mark = arena_mark(w->scratch);
     j->src->codec->decode(w->x, j->src, r0, r1);
-    w->rc = j->dst->codec->encode(j->dst, r0, r1, w->x, j->stat, NULL, w->scratch);
+    w->rc = j->dst->codec->encode(j->dst, r0, r1, w->x, j->stat, j->cal, w->scratch);
     arena_reset(w->scratch, mark);
 }
 
@@ -53,10 +54,10 @@ static int measure_tensor(struct wstat *s, const struct job *j)
 }
 
 static int encode_tensor(struct qmat *dst, const struct model_tensor *t, const struct use_assign *a,
-                         struct worker *worker, struct pool *pool, struct err *e)
+                         const struct calib *cal, struct worker *worker, struct pool *pool, struct err *e)
 {
     struct wstat stat = {0};
-    struct job job = {&t->src, dst, &stat, worker};
+    struct job job = {&t->src, dst, &stat, cal, worker};
     int rc = a->codec->layout(dst, t->src.n, t->src.k, &a->par, e);
     if (rc == 0)
         rc = qmat_alloc(dst, e);
@@ -101,8 +102,8 @@ static int workers_new(struct worker **out, const struct model *m, int n, struct
              : err_nomem(e, (size_t)n * (size_t)most * sizeof *w->x, "rows on their way into another format");
 }
 
-int weights_encode(struct weights **out, const struct model *m, const struct use_assign *a, struct pool *pool,
-                   struct err *e)
+int weights_encode(struct weights **out, const struct model *m, const struct use_assign *a,
+                   const struct calibration *cal, struct pool *pool, struct err *e)
 {
     struct weights *w;
     struct worker *worker;
@@ -118,7 +119,7 @@ int weights_encode(struct weights **out, const struct model *m, const struct use
             continue;
         rc = interrupt_seen() ? err_set(e, ERR_CANCELLED, "interrupted")
              : t->src.plane[PLANE_CODE].p
-                 ? encode_tensor(&w->mat[i], t, &a[i], worker, pool, e)
+                 ? encode_tensor(&w->mat[i], t, &a[i], cal ? cal->tensor[i] : NULL, worker, pool, e)
                  : err_set(e, ERR_USAGE, "there are no weights to encode, only a shape");
         if (rc)
             err_context(e, "%s", t->name);

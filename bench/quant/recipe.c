@@ -56,7 +56,7 @@ static const struct numerics {
     const char *name, *act; /* act NULL: what the codec says */
 } numerics_table[] = {{"llama.cpp", NULL}, {"weights-only", "f32"}};
 
-int recipe_assign(const struct model_desc *m, const struct recipe *r, const char *numerics,
+int recipe_assign(const struct model_desc *m, const struct recipe *r, const char *numerics, bool have_importance,
                   struct use_assign out[], struct err *e)
 {
     const struct numerics *num = NULL;
@@ -69,7 +69,7 @@ int recipe_assign(const struct model_desc *m, const struct recipe *r, const char
     memset(out, 0, (size_t)m->n_tensors * sizeof *out);
     for (int i = 0; i < m->n_tensors; i++)
         out[i].codec = out[i].wanted = m->tensor[i].src.codec;
-    int rc = r->family->assign(m, r, false, out, e);
+    int rc = r->family->assign(m, r, have_importance, out, e);
     for (int i = 0; i < m->n_tensors && rc == 0; i++)
         if (m->tensor[i].matrix)
             out[i].act = act_find(num->act ? num->act : out[i].codec->act);

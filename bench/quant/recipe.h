@@ -6,6 +6,7 @@
 #include "base/pool.h"
 #include "bench/engine/model.h"
 #include "bench/engine/weights.h"
+#include "bench/quant/calib.h"
 #include "kernels/formats/codec.h"
 
 struct recipe_family;
@@ -37,9 +38,10 @@ struct recipe_family {
                   struct err *e);
     bool needs_weight_stats, needs_activation_stats;
 };
-/* numerics: "llama.cpp" (the runtime's activation rules) or "weights-only" (f32 activations). out[m->n_tensors]. */
-int recipe_assign(const struct model_desc *m, const struct recipe *r, const char *numerics, struct use_assign out[],
-                  struct err *e);
+/* numerics: "llama.cpp" (the runtime's activation rules) or "weights-only" (f32 activations). have_importance: the
+ * encoders will know which columns matter, which changes some mixtures. out[m->n_tensors]. */
+int recipe_assign(const struct model_desc *m, const struct recipe *r, const char *numerics, bool have_importance,
+                  struct use_assign out[], struct err *e);
 
 struct recipe_summary {
     double bits_per_weight;           /* all tensors */
@@ -50,7 +52,7 @@ struct recipe_summary {
 };
 int recipe_summarize(const struct model_desc *m, const struct use_assign *a, struct recipe_summary *s, struct err *e);
 
-/* Encodes the model into the recipe, threaded over rows; each row through f32. */
-int weights_encode(struct weights **out, const struct model *m, const struct use_assign *a, struct pool *pool,
-                   struct err *e);
+/* Encodes the model into the recipe, threaded over rows; each row through f32. cal may be NULL. */
+int weights_encode(struct weights **out, const struct model *m, const struct use_assign *a,
+                   const struct calibration *cal, struct pool *pool, struct err *e);
 #endif

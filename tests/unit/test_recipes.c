@@ -70,7 +70,7 @@ static struct use_assign *assign(const struct model *m, const char *name, bool i
     const struct recipe *r = recipe_find(name);
     struct err e = {0};
     assert_non_null(r);
-    assert_int_equal(recipe_assign(&m->d, r, "llama.cpp", a, &e), 0);
+    assert_int_equal(recipe_assign(&m->d, r, "llama.cpp", false, a, &e), 0);
     if (importance)
         assert_int_equal(r->family->assign(&m->d, r, true, a, &e), 0);
     return a;
@@ -225,13 +225,13 @@ static void numerics_choose_the_activation_rule(void **state)
     struct use_assign *a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a);
     struct err e = {0};
     (void)state;
-    assert_int_equal(recipe_assign(&m->d, recipe_find("q4_k_m"), "llama.cpp", a, &e), 0);
+    assert_int_equal(recipe_assign(&m->d, recipe_find("q4_k_m"), "llama.cpp", false, a, &e), 0);
     for (int i = 0; i < m->d.n_tensors; i++)
         assert_ptr_equal(a[i].act, m->d.tensor[i].matrix ? act_find("q8_k") : NULL);
-    assert_int_equal(recipe_assign(&m->d, recipe_find("q4_1"), "weights-only", a, &e), 0);
+    assert_int_equal(recipe_assign(&m->d, recipe_find("q4_1"), "weights-only", false, a, &e), 0);
     for (int i = 0; i < m->d.n_tensors; i++)
         assert_ptr_equal(a[i].act, m->d.tensor[i].matrix ? act_find("f32") : NULL);
-    assert_int_equal(recipe_assign(&m->d, recipe_find("q4_1"), "abacus", a, &e), ERR_USAGE);
+    assert_int_equal(recipe_assign(&m->d, recipe_find("q4_1"), "abacus", false, a, &e), ERR_USAGE);
     assert_non_null(strstr(e.text, "abacus"));
     mem_free(a);
     model_close(m);
@@ -259,8 +259,8 @@ static void encoding_does_not_depend_on_threads(void **state)
     struct model *m = open_story();
     struct use_assign *a = assign(m, "q4_0", false);
     assert_int_equal(pool_new(&pool, 2, NULL, &e), 0);
-    assert_int_equal(weights_encode(&one, m, a, NULL, &e), 0);
-    assert_int_equal(weights_encode(&two, m, a, pool, &e), 0);
+    assert_int_equal(weights_encode(&one, m, a, NULL, NULL, &e), 0);
+    assert_int_equal(weights_encode(&two, m, a, NULL, pool, &e), 0);
     struct recipe_summary s;
     recipe_summarize(&m->d, a, &s, &e);
     assert_int_equal(one->bytes, s.bytes);
@@ -289,7 +289,7 @@ static void every_failed_allocation_is_survived(void **state)
     for (n = 1; rc == ERR_NOMEM && n < 1000; n++) {
         struct weights *w = NULL;
         mem_fail_from(n);
-        rc = weights_encode(&w, m, a, NULL, &e);
+        rc = weights_encode(&w, m, a, NULL, NULL, &e);
         mem_fail_from(0);
         assert_true(rc == 0 || (rc == ERR_NOMEM && e.text[0]));
         weights_free(w);
@@ -307,7 +307,7 @@ static void a_bare_shape_cannot_be_encoded(void **state)
     struct weights *w = NULL;
     struct err e = {0};
     (void)state;
-    assert_int_equal(weights_encode(&w, m, a, NULL, &e), ERR_USAGE);
+    assert_int_equal(weights_encode(&w, m, a, NULL, NULL, &e), ERR_USAGE);
     assert_null(w);
     mem_free(a);
     model_close(m);

@@ -1,0 +1,212 @@
+/* Collecting activation statistics through the engine's hook (calib.h). Sums are f64 and in row order, so that they
+ * do not depend on the number of threads. */
+#include "bench/quant/calib.h"
+#include <stddef.h>
+#include <string.h>
+#include "base/mem.h"
+#include "base/os.h"
+#include "bench/engine/engine.h"
+
+static void add_squares(struct calib_input *in, const float *x, int n)
+{
+    double *sum = in->squares;
+    for (int i = 0; i < n; i++, x += in->k)
+        for (int64_t j = 0; j < in->k; j++)
+            sum[j] += (double)x[j] * (double)x[j];
+}
+
+static int take_squares(struct calib_input *in, struct arena *a)
+{
+    in->squares = arena_alloc_n(a, (size_t)in->k, sizeof *in->squares);
+    in->stat.importance = arena_alloc_n(a, (size_t)in->k, sizeof *in->stat.importance);
+    return in->squares && in->stat.importance ? 0 : ERR_NOMEM;
+}
+
+static void finish_squares(struct calib_input *in)
+{
+    float *mean = (float *)(uintptr_t)in->stat.importance;
+    for (int64_t j = 0; j < in->k; j++)
+        mean[j] = (float)(in->squares[j] / (double)in->n_rows);
+}
+
+static const struct stat_rule {
+    enum calib_stat bit;
+    int (*take)(struct calib_input *in, struct arena *a);       /* memory */
+    void (*add)(struct calib_input *in, const float *x, int n); /* rows x[n][k] */
+    void (*finish)(struct calib_input *in);                     /* sums into what encoders get; n_rows > 0 */
+} stats[] = {
+    {CALIB_SQUARES, take_squares, add_squares, finish_squares},
+};
+enum { N_STATS = sizeof stats / sizeof *stats };
+
+/* The matrix that is multiplied first with the same input; itself where it shares with none. */
+static enum tensor_use first_of(enum tensor_use use)
+{
+    switch (use) {
+    case USE_ATTN_K:
+    case USE_ATTN_V:
+        return USE_ATTN_Q;
+    case USE_FFN_UP:
+        return USE_FFN_GATE;
+    default:
+        return use;
+    }
+}
+
+static int find_input(const struct calibration *c, const struct model_tensor *t)
+{
+    for (int i = c->n_inputs - 1; i >= 0; i--) {
+        const struct model_tensor *first = &c->d->tensor[c->input[i].first_reader];
+        if (first->layer == t->layer && first->src.k == t->src.k && first_of(first->use) == first_of(t->use))
+            return i;
+    }
+    return -1;
+}
+
+static int take_memory(struct calibration *c, unsigned want)
+{
+    for (int i = 0; i < c->n_inputs; i++)
+        for (int s = 0; s < N_STATS; s++)
+            if ((want & stats[s].bit) && stats[s].take(&c->input[i], c->arena) < 0)
+                return ERR_NOMEM;
+    return 0;
+}
+
+int calibration_new(struct calibration **out, const struct model_desc *d, unsigned want, bool shared, struct err *e)
+{
+    *out = NULL;
+    struct arena *a = arena_new();
+    struct calibration *c = a ? arena_alloc(a, sizeof *c) : NULL;
+    size_t n = (size_t)d->n_tensors;
+    if (c) {
+        *c = (struct calibration){.d = d, .have = want, .arena = a};
+        c->input = arena_alloc_n(a, n, sizeof *c->input);
+        c->input_of = arena_alloc_n(a, n, sizeof *c->input_of);
+        c->tensor = arena_alloc_n(a, n, sizeof *c->tensor);
+    }
+    bool there = c && c->input && c->input_of && c->tensor;
+    for (int i = 0; there && i < d->n_tensors; i++) {
+        const struct model_tensor *t = &d->tensor[i];
+        c->input_of[i] = -1;
+        if (!t->matrix)
+            continue;
+        int at = shared ? find_input(c, t) : -1;
+        if (at < 0) {
+            at = c->n_inputs++;
+            c->input[at] = (struct calib_input){.first_reader = i, .k = t->src.k};
+        }
+        c->input_of[i] = at;
+    }
+    if (!there || take_memory(c, want) < 0) {
+        arena_free(a);
+        return err_nomem(e, n * (size_t)d->d_model * sizeof(double), "activation statistics");
+    }
+    *out = c;
+    return 0;
+}
+
+void calibration_finish(struct calibration *c)
+{
+    for (int i = 0; i < c->n_inputs; i++)
+        for (int s = 0; s < N_STATS; s++)
+            if ((c->have & stats[s].bit) && c->input[i].n_rows > 0)
+                stats[s].finish(&c->input[i]);
+    for (int i = 0; i < c->d->n_tensors; i++) {
+        const struct calib_input *in = c->input_of[i] >= 0 ? &c->input[c->input_of[i]] : NULL;
+        c->tensor[i] = in && in->n_rows > 0 ? &in->stat : NULL;
+    }
+}
+
+static void see_input(void *arg, const struct model_tensor *t, const float *x, int n)
+{
+    struct calibration *c = arg;
+    int i = (int)(t - c->d->tensor);
+    struct calib_input *in = &c->input[c->input_of[i]];
+    if (in->first_reader != i)
+        return;
+    for (int s = 0; s < N_STATS; s++)
+        if (c->have & stats[s].bit)
+            stats[s].add(in, x, n);
+    in->n_rows += n;
+}
+
+/* The head sees its input when logits are asked for; one row at a time, since they are long. */
+static int run_head(struct engine *g, int n, float *logits, struct err *e)
+{
+    for (int i = 0; i < n; i++) {
+        int rc = engine_logits(g, i, 1, logits, e);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int run_chunk(struct engine *g, const struct calib_text *t, int chunk, int32_t *ids, float *logits,
+                     struct err *e)
+{
+    if (interrupt_seen())
+        return err_set(e, ERR_CANCELLED, "interrupted after %d chunks of the calibration text", chunk);
+    memcpy(ids, t->tokens + (int64_t)chunk * t->n_ctx, (size_t)t->n_ctx * sizeof *ids);
+    if (t->bos >= 0)
+        ids[0] = t->bos;
+    engine_reset(g);
+    int rc = engine_forward(g, ids, t->n_ctx, e);
+    return rc == 0 && t->head ? run_head(g, t->n_ctx, logits, e) : rc;
+}
+
+static int run_text(struct calibration *c, struct engine *g, const struct calib_text *t, struct err *e)
+{
+    int n = c->n_chunks, rc = 0;
+    int32_t *ids = arena_alloc_n(c->arena, (size_t)t->n_ctx, sizeof *ids);
+    float *logits = t->head ? arena_alloc_n(c->arena, (size_t)c->d->n_vocab, sizeof *logits) : NULL;
+    if (!ids || (t->head && !logits))
+        return err_nomem(e, (size_t)c->d->n_vocab * sizeof *logits, "the calibration");
+    for (int i = 0; i < n && rc == 0; i++) {
+        rc = run_chunk(g, t, i, ids, logits, e);
+        if (rc == 0 && t->on_chunk)
+            t->on_chunk(t->arg, i + 1, n);
+    }
+    return rc;
+}
+
+int calibration_collect(struct calibration **out, const struct weights *w, unsigned want, const struct calib_text *text,
+                        uint64_t isa, struct pool *pool, struct err *e)
+{
+    struct calibration *c;
+    struct engine *g = NULL;
+    *out = NULL;
+    int64_t n = text->n_ctx > 0 ? text->n_tokens / text->n_ctx : 0;
+    if (n < 1)
+        return err_set(e, ERR_USAGE, "the calibration text has %lld tokens: one chunk takes %d; give a longer text",
+                       (long long)text->n_tokens, text->n_ctx);
+    int rc = calibration_new(&c, &w->model->d, want, true, e);
+    if (rc < 0)
+        return rc;
+    c->n_chunks = text->n_chunks > 0 && text->n_chunks < n ? text->n_chunks : n < INT32_MAX ? (int)n : INT32_MAX;
+    c->chunk_size = text->n_ctx;
+    struct engine_opts o = {.mode = ENGINE_REFERENCE,
+                            .n_ctx = text->n_ctx,
+                            .n_batch = text->n_ctx,
+                            .kv_f32 = true, /* statistics of the model itself */
+                            .isa = isa,
+                            .pool = pool,
+                            .on_input = see_input,
+                            .on_input_arg = c};
+    rc = engine_new(&g, w, &o, e);
+    if (rc == 0)
+        rc = run_text(c, g, text, e);
+    engine_free(g);
+    if (rc < 0) {
+        calibration_free(c);
+        return rc;
+    }
+    calibration_finish(c);
+    *out = c;
+    return 0;
+}
+
+void calibration_free(struct calibration *c)
+{
+    if (c)
+        arena_free(c->arena);
+}
