@@ -66,6 +66,13 @@ const char *rule_relaxed(struct judge *j, int rule, const struct row *r);
 
 /* The figure that the objective ranks by, as an interval; *low_is_better. */
 struct interval row_metric(const struct judge *j, const struct row *r, bool *low_is_better);
+bool record_is_own(const struct record *r);
+bool record_same_model(const struct record *a, const struct record *b);
+/* framework.c: a framework's speed over the own engine's, as found on this machine: the span of the ratios of both on
+ * other formats of that model, interleaved in one run, and a quarter more for the format itself; none: not measured
+ * here. */
+struct interval framework_here(const struct judge *j, const struct record *own, const char *framework, bool prefill,
+                               char source[256]);
 bool row_eligible(const struct row *r, uint64_t ignored);
 /* True when a is beaten by b: somewhere worse beyond the intervals, nowhere better. */
 bool row_beaten(const struct row *a, const struct row *b);

@@ -28,20 +28,6 @@ static bool has_speed(const struct record *r)
 {
     return isfinite(r->speed.decode_tok_s.v);
 }
-static bool is_own(const struct record *r)
-{
-    return strcmp(r->framework.name, "own") == 0;
-}
-
-static bool same_model(const struct record *a, const struct record *b)
-{
-    if (a->model.synthesized != b->model.synthesized)
-        return false;
-    if (*a->model.sha256 && *b->model.sha256)
-        return strcmp(a->model.sha256, b->model.sha256) == 0;
-    return strcmp(a->model.name, b->model.name) == 0;
-}
-
 static bool shows(const struct record *r, enum aspect a)
 {
     bool ok = r->status == STATUS_OK;
@@ -72,7 +58,7 @@ static const struct record *best_record(const struct judge *j, const struct subj
     const struct record *best = NULL;
     for (int i = 0; s && i < j->n_recs; i++) {
         const struct record *r = &j->recs[i];
-        if (!same_model(r, s->first) || strcmp(r->format.name, format) != 0 || !shows(r, a))
+        if (!record_same_model(r, s->first) || strcmp(r->format.name, format) != 0 || !shows(r, a))
             continue;
         if (framework && strcmp(r->framework.name, framework) != 0)
             continue;
@@ -185,7 +171,7 @@ static int64_t kv_at(const struct judge *j, const struct subject *s, const char 
     for (int i = 0; i < j->n_recs; i++) {
         const struct record *r = &j->recs[i];
         const char *type = *r->workload.kv_type ? r->workload.kv_type : "f16";
-        if (!same_model(r, s->first) || r->memory.kv_bytes < 0 || strcmp(type, kv_type) != 0)
+        if (!record_same_model(r, s->first) || r->memory.kv_bytes < 0 || strcmp(type, kv_type) != 0)
             continue;
         if (has_speed(r) && r->workload.n_ctx > 0)
             found = (int64_t)((double)r->memory.kv_bytes / r->workload.n_ctx * ctx);
@@ -321,8 +307,11 @@ static void add_row(struct judge *j, const struct subject *q, const struct subje
         const char *codec = p ? p->codec : format_scheme(format);
         char from[256], unused[256];
         uint64_t isa = j->device ? j->device->cpu.isa_mask : speed->isa;
-        struct interval fd = framework_factor(framework, codec, false, isa, speed->speed.bandwidth_share, from);
-        set_speed(j, w, speed, fd, framework_factor(framework, codec, true, isa, NAN, unused));
+        struct interval fd = framework_here(j, speed, framework, false, from);
+        struct interval fp = framework_here(j, speed, framework, true, unused);
+        if (!isfinite(fd.v))
+            fd = framework_factor(framework, codec, false, isa, speed->speed.bandwidth_share, from);
+        set_speed(j, w, speed, fd, isfinite(fp.v) ? fp : framework_factor(framework, codec, true, isa, NAN, unused));
         source = say(j, "own equivalent kernels x %.2f (%.2f-%.2f), %s", fd.v, fd.lo, fd.hi, from);
     }
     const struct subject *sized = sized_by(q, s);
@@ -347,8 +336,8 @@ static const char *const status_verdict[N_STATUSES] = {
 static void add_failed(struct judge *j, const struct subject *q, const struct subject *s, const struct record *r,
                        int group)
 {
-    struct row *w =
-        start_row(j, q, s, r->format.name, is_own(r) ? usual_framework(r->format.name) : r->framework.name, group);
+    struct row *w = start_row(j, q, s, r->format.name,
+                              record_is_own(r) ? usual_framework(r->format.name) : r->framework.name, group);
     if (!w)
         return;
     set_run(j, w, r);
@@ -365,7 +354,7 @@ static bool seen_before(const struct judge *j, int i, bool by_framework)
 {
     const struct record *r = &j->recs[i];
     for (int k = 0; k < i; k++)
-        if (same_model(&j->recs[k], r) && strcmp(j->recs[k].format.name, r->format.name) == 0 &&
+        if (record_same_model(&j->recs[k], r) && strcmp(j->recs[k].format.name, r->format.name) == 0 &&
             (!by_framework || strcmp(j->recs[k].framework.name, r->framework.name) == 0))
             return true;
     return false;
@@ -378,7 +367,8 @@ static bool add_real(struct judge *j, const struct subject *q, const struct subj
     bool usual_tried = false;
     for (int i = 0; i < j->n_recs; i++) {
         const struct record *r = &j->recs[i];
-        if (is_own(r) || !same_model(r, s->first) || strcmp(r->format.name, format) != 0 || seen_before(j, i, true))
+        if (record_is_own(r) || !record_same_model(r, s->first) || strcmp(r->format.name, format) != 0 ||
+            seen_before(j, i, true))
             continue;
         const char *framework = r->framework.name;
         const struct record *speed = best_record(j, s, format, framework, ASPECT_SPEED);
@@ -417,14 +407,15 @@ static void add_formats(struct judge *j, const struct subject *q, const struct s
 {
     const struct subject *lead = q ? q : s;
     for (int i = 0; i < j->n_recs; i++)
-        if (same_model(&j->recs[i], lead->first) && *j->recs[i].format.name && !seen_before(j, i, false))
+        if (record_same_model(&j->recs[i], lead->first) && *j->recs[i].format.name && !seen_before(j, i, false))
             add_format(j, q, s, j->recs[i].format.name, group);
 }
 
 static bool has_headline_speed(const struct judge *j, const struct subject *s)
 {
     for (int i = 0; i < j->n_recs; i++)
-        if (same_model(&j->recs[i], s->first) && shows(&j->recs[i], ASPECT_SPEED) && !j->recs[i].speed.cache_resident)
+        if (record_same_model(&j->recs[i], s->first) && shows(&j->recs[i], ASPECT_SPEED) &&
+            !j->recs[i].speed.cache_resident)
             return true;
     return false;
 }
@@ -435,7 +426,7 @@ static int list_subjects(const struct judge *j, struct subject *s)
     for (int i = 0; i < j->n_recs; i++) {
         bool known = !*j->recs[i].format.name;
         for (int k = 0; k < n && !known; k++)
-            known = same_model(&j->recs[i], s[k].first);
+            known = record_same_model(&j->recs[i], s[k].first);
         if (!known)
             s[n++] = (struct subject){.first = &j->recs[i],
                                       .shape = j->recs[i].model.synthesized,

@@ -354,6 +354,32 @@ static void test_measured_framework_replaces_equivalent(void **state)
     decision_free(d);
 }
 
+/* What was found on this machine for other formats takes the place of what was published. */
+static void test_ratio_measured_here_stands_in(void **state)
+{
+    (void)state;
+    struct record r[3];
+    own_record(&r[0], "testmodel", "gguf/q4_0", 86 << 20, 200);
+    give_quality(&r[0], 0.05, 0.001, 0.9);
+    own_record(&r[1], "testmodel", "gguf/q8_0", 136 << 20, 100);
+    give_quality(&r[1], 0.004, 0.0001, 0.98);
+    record_of(&r[2], "testmodel", "gguf/q8_0", "llama.cpp");
+    give_speed(&r[2], 30, 0.3);
+    struct decision *d = decide(r, 3);
+    const struct row *w = row_of(d, "gguf/q4_0", "llama.cpp");
+    assert_string_equal(w->speed_from, "equivalent");
+    assert_double_equal(w->decode_tok_s, 60, 1e-9);
+    assert_true(w->decode_tok_s_lo < 60 / 1.25 && w->decode_tok_s_hi > 60 * 1.25);
+    assert_true(w->decode_tok_s_lo > 60 / 1.5 && w->decode_tok_s_hi < 60 * 1.5);
+    assert_non_null(strstr(w->source, "measured here on 1 other format"));
+    assert_double_equal(row_of(d, "gguf/q8_0", "llama.cpp")->decode_tok_s, 30, 0);
+    decision_free(d);
+    snprintf(r[2].run_id, sizeof r[2].run_id, "run-2"); /* not side by side: no ratio */
+    d = decide(r, 3);
+    assert_null(strstr(row_of(d, "gguf/q4_0", "llama.cpp")->source, "measured here"));
+    decision_free(d);
+}
+
 /* The demo: quality of a model that fits the caches, speed of two shapes. */
 static int demo_records(struct record *r)
 {
@@ -886,6 +912,7 @@ int main(void)
         T(test_veto_gates),
         T(test_own_becomes_equivalent),
         T(test_measured_framework_replaces_equivalent),
+        T(test_ratio_measured_here_stands_in),
         T(test_demo_joins_shapes),
         T(test_small_model_keeps_its_size),
         T(test_tie_does_not_pick_the_outclassed),
