@@ -19,10 +19,10 @@ enum { READ_PEAK_MS = 10 };
 
 struct running {
     pid_t pid;
-    int in, out, err;      /* our ends; -1 when closed */
-    const char *text;      /* what is still to be fed to stdin */
+    int in, out, err; /* our ends; -1 when closed */
+    const char *text; /* what is still to be fed to stdin */
     size_t n_text;
-    uint64_t deadline_ns;  /* UINT64_MAX: none */
+    uint64_t deadline_ns;                     /* UINT64_MAX: none */
     uint64_t peak_rss_bytes, read_peak_at_ns; /* so far; when to read it again */
 };
 
@@ -157,7 +157,7 @@ static void reap(struct running *r, struct child_result *res, bool kill_it)
     int status = 0;
     if (kill_it)
         kill(-r->pid, SIGKILL);
-    for (;;) {   /* the pipes may be closed long before the end: keep the deadline here too */
+    for (;;) { /* the pipes may be closed long before the end: keep the deadline here too */
         pid_t got = waitpid(r->pid, &status, kill_it ? 0 : WNOHANG);
         if (got == r->pid || (got < 0 && errno != EINTR))
             break;
@@ -169,7 +169,7 @@ static void reap(struct running *r, struct child_result *res, bool kill_it)
             clock_sleep_ms(2);
         }
     }
-    kill(-r->pid, SIGKILL);   /* grandchildren that stayed behind */
+    kill(-r->pid, SIGKILL); /* grandchildren that stayed behind */
     res->timed_out = kill_it && !interrupt_seen();
     res->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     res->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -223,7 +223,7 @@ int child_call(int (*fn)(void *), void *arg, unsigned timeout_ms)
     if (pid == 0) {
         static const int fatal[] = {SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGINT, SIGTERM};
         for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
-            signal(fatal[i], SIG_DFL);   /* sanitizers and our own handlers must not catch it */
+            signal(fatal[i], SIG_DFL); /* sanitizers and our own handlers must not catch it */
         struct rlimit no_core = {0};
         setrlimit(RLIMIT_CORE, &no_core);
         _exit(fn(arg) & 255);

@@ -56,7 +56,8 @@ void weights_free(struct weights *w)
     if (!w)
         return;
     for (int i = 0; w->owned && i < w->model->d.n_tensors; i++)
-        if (w->mat[i].plane[PLANE_CODE].p != w->model->d.tensor[i].src.plane[PLANE_CODE].p && !(w->again && w->again[i]))
+        if (w->mat[i].plane[PLANE_CODE].p != w->model->d.tensor[i].src.plane[PLANE_CODE].p &&
+            !(w->again && w->again[i]))
             qmat_free(&w->mat[i]);
     arena_free(w->arena);
 }
@@ -71,8 +72,8 @@ struct pattern {
 };
 enum { PATTERN_WEIGHTS = 1 << 16 };
 
-static int pattern_new(struct pattern **out, struct weights *w, const struct codec *c, int64_t k,
-                       uint64_t seed, struct err *e)
+static int pattern_new(struct pattern **out, struct weights *w, const struct codec *c, int64_t k, uint64_t seed,
+                       struct err *e)
 {
     struct pattern *p = arena_alloc(w->arena, sizeof *p);
     int64_t n = k < PATTERN_WEIGHTS / 8 ? PATTERN_WEIGHTS / k : 8;
@@ -98,8 +99,8 @@ static int pattern_new(struct pattern **out, struct weights *w, const struct cod
     return rc;
 }
 
-static int pattern_find(const struct pattern **out, struct pattern **list, struct weights *w,
-                        const struct codec *c, int64_t k, uint64_t seed, struct err *e)
+static int pattern_find(const struct pattern **out, struct pattern **list, struct weights *w, const struct codec *c,
+                        int64_t k, uint64_t seed, struct err *e)
 {
     struct pattern *p = *list;
     while (p && (p->rows.codec != c || p->rows.k != k))
@@ -168,7 +169,8 @@ static int synthesize_vector(struct weights *w, int i, struct err *e)
     return rc;
 }
 
-/* Where a matrix stands in the bytes that one pass reads, pass after pass: its first reading and the end of its last. */
+/* Where a matrix stands in the bytes that one pass reads, pass after pass: its first reading and the end of its last.
+ */
 struct reading {
     int64_t first, end;
 };
@@ -181,7 +183,7 @@ static int read_again(const struct weights *w, int i, const struct reading *r, c
     for (int j = 0; j < i && s->far_bytes > 0; j++) {
         const struct qmat *q = &w->mat[j];
         if (w->model->d.tensor[j].matrix && !w->again[j] && q->codec == new->codec && q->n == new->n &&
-            q->k == new->k && r[i].first - r[j].end >= s->far_bytes && total - r[i].end + r[j].first >= s->far_bytes)
+            q->k == new->k &&r[i].first - r[j].end >= s->far_bytes &&total - r[i].end + r[j].first >= s->far_bytes)
             return j;
     }
     return -1;

@@ -94,7 +94,7 @@ const struct act *act_find(const char *name);
 /* layout shared by all codecs of self-contained blocks (codec->block, codec->block_bytes). */
 int codec_layout_blocks(const struct codec *c, struct qmat *q, int64_t n, int64_t k, struct err *e);
 size_t qmat_bytes(const struct qmat *q);       /* all planes */
-int qmat_alloc(struct qmat *q, struct err *e); /* after layout; 64-byte aligned, not yet touched: encode writes every byte */
+int qmat_alloc(struct qmat *q, struct err *e); /* after layout; 64-byte aligned, contents undefined */
 void qmat_free(struct qmat *q);                /* only after qmat_alloc */
 void qmat_share(struct qmat *dst, const struct qmat *src);                /* same planes; keeps seg inside dst */
 double qmat_bits_per_weight(const struct qmat *q);
