@@ -169,8 +169,7 @@ static int synthesize_vector(struct weights *w, int i, struct err *e)
     return rc;
 }
 
-/* Where a matrix stands in the bytes that one pass reads, pass after pass: its first reading and the end of its last.
- */
+/* Where a matrix stands in the bytes that one pass reads, pass after pass: first reading and end of the last. */
 struct reading {
     int64_t first, end;
 };
