@@ -116,6 +116,7 @@ static const struct int_key {
     {"attention.head_count", offsetof(struct model_desc, n_head), 1, 4096, REQUIRED_KEY},
     {"context_length", offsetof(struct model_desc, n_ctx_train), 1, 1 << 28, REQUIRED_KEY},
     {"attention.sliding_window", offsetof(struct model_desc, sliding_window), 0, 1 << 28, 0},
+    {"rope.scaling.original_context_length", offsetof(struct model_desc, rope_n_ctx_short), 0, 1 << 28, 0},
 };
 
 static void read_ints(struct reader *r, struct model_desc *d)
@@ -164,6 +165,9 @@ static void read_rope(struct reader *r, struct model_desc *d)
         d->rope_scale = read_num(r, "rope.scale_linear", 0);
     if (d->rope_scale == 0)
         d->rope_scale = 1;
+    d->rope_gain = read_num(r, "rope.scaling.attn_factor", 0);
+    if (d->rope_n_ctx_short == 0)
+        d->rope_n_ctx_short = d->n_ctx_train;
     const struct gguf_kv *kv = lookup(r, "rope.scaling.type");
     struct gguf_str type;
     if (!kv)
@@ -172,21 +176,17 @@ static void read_rope(struct reader *r, struct model_desc *d)
         refuse(r, ERR_FORMAT, "is not a text");
     else if (type.n == 4 && memcmp(type.p, "none", 4) == 0)
         d->rope_scale = 1;
-    else if (type.n != 6 || memcmp(type.p, "linear", 6) != 0)
-        refuse(r, ERR_UNSUPPORTED, "names a kind of rope scaling that is not supported (linear and none are)");
+    else if (!(type.n == 6 && memcmp(type.p, "linear", 6) == 0) && !(type.n == 8 && memcmp(type.p, "longrope", 8) == 0))
+        refuse(r, ERR_UNSUPPORTED,
+               "names a kind of rope scaling that is not supported (linear, longrope and none are)");
 }
 
 /* Local layers: all but each swa_global_every-th. A file may state the pattern; it must be that one. */
 static void read_window(struct reader *r, struct model_desc *d)
 {
     int every = d->arch->swa_global_every;
-    if (every == 0 || d->sliding_window == 0) {
-        if (d->sliding_window != 0 && r->rc == 0) {
-            lookup(r, "attention.sliding_window");
-            refuse(r, ERR_UNSUPPORTED, "asks for a sliding window, which this architecture is not run with");
-        }
+    if (every == 0 || d->sliding_window == 0)
         return;
-    }
     d->rope_base_local = read_num(r, "rope.freq_base_swa", d->arch->rope_base_local);
     const struct gguf_kv *kv = lookup(r, "attention.sliding_window_pattern");
     int64_t v = every;
@@ -274,6 +274,8 @@ int desc_check(const struct model_desc *d, struct err *e)
         return err_set(e, ERR_FORMAT, "the epsilon of the norms is %g, outside 0 to 1", d->norm_eps);
     if (!isfinite(d->logit_softcap) || d->logit_softcap < 0)
         return err_set(e, ERR_FORMAT, "a logit cap of %g makes no sense", d->logit_softcap);
+    if (!isfinite(d->rope_gain) || d->rope_gain < 0)
+        return err_set(e, ERR_FORMAT, "a rope factor of %g makes no sense", d->rope_gain);
     return 0;
 }
 
@@ -282,7 +284,7 @@ int desc_check(const struct model_desc *d, struct err *e)
 bool model_layer_is_local(const struct model_desc *d, int layer)
 {
     int every = d->arch->swa_global_every;
-    return d->sliding_window > 0 && every > 0 && layer % every != every - 1;
+    return d->sliding_window > 0 && (every == 0 || layer % every != every - 1);
 }
 
 bool tensor_match(const char *name, enum tensor_use *use, int *layer)
@@ -313,11 +315,20 @@ enum need tensor_need(const struct model_desc *d, enum tensor_use use)
     case USE_OUTPUT:
         return NEED_OPTIONAL;
     case USE_ROPE_FREQS: /* one table for all layers: not where local layers rotate by another base */
+    case USE_ROPE_LONG:
+    case USE_ROPE_SHORT:
         return d->arch->swa_global_every ? NEED_ABSENT : NEED_OPTIONAL;
+    case USE_ATTN_QKV:
+        return d->arch->fused ? NEED_REQUIRED : NEED_ABSENT;
+    case USE_ATTN_Q:
+    case USE_ATTN_K:
+    case USE_ATTN_V:
+    case USE_FFN_GATE:
+        return d->arch->fused ? NEED_ABSENT : NEED_REQUIRED;
     case USE_ATTN_Q_BIAS:
     case USE_ATTN_K_BIAS:
     case USE_ATTN_V_BIAS:
-        return d->arch->qkv_bias ? NEED_REQUIRED : NEED_OPTIONAL;
+        return d->arch->qkv_bias ? NEED_REQUIRED : d->arch->fused ? NEED_ABSENT : NEED_OPTIONAL;
     case USE_ATTN_Q_NORM:
     case USE_ATTN_K_NORM:
         return d->arch->qk_norm ? NEED_REQUIRED : NEED_ABSENT;
@@ -334,17 +345,30 @@ void tensor_shape(const struct model_desc *d, enum tensor_use use, int64_t *n, i
     int64_t d_q = (int64_t)d->n_head * d->head_dim, d_kv = (int64_t)d->n_head_kv * d->head_dim;
     int64_t width = d->d_model;
     const int64_t shape[N_TENSOR_USES][2] = {
-        [USE_TOKEN_EMBD] = {d->n_vocab, width}, [USE_OUTPUT_NORM] = {1, width},
-        [USE_OUTPUT] = {d->n_vocab, width},     [USE_ROPE_FREQS] = {1, d->rope_dim / 2},
-        [USE_ATTN_NORM] = {1, width},           [USE_ATTN_Q] = {d_q, width},
-        [USE_ATTN_K] = {d_kv, width},           [USE_ATTN_V] = {d_kv, width},
-        [USE_ATTN_Q_BIAS] = {1, d_q},           [USE_ATTN_K_BIAS] = {1, d_kv},
-        [USE_ATTN_V_BIAS] = {1, d_kv},          [USE_ATTN_Q_NORM] = {1, d->head_dim},
-        [USE_ATTN_K_NORM] = {1, d->head_dim},   [USE_ATTN_OUT] = {width, d_q},
-        [USE_ATTN_POST_NORM] = {1, width},      [USE_FFN_NORM] = {1, width},
-        [USE_FFN_GATE] = {d->d_ff, width},      [USE_FFN_UP] = {d->d_ff, width},
-        [USE_FFN_DOWN] = {width, d->d_ff},      [USE_FFN_POST_NORM] = {1, width},
+        [USE_TOKEN_EMBD] = {d->n_vocab, width},
+        [USE_OUTPUT_NORM] = {1, width},
+        [USE_OUTPUT] = {d->n_vocab, width},
+        [USE_ROPE_FREQS] = {1, d->rope_dim / 2},
+        [USE_ATTN_NORM] = {1, width},
+        [USE_ATTN_Q] = {d_q, width},
+        [USE_ATTN_K] = {d_kv, width},
+        [USE_ATTN_V] = {d_kv, width},
+        [USE_ATTN_Q_BIAS] = {1, d_q},
+        [USE_ATTN_K_BIAS] = {1, d_kv},
+        [USE_ATTN_V_BIAS] = {1, d_kv},
+        [USE_ATTN_Q_NORM] = {1, d->head_dim},
+        [USE_ATTN_K_NORM] = {1, d->head_dim},
+        [USE_ATTN_OUT] = {width, d_q},
+        [USE_ATTN_POST_NORM] = {1, width},
+        [USE_FFN_NORM] = {1, width},
+        [USE_FFN_GATE] = {d->d_ff, width},
+        [USE_FFN_UP] = {d->d_ff, width},
+        [USE_FFN_DOWN] = {width, d->d_ff},
+        [USE_FFN_POST_NORM] = {1, width},
+        [USE_ROPE_LONG] = {1, d->rope_dim / 2},
+        [USE_ROPE_SHORT] = {1, d->rope_dim / 2},
+        [USE_ATTN_QKV] = {d_q + 2 * d_kv, width},
     };
-    *n = shape[use][0];
+    *n = shape[use][0] * (use == USE_FFN_UP && d->arch->fused ? 2 : 1);
     *k = shape[use][1];
 }

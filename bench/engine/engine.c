@@ -25,38 +25,35 @@ static int64_t n_vector_values(const struct model_desc *d)
 }
 
 /* Bytes of every buffer. Bounds on the shape and on n_ctx keep the products far from overflow. */
-static int engine_plan(const struct model_desc *d, const struct engine_opts *o,
-                       size_t bytes[N_ENGINE_BUFFERS], struct err *e)
+static int engine_plan(const struct model_desc *d, const struct engine_opts *o, size_t bytes[N_ENGINE_BUFFERS],
+                       struct err *e)
 {
     if (o->n_ctx < 1 || o->n_ctx > 1 << 24 || o->n_batch < 1 || o->n_batch > o->n_ctx)
-        return err_set(e, ERR_USAGE, "a context of %d positions in batches of %d makes no sense", o->n_ctx,
-                       o->n_batch);
-    int64_t n = o->n_batch, d_q = (int64_t)d->n_head * d->head_dim,
-            d_kv = (int64_t)d->n_head_kv * d->head_dim;
+        return err_set(e, ERR_USAGE, "a context of %d positions in batches of %d makes no sense", o->n_ctx, o->n_batch);
+    int64_t n = o->n_batch, d_q = (int64_t)d->n_head * d->head_dim, d_kv = (int64_t)d->n_head_kv * d->head_dim;
     int64_t k = d->d_model > d->d_ff ? d->d_model : d->d_ff, n_threads = pool_n_threads(o->pool);
     k = k > d_q ? k : d_q;
     size_t elem = o->kv_f32 ? 4 : 2;
     bytes[BUF_K] = (size_t)d->n_layer * (size_t)d_kv * (size_t)o->n_ctx * elem;
     bytes[BUF_V] = (size_t)d->n_layer * (size_t)d_kv * (size_t)(o->n_ctx + V_PAD) * elem;
     bytes[BUF_X] = bytes[BUF_H] = f32s(n, d->d_model);
-    bytes[BUF_Q] = bytes[BUF_ATT] = f32s(n, d_q);
+    bytes[BUF_Q] = f32s(n, d->arch->fused ? d_q + 2 * d_kv : d_q);
+    bytes[BUF_ATT] = f32s(n, d_q);
     bytes[BUF_NEW_K] = bytes[BUF_NEW_V] = f32s(n, d_kv);
-    bytes[BUF_GATE] = bytes[BUF_UP] = f32s(n, d->d_ff);
+    bytes[BUF_GATE] = f32s(n, d->d_ff);
+    bytes[BUF_UP] = f32s(n, d->arch->fused ? 2 * d->d_ff : d->d_ff);
     bytes[BUF_INPUT] = linear_input_bytes(k, o);
     bytes[BUF_ROPE] = f32s(2 * n, d->rope_dim);
     bytes[BUF_LINEAR_SCRATCH] = linear_scratch_bytes(d, o);
-    bytes[BUF_ATT_SCRATCH] =
-        f32s(n_threads, (int64_t)attention_scratch_floats(d->n_head, d->n_head_kv, d->head_dim));
+    bytes[BUF_ATT_SCRATCH] = f32s(n_threads, (int64_t)attention_scratch_floats(d->n_head, d->n_head_kv, d->head_dim));
     bytes[BUF_VECTORS] = f32s(1, n_vector_values(d));
     bytes[BUF_TABLE] = (size_t)d->n_tensors * sizeof(struct linear);
     for (int b = 0; b < N_ENGINE_BUFFERS; b++)
-        bytes[b] =
-            bytes[b] > 64 ? (bytes[b] + 63) / 64 * 64 : 64; /* whole cache lines, as an arena gives them */
+        bytes[b] = bytes[b] > 64 ? (bytes[b] + 63) / 64 * 64 : 64; /* whole cache lines, as an arena gives them */
     return 0;
 }
 
-int engine_memory(const struct model_desc *m, const struct engine_opts *o, struct memory_need *out,
-                  struct err *e)
+int engine_memory(const struct model_desc *m, const struct engine_opts *o, struct memory_need *out, struct err *e)
 {
     size_t bytes[N_ENGINE_BUFFERS];
     int rc = engine_plan(m, o, bytes, e);
@@ -198,24 +195,34 @@ void engine_embed(struct engine *g, const int32_t *tokens, int n, float *x)
     }
 }
 
-/* Angles pos * scale * base^(-2i/rope_dim) / factor_i of positions [pos0, pos0 + n), kept until other ones
- * are asked. */
+/* What divides the frequencies, or NULL: one table, or LongRoPE's two, of which the length of the context decides. */
+static const float *rope_factors(const struct engine *g)
+{
+    bool is_long = g->o.n_ctx > g->d->rope_n_ctx_short;
+    const struct linear *l = part(g, USE_ROPE_FREQS, -1);
+    if (!l)
+        l = part(g, is_long ? USE_ROPE_LONG : USE_ROPE_SHORT, -1);
+    return l ? l->vector : NULL;
+}
+
+/* gain * cos and sin of pos * scale * base^(-2i/rope_dim) / factor_i of positions [pos0, pos0 + n), kept until other
+ * ones are asked. */
 static struct rope rope_for(struct engine *g, bool local, int n_head, int pos0, int n)
 {
     const struct model_desc *d = g->d;
     int64_t half = d->rope_dim / 2;
-    float *cs = engine_f32(g, BUF_ROPE) + (local ? 2 : 0) * g->o.n_batch * half,
-          *sn = cs + g->o.n_batch * half;
-    const struct linear *factors = part(g, USE_ROPE_FREQS, -1);
+    float *cs = engine_f32(g, BUF_ROPE) + (local ? 2 : 0) * g->o.n_batch * half, *sn = cs + g->o.n_batch * half;
+    const float *factors = rope_factors(g);
     if (g->rope_pos0[local] != pos0 || g->rope_n[local] < n) {
         double base = local ? d->rope_base_local : d->rope_base, scale = local ? 1.0 : 1.0 / d->rope_scale;
+        double gain = d->rope_gain > 0 ? d->rope_gain : 1.0;
         for (int64_t i = 0; i < half; i++) {
             double freq = scale * pow(base, -2.0 * (double)i / d->rope_dim);
             if (factors)
-                freq /= (double)factors->vector[i];
+                freq /= (double)factors[i];
             for (int t = 0; t < n; t++) {
-                cs[t * half + i] = (float)cos((pos0 + t) * freq);
-                sn[t * half + i] = (float)sin((pos0 + t) * freq);
+                cs[t * half + i] = (float)(gain * cos((pos0 + t) * freq));
+                sn[t * half + i] = (float)(gain * sin((pos0 + t) * freq));
             }
         }
         g->rope_pos0[local] = pos0;
@@ -251,10 +258,34 @@ static void project(struct engine *g, float *y, enum tensor_use w, enum tensor_u
         g->ops->add_row(g->o.pool, y, b->vector, n, l->w->n);
 }
 
-static void normalize(struct engine *g, float *y, const float *x, enum tensor_use use, int layer, int64_t n,
-                      int64_t d)
+static void normalize(struct engine *g, float *y, const float *x, enum tensor_use use, int layer, int64_t n, int64_t d)
 {
     g->ops->norm(g->o.pool, y, x, part(g, use, layer)->vector, n, d, (float)g->d->norm_eps);
+}
+
+/* a | b side by side in ab[n][d_a + d_b]: the a's close up in place, the b's go to b. */
+static void split_columns(float *ab, float *b, int64_t n, int64_t d_a, int64_t d_b)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const float *row = ab + i * (d_a + d_b);
+        memcpy(b + i * d_b, row + d_a, (size_t)d_b * sizeof *b);
+        memmove(ab + i * d_a, row, (size_t)d_a * sizeof *b);
+    }
+}
+
+static void project_qkv(struct engine *g, float *q, float *k, float *v, int layer, int n)
+{
+    const struct model_desc *d = g->d;
+    int64_t d_q = (int64_t)d->n_head * d->head_dim, d_kv = (int64_t)d->n_head_kv * d->head_dim;
+    if (d->arch->fused) {
+        project(g, q, USE_ATTN_QKV, USE_ATTN_QKV, layer, n);
+        split_columns(q, v, n, d_q + d_kv, d_kv);
+        split_columns(q, k, n, d_q, d_kv);
+        return;
+    }
+    project(g, q, USE_ATTN_Q, USE_ATTN_Q_BIAS, layer, n);
+    project(g, k, USE_ATTN_K, USE_ATTN_K_BIAS, layer, n);
+    project(g, v, USE_ATTN_V, USE_ATTN_V_BIAS, layer, n);
 }
 
 /* h = attention of the normed stream: projections, rotation, cache, softmax(q k) v, output projection. */
@@ -267,14 +298,12 @@ static void attention_block(struct engine *g, int layer, float *h, int pos0, int
     float *att = engine_f32(g, BUF_ATT);
 
     linear_input(g, h, d->d_model, n);
-    project(g, q, USE_ATTN_Q, USE_ATTN_Q_BIAS, layer, n);
-    project(g, k, USE_ATTN_K, USE_ATTN_K_BIAS, layer, n);
-    project(g, v, USE_ATTN_V, USE_ATTN_V_BIAS, layer, n);
+    project_qkv(g, q, k, v, layer, n);
     if (d->arch->qk_norm) {
         normalize(g, q, q, USE_ATTN_Q_NORM, layer, (int64_t)n * d->n_head, d->head_dim);
         normalize(g, k, k, USE_ATTN_K_NORM, layer, (int64_t)n * d->n_head_kv, d->head_dim);
     }
-    struct rope rope = rope_for(g, local, d->n_head, pos0, n);
+    struct rope rope = rope_for(g, local && d->arch->swa_global_every, d->n_head, pos0, n);
     g->ops->rope(p, q, n, &rope);
     rope.n_head = d->n_head_kv;
     g->ops->rope(p, k, n, &rope);
@@ -302,10 +331,16 @@ static void attention_block(struct engine *g, int layer, float *h, int pos0, int
 /* h = down(act(gate(h)) * up(h)) */
 static void feed_forward_block(struct engine *g, int layer, float *h, int n)
 {
-    float *gate = engine_f32(g, BUF_GATE), *up = engine_f32(g, BUF_UP);
+    bool fused = g->d->arch->fused; /* gate | up: BUF_UP has room for both */
+    float *gate = engine_f32(g, fused ? BUF_UP : BUF_GATE), *up = engine_f32(g, fused ? BUF_GATE : BUF_UP);
     linear_input(g, h, g->d->d_model, n);
-    project(g, gate, USE_FFN_GATE, USE_FFN_GATE, layer, n);
-    project(g, up, USE_FFN_UP, USE_FFN_UP, layer, n);
+    if (fused) {
+        project(g, gate, USE_FFN_UP, USE_FFN_UP, layer, n);
+        split_columns(gate, up, n, g->d->d_ff, g->d->d_ff);
+    } else {
+        project(g, gate, USE_FFN_GATE, USE_FFN_GATE, layer, n);
+        project(g, up, USE_FFN_UP, USE_FFN_UP, layer, n);
+    }
     g->ops->gate(g->o.pool, gate, up, n, g->d->d_ff, g->d->arch->gelu);
     linear_input(g, gate, g->d->d_ff, n);
     project(g, h, USE_FFN_DOWN, USE_FFN_DOWN, layer, n);
@@ -351,13 +386,11 @@ int engine_forward(struct engine *g, const int32_t *tokens, int n, struct err *e
     if (n < 1 || n > g->o.n_batch)
         return err_set(e, ERR_USAGE, "%d tokens in one call: this engine takes 1 to %d", n, g->o.n_batch);
     if (n > g->o.n_ctx - g->n_past)
-        return err_set(e, ERR_LIMIT,
-                       "the context of %d positions is full: %d are used and %d more were given", g->o.n_ctx,
-                       g->n_past, n);
+        return err_set(e, ERR_LIMIT, "the context of %d positions is full: %d are used and %d more were given",
+                       g->o.n_ctx, g->n_past, n);
     for (int i = 0; i < n; i++)
         if (tokens[i] < 0 || tokens[i] >= g->d->n_vocab)
-            return err_set(e, ERR_USAGE, "token id %d is outside the vocabulary of %d", (int)tokens[i],
-                           g->d->n_vocab);
+            return err_set(e, ERR_USAGE, "token id %d is outside the vocabulary of %d", (int)tokens[i], g->d->n_vocab);
 
     float *x = engine_f32(g, BUF_X);
     engine_embed(g, tokens, n, x);
@@ -371,8 +404,8 @@ int engine_forward(struct engine *g, const int32_t *tokens, int n, struct err *e
 int engine_logits(struct engine *g, int i0, int n, float *logits, struct err *e)
 {
     if (i0 < 0 || n < 1 || n > g->n_last - i0)
-        return err_set(e, ERR_USAGE, "logits of tokens %d to %d were asked for; the last call ran %d", i0,
-                       i0 + n, g->n_last);
+        return err_set(e, ERR_USAGE, "logits of tokens %d to %d were asked for; the last call ran %d", i0, i0 + n,
+                       g->n_last);
     engine_head(g, engine_f32(g, BUF_X) + (int64_t)i0 * g->d->d_model, n, logits);
     return 0;
 }

@@ -12,8 +12,10 @@
 /* X(enumerator, GGUF name with %d for the layer or none, quantizable matrix) */
 #define TENSOR_USES(X)                                                                                              \
     X(TOKEN_EMBD, "token_embd.weight", 1) X(OUTPUT_NORM, "output_norm.weight", 0) X(OUTPUT, "output.weight", 1)     \
-    X(ROPE_FREQS, "rope_freqs.weight", 0)                                                                           \
+    X(ROPE_FREQS, "rope_freqs.weight", 0) X(ROPE_LONG, "rope_factors_long.weight", 0)                               \
+    X(ROPE_SHORT, "rope_factors_short.weight", 0)                                                                   \
     X(ATTN_NORM, "blk.%d.attn_norm.weight", 0) X(ATTN_Q, "blk.%d.attn_q.weight", 1)                                 \
+    X(ATTN_QKV, "blk.%d.attn_qkv.weight", 1)                                                                        \
     X(ATTN_K, "blk.%d.attn_k.weight", 1) X(ATTN_V, "blk.%d.attn_v.weight", 1)                                       \
     X(ATTN_Q_BIAS, "blk.%d.attn_q.bias", 0) X(ATTN_K_BIAS, "blk.%d.attn_k.bias", 0)                                 \
     X(ATTN_V_BIAS, "blk.%d.attn_v.bias", 0) X(ATTN_Q_NORM, "blk.%d.attn_q_norm.weight", 0)                          \
@@ -37,7 +39,8 @@ struct arch {
     bool post_norms;               /* gemma: norms after attention and FFN */
     bool gelu;                     /* GeGLU (tanh); else SwiGLU */
     bool scale_embd;               /* embedding times sqrt(d) */
-    int swa_global_every;          /* 6: five local layers, then a global one; 0 = none */
+    bool fused;                    /* q, k, v are rows of one matrix; so are gate and up, in ffn_up */
+    int swa_global_every;          /* 6: five local layers, then a global one; 0 = a window is for all layers */
     double rope_base_default, rope_base_local;
 };
 enum arch_id {
@@ -62,6 +65,8 @@ struct model_desc {
     int n_layer, d_model, d_ff, n_head, n_head_kv, head_dim, n_ctx_train, n_vocab, rope_dim, sliding_window;
     double norm_eps, rope_base, rope_base_local, rope_scale /* linear factor, 1 = none */, attn_scale;
     double logit_softcap;          /* cap * tanh(logit / cap); 0 = none */
+    double rope_gain;              /* LongRoPE: factor of cos and sin; 0 = none */
+    int rope_n_ctx_short;          /* LongRoPE: the longest context that takes the short factors */
     bool tied;                     /* no output.weight: the embedding is also the head */
     int64_t n_params;              /* all tensors, a tied one once */
     int n_tensors;

@@ -77,7 +77,8 @@ static bool rule_matches(const struct mix_rule *r, const char *scheme, const str
                          const struct model_tensor *t, bool have_importance)
 {
     bool head = t->use == USE_OUTPUT || (t->use == USE_TOKEN_EMBD && m->tied);
-    bool use = r->use == TIED_OR_OUTPUT ? head : r->use == (int)t->use;
+    enum tensor_use as = t->use == USE_ATTN_QKV ? USE_ATTN_V : t->use; /* as delicate as its V */
+    bool use = r->use == TIED_OR_OUTPUT ? head : r->use == (int)as;
     return use && (strcmp(r->scheme, "*") == 0 || strcmp(r->scheme, scheme) == 0) &&
            holds(r->when, m, t->layer, have_importance);
 }

@@ -126,6 +126,11 @@ static void qwen3_logits(void **state)
     (void)state;
     check_arch("qwen3", 5e-5f);
 }
+static void phi3_logits(void **state)
+{
+    (void)state;
+    check_arch("phi3", 5e-5f);
+}
 /* llama.cpp takes GELU from a table of f16 values: rounding input and output so brings the difference to
  * 6e-5. */
 static void gemma3_logits(void **state)
@@ -437,13 +442,13 @@ static void memory_is_what_was_planned(void **state)
     (void)state;
     struct err e = {0};
     struct pool *pool;
-    const char *const names[] = {"llama", "qwen2", "qwen3", "gemma3"};
+    const char *const names[] = {"llama", "qwen2", "qwen3", "gemma3", "phi3"};
     assert_int_equal(pool_new(&pool, 3, NULL, &e), 0);
     for (int i = 0; i < 32; i++) {
         struct engine_opts o = fixture_opts(i & 1 ? 512 : 40, i & 2 ? 40 : 3, i & 4 ? pool : NULL);
         o.kv_f32 = i & 8;
         o.mode = i & 16 ? ENGINE_PACKED : ENGINE_REFERENCE;
-        for (int m = 0; m < 4; m++) {
+        for (int m = 0; m < 5; m++) {
             struct fixture f = fixture_open(arch_path(names[m], "gguf"), true, &o);
             struct memory_need need;
             assert_int_equal(engine_memory(&f.model->d, &o, &need, &e), 0);
@@ -487,6 +492,7 @@ int main(void)
         cmocka_unit_test(qwen2_logits),
         cmocka_unit_test(qwen3_logits),
         cmocka_unit_test(gemma3_logits),
+        cmocka_unit_test(phi3_logits),
         cmocka_unit_test(story_perplexity),
         cmocka_unit_test(story_greedy),
         cmocka_unit_test(batches_agree),

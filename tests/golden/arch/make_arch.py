@@ -19,13 +19,14 @@ SHAPES = {
     "qwen2": (32, 40, 2, 4, 2, 8),
     "qwen3": (32, 40, 2, 4, 1, 16),
     "gemma3": (16, 12, 7, 2, 1, 16),
+    "phi3": (36, 40, 2, 3, 1, 12),
 }
 
 
 def write_model(path, arch, rng):
     d, ffn, n_layer, n_head, n_kv, hd = SHAPES[arch]
     w = gguf.GGUFWriter(path, arch)
-    w.add_name(f"tiny random {arch}")
+    w.add_name(f"tiny random {'phi' if arch == 'phi3' else arch}")   # "phi3" would ask for its vocabulary
     w.add_block_count(n_layer)
     w.add_context_length(N_CTX)
     w.add_embedding_length(d)
@@ -41,6 +42,10 @@ def write_model(path, arch, rng):
         w.add_sliding_window(8)
         w.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
         w.add_rope_scaling_factor(4.0)
+    if arch == "phi3":
+        w.add_rope_dimension_count(8)
+        w.add_rope_scaling_orig_ctx_len(48)      # shorter than the context: the long factors are taken
+        w.add_rope_scaling_attn_factors(1.19)
     w.add_tokenizer_model("llama")
     w.add_token_list([b"<unk>", b"<s>", b"</s>"] + [("t%02d" % i).encode() for i in range(3, N_VOCAB)])
     w.add_token_scores([0.0] * N_VOCAB)
@@ -54,18 +59,24 @@ def write_model(path, arch, rng):
     def vector(name, k, mean=1.0):
         w.add_tensor(name, (mean + 0.2 * rng.standard_normal(k)).astype(np.float32))
 
-    matrix("token_embd.weight", N_VOCAB, d, np.sqrt(d) if arch in ("llama", "qwen2") else 1.0)
+    matrix("token_embd.weight", N_VOCAB, d, np.sqrt(d) if arch in ("llama", "qwen2", "phi3") else 1.0)
     vector("output_norm.weight", d)
-    if arch in ("llama", "qwen2"):
+    if arch in ("llama", "qwen2", "phi3"):
         matrix("output.weight", N_VOCAB, d, 3.0)
     if arch == "llama":
         w.add_tensor("rope_freqs.weight", np.array([1.0, 1.5, 4.0, 8.0], dtype=np.float32))
+    if arch == "phi3":
+        w.add_tensor("rope_factors_long.weight", np.array([1.1, 1.7, 3.0, 6.5], dtype=np.float32))
+        w.add_tensor("rope_factors_short.weight", np.array([1.0, 1.02, 1.05, 1.3], dtype=np.float32))
     for i in range(n_layer):
         b = f"blk.{i}."
         vector(b + "attn_norm.weight", d)
-        matrix(b + "attn_q.weight", n_head * hd, d, 2.0)
-        matrix(b + "attn_k.weight", n_kv * hd, d, 2.0)
-        matrix(b + "attn_v.weight", n_kv * hd, d)
+        if arch == "phi3":
+            matrix(b + "attn_qkv.weight", (n_head + 2 * n_kv) * hd, d, 2.0)
+        else:
+            matrix(b + "attn_q.weight", n_head * hd, d, 2.0)
+            matrix(b + "attn_k.weight", n_kv * hd, d, 2.0)
+            matrix(b + "attn_v.weight", n_kv * hd, d)
         matrix(b + "attn_output.weight", d, n_head * hd)
         if arch == "qwen2":
             vector(b + "attn_q.bias", n_head * hd, 0.0)
@@ -75,8 +86,11 @@ def write_model(path, arch, rng):
             vector(b + "attn_q_norm.weight", hd, 1.5)
             vector(b + "attn_k_norm.weight", hd, 1.5)
         vector(b + "ffn_norm.weight", d)
-        matrix(b + "ffn_gate.weight", ffn, d)
-        matrix(b + "ffn_up.weight", ffn, d)
+        if arch == "phi3":
+            matrix(b + "ffn_up.weight", 2 * ffn, d)
+        else:
+            matrix(b + "ffn_gate.weight", ffn, d)
+            matrix(b + "ffn_up.weight", ffn, d)
         matrix(b + "ffn_down.weight", d, ffn)
         if arch == "gemma3":
             vector(b + "post_attention_norm.weight", d)
