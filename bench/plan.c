@@ -1,6 +1,7 @@
 /* Formats of a request into cells. */
 #include "bench/plan.h"
 
+#include <stdio.h>
 #include <string.h>
 #include "kernels/kernels.h"
 
@@ -31,6 +32,19 @@ static bool same_tensors(const struct use_assign *a, const struct use_assign *b,
     return true;
 }
 
+/* A shape has nothing to encode, only bytes to move: there it does not matter who would know the importances. */
+static bool have_importance(const struct model *m, const struct request *req)
+{
+    return req->imatrix || req->calibration || !m->vocab;
+}
+
+void plan_refuse(struct plan *p, const struct recipe *r, const char *why)
+{
+    struct plan_cell *c = &p->refused[p->n_refused++];
+    *c = (struct plan_cell){.recipe = r, .same_as = -1};
+    snprintf(c->why_not, sizeof c->why_not, "%s", why);
+}
+
 static int add_cell(struct plan *p, const struct recipe *r, const struct request *req, struct err *e)
 {
     struct plan_cell *c = &p->cell[p->n_cells];
@@ -40,11 +54,16 @@ static int add_cell(struct plan *p, const struct recipe *r, const struct request
     c->assign = arena_alloc_n(p->arena, (size_t)n, sizeof *c->assign);
     if (!c->assign)
         return err_nomem(e, (unsigned long long)n * sizeof *c->assign, "the plan");
-    int rc = recipe_assign(&p->model->d, r, req->numerics, false, c->assign, e);
+    struct err why = {0};
+    int rc = recipe_assign(&p->model->d, r, req->numerics, have_importance(p->model, req), c->assign, &why);
     if (rc == 0)
-        rc = recipe_summarize(&p->model->d, c->assign, &c->summary, e);
+        rc = recipe_summarize(&p->model->d, c->assign, &c->summary, &why);
+    if (rc == ERR_UNSUPPORTED || rc == ERR_MISSING || rc == ERR_LIMIT) {
+        plan_refuse(p, r, why.text);
+        return 0;
+    }
     if (rc < 0)
-        return rc;
+        return err_set(e, rc, "%s", why.text);
     c->packed = has_packed_kernels(p->model, c->assign, req->isa);
     for (int i = 0; i < p->n_cells && c->same_as < 0; i++)
         if (same_tensors(p->cell[i].assign, c->assign, n))
@@ -86,11 +105,12 @@ int plan_formats(struct plan **out, const struct model *m, const struct request 
     struct plan *p = a ? arena_alloc(a, sizeof *p) : NULL;
     size_t most = (size_t)(req->n_formats > n_recipes ? req->n_formats : n_recipes);
     struct plan_cell *cell = p ? arena_alloc_n(a, most, sizeof *cell) : NULL;
-    if (!cell) {
+    struct plan_cell *refused = cell ? arena_alloc_n(a, most, sizeof *cell) : NULL;
+    if (!refused) {
         arena_free(a);
         return err_nomem(e, most * sizeof *cell, "the plan");
     }
-    *p = (struct plan){.model = m, .cell = cell, .arena = a};
+    *p = (struct plan){.model = m, .cell = cell, .refused = refused, .arena = a};
     int rc = req->n_formats ? add_named(p, req, e) : add_all(p, req, e);
     if (rc < 0) {
         plan_free(p);

@@ -11,14 +11,19 @@ struct plan_cell {
     struct recipe_summary summary;
     int same_as; /* an earlier cell with the very same tensors, or -1 */
     bool packed; /* every linear has a packed kernel under the mask: a speed can be reported */
+    char why_not[256]; /* of a refused cell: the reason */
 };
 struct plan {
     const struct model *model;
     struct plan_cell *cell;
     int n_cells;
+    struct plan_cell *refused; /* formats that cannot be made of this model: recipe and why_not only */
+    int n_refused;
     struct arena *arena;
 };
 /* The formats asked for, or all; unknown names are ERR_USAGE with the nearest one. */
 int plan_formats(struct plan **out, const struct model *m, const struct request *req, struct err *e);
+/* Notes that a planned format turned out impossible; at most one a format. */
+void plan_refuse(struct plan *p, const struct recipe *r, const char *why);
 void plan_free(struct plan *p);
 #endif

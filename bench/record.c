@@ -146,7 +146,7 @@ void record_cell_id(struct record *r)
     const char *part[] = {r->model.sha256,      r->model.name,         r->model.arch,
                           r->format.name,       r->framework.name,     r->framework.version,
                           r->framework.backend, r->framework.numerics, r->workload.text_sha256,
-                          r->workload.kv_type};
+                          r->workload.kv_type,  r->format.calibration};
     size_t n = 0;
     for (size_t i = 0; i < sizeof part / sizeof *part; i++)
         n += (size_t)snprintf(text + n, sizeof text - n, "%zu:%s\n", strlen(part[i]), part[i]);

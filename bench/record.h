@@ -67,7 +67,7 @@ struct record {
         bool source_quantized, dithered, synthesized;
     } model;
     struct {
-        char name[64], histogram[256], substitutions[512];
+        char name[64], histogram[256], substitutions[512], calibration[65] /* sha256 of the importances, or "" */;
         double bits_per_weight;
         int64_t bytes;
         int n_substituted;

@@ -46,12 +46,14 @@ void sweep_describe(struct record *r, const struct sweep_input *in, const struct
     r->model.synthesized = m->gguf == NULL;
     snprintf(r->format.name, sizeof r->format.name, "%s", c->recipe->name);
     snprintf(r->format.histogram, sizeof r->format.histogram, "%s", c->summary.histogram);
+    if (in->calib)
+        snprintf(r->format.calibration, sizeof r->format.calibration, "%s", in->calib->sha256);
     r->format.bits_per_weight = c->summary.bits_per_weight;
     r->format.bytes = c->summary.bytes;
     r->format.n_substituted = c->summary.n_substituted;
     r->format.share_substituted = m->d.n_params ? (double)c->summary.weights_substituted / (double)m->d.n_params : 0;
     size_t used = 0;
-    for (int i = 0; i < m->d.n_tensors && used + 80 < sizeof r->format.substitutions; i++)
+    for (int i = 0; c->assign && i < m->d.n_tensors && used + 80 < sizeof r->format.substitutions; i++)
         if (c->assign[i].wanted != c->assign[i].codec)
             used += (size_t)snprintf(r->format.substitutions + used, sizeof r->format.substitutions - used, "%s%s:%s",
                                      used ? " " : "", m->d.tensor[i].name, c->assign[i].codec->name);
@@ -79,7 +81,7 @@ static void free_group(struct weights **w, int c0, int c1)
     }
 }
 
-static int encode_group(const struct sweep_input *in, const struct plan *p, struct weights **w, int c0, int c1,
+static int encode_group(const struct sweep_input *in, struct plan *p, struct weights **w, int c0, int c1,
                         struct err *e)
 {
     for (int i = c0; i < c1; i++) {
@@ -88,9 +90,13 @@ static int encode_group(const struct sweep_input *in, const struct plan *p, stru
         char what[96];
         snprintf(what, sizeof what, "encode %s", p->cell[i].recipe->name);
         emit(in, what, i, p->n_cells);
-        int rc = weights_encode(&w[i], in->model, p->cell[i].assign, NULL, in->pool, e);
-        if (rc < 0)
-            return rc;
+        struct err why = {0};
+        int rc = weights_encode(&w[i], in->model, p->cell[i].assign, in->calib, in->pool, &why);
+        if (rc == ERR_NOMEM || rc == ERR_CANCELLED)
+            return err_set(e, rc, "%s", why.text);
+        for (int j = i; rc < 0 && j < c1; j++)
+            if (j == i || p->cell[j].same_as == i)
+                plan_refuse(p, p->cell[j].recipe, why.text);
     }
     return 0;
 }
@@ -114,7 +120,7 @@ static uint64_t deadline_at(uint64_t t0, double budget_s, double share)
     return isfinite(budget_s) ? t0 + (uint64_t)(budget_s * share * 1e9) : 0;
 }
 
-static int run_groups(struct sweep *s, const struct sweep_input *in, const struct plan *p, bool cache_resident,
+static int run_groups(struct sweep *s, const struct sweep_input *in, struct plan *p, bool cache_resident,
                       uint64_t t0, struct err *e)
 {
     struct weights **w = arena_alloc_n(s->arena, (size_t)p->n_cells, sizeof(struct weights *));
@@ -133,6 +139,26 @@ static int run_groups(struct sweep *s, const struct sweep_input *in, const struc
         free_group(w, c0, c1);
     }
     return rc;
+}
+
+/* A format that cannot be made of this model is a row that says why. */
+static int add_refused(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct err *e)
+{
+    for (int i = 0; i < p->n_refused; i++) {
+        struct record *r = sweep_add(s);
+        if (!r)
+            return err_nomem(e, sizeof *r, "a record");
+        sweep_describe(r, in, in->model, &p->refused[i]);
+        r->format.bits_per_weight = NAN;
+        r->format.bytes = r->memory.weights_bytes = -1;
+        r->status = STATUS_UNSUPPORTED;
+        snprintf(r->reason, sizeof r->reason, "%s", p->refused[i].why_not);
+        record_cell_id(r);
+        int rc = in->store ? store_put(in->store, r, e) : 0;
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
 }
 
 /* The real shapes whose speed stands in for a model that the caches hold. */
@@ -206,6 +232,8 @@ int sweep_run(struct sweep **out, const struct sweep_input *in, struct err *e)
             smallest = fmin(smallest, (double)p->cell[i].summary.bytes);
         bool resident = smallest < cache_bytes(in, e);
         rc = run_groups(s, in, p, resident, t0, e);
+        if (rc == 0)
+            rc = add_refused(s, in, p, e);
         if (rc == 0 && resident)
             rc = shape_speeds(s, in, t0, e);
     }

@@ -19,6 +19,7 @@ struct sweep_input {
     struct pool *pool;
     struct store *store; /* NULL: nothing is kept */
     struct model *model;
+    const struct calibration *calib; /* activation statistics for the encoders; NULL: none */
     const char *text, *text_name; /* evaluation text in memory */
     size_t text_bytes;
     char run_id[48];

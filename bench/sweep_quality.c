@@ -156,7 +156,9 @@ static int add_records(struct quality_run *q, struct sweep *s, struct err *e)
         int measured = q->plan->cell[c].same_as >= q->c0 ? q->plan->cell[c].same_as : c, j = 0;
         while (j < q->n_cand && q->cell_of[j] != measured)
             j++;
-        struct record *r = j < q->n_cand ? sweep_add(s) : NULL;
+        if (j == q->n_cand)
+            continue; /* could not be made: the plan says why */
+        struct record *r = sweep_add(s);
         if (!r)
             return err_nomem(e, sizeof *r, "a record");
         *r = q->rec[j];
@@ -187,6 +189,11 @@ int sweep_quality(struct sweep *s, const struct sweep_input *in, const struct pl
                   int c1, uint64_t deadline_ns, struct err *e)
 {
     struct quality_run q = {.in = in, .plan = p, .c0 = c0, .n = c1 - c0, .sweep = s};
+    bool any = false;
+    for (int c = c0; c < c1; c++)
+        any |= w[c] != NULL;
+    if (!any)
+        return 0;
     int rc = open_run(&q, w, e);
     if (rc == 0)
         rc = run_chunks(&q, s, deadline_ns, e);

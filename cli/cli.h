@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/pool.h"
 #include "bench/engine/model.h"
+#include "bench/quant/calib.h"
 #include "bench/request.h"
 #include "probe/probe.h"
 
@@ -33,7 +34,7 @@ struct cli {
     int n_args;
     struct request req;
     struct text_list formats, frameworks;
-    bool help, version, json, csv, md, no_color, base_stdout, check, bench, dry_run, packed, no_report;
+    bool help, version, json, csv, md, no_color, base_stdout, check, bench, dry_run, packed, no_report, process_output;
     const char *text, *prompt, *base_model, *base_logits, *save_logits, *shape, *isa, *from, *kernel, *device_name,
         *objective, *codes;
     int n_predict, depth, reps, n_batch;
@@ -54,7 +55,8 @@ enum {
     G_TEXT = 64,
     G_KERNELS = 128,
     G_PROBE = 256,
-    G_IMPORT = 512
+    G_IMPORT = 512,
+    G_IMATRIX = 1024
 };
 
 struct command {
@@ -80,6 +82,8 @@ int cli_device(struct cli *c, struct err *e);
 int cli_pool(struct cli *c, struct err *e);
 /* Opens a path, or a name looked up where tools keep models; "default" is the embedded model. */
 int cli_model(struct model **out, const char *name, struct err *e);
+/* The statistics that --imatrix or --calibration give (want: bits of enum calib_stat); NULL when neither is there. */
+int cli_calibration(struct cli *c, struct calibration **out, const struct model *m, unsigned want, struct err *e);
 /* A progress line on stderr: in place on a terminal, a plain line per step elsewhere; nothing with -q. */
 void cli_progress(const struct cli *c, int done, int total, const char *what);
 void cli_progress_end(const struct cli *c);

@@ -25,6 +25,7 @@ struct job {
     struct cli *cli;
     struct model *model;
     struct plan *plan;
+    struct calibration *calib;
     struct sweep_input in;
     struct format *format;
     int n_formats;
@@ -49,6 +50,7 @@ static void job_free(struct job *j)
     mem_free(j->cell);
     mem_free(j->rec);
     plan_free(j->plan);
+    calibration_free(j->calib);
     model_close(j->model);
 }
 
@@ -101,7 +103,11 @@ static int take_formats(struct job *j, struct err *e)
         return err_nomem(e, (unsigned long long)n * sizeof *j->format, "the formats");
     if (c->req.n_formats == 0)
         return take_as_given(j, &j->format[j->n_formats++], e);
-    int rc = plan_formats(&j->plan, j->model, &c->req, e);
+    int rc = c->shape ? 0 : cli_calibration(c, &j->calib, j->model, CALIB_SQUARES, e);
+    if (rc == 0)
+        rc = plan_formats(&j->plan, j->model, &c->req, e);
+    if (rc == 0 && j->plan->n_refused)
+        rc = err_set(e, ERR_UNSUPPORTED, "%s", j->plan->refused[0].why_not);
     for (int i = 0; rc == 0 && i < j->plan->n_cells && !interrupt_seen(); i++) {
         struct format *f = &j->format[j->n_formats++];
         f->plan = j->plan->cell[i];
@@ -109,7 +115,7 @@ static int take_formats(struct job *j, struct err *e)
         snprintf(what, sizeof what, "%s %s", c->shape ? "synthesize" : "encode", f->plan.recipe->name);
         cli_progress(c, i, j->plan->n_cells, what);
         rc = c->shape ? sweep_synthesize(&f->weights, j->model, &f->plan, &j->in, e)
-                      : weights_encode(&f->weights, j->model, f->plan.assign, NULL, c->pool, e);
+                      : weights_encode(&f->weights, j->model, f->plan.assign, j->calib, c->pool, e);
     }
     return rc;
 }

@@ -12,6 +12,7 @@ struct job {
     struct weights *weights, *base_weights;
     struct engine *engine, *ref;
     struct use_assign *assign;
+    struct calibration *calib;
     struct recipe_summary summary;
     const struct recipe *recipe;
     int32_t *tokens;
@@ -28,6 +29,7 @@ static void job_free(struct job *j)
     weights_free(j->weights);
     weights_free(j->base_weights);
     mem_free(j->assign);
+    calibration_free(j->calib);
     mem_free(j->tokens);
     model_close(j->model);
     model_close(j->base);
@@ -79,10 +81,13 @@ static int encode_candidate(struct cli *c, struct job *j, struct err *e)
     j->assign = mem_alloc_n((size_t)j->model->d.n_tensors, sizeof *j->assign);
     if (!j->assign)
         return err_nomem(e, (unsigned long long)j->model->d.n_tensors * sizeof *j->assign, "the tensor table");
-    int rc = recipe_assign(&j->model->d, j->recipe, c->req.numerics, false, j->assign, e);
+    int rc = recipe_assign(&j->model->d, j->recipe, c->req.numerics, c->req.imatrix || c->req.calibration,
+                           j->assign, e);
     if (rc == 0)
         rc = recipe_summarize(&j->model->d, j->assign, &j->summary, e);
-    return rc < 0 ? rc : weights_encode(&j->weights, j->model, j->assign, NULL, c->pool, e);
+    if (rc == 0)
+        rc = cli_calibration(c, &j->calib, j->model, CALIB_SQUARES, e);
+    return rc < 0 ? rc : weights_encode(&j->weights, j->model, j->assign, j->calib, c->pool, e);
 }
 
 static int prepare(struct cli *c, struct job *j, struct err *e)

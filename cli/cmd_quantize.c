@@ -45,14 +45,18 @@ static int encode_and_write(struct cli *c, struct model *m, const struct recipe 
                             struct err *e)
 {
     struct weights *q = NULL;
+    struct calibration *cal = NULL;
     int rc = model_check_finite(m, e);
     if (rc == 0)
         rc = cli_pool(c, e);
     if (rc == 0)
-        rc = weights_encode(&q, m, a, NULL, c->pool, e);
+        rc = cli_calibration(c, &cal, m, CALIB_SQUARES, e);
+    if (rc == 0)
+        rc = weights_encode(&q, m, a, cal, c->pool, e);
     if (rc == 0)
         rc = export_gguf(c->req.out_dir, m, q, r, e);
     weights_free(q);
+    calibration_free(cal);
     return rc;
 }
 
@@ -78,7 +82,7 @@ int cmd_quantize(struct cli *c)
     if (rc == 0 && !(a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a)))
         rc = err_nomem(&e, (unsigned long long)m->d.n_tensors * sizeof *a, "the tensor table");
     if (rc == 0)
-        rc = recipe_assign(&m->d, r, "llama.cpp", false, a, &e);
+        rc = recipe_assign(&m->d, r, "llama.cpp", c->req.imatrix || c->req.calibration, a, &e);
     if (rc == 0)
         code = print_plan(c, m, r, a);
     if (rc == 0 && code == EXIT_DONE && !c->dry_run)

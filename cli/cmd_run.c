@@ -143,6 +143,7 @@ static int sweep_model(struct job *j, const char *name, struct err *e)
     struct cli *c = j->cli;
     struct model *m = NULL;
     struct sweep *s = NULL;
+    struct calibration *calib = NULL;
     char *text = NULL;
     const struct runner *real = installed_framework();
     struct request req = c->req;
@@ -161,6 +162,9 @@ static int sweep_model(struct job *j, const char *name, struct err *e)
         rc = read_evaluation_text(c, &in, &text, e);
     snprintf(in.run_id, sizeof in.run_id, "%s", j->run_id);
     if (rc == 0)
+        rc = cli_calibration(c, &calib, m, CALIB_SQUARES, e);
+    in.calib = calib;
+    if (rc == 0)
         rc = sweep_run(&s, &in, e);
     if (rc == 0 && real && has_own_speed(s, m))
         rc = measure_framework(j, &in, real, s, e);
@@ -170,6 +174,7 @@ static int sweep_model(struct job *j, const char *name, struct err *e)
     if (rc == 0 && s->interrupted)
         cli_warn("interrupted: the answer stands on what was measured so far; --resume goes on");
     sweep_free(s);
+    calibration_free(calib);
     mem_free(text);
     model_close(m);
     return rc;

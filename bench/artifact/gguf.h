@@ -77,6 +77,8 @@ int gguf_writer_copy_kv(struct gguf_writer *w, const struct gguf *src, const cha
 int gguf_writer_u32(struct gguf_writer *w, const char *key, uint32_t v, struct err *e);
 int gguf_writer_f32(struct gguf_writer *w, const char *key, float v, struct err *e);
 int gguf_writer_str(struct gguf_writer *w, const char *key, const char *v, struct err *e);
+/* An array of n strings. */
+int gguf_writer_strings(struct gguf_writer *w, const char *key, const char *const *v, size_t n, struct err *e);
 int gguf_writer_tensor(struct gguf_writer *w, const char *name, uint32_t type, int n_dims, const int64_t *ne,
                        struct err *e);
 int gguf_writer_begin(struct gguf_writer *w, struct err *e);                              /* header goes out */

@@ -178,6 +178,18 @@ int gguf_writer_str(struct gguf_writer *w, const char *key, const char *v, struc
     return key_done(w, e);
 }
 
+int gguf_writer_strings(struct gguf_writer *w, const char *key, const char *const *v, size_t n, struct err *e)
+{
+    const int rc = add_key(w, key, strlen(key), GGUF_ARRAY, e);
+    if (rc)
+        return rc;
+    add_u32(&w->kv, GGUF_STRING);
+    add_u64(&w->kv, n);
+    for (size_t i = 0; i < n; i++)
+        add_str(&w->kv, v[i], strlen(v[i]));
+    return key_done(w, e);
+}
+
 int gguf_writer_tensor(struct gguf_writer *w, const char *name, uint32_t type, int n_dims, const int64_t *ne,
                        struct err *e)
 {

@@ -3,6 +3,7 @@
 #include "bench/quant/calib.h"
 #include <stddef.h>
 #include <string.h>
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/os.h"
 #include "bench/engine/engine.h"
@@ -105,6 +106,19 @@ int calibration_new(struct calibration **out, const struct model_desc *d, unsign
     return 0;
 }
 
+/* A hash over the hashes of each, so that no memory is needed. */
+static void hash_importances(struct calibration *c)
+{
+    char both[129] = {0};
+    for (int i = 0; i < c->d->n_tensors; i++) {
+        if (!c->tensor[i] || !c->tensor[i]->importance)
+            continue;
+        sha256_hex(c->tensor[i]->importance, (size_t)c->d->tensor[i].src.k * sizeof(float), both + 64);
+        sha256_hex(both, sizeof both - 1, c->sha256);
+        memcpy(both, c->sha256, 64);
+    }
+}
+
 void calibration_finish(struct calibration *c)
 {
     for (int i = 0; i < c->n_inputs; i++)
@@ -115,6 +129,7 @@ void calibration_finish(struct calibration *c)
         const struct calib_input *in = c->input_of[i] >= 0 ? &c->input[c->input_of[i]] : NULL;
         c->tensor[i] = in && in->n_rows > 0 ? &in->stat : NULL;
     }
+    hash_importances(c);
 }
 
 static void see_input(void *arg, const struct model_tensor *t, const float *x, int n)

@@ -28,6 +28,7 @@ struct calibration {
     const struct calib **tensor; /* [n_tensors] what its encoder gets; NULL where nothing is known */
     int n_chunks, chunk_size;
     char dataset[256]; /* where the text came from */
+    char sha256[65];   /* of the importances, for records; "" without any */
     struct arena *arena;
 };
 struct calib_text {

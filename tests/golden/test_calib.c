@@ -6,9 +6,10 @@
 #include <string.h>
 #include <cmocka.h>
 #include "base/mem.h"
+#include "base/os.h"
 #include "bench/artifact/gguf.h"
 #include "bench/engine/eval.h"
-#include "bench/quant/calib.h"
+#include "bench/quant/imatrix.h"
 #include "tests/engine_fixture.h"
 #include "tests/test_data.h"
 
@@ -17,7 +18,7 @@ static const char golden_file[] = SOURCE_ROOT "/tests/golden/imatrix/stories.ggu
 
 static struct model *model;
 static struct weights *weights;
-static struct calib_text text = {.n_ctx = CHUNK, .n_chunks = N_CHUNKS};
+static struct calib_text story = {.n_ctx = CHUNK, .n_chunks = N_CHUNKS};
 static int32_t *tokens;
 
 static float golden_value(const struct gguf *g, const char *tensor, const char *what, int64_t i)
@@ -41,7 +42,7 @@ static void means_are_those_of_llama_imatrix(void **state)
     struct err e = {0};
     int n_matrices = 0;
     double worst = 0;
-    assert_int_equal(calibration_collect(&c, weights, CALIB_SQUARES, &text, fixture_isa(), NULL, &e), 0);
+    assert_int_equal(calibration_collect(&c, weights, CALIB_SQUARES, &story, fixture_isa(), NULL, &e), 0);
     assert_int_equal(gguf_open(&g, golden_file, NULL, &e), 0);
     for (int i = 0; i < model->d.n_tensors; i++) {
         const struct model_tensor *t = &model->d.tensor[i];
@@ -68,7 +69,7 @@ static void the_head_is_seen_when_asked_for(void **state)
 {
     (void)state;
     struct calibration *c;
-    struct calib_text with_head = text;
+    struct calib_text with_head = story;
     with_head.head = true;
     with_head.n_chunks = 1;
     assert_int_equal(calibration_collect(&c, weights, CALIB_SQUARES, &with_head, fixture_isa(), NULL, NULL), 0);
@@ -84,7 +85,7 @@ static void a_short_text_is_refused(void **state)
     (void)state;
     struct calibration *c;
     struct err e = {0};
-    struct calib_text shorter = text;
+    struct calib_text shorter = story;
     shorter.n_tokens = 100;
     assert_int_equal(calibration_collect(&c, weights, CALIB_SQUARES, &shorter, 0, NULL, &e), ERR_USAGE);
     assert_non_null(strstr(e.text, "100 tokens"));
@@ -107,18 +108,90 @@ static void a_failed_allocation_is_reported(void **state)
     calibration_free(c);
 }
 
+/* What was read is written again with the same bytes, in both forms; and each form gives the same means. */
+static void files_come_back_byte_for_byte(void **state)
+{
+    (void)state;
+    static const char *const form[] = {"gguf", "dat"};
+    struct calibration *c[2];
+    struct err e = {0};
+    for (int i = 0; i < 2; i++) {
+        char in[200], out[64], *text[2];
+        size_t n[2];
+        snprintf(in, sizeof in, SOURCE_ROOT "/tests/golden/imatrix/stories.%s", form[i]);
+        snprintf(out, sizeof out, "/tmp/whichquant-imatrix-%ld.%s", (long)getpid(), form[i]);
+        if (imatrix_read(&c[i], in, &model->d, &e) != 0 || imatrix_write(out, c[i], &e) != 0)
+            fail_msg("%s", e.text);
+        assert_int_equal(c[i]->n_chunks, N_CHUNKS);
+        assert_string_equal(c[i]->dataset, "stories-ascii.txt");
+        assert_int_equal(file_read(in, 1 << 20, &text[0], &n[0], &e), 0);
+        assert_int_equal(file_read(out, 1 << 20, &text[1], &n[1], &e), 0);
+        assert_int_equal(n[0], n[1]);
+        assert_memory_equal(text[0], text[1], n[0]);
+        mem_free(text[0]);
+        mem_free(text[1]);
+        unlink(out);
+    }
+    for (int i = 0; i < model->d.n_tensors; i++)
+        for (int64_t j = 0; c[0]->tensor[i] && j < model->d.tensor[i].src.k; j++) {
+            double a = (double)c[0]->tensor[i]->importance[j], b = (double)c[1]->tensor[i]->importance[j];
+            assert_true(fabs(a - b) <= 1e-6 * a);
+        }
+    assert_int_equal(strlen(c[0]->sha256), 64);
+    calibration_free(c[0]);
+    calibration_free(c[1]);
+}
+
+static void refuse(const void *p, size_t n, const struct model *m, const char *says)
+{
+    struct calibration *c;
+    struct err e = {0};
+    assert_true(imatrix_read_memory(&c, p, n, "x.dat", &m->d, &e) < 0);
+    assert_null(c);
+    if (!strstr(e.text, says) || !strstr(e.text, "x.dat"))
+        fail_msg("\"%s\" does not say \"%s\"", e.text, says);
+}
+
+static void bad_files_are_refused(void **state)
+{
+    (void)state;
+    char *text;
+    size_t n;
+    struct err e = {0};
+    struct model *other;
+    uint8_t bad[] = {1, 0, 0, 0, 3, 0, 0, 0, 'a', 'b', 'c', 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0};
+    refuse("", 0, model, "neither");
+    refuse("hello, world", 12, model, "cut short");
+    refuse(bad, sizeof bad, model, "another model");
+    refuse(bad, sizeof bad - 1, model, "cut short");
+    assert_int_equal(file_read(SOURCE_ROOT "/tests/golden/imatrix/stories.dat", 1 << 20, &text, &n, &e), 0);
+    refuse(text, 5000, model, "cut short");
+    float nan = NAN, minus = -1;
+    memcpy(text + 35, &nan, 4);
+    refuse(text, n, model, "value 0 of blk.0.attn_k.weight");
+    memcpy(text + 35, &minus, 4);
+    refuse(text, n, model, "not a mean of squares");
+    mem_free(text);
+    assert_int_equal(model_open(&other, test_data("models/TinyStories-656K-F32.gguf"), &e), 0);
+    assert_int_equal(file_read(golden_file, 1 << 20, &text, &n, &e), 0);
+    refuse(text, n, other, "64 columns there and 128 in the model");
+    refuse(text, 3000, model, "x.dat");
+    mem_free(text);
+    model_close(other);
+}
+
 static int set_up(void **state)
 {
     (void)state;
     struct err e = {0};
     if (model_open(&model, test_data("models/stories260K-F32.gguf"), &e) ||
         weights_source(&weights, model, false, &e) ||
-        eval_tokenize(model->vocab, test_data("text/stories-ascii.txt"), CHUNK, &tokens, &text.n_tokens, &e)) {
+        eval_tokenize(model->vocab, test_data("text/stories-ascii.txt"), CHUNK, &tokens, &story.n_tokens, &e)) {
         print_error("%s\n", e.text);
         return -1;
     }
-    text.tokens = tokens;
-    text.bos = vocab_adds_bos(model->vocab) ? vocab_bos(model->vocab) : -1;
+    story.tokens = tokens;
+    story.bos = vocab_adds_bos(model->vocab) ? vocab_bos(model->vocab) : -1;
     return 0;
 }
 
@@ -135,6 +208,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(means_are_those_of_llama_imatrix),
+        cmocka_unit_test(files_come_back_byte_for_byte),
+        cmocka_unit_test(bad_files_are_refused),
         cmocka_unit_test(the_head_is_seen_when_asked_for),
         cmocka_unit_test(a_short_text_is_refused),
         cmocka_unit_test(a_failed_allocation_is_reported),
