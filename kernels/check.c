@@ -281,15 +281,24 @@ static void draw_sizes(struct test *t, int i)
     t->ldy = t->n - t->r0 + (t->m > 1 ? (int64_t)rng_below(&t->rng, 20) : 0);
 }
 
+/* The i-th of the codecs of self-contained blocks, round and round. */
+static const struct codec *block_codec(int i)
+{
+    int n = 0, at = 0;
+    for (int c = 0; codecs[c]; c++)
+        n += codecs[c]->block_bytes > 0;
+    for (int c = 0; codecs[c]; c++)
+        if (codecs[c]->block_bytes > 0 && at++ == i % n)
+            return codecs[c];
+    return codecs[0];
+}
+
 /* A row without codec or act is checked with this one: f32, or Q4_0 where "any" codec is meant. */
 static void choose_codec(struct test *t, int i)
 {
     const struct kernel *k = t->kernel;
     bool any = !k->codec && (k->op == OP_MATVEC || k->op == OP_MATMUL);
-    int n_codecs = 0;
-    while (codecs[n_codecs])
-        n_codecs++;
-    t->codec = k->codec ? codec_find(k->codec) : any ? codecs[i % n_codecs] : codec_find("f32");
+    t->codec = k->codec ? codec_find(k->codec) : any ? block_codec(i) : codec_find("f32");
     t->act = act_find(k->act ? k->act : any ? t->codec->act : "f32");
 }
 

@@ -90,7 +90,7 @@ static int setup_one(struct engine *g, int i, float **vectors, struct err *e)
     bool batch = l->act->scope == ACT_BATCH;
     int64_t values = batch ? w->k * g->o.n_batch : w->k;
     size_t room = batch ? (size_t)values + encoded_row_bytes(w->k) : encoded_row_bytes(w->k);
-    if (w->k % l->act->block != 0 || act_row_bytes(l->act, values) > room)
+    if ((!l->act->ragged && w->k % l->act->block != 0) || act_row_bytes(l->act, values) > room)
         return err_set(e, ERR_UNSUPPORTED, "tensor %s: rows of %lld do not divide into activation blocks of %d (%s)",
                        t->name, (long long)w->k, l->act->block, l->act->name);
     return 0;

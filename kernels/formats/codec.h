@@ -14,6 +14,8 @@
 #include "base/err.h"
 #include "base/mem.h"
 
+enum number_type { NUMBER_F32, NUMBER_F16, NUMBER_BF16, NUMBER_E8M0, NUMBER_E4M3 };
+enum zero_type { ZERO_NONE, ZERO_CODE /* `bits` bits each */, ZERO_FLOAT /* of the scale's type */ };
 struct qpar { /* parameters of a parametric codec; all zero for the GGUF block types */
     uint8_t bits, sym, scale_type, zero_type;
     int32_t group; /* 0 = per row, -1 = per tensor */
@@ -48,7 +50,7 @@ struct qmat {
 
 struct wstat { /* whole-tensor statistics for codecs whose measure is not NULL */
     double abs_sum;
-    float abs_max;
+    float abs_max, lo, hi;
     int64_t count;
 };
 struct calib {               /* activation statistics of one tensor; NULL where there are none */
@@ -60,8 +62,8 @@ struct codec {
     const char *doc;    /* one sentence */
     const char *source; /* where the layout is specified */
     int gguf_type;      /* tensor type id in GGUF files; -1 where GGUF has none */
-    int block;          /* weights per block: k must be a multiple */
-    int block_bytes;
+    int block;          /* weights per block: k must be a multiple; parametric codecs: 1, and layout decides */
+    int block_bytes;    /* 0 for parametric codecs */
     const char *act; /* the activation rule of the usual runtime's dot product (acts.def) */
     /* Fills codec, n, k, segments, row_stride and bytes of each plane (p stays NULL), or refuses with the
      * reason. */
@@ -81,7 +83,9 @@ struct act {
     const char *doc;
     enum act_scope { ACT_BLOCK, ACT_ROW, ACT_BATCH } scope;
     int block, block_bytes;                                 /* block 1 for f32, f16, bf16 */
-    void (*encode)(void *dst, const float *x, int64_t k);   /* one row; k a multiple of block */
+    int header_bytes;                                       /* in front of the blocks */
+    bool ragged;                                            /* the last block of a row may be short */
+    void (*encode)(void *dst, const float *x, int64_t k);   /* one row; k a multiple of block unless ragged */
     void (*decode)(float *dst, const void *src, int64_t k); /* the values the dot product sees */
 };
 

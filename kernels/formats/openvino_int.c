@@ -1,0 +1,51 @@
+/* NNCF's integers: codes of 4 or 8 bits, per row or group. Codes are made with the unrounded scale, which is stored as
+ * f16 afterwards. Symmetric: signed codes, the value of larger magnitude on the lowest code, the scale's sign with it. */
+#include <float.h>
+#include "kernels/formats/group.h"
+#include "kernels/formats/minifloat.h"
+
+static float not_too_small(float s)
+{
+    return fabsf(s) < FLT_EPSILON ? FLT_EPSILON : s;
+}
+
+static void fit(const struct qpar *par, const float *x, int64_t n, const struct wstat *stat, uint8_t *code,
+                struct grid *g)
+{
+    (void)stat;
+    int middle = 1 << (par->bits - 1), mask = 2 * middle - 1;
+    if (par->sym) {
+        struct range r = range_of(x, n);
+        float a = fabsf(r.lo), s = not_too_small((a >= r.hi ? a : -r.hi) / (float)middle);
+        for (int64_t i = 0; i < n; i++) {
+            int q = (int)group_clamp(minifloat_rne(x[i] / s), (float)-middle, (float)middle - 1);
+            code[i] = (uint8_t)(q & mask);
+        }
+        *g = (struct grid){s, 0};
+        return;
+    }
+    struct range r = range_with_zero(x, n);
+    float s = not_too_small((r.hi - r.lo) / (float)mask);
+    float zero = group_clamp(0 - rintf(r.lo / s), 0, (float)mask);
+    for (int64_t i = 0; i < n; i++)
+        code[i] = (uint8_t)group_clamp(minifloat_rne(x[i] / s + zero), 0, (float)mask);
+    *g = (struct grid){s, zero};
+}
+
+static void values(const struct qpar *par, float *y, const uint8_t *code, int n, struct grid g)
+{
+    int flip = par->sym ? 1 << (par->bits - 1) : 0, zero = par->sym ? flip : (int)g.zero;
+    for (int i = 0; i < n; i++)
+        y[i] = (float)((code[i] ^ flip) - zero) * g.scale;
+}
+
+static const struct group_rule rule = {
+    .usual = {.bits = 4, .sym = 0, .scale_type = NUMBER_F16, .zero_type = ZERO_CODE, .group = 128},
+    .bits = 1 << 4 | 1 << 8,
+    .zero_plane = PLANE_ZERO,
+    .fit = fit,
+    .values = values,
+};
+GROUP_CODEC(openvino_int, .doc = "NNCF: codes of 4 or 8 bits, f16 scale and perhaps a zero point per row or group.",
+            .source = "openvinotoolkit/nncf src/nncf/quantization/algorithms/weight_compression/weight_lowering.py",
+            .act = "i8_32");
