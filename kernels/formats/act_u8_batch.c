@@ -33,6 +33,6 @@ const struct act act_u8_batch = {.name = "u8_batch",
                                  .scope = ACT_BATCH,
                                  .block = 1,
                                  .block_bytes = 1,
-                                 .header_bytes = HEADER,
+                                 .head_bytes = HEADER,
                                  .encode = encode,
                                  .decode = decode};

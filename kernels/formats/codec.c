@@ -114,5 +114,5 @@ double qmat_bits_per_weight(const struct qmat *q)
 
 size_t act_row_bytes(const struct act *a, int64_t k)
 {
-    return (size_t)a->header_bytes + (size_t)((k + a->block - 1) / a->block) * (size_t)a->block_bytes;
+    return (size_t)a->head_bytes + (size_t)((k + a->block - 1) / a->block) * (size_t)a->block_bytes;
 }

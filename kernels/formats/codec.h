@@ -83,7 +83,7 @@ struct act {
     const char *doc;
     enum act_scope { ACT_BLOCK, ACT_ROW, ACT_BATCH } scope;
     int block, block_bytes;                                 /* block 1 for f32, f16, bf16 */
-    int header_bytes;                                       /* in front of the blocks */
+    int head_bytes;                                       /* before the blocks of a row */
     bool ragged;                                            /* the last block of a row may be short */
     void (*encode)(void *dst, const float *x, int64_t k);   /* one row; k a multiple of block unless ragged */
     void (*decode)(float *dst, const void *src, int64_t k); /* the values the dot product sees */

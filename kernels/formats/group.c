@@ -3,8 +3,8 @@
 #include <string.h>
 #include "kernels/formats/minifloat.h"
 
-static const size_t number_bytes[] = {[NUMBER_F32] = 4, [NUMBER_F16] = 2, [NUMBER_BF16] = 2, [NUMBER_E8M0] = 1,
-                                      [NUMBER_E4M3] = 1};
+static const size_t number_bytes[] = {
+    [NUMBER_F32] = 4, [NUMBER_F16] = 2, [NUMBER_BF16] = 2, [NUMBER_E8M0] = 1, [NUMBER_E4M3] = 1};
 
 static float number_get(enum number_type t, const uint8_t *p)
 {

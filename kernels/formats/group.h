@@ -11,12 +11,12 @@ struct grid {
     float scale, zero; /* zero: a zero point in codes, or a bias in weights: the codec knows */
 };
 struct group_rule {
-    struct qpar usual;    /* what holds where no parameters are given */
-    unsigned bits;        /* allowed widths: bit b for b-bit codes */
-    enum plane zero_plane; /* where zero points go: PLANE_ZERO or PLANE_BIAS */
-    bool pads;            /* a row's last group may be short: zeros follow its weights */
-    bool pads_coded;      /* and their codes stay; else the codes become 0 */
-    int64_t group_max;    /* 0: any */
+    struct qpar usual;                               /* what holds where no parameters are given */
+    unsigned bits;                                   /* allowed widths: bit b for b-bit codes */
+    enum plane zero_plane;                           /* where zero points go: PLANE_ZERO or PLANE_BIAS */
+    bool pads;                                       /* a row's last group may be short: zeros follow its weights */
+    bool pads_coded;                                 /* and their codes stay; else the codes become 0 */
+    int64_t group_max;                               /* 0: any */
     float (*tensor_scale)(const struct wstat *stat); /* with E4M3 scales: a factor of them all, in PLANE_TENSOR */
     /* One group x[n] to codes and grid; what it puts into the grid is stored in par->scale_type and par->zero_type. */
     void (*fit)(const struct qpar *par, const float *x, int64_t n, const struct wstat *stat, uint8_t *code,
@@ -67,11 +67,6 @@ static inline float group_clamp(float x, float lo, float hi)
     {                                                                                                                  \
         group_decode(&rule, dst, q, r0, r1);                                                                           \
     }                                                                                                                  \
-    const struct codec codec_##id = {.name = #id,                                                                      \
-                                     .gguf_type = -1,                                                                  \
-                                     .block = 1,                                                                       \
-                                     .layout = layout,                                                                 \
-                                     .encode = encode,                                                                 \
-                                     .decode = decode,                                                                 \
-                                     __VA_ARGS__}
+    const struct codec codec_##id = {                                                                                  \
+        .name = #id, .gguf_type = -1, .block = 1, .layout = layout, .encode = encode, .decode = decode, __VA_ARGS__}
 #endif

@@ -99,8 +99,8 @@ static void fit(const struct qpar *par, const float *x, int64_t n, const struct 
     (void)stat;
     float weight[GROUP_RUN], term[GROUP_RUN];
     struct range r = range_of(x, n);
-    struct search s = {.x = x, .weight = weight, .code = code, .n = n, .top = (float)((1 << par->bits) - 1),
-                       .lo = r.lo, .hi = r.hi};
+    struct search s = {
+        .x = x, .weight = weight, .code = code, .n = n, .top = (float)((1 << par->bits) - 1), .lo = r.lo, .hi = r.hi};
     weigh(&s, term);
     search(&s, term);
     double zero = (double)group_clamp(rintf(-s.lo / s.scale), 0, s.top);

@@ -19,8 +19,8 @@ static const float nf4[16] = {-1.0f,
                               0.5626170039176941f,
                               0.7229568362236023f,
                               1.0f};
-static const float cb4[16] = {-3.5f, -2.5f,    -1.875f, -1.375f, -1.0f,  -0.625f, -0.3125f, 0.0f,
-                              0.28125f, 0.5625f, 0.875f,  1.125f,  1.5f, 2.0f,   2.5f,    3.5f};
+static const float cb4[16] = {-3.5f,    -2.5f,   -1.875f, -1.375f, -1.0f, -0.625f, -0.3125f, 0.0f,
+                              0.28125f, 0.5625f, 0.875f,  1.125f,  1.5f,  2.0f,    2.5f,     3.5f};
 
 /* The symmetric flag of the parameters chooses: NF4 is called symmetric, CB4 is not. */
 static const float *book_of(const struct qpar *par)
@@ -60,4 +60,5 @@ static const struct group_rule rule = {
     .values = values,
 };
 GROUP_CODEC(openvino_book, .doc = "NNCF: a book of 16 values (NF4 or CB4), f16 scale per row or group.",
-            .source = "openvinotoolkit/nncf src/nncf/quantization/algorithms/weight_compression/constants.py", .act = "f32");
+            .source = "openvinotoolkit/nncf src/nncf/quantization/algorithms/weight_compression/constants.py",
+            .act = "f32");

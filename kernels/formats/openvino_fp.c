@@ -1,5 +1,5 @@
-/* NNCF's small floats: FP4, MXFP4 and NVFP4 (E2M1 codes), FP8 and MXFP8 (E4M3 codes), with scales in f16, E8M0 or (NVFP4)
- * E4M3 times one f32 per tensor. Codes are made with the unrounded scale; E4M3 is rounded through f16. */
+/* NNCF's small floats: FP4, MXFP4 and NVFP4 (E2M1 codes), FP8 and MXFP8 (E4M3 codes), with scales in f16, E8M0 or
+ * (NVFP4) E4M3 times one f32 per tensor. Codes are made with the unrounded scale; E4M3 is rounded through f16. */
 #include <float.h>
 #include "kernels/formats/group.h"
 #include "kernels/formats/minifloat.h"

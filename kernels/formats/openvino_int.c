@@ -1,5 +1,6 @@
 /* NNCF's integers: codes of 4 or 8 bits, per row or group. Codes are made with the unrounded scale, which is stored as
- * f16 afterwards. Symmetric: signed codes, the value of larger magnitude on the lowest code, the scale's sign with it. */
+ * f16 afterwards. Symmetric: signed codes, the value of larger magnitude on the lowest code, the scale's sign with it.
+ */
 #include <float.h>
 #include "kernels/formats/group.h"
 #include "kernels/formats/minifloat.h"

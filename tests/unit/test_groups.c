@@ -1,0 +1,134 @@
+/* The parametric codecs of MLX, ONNX Runtime and OpenVINO against bytes that the packages themselves wrote (mlx 0.32.4,
+ * onnxruntime 1.31.1, nncf 3.4.0): one input of 32 weights, exact in f16 and bf16, then ties and awkward groups. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+#include "base/half.h"
+#include "kernels/formats/codec.h"
+
+enum { W0_LEN = 32, MOST = 512 };
+
+static const int w0[W0_LEN] = {-37, 12, 90, -64, 5,   -1, 33,  -100, 71,  -18, 44,  0,  -52, 27, -9, 83,
+                               -75, 60, -3, 16,  -28, 97, -46, 8,    -11, 39,  -88, 22, -57, 3,  66, -24};
+
+enum { F32 = NUMBER_F32, F16 = NUMBER_F16, BF16 = NUMBER_BF16, E8M0 = NUMBER_E8M0, E4M3 = NUMBER_E4M3 };
+#define INT(bits_, sym_, scale_, zero_, group_)                                                                        \
+    {                                                                                                                  \
+        .bits = bits_, .sym = sym_, .scale_type = scale_, .zero_type = zero_, .group = group_                          \
+    }
+
+#define ASYM8 "51 91 f5 2e 87 80 ac 00 dd 6a ba 81 3e a4 75 ec 20 cf 7d 96 5d ff 45 8b 73 b3 0f 9d 37 85 d6 62"
+#define ASYM4 "95 3f 88 0b 7d 8b a4 e7 d2 98 f6 94 b7 a1 84 6d"
+static const struct golden {
+    const char *codec;
+    struct qpar par;
+    const char *code, *scale, *zero; /* bytes in hexadecimal, file order; NULL: no such plane */
+} goldens[] = {
+    {"onnx_nbits", INT(4, 1, F32, ZERO_NONE, 32), "95 3f 88 0b 7e 8c a4 f7 d2 98 f6 94 b7 a1 83 6d", "00 00 c8 3d",
+     NULL},
+    {"onnx_nbits", INT(4, 0, F32, ZERO_CODE, 32), ASYM4, "22 22 d2 3d", "88"},
+    {"onnx_nbits", INT(4, 0, F16, ZERO_CODE, 32), ASYM4, "91 2e", "88"},
+    {"onnx_nbits", INT(8, 1, F32, ZERO_NONE, 32),
+     "51 8f f3 2e 86 7f aa 00 db 69 b8 80 3d a3 74 ea 20 cd 7c 94 5c fc 45 8a 72 b2 0f 9c 37 84 d4 61", "00 00 c8 3b",
+     NULL},
+    {"onnx_nbits", INT(8, 0, F32, ZERO_CODE, 32),
+     "51 91 f5 2e 87 80 ac 00 dd 6a ba 81 3e a4 75 ec 20 cf 7d 96 5d ff 45 8b 73 b3 0f 9d 37 85 d6 62", "c6 c5 c5 3b",
+     "81"},
+    {"onnx_nbits", INT(8, 0, F16, ZERO_CODE, 32),
+     "51 91 f6 2e 87 80 ac 00 dd 6a ba 81 3e a4 75 ec 20 cf 7d 96 5d ff 45 8b 73 b3 0f 9d 37 85 d6 62", "2e 1e", "81"},
+    {"onnx_nbits", INT(2, 1, F32, ZERO_NONE, 32), "79 3a bb ed ad 9d 8e b9", "00 00 c8 3e", NULL},
+    {"onnx_nbits", INT(2, 0, F32, ZERO_CODE, 32), "79 3a bb e9 ad 9e 9e b9", "55 55 03 3f", "aa"},
+    {"onnx_rtn", INT(4, 0, F32, ZERO_CODE, 32), ASYM4, "22 22 d2 3d", "88"},
+    {"onnx_rtn", INT(4, 1, F32, ZERO_NONE, 32), "95 3f 88 0a 7d 8b a4 e7 c2 98 f6 95 b7 a1 84 6d", "55 55 d5 3d", NULL},
+    {"onnx_k_quant", INT(4, 0, F32, ZERO_CODE, 32), ASYM4, "71 7b d0 3d", "88"},
+    {"openvino_int", INT(4, 1, F16, ZERO_NONE, 32), "1d b7 00 83 f6 04 2c 7f 5a 10 7e 1c 3f 29 0b e5", "40 2e", NULL},
+    {"openvino_int", INT(4, 0, F16, ZERO_CODE, 32), ASYM4, "91 2e", "88"},
+    {"openvino_int", INT(8, 0, F16, ZERO_CODE, 0), ASYM8, "2e 1e", "81"},
+    {"openvino_int", INT(8, 1, F16, ZERO_NONE, 0),
+     "d1 0f 73 ae 06 ff 2a 80 5b e9 38 00 bd 23 f4 6a a0 4d fc 14 dc 7c c5 0a f2 32 8f 1c b7 04 54 e1", "40 1e", NULL},
+    {"openvino_book", INT(4, 1, F16, ZERO_NONE, 32), "83 1f 78 0b 5e 7c a2 e6 d1 97 f4 82 c6 a0 72 4e", "40 3a", NULL},
+    {"openvino_book", INT(4, 0, F16, ZERO_NONE, 0), "83 1f 78 0b 5e 7c a2 e6 d1 97 f4 83 c6 a0 72 4e", "25 33", NULL},
+    {"openvino_fp", INT(4, 0, F16, ZERO_NONE, 32), "1c e7 81 f4 a6 05 3d 69 6e 28 7b 1d 49 3f 0d b6", "2b 30", NULL},
+    {"openvino_fp", INT(4, 0, E8M0, ZERO_NONE, 32), "1a c5 80 d2 94 03 2b 59 4c 18 5a 0b 29 1d 0c a4", "7d", NULL},
+    {"openvino_fp", INT(8, 0, F16, ZERO_NONE, 32),
+     "f2 65 7d f9 5b c9 71 fe 7a ea 74 00 f7 6f e2 7c fa 78 d5 69 f0 7e f5 61 e4 73 fc 6c f8 55 79 ed", "25 17", NULL},
+    {"openvino_fp", INT(8, 0, E8M0, ZERO_NONE, 32),
+     "f1 64 7b f8 5a c8 70 fc 79 e9 73 00 f5 6e e1 7a f9 77 d4 68 ee 7c f4 60 e3 72 fb 6b f6 54 78 ec", "76", NULL},
+    {"openvino_fp", INT(4, 0, E4M3, ZERO_NONE, 16), "1c e7 81 f4 a6 05 3d 69 6e 28 7b 1d 49 3f 0e b6", "7e 7e", NULL},
+    {"mlx_affine", INT(2, 0, F32, ZERO_FLOAT, 32), "79 3a bb ed ac 9d 8e b9", "00 00 c8 3e", "00 00 48 bf"},
+    {"mlx_affine", INT(3, 0, F32, ZERO_FLOAT, 32), "e3 43 16 9f a9 f2 31 bb 8b 34 2a 7e", "00 00 48 3e", "00 00 48 bf"},
+    {"mlx_affine", INT(4, 0, F16, ZERO_FLOAT, 32), "95 3f 88 0b 7e 8c a4 f7 d2 98 f6 94 b7 a1 83 6d", "40 2e", "40 ba"},
+    {"mlx_affine", INT(4, 0, BF16, ZERO_FLOAT, 32), "95 3f 88 0b 7e 8c a4 f7 d2 98 f6 94 b7 a1 83 6d", "c8 3d",
+     "48 bf"},
+    {"mlx_affine", INT(5, 0, F32, ZERO_FLOAT, 32), "4a 7a 13 61 05 bb 5d 88 e8 eb 44 c3 c9 7e 8a ce 0a 7a e0 66",
+     "00 00 48 3d", "00 00 48 bf"},
+    {"mlx_affine", INT(6, 0, F32, ZERO_FLOAT, 32),
+     "14 d9 33 22 b8 02 b7 e6 82 4f da ed c8 fc 95 d7 1f 8d 1c 4b 9c 4e 58 63", "00 00 c8 3c", "00 00 48 bf"},
+    {"mlx_affine", INT(8, 0, F32, ZERO_FLOAT, 32),
+     "51 90 f5 2e 87 80 ac 00 dd 6a ba 81 3e a4 75 ec 20 ce 7d 96 5d fe 46 8b 73 b3 0f 9d 37 85 d6 62", "1a 73 c6 3b",
+     "00 00 48 bf"},
+    {"mlx_fp", INT(4, 0, E8M0, ZERO_NONE, 32), "1a c5 00 d2 94 03 2b 59 4c 10 5a 0b 29 1d 0c 94", "7d", NULL},
+    {"mlx_fp", INT(4, 0, E4M3, ZERO_NONE, 16), "1c e7 01 f4 a6 05 3d 79 6e 20 7b 1d 49 3f 0e b6", "20 20", NULL},
+    {"mlx_fp", INT(8, 0, E8M0, ZERO_NONE, 32),
+     "f1 64 7b f8 5a c8 70 fc 79 e9 73 00 f5 6e e1 7a f9 77 d4 68 ee 7c f4 60 e3 72 fb 6b f6 54 78 ec", "76", NULL},
+};
+
+/* What encode and decode make of n rows of k weights. */
+static void round_trip(struct qmat *q, const char *codec, const struct qpar *par, const float *x, float *y, int64_t n,
+                       int64_t k)
+{
+    const struct codec *c = codec_find(codec);
+    struct err e = {0};
+    struct wstat stat = {0};
+    struct arena *a = arena_new();
+    assert_non_null(c);
+    assert_non_null(a);
+    if (c->layout(q, n, k, par, &e) || qmat_alloc(q, &e))
+        fail_msg("%s: %s", codec, e.text);
+    if (c->measure)
+        assert_int_equal(c->measure(&stat, q, x, n), 0);
+    assert_int_equal(c->encode(q, 0, n, x, &stat, NULL, a), 0);
+    if (y)
+        c->decode(y, q, 0, n);
+    arena_free(a);
+}
+
+static void check_plane(const struct golden *g, const struct qmat *q, enum plane pl, const char *want, const char *what)
+{
+    char got[4 * MOST] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < q->plane[pl].bytes && used < sizeof got - 4; i++)
+        used += (size_t)snprintf(got + used, sizeof got - used, "%s%02x", i ? " " : "", q->plane[pl].p[i]);
+    if (strcmp(got, want ? want : ""))
+        fail_msg("%s, %d bits, scale type %d: %s is\n%s instead of\n%s", g->codec, g->par.bits, g->par.scale_type, what,
+                 got, want ? want : "(none)");
+}
+
+static void golden_bytes(void **state)
+{
+    float x[W0_LEN];
+    (void)state;
+    for (int i = 0; i < W0_LEN; i++)
+        x[i] = (float)w0[i] / 128;
+    for (size_t i = 0; i < sizeof goldens / sizeof *goldens; i++) {
+        const struct golden *g = &goldens[i];
+        struct qmat q;
+        round_trip(&q, g->codec, &g->par, x, NULL, 1, W0_LEN);
+        check_plane(g, &q, PLANE_CODE, g->code, "the codes");
+        check_plane(g, &q, PLANE_SCALE, g->scale, "the scale");
+        check_plane(g, &q, strncmp(g->codec, "mlx", 3) ? PLANE_ZERO : PLANE_BIAS, g->zero, "the zero point");
+        qmat_free(&q);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(golden_bytes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
