@@ -51,7 +51,7 @@ static int setup_packed(struct engine *g, struct linear *l, const char *name, st
     const char *act = l->act ? l->act->name : "f32";
     l->matvec = kernel_find(OP_MATVEC, l->w->codec->name, act, g->o.isa);
     l->matmul = kernel_find(OP_MATMUL, l->w->codec->name, act, g->o.isa);
-    if (!l->matvec || !l->matmul || (l->act && l->act->scope == ACT_BATCH))
+    if (!l->matvec || !l->matmul || (l->act && l->act->scope >= ACT_BATCH))
         return err_set(e, ERR_UNSUPPORTED,
                        "no packed kernel multiplies %s weights (%s) with %s activations: only the "
                        "reference mode does",
@@ -157,7 +157,9 @@ static void encode_input(struct engine *g, const struct linear *l)
     if (!l->act || g->input.in_buffer == l->act)
         return;
     struct encode_job j = {g, l};
-    if (l->act->scope == ACT_BATCH)
+    if (l->act->scope == ACT_COLUMNS)
+        l->act->round(g->buf[BUF_INPUT], g->input.x, g->input.n, g->input.k);
+    else if (l->act->scope == ACT_BATCH)
         encode_batch(g, l);
     else if (g->input.n == 1)
         encode_rows(&j, 0, 1, 0);

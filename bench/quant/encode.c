@@ -53,6 +53,33 @@ static int measure_tensor(struct wstat *s, const struct job *j)
     return 0;
 }
 
+struct decode_job {
+    const struct qmat *src;
+    float *w; /* [n][k] */
+};
+
+static void decode_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
+{
+    const struct decode_job *j = arg;
+    (void)i_thread;
+    j->src->codec->decode(j->w + r0 * j->src->k, j->src, r0, r1);
+}
+
+/* For formats whose rows cannot be encoded apart. */
+static int encode_whole(struct qmat *dst, const struct qmat *src, struct worker *worker, struct pool *pool,
+                        struct err *e)
+{
+    struct decode_job j = {src, mem_alloc_n((size_t)src->n, (size_t)src->k * sizeof *j.w)};
+    if (!j.w)
+        return err_nomem(e, (size_t)src->n * (size_t)src->k * sizeof *j.w, "a matrix on its way into another format");
+    pool_for(pool, src->n, rows_per_piece(src), decode_rows, &j);
+    size_t mark = arena_mark(worker[0].scratch);
+    int rc = dst->codec->encode_all(dst, j.w, worker[0].scratch);
+    arena_reset(worker[0].scratch, mark);
+    mem_free(j.w);
+    return rc ? err_set(e, rc, "it cannot be encoded as %s", dst->codec->name) : 0;
+}
+
 static int encode_tensor(struct qmat *dst, const struct model_tensor *t, const struct use_assign *a,
                          const struct calib *cal, struct worker *worker, struct pool *pool, struct err *e)
 {
@@ -65,6 +92,8 @@ static int encode_tensor(struct qmat *dst, const struct model_tensor *t, const s
         err_set(e, rc, "its weights cannot be measured for %s", a->codec->name);
     if (rc)
         return rc;
+    if (a->codec->encode_all)
+        return encode_whole(dst, &t->src, worker, pool, e);
     pool_for(pool, t->src.n, rows_per_piece(&t->src), encode_rows, &job);
     for (int i = 0; i < pool_n_threads(pool) && rc == 0; i++)
         if ((rc = worker[i].rc) != 0)

@@ -72,7 +72,7 @@ size_t qmat_bytes(const struct qmat *q)
 {
     size_t sum = 0;
     for (int i = 0; i < N_PLANES; i++)
-        sum += q->plane[i].bytes;
+        sum += i == PLANE_COLUMN ? 0 : q->plane[i].bytes;
     return sum;
 }
 

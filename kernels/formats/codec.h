@@ -33,6 +33,7 @@ enum plane {
     PLANE_TENSOR,
     PLANE_PERM,
     PLANE_BOOK,
+    PLANE_COLUMN, /* f32[k] in memory: a factor per column that a file folds into the layer before, at no cost in bytes */
     N_PLANES
 };
 
@@ -75,18 +76,24 @@ struct codec {
     int (*encode)(struct qmat *q, int64_t r0, int64_t r1, const float *w, const struct wstat *stat,
                   const struct calib *cal, struct arena *a);
     void (*decode)(float *dst, const struct qmat *q, int64_t r0, int64_t r1); /* dst[r1-r0][k] */
+    /* Where rows cannot be encoded apart (scales of scales, searches that stop for the whole matrix): called instead of
+     * encode, w[n][k], one thread. encode then takes single rows as whole matrices, or refuses. NULL elsewhere. */
+    int (*encode_all)(struct qmat *q, const float *w, struct arena *a);
 };
 
 /* An activation rule: how a runtime rounds the f32 inputs of a linear layer before its dot product. */
 struct act {
     const char *name; /* "q8_k" */
     const char *doc;
-    enum act_scope { ACT_BLOCK, ACT_ROW, ACT_BATCH } scope;
+    enum act_scope { ACT_BLOCK, ACT_ROW, ACT_BATCH, ACT_COLUMNS } scope;
     int block, block_bytes;                                 /* block 1 for f32, f16, bf16 */
-    int head_bytes;                                       /* before the blocks of a row */
+    int head_bytes;                                         /* before the blocks of a row: its scale */
     bool ragged;                                            /* the last block of a row may be short */
     void (*encode)(void *dst, const float *x, int64_t k);   /* one row; k a multiple of block unless ragged */
     void (*decode)(float *dst, const void *src, int64_t k); /* the values the dot product sees */
+    /* ACT_COLUMNS, where the rows of a batch decide together how a column is rounded: the values that the dot product
+     * sees of x[n][k]. encode and decode treat a single row. */
+    void (*round)(float *dst, const float *x, int64_t n, int64_t k);
 };
 
 extern const struct codec *const codecs[]; /* NULL-terminated, formats.def order */
@@ -97,7 +104,7 @@ const struct act *act_find(const char *name);
 
 /* layout shared by all codecs of self-contained blocks (codec->block, codec->block_bytes). */
 int codec_layout_blocks(const struct codec *c, struct qmat *q, int64_t n, int64_t k, struct err *e);
-size_t qmat_bytes(const struct qmat *q);       /* all planes */
+size_t qmat_bytes(const struct qmat *q);       /* all planes but PLANE_COLUMN */
 int qmat_alloc(struct qmat *q, struct err *e); /* after layout; 64-byte aligned, contents undefined */
 void qmat_free(struct qmat *q);                /* only after qmat_alloc */
 void qmat_share(struct qmat *dst, const struct qmat *src);                /* same planes; keeps seg inside dst */

@@ -1,0 +1,154 @@
+/* Blocks, tables and scales of scales of the two 4-bit formats of bitsandbytes (bnb_4bit.h). */
+#include "kernels/formats/bnb_4bit.h"
+#include <string.h>
+
+int bnb_4bit_layout(const struct codec *c, struct qmat *q, int64_t n, int64_t k, const struct qpar *par, struct err *e)
+{
+    struct qpar p = par ? *par : (struct qpar){.group = 64};
+    if (p.group <= 0)
+        return err_set(e, ERR_USAGE, "%s has blocks of 32 to 4096 weights, not one scale per row or tensor", c->name);
+    p.bits = 4;
+    bool nested = p.scale_type == BNB_NESTED;
+    int rc = grouped_layout(c, q, n, k, p, nested ? 1 : 4, 0, e);
+    if (rc == 0 && nested) {
+        int64_t blocks = n * (k / p.group);
+        grouped_share_plane(q, PLANE_BIAS, 4 * (size_t)((blocks + BNB_NESTED_BLOCK - 1) / BNB_NESTED_BLOCK));
+        grouped_share_plane(q, PLANE_TENSOR, 4);
+    }
+    return rc;
+}
+
+/* Border j of n equal steps from 0.1 to 1, counted from the nearer end with one rounding (as torch.linspace does). */
+static float border(int j, int n)
+{
+    float step = (1 - 0.1f) / (float)n;
+    return j < (n + 1) / 2 ? fmaf(step, (float)j, 0.1f) : fmaf(-step, (float)(n - j), 1);
+}
+
+/* The 8-bit dynamic map: seven decades with 1, 2, ... 64 means of neighbouring borders, both signs, 0 and 1, rising. */
+static void dynamic_map(float map[256])
+{
+    int n = 0;
+    for (int i = 0; i < 7; i++)
+        for (int j = 0; j < 1 << i; j++, n++) {
+            float v = (float)pow(10, i - 6) * ((border(j, 1 << i) + border(j + 1, 1 << i)) / 2);
+            map[128 + n] = v;
+            map[126 - n] = -v;
+        }
+    map[127] = 0;
+    map[255] = 1;
+}
+
+/* Number of midpoints strictly below x: a value on a midpoint takes the lower code. */
+static int nearest(const float *sorted, int n, float x)
+{
+    int lo = 0, hi = n - 1;
+    while (lo < hi) {
+        int mid = (lo + hi) / 2;
+        if ((sorted[mid] + sorted[mid + 1]) / 2 < x)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static float inverse(float abs_max)
+{
+    return 1 / (abs_max < 1e-38f ? 1e-38f : abs_max);
+}
+
+static float block_max(const float *w, int64_t n)
+{
+    float m = 0;
+    for (int64_t i = 0; i < n; i++)
+        m = fabsf(w[i]) > m ? fabsf(w[i]) : m;
+    return m;
+}
+
+static void encode_block(const struct bnb_4bit *t, uint8_t *dst, const float *w, int64_t n, float abs_max)
+{
+    float inv = inverse(abs_max);
+    for (int64_t i = 0; i < n; i += 2) {
+        int a = nearest(t->sorted, 16, clampf(w[i] * inv, -1, 1)),
+            b = nearest(t->sorted, 16, clampf(w[i + 1] * inv, -1, 1));
+        dst[i / 2] = (uint8_t)(t->code[a] << 4 | t->code[b]);
+    }
+}
+
+int bnb_4bit_encode(const struct bnb_4bit *t, struct qmat *q, int64_t r0, int64_t r1, const float *w)
+{
+    int64_t len = grouped_len(q);
+    if (q->seg->q.scale_type == BNB_NESTED)
+        return ERR_USAGE; /* scales of scales need the whole matrix: encode_all */
+    for (int64_t r = r0; r < r1; r++)
+        for (int64_t g = 0; g * len < q->k; g++, w += len) {
+            float m = block_max(w, len);
+            wr_u32le(grouped_scale(q, r, g, 4), f32_bits(m));
+            encode_block(t, codec_row(q, r) + g * len / 2, w, len, m);
+        }
+    return 0;
+}
+
+static void nest(struct qmat *q, float *m, int64_t n)
+{
+    float map[256];
+    double sum = 0;
+    dynamic_map(map);
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)m[i];
+    float mean = (float)(sum / (double)n);
+    wr_u32le(q->plane[PLANE_TENSOR].p, f32_bits(mean));
+    for (int64_t b = 0; b * BNB_NESTED_BLOCK < n; b++) {
+        int64_t i0 = b * BNB_NESTED_BLOCK, i1 = i0 + BNB_NESTED_BLOCK < n ? i0 + BNB_NESTED_BLOCK : n;
+        for (int64_t i = i0; i < i1; i++)
+            m[i] -= mean;
+        float most = block_max(m + i0, i1 - i0), inv = inverse(most);
+        wr_u32le(q->plane[PLANE_BIAS].p + 4 * b, f32_bits(most));
+        for (int64_t i = i0; i < i1; i++)
+            q->plane[PLANE_SCALE].p[i] = (uint8_t)nearest(map, 256, clampf(m[i] * inv, -1, 1));
+    }
+}
+
+int bnb_4bit_encode_all(const struct bnb_4bit *t, struct qmat *q, const float *w, struct arena *a)
+{
+    int64_t len = grouped_len(q), n = q->n * (q->k / len);
+    if (q->seg->q.scale_type != BNB_NESTED)
+        return bnb_4bit_encode(t, q, 0, q->n, w);
+    size_t mark = arena_mark(a);
+    float *m = arena_alloc_n(a, (size_t)n, sizeof *m);
+    if (!m)
+        return ERR_NOMEM;
+    for (int64_t i = 0; i < n; i++, w += len) {
+        m[i] = block_max(w, len);
+        encode_block(t, q->plane[PLANE_CODE].p + i * len / 2, w, len, m[i]);
+    }
+    nest(q, m, n);
+    arena_reset(a, mark);
+    return 0;
+}
+
+void bnb_4bit_decode(const struct bnb_4bit *t, float *dst, const struct qmat *q, int64_t r0, int64_t r1)
+{
+    int64_t len = grouped_len(q), per_row = q->k / len;
+    bool nested = q->seg->q.scale_type == BNB_NESTED;
+    float map[256], book[16];
+    if (nested)
+        dynamic_map(map);
+    for (int i = 0; i < 16; i++)
+        book[t->code[i]] = t->sorted[i];
+    float mean = nested ? f32_from_bits(rd_u32le(q->plane[PLANE_TENSOR].p)) : 0;
+    for (int64_t i = r0 * per_row; i < r1 * per_row; i++, dst += len) {
+        const uint8_t *src = q->plane[PLANE_CODE].p + i * len / 2, *scale = q->plane[PLANE_SCALE].p;
+        float m =
+            nested ? map[scale[i]] * f32_from_bits(rd_u32le(q->plane[PLANE_BIAS].p + 4 * (i / BNB_NESTED_BLOCK))) + mean
+                   : f32_from_bits(rd_u32le(scale + 4 * i));
+        float value[16];
+        for (int c = 0; c < 16; c++)
+            value[c] = round_f16(book[c] * m);
+        for (int64_t j = 0; j < len / 2; j++) {
+            dst[2 * j] = value[src[j] >> 4];
+            dst[2 * j + 1] = value[src[j] & 15];
+        }
+    }
+}
