@@ -33,7 +33,7 @@ enum plane {
     PLANE_TENSOR,
     PLANE_PERM,
     PLANE_BOOK,
-    PLANE_COLUMN, /* f32[k] in memory: a factor per column that a file folds into the layer before, at no cost in bytes */
+    PLANE_COLUMN, /* f32[k]: a factor per column that files fold into the layer before, at no cost in bytes */
     N_PLANES
 };
 
