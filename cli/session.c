@@ -156,15 +156,13 @@ int cli_model(struct model **out, const char *name, struct err *e)
     if (!strcmp(name, "default"))
         return model_open_memory(out, default_model, (size_t)(default_model_end - default_model), "the embedded model",
                                  e);
-    if (file_exists(name))
+    if (file_exists(name) || dir_exists(name))
         return model_open(out, name, e);
-    char *found = dir_exists(name) ? NULL : find_model(name);
-    if (!found && dir_exists(name))
-        return err_set(e, ERR_UNSUPPORTED, "%s is a folder; give a GGUF file", name);
+    char *found = find_model(name);
     if (!found)
         return err_set(e, ERR_MISSING,
                        "%s: no such file, and no GGUF of that name in the usual model folders; "
-                       "give the path of a GGUF file, or `default`",
+                       "give the path of a GGUF file or of a Hugging Face folder, or `default`",
                        name);
     cli_warn("using %s", found);
     int rc = model_open(out, found, e);

@@ -6,7 +6,10 @@
 #include <string.h>
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/os.h"
+#include "bench/artifact/hf.h"
 #include "bench/engine/arch.h"
+#include "bench/engine/model_int.h"
 
 static int *slot(struct model *m, enum tensor_use use, int layer)
 {
@@ -40,6 +43,7 @@ void model_close(struct model *m)
         return;
     vocab_free(m->vocab);
     gguf_close(m->gguf);
+    hf_close(m->folder);
     arena_free(m->arena);
     mem_free(m->path);
     mem_free(m);
@@ -150,16 +154,19 @@ static int model_read(struct model *m, struct err *e)
     return required_present(m, e);
 }
 
-/* Takes g over. */
-static int model_from_gguf(struct model **out, struct gguf *g, const char *where, bool vocab, struct err *e)
+/* Takes g and folder over. */
+static int model_from_gguf(struct model **out, struct gguf *g, struct hf *folder, const char *where, bool vocab,
+                           struct err *e)
 {
     struct model *m = NULL;
     int rc = model_new(&m, e);
     if (rc) {
         gguf_close(g);
+        hf_close(folder);
         return rc;
     }
     m->gguf = g;
+    m->folder = folder;
     m->bytes = g->map.p;
     m->n_bytes = g->map.n;
     m->path = mem_strdup(where);
@@ -181,26 +188,30 @@ static int model_from_gguf(struct model **out, struct gguf *g, const char *where
     return 0;
 }
 
-int model_open(struct model **out, const char *path, struct err *e)
+static int open_path(struct model **out, const char *path, const struct gguf_open_opts *opts, bool vocab, struct err *e)
 {
     struct gguf *g;
-    int rc = gguf_open(&g, path, NULL, e);
-    return rc ? rc : model_from_gguf(out, g, path, true, e);
+    struct hf *folder = NULL;
+    int rc = dir_exists(path) ? model_hf_open(&g, &folder, path, vocab, e) : gguf_open(&g, path, opts, e);
+    return rc ? rc : model_from_gguf(out, g, folder, path, vocab, e);
+}
+
+int model_open(struct model **out, const char *path, struct err *e)
+{
+    return open_path(out, path, NULL, true, e);
 }
 
 int model_open_header(struct model **out, const char *path, struct err *e)
 {
     const struct gguf_open_opts opts = {.header_only = true};
-    struct gguf *g;
-    int rc = gguf_open(&g, path, &opts, e);
-    return rc ? rc : model_from_gguf(out, g, path, false, e);
+    return open_path(out, path, &opts, false, e);
 }
 
 int model_open_memory(struct model **out, const void *p, size_t n, const char *where, struct err *e)
 {
     struct gguf *g;
     int rc = gguf_open_memory(&g, p, n, where, NULL, e);
-    if (rc || (rc = model_from_gguf(out, g, where, true, e)))
+    if (rc || (rc = model_from_gguf(out, g, NULL, where, true, e)))
         return rc;
     (*out)->bytes = p;
     (*out)->n_bytes = n;
@@ -260,6 +271,8 @@ int model_from_shape(struct model **out, const struct model_desc *shape, struct 
 
 int model_hash(struct model *m, struct err *e)
 {
+    if (m->folder)
+        return m->sha256[0] ? 0 : hf_hash(m->folder, m->sha256, e);
     if (!m->bytes)
         return err_set(e, ERR_USAGE, "a synthesized shape has no file to hash");
     if (!m->sha256[0])

@@ -74,16 +74,18 @@ struct model_desc {
 };
 struct model {
     struct model_desc d;
-    struct gguf *gguf;             /* NULL for a synthesized shape */
+    struct gguf *gguf;             /* NULL for a synthesized shape; made in memory for a folder */
+    struct hf *folder;             /* the Hugging Face folder it is; NULL: a file */
     struct vocab *vocab;           /* NULL for a synthesized shape */
-    char sha256[65];               /* of the file; "" until model_hash */
-    const void *bytes;             /* the whole file */
+    char sha256[65];               /* of the file, or of the list of a folder's files; "" until model_hash */
+    const void *bytes;             /* the whole file; NULL for a folder */
     size_t n_bytes;
     char *path;
     struct arena *arena;
     int by_use[N_TENSOR_USES];     /* index into tensor[] for uses outside layers, -1 absent */
     int *by_layer;                 /* [n_layer][N_TENSOR_USES], -1 absent */
 };
+/* A GGUF file or a Hugging Face folder (config.json, tokenizer.json, safetensors). */
 int model_open(struct model **out, const char *path, struct err *e);
 int model_open_memory(struct model **out, const void *p, size_t n, const char *where, struct err *e);
 /* The header alone, for estimates: no vocabulary; tensors whose data is not there have src.plane[].p == NULL. */

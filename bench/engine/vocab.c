@@ -198,8 +198,8 @@ static bool contains_nocase(struct gguf_str s, const char *word)
     return false;
 }
 
-/* Phi-3 drops the white space behind its special tokens; its files tell it by the model's name alone. */
-static void mark_rstrip(struct vocab *v, const struct gguf *g)
+/* Phi-3 drops the white space behind its special tokens; its GGUF files tell it by the model's name alone. */
+static void mark_rstrip_by_name(struct vocab *v, const struct gguf *g)
 {
     static const char *const keep[] = {"<unk>", "<s>", "<|endoftext|>"};
     struct gguf_str name;
@@ -213,6 +213,17 @@ static void mark_rstrip(struct vocab *v, const struct gguf *g)
         if (id >= 0)
             v->tok[id].kind &= ~(uint32_t)TOK_RSTRIP;
     }
+}
+
+static void mark_rstrip(struct vocab *v, const struct gguf *g)
+{
+    const struct gguf_kv *listed = gguf_find(g, "whichquant.tokenizer.rstrip");
+    int64_t id;
+    if (!listed)
+        mark_rstrip_by_name(v, g);
+    for (uint64_t i = 0; listed && gguf_array_i64(listed, i, &id); i++)
+        if (id >= 0 && id < v->n)
+            v->tok[id].kind |= TOK_RSTRIP;
 }
 
 static int load_special(struct vocab *v, const struct gguf *g, struct err *e)
@@ -265,6 +276,16 @@ static int choose_tokenizer(struct vocab *v, const struct gguf *g, struct err *e
     return 0;
 }
 
+static void load_space_prefix(struct vocab *v, const struct gguf *g)
+{
+    bool add = v->tokenizer->add_space_prefix;
+    int64_t rule;
+    gguf_get_bool(g, "tokenizer.ggml.add_space_prefix", &add);
+    v->space_prefix = add ? PREFIX_AFTER_SPECIAL : PREFIX_NONE;
+    if (gguf_get_i64(g, "whichquant.tokenizer.space_prefix", &rule) && rule >= 0 && rule < N_PREFIXES)
+        v->space_prefix = (enum space_prefix)rule;
+}
+
 static int load(struct vocab *v, const struct gguf *g, struct err *e)
 {
     int rc = choose_tokenizer(v, g, e);
@@ -275,7 +296,6 @@ static int load(struct vocab *v, const struct gguf *g, struct err *e)
     v->eos = t->eos;
     v->unk = t->unk;
     v->add_bos = t->add_bos;
-    v->add_space_prefix = t->add_space_prefix;
     v->pre = "default";
     if ((rc = load_tokens(v, g, e)) || (rc = load_scores(v, g, e)) || (rc = load_kinds(v, g, e)) ||
         (rc = load_special(v, g, e)))
@@ -285,7 +305,7 @@ static int load(struct vocab *v, const struct gguf *g, struct err *e)
         return rc;
     gguf_get_bool(g, "tokenizer.ggml.add_bos_token", &v->add_bos);
     gguf_get_bool(g, "tokenizer.ggml.add_eos_token", &v->add_eos);
-    gguf_get_bool(g, "tokenizer.ggml.add_space_prefix", &v->add_space_prefix);
+    load_space_prefix(v, g);
     if ((v->add_bos && v->bos < 0) || (v->add_eos && v->eos < 0))
         return err_set(e, ERR_FORMAT, "every text shall %s a %s token, but none is named",
                        v->add_bos && v->bos < 0 ? "begin with" : "end with", v->add_bos && v->bos < 0 ? "BOS" : "EOS");
@@ -352,10 +372,22 @@ int ids_push(struct ids *ids, int32_t id, struct err *e)
     return 0;
 }
 
+static bool begins_with_space(const char *p, uint32_t n)
+{
+    return (n && *p == ' ') || (n >= 3 && !memcmp(p, "\xe2\x96\x81", 3));
+}
+
+static bool wants_space(const struct vocab *v, const char *text, struct fragment f, bool after_special)
+{
+    if (v->space_prefix <= PREFIX_AFTER_SPECIAL)
+        return v->space_prefix && after_special;
+    return !begins_with_space(text + f.at, f.n) && (v->space_prefix == PREFIX_UNLESS_SPACE || f.at == 0);
+}
+
 static int encode_text(const struct vocab *v, const char *text, struct fragment f, bool after_special, struct ids *out,
                        struct err *e)
 {
-    if (!v->add_space_prefix || !after_special)
+    if (!wants_space(v, text, f, after_special))
         return v->tokenizer->encode(v, text + f.at, f.n, out, e);
     char *copy = mem_alloc((size_t)f.n + 1);
     if (!copy)

@@ -46,7 +46,12 @@ struct special_set {                  /* tokens that are looked for in the raw t
     int32_t first[257];               /* p[first[b]] .. p[first[b + 1] - 1] begin with byte b */
 };
 
+/* When a space is put before a piece of text: as llama.cpp does it (after every special token), or as tokenizer.json
+ * says: not where there is one, or at the beginning of the whole text alone. */
+enum space_prefix { PREFIX_NONE, PREFIX_AFTER_SPECIAL, PREFIX_UNLESS_SPACE, PREFIX_FIRST, N_PREFIXES };
+
 struct bpe;
+struct pair_table;
 struct tokenizer;
 struct vocab {
     const struct tokenizer *tokenizer;
@@ -55,10 +60,12 @@ struct vocab {
     struct token *tok;
     struct text_table by_text;
     int32_t n, bos, eos, unk;
-    bool add_bos, add_eos, add_space_prefix;
+    bool add_bos, add_eos;
+    enum space_prefix space_prefix;
     int32_t byte_token[256];          /* -1 where there is none */
     struct special_set user, all;     /* without and with control tokens */
     struct bpe *bpe;
+    struct pair_table *pairs;         /* SPM by a list of merges; NULL: by score */
 };
 
 struct ids {

@@ -1,7 +1,57 @@
-/* SentencePiece BPE ("llama"): spaces become U+2581, then the neighbours whose union has the best score merge. What is
- * no token in the end is spelled in byte tokens, or is one unknown token where the vocabulary has no such bytes. */
+/* SentencePiece BPE ("llama"): spaces become U+2581, then the neighbours whose union has the best score merge; or those
+ * that stand first in a list of merges, where the vocabulary comes with one. What is no token in the end is spelled in
+ * byte tokens, or is one unknown token where the vocabulary has no such bytes. */
 #include <string.h>
 #include "bench/engine/vocab_int.h"
+
+/* Open addressing; right < 0: free. */
+struct pair {
+    int32_t left, right, result;
+    uint32_t rank;
+};
+struct pair_table {
+    struct pair *slot;
+    size_t mask;
+};
+enum { MAX_PAIRS = 1 << 26 };
+
+static struct pair *pair_slot(const struct pair_table *t, int32_t left, int32_t right)
+{
+    uint64_t h = ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) * 0x9e3779b97f4a7c15u;
+    size_t i = (size_t)(h >> 32) & t->mask;
+    while (t->slot[i].right >= 0 && (t->slot[i].left != left || t->slot[i].right != right))
+        i = (i + 1) & t->mask;
+    return &t->slot[i];
+}
+
+static int spm_load(struct vocab *v, const struct gguf *g, struct err *e)
+{
+    const struct gguf_kv *kv = gguf_find(g, "whichquant.tokenizer.merges");
+    if (!kv)
+        return 0;
+    const uint64_t n = kv->count / 3;
+    size_t n_slots = 16;
+    while (n_slots < 2 * n && n <= MAX_PAIRS)
+        n_slots *= 2;
+    struct pair_table *t = arena_alloc(v->arena, sizeof *t);
+    if (n > MAX_PAIRS)
+        return err_set(e, ERR_LIMIT, "%llu merges are more than this program handles", (unsigned long long)n);
+    if (!t || !(t->slot = arena_alloc_n(v->arena, n_slots, sizeof *t->slot)))
+        return err_nomem(e, n_slots * sizeof *t->slot, "the merges");
+    t->mask = n_slots - 1;
+    memset(t->slot, -1, n_slots * sizeof *t->slot);
+    for (uint64_t i = 0; i < n; i++) {
+        int64_t id[3];
+        for (int k = 0; k < 3; k++)
+            if (!gguf_array_i64(kv, 3 * i + (uint64_t)k, &id[k]) || id[k] < 0 || id[k] >= v->n)
+                return err_set(e, ERR_FORMAT, "merge %llu is none of tokens", (unsigned long long)i);
+        struct pair *p = pair_slot(t, (int32_t)id[0], (int32_t)id[1]);
+        if (p->right < 0)
+            *p = (struct pair){(int32_t)id[0], (int32_t)id[1], (int32_t)id[2], (uint32_t)i};
+    }
+    v->pairs = t;
+    return 0;
+}
 
 static const char space[] = "\xe2\x96\x81";
 enum { SPACE_BYTES = sizeof space - 1 };
@@ -14,6 +64,14 @@ static uint32_t char_bytes(uint8_t first)
 
 static bool spm_join(const struct merger *m, const struct link *l, const struct link *r, uint32_t *order, int32_t *id)
 {
+    if (m->v->pairs) {
+        if (l->id < 0 || r->id < 0)
+            return false;
+        const struct pair *p = pair_slot(m->v->pairs, l->id, r->id);
+        *order = p->rank;
+        *id = p->result;
+        return p->right >= 0;
+    }
     *id = text_find(&m->v->by_text, m->text + l->at, (size_t)l->n + r->n);
     if (*id < 0)
         return false;
@@ -103,4 +161,4 @@ static void spm_piece(const struct vocab *v, const struct token *t, struct sbuf 
 
 const struct tokenizer tokenizer_spm = {
     .name = "llama", .bos = 1, .eos = 2, .unk = 0, .add_bos = true, .add_space_prefix = true,
-    .encode = spm_encode, .piece = spm_piece};
+    .load = spm_load, .encode = spm_encode, .piece = spm_piece};

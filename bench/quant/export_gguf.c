@@ -17,7 +17,12 @@ static int write_tensors(struct gguf_writer *out, const struct model *m, const s
 
 int export_gguf(const char *path, const struct model *m, const struct weights *w, const struct recipe *r, struct err *e)
 {
-    static const char *const replaced[] = {"general.file_type", "general.quantization_version", "general.alignment",
+    static const char *const replaced[] = {"general.file_type",
+                                           "general.quantization_version",
+                                           "general.alignment",
+                                           "whichquant.tokenizer.merges",
+                                           "whichquant.tokenizer.rstrip",
+                                           "whichquant.tokenizer.space_prefix",
                                            NULL};
     struct gguf_writer *out;
     int rc = gguf_writer_new(&out, path, e);

@@ -1,0 +1,243 @@
+/* A Hugging Face folder as a model: its tensors under GGUF's names and in GGUF's order of rows, so that the rest of the
+ * program, exported files included, cannot tell the difference. Plain matrices stay in the mapped files, but for q and
+ * k of Llama, whose rotation GGUF has in neighbours and the folder in halves. */
+#include <stdio.h>
+#include <string.h>
+#include "base/half.h"
+#include "base/mem.h"
+#include "bench/artifact/hf.h"
+#include "bench/engine/arch.h"
+#include "bench/engine/model_int.h"
+
+enum models { ANY, PLAIN, SANDWICH };
+enum change { AS_IS, NORM, ROWS_Q, ROWS_K };
+static const struct name_row {
+    enum tensor_use use;
+    const char *module, *part;
+    enum models models;
+    enum change change;
+} names[] = {
+#define HF_NAME(use, module, part, models, change) {USE_##use, module, part, models, change},
+#include "bench/engine/hf_names.def"
+#undef HF_NAME
+};
+enum { N_NAMES = sizeof names / sizeof *names, MAX_LAYERS = 1024 };
+
+struct reading {
+    struct hf *h;
+    struct gguf_build *b;
+    const struct arch *arch;
+    const char *prefix; /* of all modules but the head */
+    int64_t n_layer, n_head, n_head_kv, head_dim;
+};
+
+/* Models of text and images have their text part below another name. */
+static const char *find_prefix(struct hf *h)
+{
+    static const char *const known[] = {"model.", "language_model.model.", "model.language_model.", ""};
+    char name[128];
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        snprintf(name, sizeof name, "%sembed_tokens.weight", known[i]);
+        if (hf_tensor(h, name))
+            return known[i];
+    }
+    return NULL;
+}
+
+/* From halves to neighbours: row 2i + j of a head is row j * head_dim/2 + i of the folder's. */
+static int pair_rows(struct reading *r, const uint8_t **data, int64_t n, int64_t n_head, size_t row_bytes)
+{
+    const int64_t half = r->head_dim / 2;
+    size_t bytes;
+    if (n_head < 1 || half < 1 || n != n_head * half * 2)
+        return err_set(r->b->e, ERR_FORMAT, "%lld rows are not %lld heads of %lld", (long long)n, (long long)n_head,
+                       (long long)r->head_dim);
+    uint8_t *p = mem_mul((size_t)n, row_bytes, &bytes) ? arena_alloc(r->b->g->arena, bytes) : NULL;
+    if (!p)
+        return err_nomem(r->b->e, (size_t)n * row_bytes, "rows in another order");
+    for (int64_t i = 0; i < n; i++) {
+        int64_t head = i / (2 * half), at = i % (2 * half), from = head * 2 * half + (at % 2) * half + at / 2;
+        memcpy(p + (size_t)i * row_bytes, *data + (size_t)from * row_bytes, row_bytes);
+    }
+    *data = p;
+    return 0;
+}
+
+static int64_t paired_heads(const struct reading *r, enum change c)
+{
+    if (!r->h->arch->pairs_qk || (c != ROWS_Q && c != ROWS_K))
+        return 0;
+    return c == ROWS_Q ? r->n_head : r->n_head_kv;
+}
+
+static int add_matrix(struct reading *r, const char *module, enum change change, const char *name)
+{
+    static const size_t bytes_of[] = {[0] = 4, [1] = 2, [30] = 2};
+    struct hf_matrix m;
+    int rc = hf_read_matrix(&m, r->h, module, r->b->g->arena, r->b->e);
+    int64_t heads = paired_heads(r, change);
+    if (!rc && heads && (rc = pair_rows(r, &m.data, m.n, heads, (size_t)m.k * bytes_of[m.type])))
+        err_context(r->b->e, "%s", module);
+    if (!rc)
+        build_tensor(r->b, name, m.type, 2, m.n, m.k, m.data);
+    return rc ? rc : r->b->rc;
+}
+
+/* Vectors are few and small: f32, as GGUF has them. */
+static int add_vector(struct reading *r, const struct st_tensor *t, enum change change, const char *name)
+{
+    float *v = t->n > 0 ? arena_alloc_n(r->b->g->arena, (size_t)t->n, sizeof *v) : NULL;
+    if (t->n_dims != 1 || t->n < 1)
+        return err_set(r->b->e, ERR_FORMAT, "tensor %.100s is no vector", t->name);
+    if (!v)
+        return err_nomem(r->b->e, (size_t)t->n * sizeof *v, t->name);
+    int rc = hf_read_f32(v, t, r->b->e);
+    for (int64_t i = 0; i < t->n && change == NORM && r->h->arch->norm_plus_one; i++)
+        v[i] += 1;
+    for (int64_t i = 0; i < t->n; i++) /* as bytes of a file: little-endian */
+        wr_u32le(&v[i], f32_bits(v[i]));
+    int64_t heads = paired_heads(r, change);
+    const uint8_t *data = (const uint8_t *)v;
+    if (!rc && heads && (rc = pair_rows(r, &data, t->n, heads, sizeof *v)))
+        err_context(r->b->e, "tensor %.100s", t->name);
+    if (!rc)
+        build_tensor(r->b, name, 0, 1, 1, t->n, data);
+    return rc ? rc : r->b->rc;
+}
+
+/* One row of the table in one layer; what the folder does not have is for others to miss. */
+static int add_named(struct reading *r, const struct name_row *row, int layer)
+{
+    char below[96], module[192], part[256], name[96];
+    snprintf(below, sizeof below, row->module, layer);
+    snprintf(module, sizeof module, "%s%s", r->prefix, below);
+    snprintf(name, sizeof name, tensor_pattern(row->use), layer);
+    if (tensor_is_matrix(row->use)) {
+        int rc = add_matrix(r, module, row->change, name);
+        return rc == ERR_MISSING ? 0 : rc;
+    }
+    snprintf(part, sizeof part, "%s.%s", module, row->part);
+    const struct st_tensor *t = hf_tensor(r->h, part);
+    return t ? add_vector(r, t, row->change, name) : 0;
+}
+
+static int add_head(struct reading *r)
+{
+    const json_t *tie = json_object_get(r->h->model, "tie_word_embeddings");
+    if (!tie)
+        tie = json_object_get(r->h->config, "tie_word_embeddings");
+    bool tied = json_is_boolean(tie) ? json_is_true(tie) : r->h->arch->tied;
+    const char *module = strncmp(r->prefix, "language_model.", 15) ? "lm_head" : "language_model.lm_head";
+    if (!tied) {
+        int rc = add_matrix(r, module, AS_IS, "output.weight");
+        return rc == ERR_MISSING ? err_set(r->b->e, ERR_FORMAT,
+                                           "%s.weight is missing, and config.json does not tie the head to the "
+                                           "embedding",
+                                           module)
+                                 : rc;
+    }
+    char name[64];
+    snprintf(name, sizeof name, "%s.weight", module);
+    hf_tensor(r->h, name); /* the embedding once more */
+    return 0;
+}
+
+static int add_tensors(struct reading *r)
+{
+    int rc = 0;
+    for (int i = 0; i < N_NAMES && !rc; i++) {
+        const struct name_row *row = &names[i];
+        if (row->models != ANY && (row->models == SANDWICH) != r->arch->post_norms)
+            continue;
+        int n = tensor_is_per_layer(row->use) ? (int)r->n_layer : 1;
+        for (int l = 0; l < n && !rc; l++)
+            rc = add_named(r, row, l);
+    }
+    return rc ? rc : add_head(r);
+}
+
+/* Tensors that no part of the text model is made of: tables that can be computed, and the eyes of other models. */
+static bool is_beside(const char *name)
+{
+    static const char *const words[] = {"rotary_emb.inv_freq", "vision_tower.", "multi_modal_projector."};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strstr(name, words[i]))
+            return true;
+    return false;
+}
+
+static int refuse_unknown(struct reading *r)
+{
+    for (const char *name; (name = hf_unused(r->h));) {
+        if (!is_beside(name))
+            return err_set(r->b->e, ERR_UNSUPPORTED,
+                           "tensor %.100s is not part of architecture %s as this program runs it", name,
+                           r->h->arch->model_type);
+        hf_tensor(r->h, name);
+    }
+    return 0;
+}
+
+static int64_t number(const struct gguf *g, const char *arch, const char *suffix)
+{
+    char key[96];
+    int64_t v = 0;
+    snprintf(key, sizeof key, "%s.%s", arch, suffix);
+    gguf_get_i64(g, key, &v);
+    return v;
+}
+
+static int read_weights(struct hf *h, struct gguf_build *b)
+{
+    struct reading r = {.h = h, .b = b, .prefix = find_prefix(h)};
+    const char *name = h->arch->gguf;
+    if (!r.prefix)
+        return err_set(b->e, ERR_FORMAT, "tensor model.embed_tokens.weight is missing");
+    int rc = arch_find(&r.arch, (struct gguf_str){name, strlen(name)}, b->e);
+    r.n_layer = number(b->g, name, "block_count");
+    r.n_head = number(b->g, name, "attention.head_count");
+    r.n_head_kv = number(b->g, name, "attention.head_count_kv");
+    r.head_dim = number(b->g, name, "attention.key_length");
+    if (!rc && r.n_layer > MAX_LAYERS)
+        rc = err_set(b->e, ERR_FORMAT, "%lld layers are out of bounds", (long long)r.n_layer);
+    if (!rc && !(rc = add_tensors(&r)))
+        rc = refuse_unknown(&r);
+    return rc;
+}
+
+static void name_it(struct gguf_build *b, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash && slash[1] ? slash + 1 : path;
+    if (!gguf_find(b->g, "general.name"))
+        build_str(b, "general.name", name, strlen(name));
+}
+
+int model_hf_open(struct gguf **out, struct hf **folder, const char *path, bool vocab, struct err *e)
+{
+    struct hf *h;
+    struct gguf_build b;
+    *out = NULL;
+    int rc = hf_open(&h, path, e);
+    if (rc)
+        return rc;
+    rc = gguf_build_new(&b, path, e);
+    if (!rc) {
+        hf_config(&b, h->arch, h->model);
+        name_it(&b, h->path);
+        rc = b.rc ? b.rc : read_weights(h, &b);
+    }
+    const struct gguf_tensor *embd = rc ? NULL : gguf_find_tensor(b.g, "token_embd.weight");
+    if (embd && vocab) {
+        hf_read_tokenizer(&b, h, embd->ne[1]);
+        rc = b.rc;
+    }
+    if (rc) {
+        gguf_close(b.g);
+        hf_close(h);
+        return err_context(e, "%s", path), rc;
+    }
+    *out = b.g;
+    *folder = h;
+    return 0;
+}

@@ -1,0 +1,178 @@
+/* Hugging Face folders against the packages that define them: logits of tiny models against transformers, ids against
+ * tokenizers (recorded by tests/golden/hf/make_hf.py), and what the folder is turned into. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "tests/engine_fixture.h"
+
+enum { N_VOCAB = 320, MAX_TOKENS = 64, N_CTX = 64 };
+#define FOLDER(name) SOURCE_ROOT "/tests/golden/hf/" name
+
+static const char *const names[] = {"llama", "mistral", "qwen2", "qwen3", "gemma3", "phi3"};
+enum { N_NAMES = sizeof names / sizeof *names };
+
+static const char *folder_path(const char *name, const char *file)
+{
+    static char path[2][1024];
+    static int next;
+    char *p = path[next++ & 1];
+    snprintf(p, sizeof path[0], FOLDER("%s%s"), name, file);
+    return p;
+}
+
+static int read_ids(char *p, int32_t *ids)
+{
+    int n = 0;
+    for (char *end; n < MAX_TOKENS; p = end) {
+        long v = strtol(p, &end, 10);
+        if (end == p)
+            break;
+        ids[n++] = (int32_t)v;
+    }
+    return n;
+}
+
+static void check_row(struct engine *g, char *row, int t0, int n, double tolerance, const char *name)
+{
+    struct err e;
+    float logits[N_VOCAB];
+    int pos = (int)strtol(row, &row, 10);
+    if (pos < t0 || pos >= t0 + n)
+        return;
+    assert_int_equal(engine_logits(g, pos - t0, 1, logits, &e), 0);
+    for (int v = 0; v < N_VOCAB; v++) {
+        double want = strtod(row, &row);
+        if (!(fabs((double)logits[v] - want) < tolerance))
+            fail_msg("%s, position %d, token %d: %.7g, transformers has %.7g", name, pos, v, (double)logits[v], want);
+    }
+}
+
+static void check_logits(const char *name, int piece, double tolerance)
+{
+    struct err e = {0};
+    struct engine_opts o = fixture_opts(N_CTX, 40, NULL);
+    struct fixture f = fixture_open(folder_path(name, ""), false, &o);
+    int32_t tokens[MAX_TOKENS];
+    int n_rows = 0;
+    char *text, *save, *rows[8];
+    assert_int_equal(file_read(folder_path(name, "/logits.txt"), 1 << 20, &text, NULL, &e), 0);
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        if (strncmp(line, "tokens", 6) == 0)
+            assert_int_equal(read_ids(line + 6, tokens), 40);
+        if (strncmp(line, "logits", 6) == 0 && n_rows < 8)
+            rows[n_rows++] = line + 6;
+    }
+    assert_int_equal(n_rows, 5);
+    for (int t0 = 0; t0 < 40; t0 += piece) {
+        int n = 40 - t0 < piece ? 40 - t0 : piece;
+        if (engine_forward(f.engine, tokens + t0, n, &e))
+            fail_msg("%s", e.text);
+        for (int i = 0; i < n_rows; i++)
+            check_row(f.engine, rows[i], t0, n, tolerance, name);
+    }
+    mem_free(text);
+    fixture_close(&f);
+}
+
+static void logits_are_those_of_transformers(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_NAMES; i++)
+        for (int piece = 7; piece <= 40; piece += 33)
+            check_logits(names[i], piece, 1e-4);
+}
+
+static void check_text(const char *name, const struct vocab *v, const json_t *row)
+{
+    struct err e = {0};
+    const json_t *text = json_object_get(row, "text"), *want = json_object_get(row, "ids");
+    int32_t *ids;
+    size_t n;
+    if (vocab_encode(v, json_string_value(text), json_string_length(text), true, true, &ids, &n, &e))
+        fail_msg("%s: %s", name, e.text);
+    for (size_t i = 0; i < n || i < json_array_size(want); i++) {
+        long long id = i < json_array_size(want) ? (long long)json_integer_value(json_array_get(want, i)) : -1;
+        if (i >= n || ids[i] != id)
+            fail_msg("%s: id %zu of \"%.60s\" is %d, tokenizers has %lld", name, i, json_string_value(text),
+                     i < n ? (int)ids[i] : -1, id);
+    }
+    mem_free(ids);
+}
+
+static void ids_are_those_of_tokenizers(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_NAMES; i++) {
+        struct err e = {0};
+        struct model *m;
+        json_t *all, *row;
+        size_t k;
+        if (model_open(&m, folder_path(names[i], ""), &e))
+            fail_msg("%s", e.text);
+        assert_int_equal(json_read_file(&all, folder_path(names[i], "/ids.json"), &e), 0);
+        assert_true(json_array_size(json_object_get(all, "texts")) > 20);
+        json_array_foreach(json_object_get(all, "texts"), k, row) check_text(names[i], m->vocab, row);
+        json_decref(all);
+        model_close(m);
+    }
+}
+
+static void what_a_folder_says(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct model *m;
+    assert_int_equal(model_open(&m, FOLDER("gemma3"), &e), 0);
+    assert_string_equal(m->d.arch->name, "gemma3");
+    assert_true(m->d.tied && m->d.n_layer == 7 && m->d.sliding_window == 8 && m->d.rope_base == 1e6);
+    assert_true(m->d.rope_base_local == 1e4 && m->d.rope_scale == 4);
+    assert_true(fabs(m->d.attn_scale - 1 / sqrt(24)) < 1e-7);
+    assert_int_equal(vocab_bos(m->vocab), 2);
+    assert_true(vocab_adds_bos(m->vocab) && !vocab_adds_eos(m->vocab) && vocab_is_end(m->vocab, 1));
+    bool quantized;
+    assert_string_equal(model_source_codec(m, &quantized)->name, "bf16");
+    assert_false(quantized);
+    model_close(m);
+    assert_int_equal(model_open(&m, FOLDER("mistral/"), &e), 0);
+    assert_true(m->d.sliding_window == 7 && model_layer_is_local(&m->d, 0) && model_layer_is_local(&m->d, 1));
+    assert_string_equal(m->d.name, "mistral");
+    model_close(m);
+}
+
+/* The hash is sha256sum of what sha256sum prints of the files, in this order. */
+static void hash_of_a_folder(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"config.json", "model.safetensors", "tokenizer.json"};
+    struct err e = {0};
+    struct model *m;
+    struct sbuf lines = {0};
+    char hex[65];
+    for (int i = 0; i < 3; i++) {
+        char path[1024];
+        snprintf(path, sizeof path, FOLDER("llama/%s"), files[i]);
+        assert_int_equal(sha256_file(path, hex, &e), 0);
+        sbuf_printf(&lines, "%s  %s\n", hex, files[i]);
+    }
+    sha256_hex(lines.p, lines.n, hex);
+    assert_int_equal(model_open(&m, FOLDER("llama"), &e), 0);
+    assert_int_equal(model_hash(m, &e), 0);
+    assert_string_equal(m->sha256, hex);
+    model_close(m);
+    sbuf_free(&lines);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(logits_are_those_of_transformers),
+        cmocka_unit_test(ids_are_those_of_tokenizers),
+        cmocka_unit_test(what_a_folder_says),
+        cmocka_unit_test(hash_of_a_folder),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
