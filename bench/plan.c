@@ -6,7 +6,7 @@
 #include "kernels/kernels.h"
 
 /* The reference is always there; as a candidate it would only compare the file with itself. */
-static bool wanted_by_default(const struct recipe *r)
+static bool is_candidate(const struct recipe *r)
 {
     return strcmp(r->name, "base/f32") != 0;
 }
@@ -27,7 +27,8 @@ static bool has_packed_kernels(const struct model *m, const struct use_assign *a
 static bool same_tensors(const struct use_assign *a, const struct use_assign *b, int n)
 {
     for (int i = 0; i < n; i++)
-        if (a[i].codec != b[i].codec || a[i].act != b[i].act || memcmp(&a[i].par, &b[i].par, sizeof a[i].par))
+        if (a[i].codec != b[i].codec || a[i].act != b[i].act || memcmp(&a[i].par, &b[i].par, sizeof a[i].par) ||
+            a[i].head != b[i].head || memcmp(&a[i].head_par, &b[i].head_par, sizeof a[i].head_par))
             return false;
     return true;
 }
@@ -72,26 +73,52 @@ static int add_cell(struct plan *p, const struct recipe *r, const struct request
     return 0;
 }
 
+static int add_once(struct plan *p, const struct recipe *r, const struct request *req, struct err *e)
+{
+    for (int i = 0; i < p->n_cells; i++)
+        if (strcmp(p->cell[i].recipe->name, r->name) == 0)
+            return 0;
+    return add_cell(p, r, req, e);
+}
+
+/* Every row of a family, or of all; 0 when the name is neither. */
+static int add_group(struct plan *p, const char *group, const struct request *req, struct err *e)
+{
+    int n = 0;
+    for (int i = 0; i < n_recipes; i++) {
+        if (!recipe_in_group(&recipes[i], group) || !is_candidate(&recipes[i]))
+            continue;
+        int rc = add_once(p, &recipes[i], req, e);
+        if (rc < 0)
+            return rc;
+        n++;
+    }
+    return n;
+}
+
 static int add_named(struct plan *p, const struct request *req, struct err *e)
 {
     for (int i = 0; i < req->n_formats; i++) {
-        const struct recipe *r = recipe_find(req->formats[i]);
-        if (!r)
-            return err_set(e, ERR_USAGE, "unknown format %s; `whichquant list formats` names them", req->formats[i]);
-        bool twice = false;
-        for (int j = 0; j < p->n_cells; j++)
-            twice |= p->cell[j].recipe == r;
-        int rc = twice ? 0 : add_cell(p, r, req, e);
+        int n = add_group(p, req->formats[i], req, e);
+        if (n < 0)
+            return n;
+        if (n > 0)
+            continue;
+        struct recipe *r = arena_alloc(p->arena, sizeof *r);
+        int rc = r ? recipe_resolve(r, req->formats[i], e) : err_nomem(e, sizeof *r, "the plan");
+        if (rc == 0)
+            rc = add_once(p, r, req, e);
         if (rc < 0)
             return rc;
     }
     return 0;
 }
 
-static int add_all(struct plan *p, const struct request *req, struct err *e)
+static int add_usual(struct plan *p, const struct request *req, struct err *e)
 {
     for (int i = 0; i < n_recipes; i++) {
-        int rc = wanted_by_default(&recipes[i]) ? add_cell(p, &recipes[i], req, e) : 0;
+        bool usual = is_candidate(&recipes[i]) && !recipes[i].on_request;
+        int rc = usual ? add_cell(p, &recipes[i], req, e) : 0;
         if (rc < 0)
             return rc;
     }
@@ -103,7 +130,7 @@ int plan_formats(struct plan **out, const struct model *m, const struct request 
     *out = NULL;
     struct arena *a = arena_new();
     struct plan *p = a ? arena_alloc(a, sizeof *p) : NULL;
-    size_t most = (size_t)(req->n_formats > n_recipes ? req->n_formats : n_recipes);
+    size_t most = (size_t)req->n_formats + (size_t)n_recipes;
     struct plan_cell *cell = p ? arena_alloc_n(a, most, sizeof *cell) : NULL;
     struct plan_cell *refused = cell ? arena_alloc_n(a, most, sizeof *cell) : NULL;
     if (!refused) {
@@ -111,7 +138,7 @@ int plan_formats(struct plan **out, const struct model *m, const struct request 
         return err_nomem(e, most * sizeof *cell, "the plan");
     }
     *p = (struct plan){.model = m, .cell = cell, .refused = refused, .arena = a};
-    int rc = req->n_formats ? add_named(p, req, e) : add_all(p, req, e);
+    int rc = req->n_formats ? add_named(p, req, e) : add_usual(p, req, e);
     if (rc < 0) {
         plan_free(p);
         return rc;

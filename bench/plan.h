@@ -21,7 +21,7 @@ struct plan {
     int n_refused;
     struct arena *arena;
 };
-/* The formats asked for, or all; unknown names are ERR_USAGE with the nearest one. */
+/* The formats asked for (names, variants, families, "all"), or the usual ones; unknown names are ERR_USAGE. */
 int plan_formats(struct plan **out, const struct model *m, const struct request *req, struct err *e);
 /* Notes that a planned format turned out impossible; at most one a format. */
 void plan_refuse(struct plan *p, const struct recipe *r, const char *why);

@@ -25,7 +25,6 @@ int objective_find(const char *name)
 void request_defaults(struct request *r)
 {
     *r = (struct request){
-        .numerics = "llama.cpp",
         .n_ctx_eval = 512,
         .isa = UINT64_MAX,
         .budget_s = NAN,

@@ -34,7 +34,7 @@ struct request {
     const char *text_path;            /* evaluation text; NULL = the one shipped */
     const char *out_dir, *store_path; /* NULL = none / the default store */
     const char *imatrix, *calibration; /* an importance matrix, or a text to compute statistics from; NULL = none */
-    const char *numerics;             /* "llama.cpp" or "weights-only" */
+    const char *numerics;             /* NULL: each recipe's own framework; or one of them, or "weights-only" */
     int n_ctx_eval, n_chunks;         /* 512; 0 = all that the budget allows */
     int threads;                      /* 0 = the machine's usable CPUs */
     uint64_t isa, seed;

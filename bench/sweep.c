@@ -60,7 +60,7 @@ void sweep_describe(struct record *r, const struct sweep_input *in, const struct
     snprintf(r->framework.name, sizeof r->framework.name, "own");
     snprintf(r->framework.version, sizeof r->framework.version, "%s", WHICHQUANT_VERSION);
     snprintf(r->framework.backend, sizeof r->framework.backend, "cpu");
-    snprintf(r->framework.numerics, sizeof r->framework.numerics, "%s", in->req->numerics);
+    snprintf(r->framework.numerics, sizeof r->framework.numerics, "%s", recipe_numerics(c->recipe, in->req->numerics));
     r->memory.weights_bytes = c->summary.bytes;
     r->workload.threads = in->req->threads;
     r->workload.seed = in->req->seed;

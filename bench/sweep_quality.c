@@ -21,13 +21,15 @@ struct quality_run {
     struct arena *arena;
 };
 
-static int make_engine(struct quality_run *q, struct engine **g, const struct weights *w, bool reference, struct err *e)
+/* numerics NULL: the reference. */
+static int make_engine(struct quality_run *q, struct engine **g, const struct weights *w, const char *numerics,
+                       struct err *e)
 {
     const struct request *req = q->in->req;
     struct engine_opts o = {.mode = ENGINE_REFERENCE,
                             .n_ctx = req->n_ctx_eval,
                             .n_batch = req->n_ctx_eval,
-                            .kv_f32 = reference || !strcmp(req->numerics, "weights-only"),
+                            .kv_f32 = !numerics || numerics_kv_is_f32(numerics),
                             .isa = req->isa,
                             .pool = q->in->pool};
     return engine_new(g, w, &o, e);
@@ -56,14 +58,14 @@ static int open_run(struct quality_run *q, struct weights *const *w, struct err 
         return err_nomem(e, (unsigned long long)q->n * sizeof *q->rec, "the evaluation");
     int rc = weights_source(&q->ref_weights, q->in->model, false, e);
     if (rc == 0)
-        rc = make_engine(q, &q->ref, q->ref_weights, true, e);
+        rc = make_engine(q, &q->ref, q->ref_weights, NULL, e);
     for (int i = 0; i < q->n && rc == 0; i++) {
         if (!w[q->c0 + i])
             continue;
         int j = q->n_cand++;
         q->cell_of[j] = q->c0 + i;
         draft_record(q, j);
-        rc = make_engine(q, &q->cand[j].engine, w[q->c0 + i], false, e);
+        rc = make_engine(q, &q->cand[j].engine, w[q->c0 + i], q->rec[j].framework.numerics, e);
     }
     const struct vocab *v = q->in->model->vocab;
     struct eval_text t = {.tokens = q->sweep->tokens,

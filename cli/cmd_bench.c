@@ -60,7 +60,7 @@ static void job_free(struct job *j)
 static void name_as_given(struct format *f, const struct model *m)
 {
     int64_t type = -1;
-    f->as_given = (struct recipe){.name = f->as_given_name};
+    f->as_given = (struct recipe){.name = f->as_given_name, .framework = "llama.cpp"};
     snprintf(f->as_given_name, sizeof f->as_given_name, "gguf/%s", model_source_codec(m, NULL)->name);
     if (!gguf_get_i64(m->gguf, "general.file_type", &type))
         return;
@@ -75,7 +75,7 @@ static int take_as_given(struct job *j, struct format *f, struct err *e)
     struct use_assign *a = mem_alloc_n((size_t)d->n_tensors, sizeof *a);
     if (!a)
         return err_nomem(e, (unsigned long long)d->n_tensors * sizeof *a, "the tensor table");
-    bool rules = strcmp(j->cli->req.numerics, "weights-only") != 0;
+    bool rules = !j->cli->req.numerics || strcmp(j->cli->req.numerics, "weights-only") != 0;
     for (int i = 0; i < d->n_tensors; i++) {
         const struct codec *c = d->tensor[i].src.codec;
         a[i] = (struct use_assign){.codec = c,

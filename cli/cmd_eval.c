@@ -14,7 +14,8 @@ struct job {
     struct use_assign *assign;
     struct calibration *calib;
     struct recipe_summary summary;
-    const struct recipe *recipe;
+    struct recipe format;
+    const struct recipe *recipe; /* &format; NULL without --format */
     int32_t *tokens;
     int64_t n_tokens;
     struct eval *eval;
@@ -35,17 +36,19 @@ static void job_free(struct job *j)
     model_close(j->base);
 }
 
-static bool llama_numerics(const struct cli *c)
+/* Whose arithmetic: that of the format, of a plain file llama.cpp's. */
+static const char *numerics(const struct cli *c, const struct job *j)
 {
-    return strcmp(c->req.numerics, "weights-only") != 0;
+    return j->recipe ? recipe_numerics(j->recipe, c->req.numerics) : c->req.numerics ? c->req.numerics : "llama.cpp";
 }
 
-static int make_engine(const struct cli *c, struct engine **g, const struct weights *w, bool reference, struct err *e)
+static int make_engine(const struct cli *c, const struct job *j, struct engine **g, const struct weights *w,
+                       bool reference, struct err *e)
 {
     struct engine_opts o = {.mode = ENGINE_REFERENCE,
                             .n_ctx = c->req.n_ctx_eval,
                             .n_batch = c->req.n_ctx_eval,
-                            .kv_f32 = reference || !llama_numerics(c),
+                            .kv_f32 = reference || numerics_kv_is_f32(numerics(c, j)),
                             .isa = c->req.isa,
                             .pool = c->pool};
     return engine_new(g, w, &o, e);
@@ -73,15 +76,18 @@ static int load_models(struct cli *c, struct job *j, struct err *e)
 static int encode_candidate(struct cli *c, struct job *j, struct err *e)
 {
     if (c->formats.n == 0)
-        return weights_source(&j->weights, j->model, llama_numerics(c), e);
-    j->recipe = recipe_find(c->formats.v[0]);
-    if (c->formats.n > 1 || !j->recipe)
+        return weights_source(&j->weights, j->model, strcmp(numerics(c, j), "weights-only") != 0, e);
+    if (c->formats.n > 1)
         return err_set(e, ERR_USAGE, "--format %s: eval takes one format of `whichquant list formats`",
                        c->formats.v[0]);
+    int rc = recipe_resolve(&j->format, c->formats.v[0], e);
+    if (rc)
+        return rc;
+    j->recipe = &j->format;
     j->assign = mem_alloc_n((size_t)j->model->d.n_tensors, sizeof *j->assign);
     if (!j->assign)
         return err_nomem(e, (unsigned long long)j->model->d.n_tensors * sizeof *j->assign, "the tensor table");
-    int rc = recipe_assign(&j->model->d, j->recipe, c->req.numerics, c->req.imatrix || c->req.calibration,
+    rc = recipe_assign(&j->model->d, j->recipe, c->req.numerics, c->req.imatrix || c->req.calibration,
                            j->assign, e);
     if (rc == 0)
         rc = recipe_summarize(&j->model->d, j->assign, &j->summary, e);
@@ -98,12 +104,12 @@ static int prepare(struct cli *c, struct job *j, struct err *e)
     if (rc == 0)
         rc = encode_candidate(c, j, e);
     if (rc == 0)
-        rc = make_engine(c, &j->engine, j->weights, false, e);
+        rc = make_engine(c, j, &j->engine, j->weights, false, e);
     bool reference = j->base || (c->formats.n && !c->base_logits);
     if (rc == 0 && reference)
         rc = weights_source(&j->base_weights, j->base ? j->base : j->model, false, e);
     if (rc == 0 && reference)
-        rc = make_engine(c, &j->ref, j->base_weights, true, e);
+        rc = make_engine(c, j, &j->ref, j->base_weights, true, e);
     if (rc == 0)
         rc = eval_tokenize(j->model->vocab, c->text, c->req.n_ctx_eval, &j->tokens, &j->n_tokens, e);
     if (rc < 0)
@@ -182,7 +188,7 @@ static int print_result(struct cli *c, const struct job *j)
     json_put(o, "kld_hi", json_num(q->kld_hi));
     json_put(o, "chunks", json_integer(q->n_chunks));
     json_put(o, "tokens_scored", json_integer(q->n_scored));
-    json_put(o, "numerics", json_string(c->req.numerics));
+    json_put(o, "numerics", json_string(numerics(c, j)));
     json_put(o, "format", json_str_or_null(j->recipe ? j->recipe->name : NULL));
     json_put(o, "effective_bpw", json_num(j->recipe ? j->summary.bits_per_weight : NAN));
     json_put(o, "substitutions", j->recipe ? json_integer(j->summary.n_substituted) : json_null());
@@ -190,7 +196,7 @@ static int print_result(struct cli *c, const struct job *j)
         return cli_print_json(o);
     json_decref(o);
     printf("%d chunks of %d tokens, %lld scored, numerics %s\n", q->n_chunks, c->req.n_ctx_eval, (long long)q->n_scored,
-           c->req.numerics);
+           numerics(c, j));
     return EXIT_DONE;
 }
 
@@ -201,8 +207,9 @@ int cmd_eval(struct cli *c)
         cli_warn("eval needs --text FILE");
         return EXIT_USAGE;
     }
-    if (strcmp(c->req.numerics, "llama.cpp") && strcmp(c->req.numerics, "weights-only")) {
-        cli_warn("--numerics %s: give llama.cpp or weights-only", c->req.numerics);
+    if (!c->formats.n && c->req.numerics && strcmp(c->req.numerics, "llama.cpp") &&
+        strcmp(c->req.numerics, "weights-only")) {
+        cli_warn("--numerics %s: a file as it is has those of llama.cpp, or weights-only", c->req.numerics);
         return EXIT_USAGE;
     }
     if (c->req.n_ctx_eval < 4) {

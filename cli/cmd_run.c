@@ -109,7 +109,7 @@ static int leading_formats(const struct job *j, const struct sweep *s, const cha
         for (int k = 0; k < n; k++)
             leads &= strcmp(formats[k], d->row[i].format) != 0;
         const struct recipe *r = leads ? recipe_find(d->row[i].format) : NULL;
-        if (r)
+        if (r && r->gguf_file_type >= 0)
             formats[n++] = r->name;
     }
     decision_free(d);

@@ -130,10 +130,24 @@ static int parse_int(const struct option_row *o, const char *text, int *out, str
     return 0;
 }
 
+/* Up to the next comma; one behind which another key=value of a format's variant follows does not count
+ * (onnx/int4-g32-sym@acc=0,scale=f16). */
+static size_t item_length(const char *text)
+{
+    size_t n = strcspn(text, ",");
+    while (text[n] && memchr(text, '@', n)) {
+        size_t next = strcspn(text + n + 1, ",");
+        if (!memchr(text + n + 1, '=', next) || memchr(text + n + 1, '@', next))
+            break;
+        n += 1 + next;
+    }
+    return n;
+}
+
 static int parse_list(struct text_list *l, const char *text, struct err *e)
 {
     while (*text) {
-        size_t n = strcspn(text, ",");
+        size_t n = item_length(text);
         const char **v = mem_resize(l->v, (size_t)(l->n + 1) * sizeof *v);
         if (v)
             l->v = v;

@@ -14,12 +14,12 @@
 /* KLD of one format differs by up to this factor between models of 0.1 to 70 B (llama 2 and 3, SmolLM2). */
 static const double model_spread = 4;
 
-static bool wanted_format(const struct request *req, const char *name)
+static bool wanted_format(const struct request *req, const struct recipe *r)
 {
     for (int i = 0; i < req->n_formats; i++)
-        if (recipe_find(req->formats[i]) == recipe_find(name))
+        if (recipe_find(req->formats[i]) == r || recipe_in_group(r, req->formats[i]))
             return true;
-    return req->n_formats == 0;
+    return req->n_formats == 0 && !r->on_request;
 }
 
 static void predict_quality(struct judge *j, struct row *w, const struct model_desc *m)
@@ -67,10 +67,13 @@ static struct interval bandwidth(const struct probe_device *d)
 /* Bytes that one generated token reads: all weights except an embedding table that is not also the head. */
 static double bytes_read(const struct model_desc *m, const struct use_assign *a, int64_t all)
 {
-    for (int i = 0; i < m->n_tensors && !m->tied; i++)
-        if (m->tensor[i].use == USE_TOKEN_EMBD && a[i].codec->block > 0)
-            return (double)all -
-                   (double)(m->tensor[i].src.n * m->tensor[i].src.k) / a[i].codec->block * a[i].codec->block_bytes;
+    for (int i = 0; i < m->n_tensors; i++) {
+        const struct qmat *w = &m->tensor[i].src;
+        struct qmat q;
+        bool apart = m->tensor[i].use == USE_TOKEN_EMBD && (!m->tied || a[i].head);
+        if (apart && a[i].codec->layout(&q, w->n, w->k, &a[i].par, NULL) == 0)
+            return (double)all - (double)qmat_bytes(&q);
+    }
     return (double)all;
 }
 
@@ -93,7 +96,7 @@ static int add_format(struct judge *j, const struct model_desc *m, const struct 
     struct recipe_summary s;
     struct memory_need need = {0};
     struct engine_opts o = {.mode = ENGINE_PACKED, .n_ctx = j->want->ctx, .n_batch = 512};
-    if (recipe_assign(m, r, "llama.cpp", true, a, NULL) < 0 || recipe_summarize(m, a, &s, NULL) < 0)
+    if (recipe_assign(m, r, NULL, true, a, NULL) < 0 || recipe_summarize(m, a, &s, NULL) < 0)
         return 0; /* this format is not for this architecture: no row */
     int rc = engine_memory(m, &o, &need, e);
     struct row *w = rc < 0 ? NULL : row_add(j);
@@ -150,7 +153,7 @@ int matrix_estimate(struct decision **out, const struct model_desc *m, const str
     if (!a)
         rc = err_nomem(e, (unsigned long long)m->n_tensors * sizeof *a, "the estimate");
     for (int i = 0; i < n_recipes && rc == 0; i++)
-        if (wanted_format(req, recipes[i].name))
+        if (wanted_format(req, &recipes[i]))
             rc = add_format(&j, m, &recipes[i], source_format(m), a, e);
     if (rc == 0)
         judge_decide(&j);

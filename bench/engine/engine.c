@@ -47,7 +47,7 @@ static int engine_plan(const struct model_desc *d, const struct engine_opts *o, 
     bytes[BUF_LINEAR_SCRATCH] = linear_scratch_bytes(d, o);
     bytes[BUF_ATT_SCRATCH] = f32s(n_threads, (int64_t)attention_scratch_floats(d->n_head, d->n_head_kv, d->head_dim));
     bytes[BUF_VECTORS] = f32s(1, n_vector_values(d));
-    bytes[BUF_TABLE] = (size_t)d->n_tensors * sizeof(struct linear);
+    bytes[BUF_TABLE] = (size_t)(d->n_tensors + 1) * sizeof(struct linear);
     for (int b = 0; b < N_ENGINE_BUFFERS; b++)
         bytes[b] = bytes[b] > 64 ? (bytes[b] + 63) / 64 * 64 : 64; /* whole cache lines, as an arena gives them */
     return 0;
@@ -149,12 +149,20 @@ const char *engine_kernels(const struct engine *g)
     return g->kernels;
 }
 
+/* The i-th matrix that a decoded token is multiplied with, or NULL: an embedding is so where it is the head too. */
+static const struct linear *read_per_token(const struct engine *g, int i)
+{
+    const struct model_tensor *t = &g->d->tensor[i];
+    if (t->use == USE_TOKEN_EMBD && g->weights->has_head)
+        return &g->linear[g->d->n_tensors];
+    return t->matrix && (t->use != USE_TOKEN_EMBD || g->d->tied) ? &g->linear[i] : NULL;
+}
+
 bool engine_is_packed(const struct engine *g)
 {
     for (int i = 0; i < g->d->n_tensors; i++) {
-        const struct linear *l = &g->linear[i];
-        bool used = g->d->tensor[i].matrix && (g->d->tensor[i].use != USE_TOKEN_EMBD || g->d->tied);
-        if (used && !(l->matvec && kernel_is_packed(l->matvec) && kernel_is_packed(l->matmul)))
+        const struct linear *l = read_per_token(g, i);
+        if (l && !(l->matvec && kernel_is_packed(l->matvec) && kernel_is_packed(l->matmul)))
             return false;
     }
     return g->o.mode == ENGINE_PACKED;
@@ -164,9 +172,10 @@ int64_t engine_bytes_per_token(const struct engine *g, int pos)
 {
     const struct model_desc *d = g->d;
     int64_t bytes = 0, per_pos = 2 * (int64_t)d->n_head_kv * d->head_dim * (g->o.kv_f32 ? 4 : 2);
-    for (int i = 0; i < d->n_tensors; i++)
-        if (d->tensor[i].matrix && (d->tensor[i].use != USE_TOKEN_EMBD || d->tied))
-            bytes += (int64_t)qmat_bytes(g->linear[i].w);
+    for (int i = 0; i < d->n_tensors; i++) {
+        const struct linear *l = read_per_token(g, i);
+        bytes += l ? (int64_t)qmat_bytes(l->w) : 0;
+    }
     for (int l = 0; l < d->n_layer; l++) {
         int window = model_layer_is_local(d, l) ? d->sliding_window : 0;
         bytes += per_pos * (window && window < pos + 1 ? window : pos + 1);
@@ -367,7 +376,8 @@ void engine_layer(struct engine *g, int layer, float *x, int pos0, int n)
 
 void engine_head(struct engine *g, const float *x, int n, float *logits)
 {
-    const struct linear *head = part(g, g->d->tied ? USE_TOKEN_EMBD : USE_OUTPUT, -1);
+    const struct linear *head = g->weights->has_head ? &g->linear[g->d->n_tensors]
+                                                     : part(g, g->d->tied ? USE_TOKEN_EMBD : USE_OUTPUT, -1);
     int64_t d = g->d->d_model, n_vocab = g->d->n_vocab;
     float *h = engine_f32(g, BUF_H), cap = (float)g->d->logit_softcap;
     for (int i0 = 0; i0 < n; i0 += g->o.n_batch) {

@@ -63,6 +63,23 @@ static int setup_packed(struct engine *g, struct linear *l, const char *name, st
     return 0;
 }
 
+static int setup_matrix(struct engine *g, struct linear *l, const char *name, const struct act *act, struct err *e)
+{
+    const struct qmat *w = l->w;
+    l->act = act && strcmp(act->name, "f32") != 0 ? act : NULL;
+    int rc = g->o.mode == ENGINE_PACKED ? setup_packed(g, l, name, e) : 0;
+    if (rc || !l->act)
+        return rc;
+    l->encode = kernel_encoder(l->act, g->o.isa);
+    bool batch = l->act->scope == ACT_BATCH;
+    int64_t values = batch ? w->k * g->o.n_batch : w->k;
+    size_t room = batch ? (size_t)values + encoded_row_bytes(w->k) : encoded_row_bytes(w->k);
+    if ((!l->act->ragged && w->k % l->act->block != 0) || act_row_bytes(l->act, values) > room)
+        return err_set(e, ERR_UNSUPPORTED, "tensor %s: rows of %lld do not divide into activation blocks of %d (%s)",
+                       name, (long long)w->k, l->act->block, l->act->name);
+    return 0;
+}
+
 static int setup_one(struct engine *g, int i, float **vectors, struct err *e)
 {
     const struct model_tensor *t = &g->d->tensor[i];
@@ -78,22 +95,14 @@ static int setup_one(struct engine *g, int i, float **vectors, struct err *e)
         return 0;
     }
     l->decode = kernel_find(OP_DECODE, w->codec->name, NULL, g->o.isa);
-    if (t->use == USE_TOKEN_EMBD && !g->d->tied)
+    if (t->use != USE_TOKEN_EMBD || (g->d->tied && !g->weights->has_head))
+        return setup_matrix(g, l, t->name, g->weights->act[i], e);
+    if (!g->weights->has_head)
         return 0;
-    l->act = g->weights->act[i];
-    if (l->act && strcmp(l->act->name, "f32") == 0)
-        l->act = NULL;
-    int rc = g->o.mode == ENGINE_PACKED ? setup_packed(g, l, t->name, e) : 0;
-    if (rc || !l->act)
-        return rc;
-    l->encode = kernel_encoder(l->act, g->o.isa);
-    bool batch = l->act->scope == ACT_BATCH;
-    int64_t values = batch ? w->k * g->o.n_batch : w->k;
-    size_t room = batch ? (size_t)values + encoded_row_bytes(w->k) : encoded_row_bytes(w->k);
-    if ((!l->act->ragged && w->k % l->act->block != 0) || act_row_bytes(l->act, values) > room)
-        return err_set(e, ERR_UNSUPPORTED, "tensor %s: rows of %lld do not divide into activation blocks of %d (%s)",
-                       t->name, (long long)w->k, l->act->block, l->act->name);
-    return 0;
+    struct linear *head = &g->linear[g->d->n_tensors];
+    head->w = &g->weights->head;
+    head->decode = kernel_find(OP_DECODE, head->w->codec->name, NULL, g->o.isa);
+    return setup_matrix(g, head, t->name, g->weights->act[i], e);
 }
 
 int linear_setup(struct engine *g, struct err *e)
@@ -168,10 +177,17 @@ static void encode_input(struct engine *g, const struct linear *l)
     g->input.in_buffer = l->act;
 }
 
+/* A head stored apart goes by the name of the embedding it is tied to. */
+static const struct model_tensor *tensor_of(const struct engine *g, const struct linear *l)
+{
+    int64_t i = l - g->linear;
+    return &g->d->tensor[i < g->d->n_tensors ? i : g->model->by_use[USE_TOKEN_EMBD]];
+}
+
 void linear_run(struct engine *g, float *y, int64_t ldy, const struct linear *l)
 {
     if (g->o.on_input)
-        g->o.on_input(g->o.on_input_arg, &g->d->tensor[l - g->linear], g->input.x, g->input.n);
+        g->o.on_input(g->o.on_input_arg, tensor_of(g, l), g->input.x, g->input.n);
     encode_input(g, l);
     void *scratch = g->buf[BUF_LINEAR_SCRATCH];
     const void *in = g->buf[BUF_INPUT];

@@ -47,7 +47,7 @@ struct engine {
     kernel_decode *decode_f16;
     struct arena *arena;
     void *buf[N_ENGINE_BUFFERS];
-    struct linear *linear; /* [n_tensors] */
+    struct linear *linear; /* [n_tensors + 1]: the last one is the head of weights that have it apart */
     int n_past, n_last;    /* cached positions; tokens of the last forward */
     int64_t v_stride;
     int rope_pos0[2], rope_n[2]; /* what BUF_ROPE holds */

@@ -36,6 +36,8 @@ void weights_count(struct weights *w)
         w->bytes += bytes;
         w->held_bytes += w->again && w->again[i] ? 0 : bytes;
     }
+    w->bytes += w->has_head ? (int64_t)qmat_bytes(&w->head) : 0;
+    w->held_bytes += w->has_head ? (int64_t)qmat_bytes(&w->head) : 0;
 }
 
 int weights_source(struct weights **out, const struct model *m, bool activation_rules, struct err *e)
@@ -59,6 +61,8 @@ void weights_free(struct weights *w)
         if (w->mat[i].plane[PLANE_CODE].p != w->model->d.tensor[i].src.plane[PLANE_CODE].p &&
             !(w->again && w->again[i]))
             qmat_free(&w->mat[i]);
+    if (w->has_head)
+        qmat_free(&w->head);
     arena_free(w->arena);
 }
 

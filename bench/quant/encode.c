@@ -80,24 +80,25 @@ static int encode_whole(struct qmat *dst, const struct qmat *src, struct worker 
     return rc ? err_set(e, rc, "it cannot be encoded as %s", dst->codec->name) : 0;
 }
 
-static int encode_tensor(struct qmat *dst, const struct model_tensor *t, const struct use_assign *a,
-                         const struct calib *cal, struct worker *worker, struct pool *pool, struct err *e)
+static int encode_tensor(struct qmat *dst, const struct model_tensor *t, const struct codec *codec,
+                         const struct qpar *par, const struct calib *cal, struct worker *worker, struct pool *pool,
+                         struct err *e)
 {
     struct wstat stat = {0};
     struct job job = {&t->src, dst, &stat, cal, worker};
-    int rc = a->codec->layout(dst, t->src.n, t->src.k, &a->par, e);
+    int rc = codec->layout(dst, t->src.n, t->src.k, par, e);
     if (rc == 0)
         rc = qmat_alloc(dst, e);
-    if (rc == 0 && a->codec->measure && (rc = measure_tensor(&stat, &job)) != 0)
-        err_set(e, rc, "its weights cannot be measured for %s", a->codec->name);
+    if (rc == 0 && codec->measure && (rc = measure_tensor(&stat, &job)) != 0)
+        err_set(e, rc, "its weights cannot be measured for %s", codec->name);
     if (rc)
         return rc;
-    if (a->codec->encode_all)
+    if (codec->encode_all)
         return encode_whole(dst, &t->src, worker, pool, e);
     pool_for(pool, t->src.n, rows_per_piece(&t->src), encode_rows, &job);
     for (int i = 0; i < pool_n_threads(pool) && rc == 0; i++)
         if ((rc = worker[i].rc) != 0)
-            err_set(e, rc, "its rows cannot be encoded as %s", a->codec->name);
+            err_set(e, rc, "its rows cannot be encoded as %s", codec->name);
     return rc;
 }
 
@@ -131,6 +132,27 @@ static int workers_new(struct worker **out, const struct model *m, int n, struct
              : err_nomem(e, (size_t)n * (size_t)most * sizeof *w->x, "rows on their way into another format");
 }
 
+/* Tensor i as its row of the plan says; the head of a tied model as well, where it is stored apart. */
+static int encode_one(struct weights *w, int i, const struct use_assign *a, const struct calibration *cal,
+                      struct worker *worker, struct pool *pool, struct err *e)
+{
+    const struct model_tensor *t = &w->model->d.tensor[i];
+    const struct calib *stat = cal ? cal->tensor[i] : NULL;
+    bool same = a->codec == t->src.codec;
+    if (same && !a->head)
+        return 0;
+    if (interrupt_seen())
+        return err_set(e, ERR_CANCELLED, "interrupted");
+    if (!t->src.plane[PLANE_CODE].p)
+        return err_set(e, ERR_USAGE, "there are no weights to encode, only a shape");
+    int rc = same ? 0 : encode_tensor(&w->mat[i], t, a->codec, &a->par, stat, worker, pool, e);
+    if (rc == 0 && a->head) {
+        w->has_head = true;
+        rc = encode_tensor(&w->head, t, a->head, &a->head_par, stat, worker, pool, e);
+    }
+    return rc;
+}
+
 int weights_encode(struct weights **out, const struct model *m, const struct use_assign *a,
                    const struct calibration *cal, struct pool *pool, struct err *e)
 {
@@ -142,16 +164,10 @@ int weights_encode(struct weights **out, const struct model *m, const struct use
     w->owned = true;
     rc = workers_new(&worker, m, pool_n_threads(pool), e);
     for (int i = 0; i < m->d.n_tensors && rc == 0; i++) {
-        const struct model_tensor *t = &m->d.tensor[i];
         w->act[i] = a[i].act;
-        if (a[i].codec == t->src.codec)
-            continue;
-        rc = interrupt_seen() ? err_set(e, ERR_CANCELLED, "interrupted")
-             : t->src.plane[PLANE_CODE].p
-                 ? encode_tensor(&w->mat[i], t, &a[i], cal ? cal->tensor[i] : NULL, worker, pool, e)
-                 : err_set(e, ERR_USAGE, "there are no weights to encode, only a shape");
+        rc = encode_one(w, i, &a[i], cal, worker, pool, e);
         if (rc)
-            err_context(e, "%s", t->name);
+            err_context(e, "%s", m->d.tensor[i].name);
     }
     workers_free(worker, pool_n_threads(pool));
     weights_count(w);

@@ -17,26 +17,66 @@
      .framework = runtime_,                                                                                  \
      .verified_by = tests_,                                                                                  \
      .doc = doc_},
+/* A row with parameters of its own: what follows are fields of struct recipe. */
+#define Q(fam, scheme_, codec_, runtime_, ...)                                                                         \
+    {.name = #fam "/" scheme_,                                                                                         \
+     .family = &family_##fam,                                                                                          \
+     .scheme = scheme_,                                                                                                \
+     .codec = codec_,                                                                                                  \
+     .gguf_file_type = -1,                                                                                             \
+     .framework = runtime_,                                                                                            \
+     .on_request = true,                                                                                               \
+     __VA_ARGS__},
+#define PAR(bits_, sym_, scale_, zero_, group_)                                                                        \
+    {.bits = bits_, .sym = sym_, .scale_type = NUMBER_##scale_, .zero_type = ZERO_##zero_, .group = group_}
 const struct recipe recipes[] = {
 #include "bench/quant/recipes.def"
+#include "bench/quant/recipes_mlx.def"
+#include "bench/quant/recipes_onnx.def"
+#include "bench/quant/recipes_openvino.def"
 };
 #undef R
+#undef Q
+#undef PAR
 const int n_recipes = (int)(sizeof recipes / sizeof *recipes);
+
+static bool same_name(const char *name, size_t n, const char *full)
+{
+    return strncasecmp(name, full, n) == 0 && full[n] == 0;
+}
 
 const struct recipe *recipe_find(const char *name)
 {
     const struct recipe *found = NULL;
+    int n_found = 0;
+    size_t n = strcspn(name, "@");
     for (int i = 0; i < n_recipes; i++) {
-        const char *scheme = strchr(recipes[i].name, '/') + 1;
-        if (strcasecmp(recipes[i].name, name) == 0)
+        if (same_name(name, n, recipes[i].name))
             return &recipes[i];
-        if (strcasecmp(scheme, name) == 0) {
-            if (found)
-                return NULL;
-            found = &recipes[i];
-        }
+        if (!same_name(name, n, strchr(recipes[i].name, '/') + 1))
+            continue;
+        if (recipes[i].framework && strcmp(recipes[i].framework, "llama.cpp") == 0)
+            return &recipes[i]; /* its names are the usual ones where families share one */
+        n_found++;
+        found = &recipes[i];
     }
-    return found;
+    return n_found == 1 ? found : NULL;
+}
+
+bool recipe_in_group(const struct recipe *r, const char *group)
+{
+    return strcasecmp(group, "all") == 0 || strcasecmp(group, r->family->name) == 0;
+}
+
+bool recipe_spread_half(int layer, int n_layer, int first)
+{
+    return layer < n_layer / 8 || layer >= 7 * n_layer / 8 || (layer - first) % 3 == 2;
+}
+
+void recipe_put(struct use_assign *a, const char *codec, const struct qpar *par)
+{
+    a->codec = a->wanted = codec_find(codec);
+    a->par = par ? *par : (struct qpar){0};
 }
 
 /* Plain floats: every matrix in one codec. */
@@ -51,28 +91,64 @@ static int assign_base(const struct model_desc *m, const struct recipe *r, bool 
 }
 const struct recipe_family family_base = {.name = "base", .assign = assign_base};
 
-/* Whose activation rules: the runtime's are those of the codec. */
+/* The frameworks whose arithmetic is known. OpenVINO's own KV cache is u8 on x86: an axis of its own. */
 static const struct numerics {
-    const char *name, *act; /* act NULL: what the codec says */
-} numerics_table[] = {{"llama.cpp", NULL}, {"weights-only", "f32"}};
+    const char *name;
+    bool kv_f32;
+} numerics_table[] = {
+    {"llama.cpp", false}, {"weights-only", true}, {"mlx", false}, {"onnxruntime", true}, {"openvino", true},
+};
+
+const char *recipe_numerics(const struct recipe *r, const char *asked)
+{
+    return asked ? asked : r->framework;
+}
+
+bool numerics_kv_is_f32(const char *numerics)
+{
+    for (size_t i = 0; i < sizeof numerics_table / sizeof *numerics_table; i++)
+        if (strcmp(numerics_table[i].name, numerics) == 0)
+            return numerics_table[i].kv_f32;
+    return false;
+}
+
+static int check_numerics(const struct recipe *r, const char *asked, struct err *e)
+{
+    bool known = strcmp(asked, r->framework) == 0;
+    for (size_t i = 0; i < sizeof numerics_table / sizeof *numerics_table; i++)
+        known |= strcmp(numerics_table[i].name, asked) == 0;
+    if (!known)
+        return err_set(e, ERR_USAGE,
+                       "numerics \"%s\" is unknown: give weights-only or a framework (llama.cpp, mlx, onnxruntime, "
+                       "openvino)",
+                       asked);
+    if (strcmp(asked, r->framework) && strcmp(asked, "weights-only"))
+        return err_set(e, ERR_UNSUPPORTED, "%s has the arithmetic of %s, not of %s: give that or weights-only", r->name,
+                       r->framework, asked);
+    return 0;
+}
+
+static const struct act *act_of(const struct recipe *r, const struct use_assign *a, bool weights_only)
+{
+    if (weights_only)
+        return act_find("f32");
+    return a->act ? a->act : act_find(r->act ? r->act : a->head ? a->head->act : a->codec->act);
+}
 
 int recipe_assign(const struct model_desc *m, const struct recipe *r, const char *numerics, bool have_importance,
                   struct use_assign out[], struct err *e)
 {
-    const struct numerics *num = NULL;
-    for (size_t i = 0; i < sizeof numerics_table / sizeof *numerics_table; i++)
-        if (strcmp(numerics_table[i].name, numerics) == 0)
-            num = &numerics_table[i];
-    if (!num)
-        return err_set(e, ERR_USAGE, "numerics \"%s\" is unknown: llama.cpp and weights-only are there",
-                       numerics);
+    numerics = recipe_numerics(r, numerics);
+    int rc = check_numerics(r, numerics, e);
+    if (rc)
+        return rc;
     memset(out, 0, (size_t)m->n_tensors * sizeof *out);
     for (int i = 0; i < m->n_tensors; i++)
         out[i].codec = out[i].wanted = m->tensor[i].src.codec;
-    int rc = r->family->assign(m, r, have_importance, out, e);
+    rc = r->family->assign(m, r, have_importance, out, e);
     for (int i = 0; i < m->n_tensors && rc == 0; i++)
         if (m->tensor[i].matrix)
-            out[i].act = act_find(num->act ? num->act : out[i].codec->act);
+            out[i].act = act_of(r, &out[i], strcmp(numerics, "weights-only") == 0);
     return rc;
 }
 
@@ -83,7 +159,7 @@ static void write_histogram(const struct use_assign *a, int n, char *text, size_
     for (const struct codec *const *c = codecs; *c; c++) {
         int count = 0;
         for (int i = 0; i < n; i++)
-            count += a[i].codec == *c;
+            count += (a[i].codec == *c) + (a[i].head == *c);
         if (count && used < room)
             used += (size_t)snprintf(text + used, room - used, "%s%s:%d", used ? " " : "", (*c)->name, count);
     }
@@ -96,11 +172,13 @@ int recipe_summarize(const struct model_desc *m, const struct use_assign *a, str
     *s = (struct recipe_summary){0};
     for (int i = 0; i < m->n_tensors; i++) {
         const struct qmat *src = &m->tensor[i].src;
-        struct qmat q;
+        struct qmat q, head = {0};
         int rc = a[i].codec->layout(&q, src->n, src->k, &a[i].par, e);
+        if (rc == 0 && a[i].head)
+            rc = a[i].head->layout(&head, src->n, src->k, &a[i].head_par, e);
         if (rc)
             return err_context(e, "%s", m->tensor[i].name), rc;
-        s->bytes += (int64_t)qmat_bytes(&q);
+        s->bytes += (int64_t)(qmat_bytes(&q) + qmat_bytes(&head));
         weights += (double)src->n * (double)src->k;
         if (a[i].codec != a[i].wanted) {
             s->n_substituted++;

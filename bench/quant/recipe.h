@@ -11,11 +11,17 @@
 
 struct recipe_family;
 struct recipe {
-    const char *name;                 /* "gguf/q4_k_m" */
+    const char *name;                 /* "gguf/q4_k_m"; a variant: "mlx/4bit-g64@dtype=bf16" */
     const struct recipe_family *family;
     const char *scheme;               /* what assign switches on: "q4_k_m" */
     const char *codec;                /* the base codec: "q4_k" */
     struct qpar par;
+    const char *act;                  /* activation rule; NULL: the codec's own */
+    const char *high_codec;           /* what the tensors get that the family's rules (mix, ratio) except; NULL: none */
+    struct qpar high;
+    const char *mix;                  /* which ones: a name the family knows */
+    double ratio;                     /* share of weights in the base codec where sensitivity decides; 0: all */
+    bool on_request;                  /* no part of a sweep that names no formats */
     int gguf_file_type;               /* general.file_type, -1 outside GGUF */
     const char *framework;            /* usual runtime: "llama.cpp" */
     const char *verified_by;          /* package, version, test id; NULL = unverified, never recommended */
@@ -23,13 +29,20 @@ struct recipe {
 };
 extern const struct recipe recipes[];
 extern const int n_recipes;
-const struct recipe *recipe_find(const char *name);   /* also without family where unambiguous: "q4_k_m" */
+/* Also without family where unambiguous ("q4_k_m"); of a variant (name@key=value,...) the row it varies. */
+const struct recipe *recipe_find(const char *name);
+/* The row with what follows @ applied. out->name is `name` itself, which must live on, where it is a variant. */
+int recipe_resolve(struct recipe *out, const char *name, struct err *e);
+/* "onnx", or "all": is the recipe one of those? */
+bool recipe_in_group(const struct recipe *r, const char *group);
 
 struct use_assign {                   /* one per model tensor, model order */
     const struct codec *codec;        /* what it will be stored in */
     const struct codec *wanted;       /* what the name promises; differs from codec when substituted */
     struct qpar par;
     const struct act *act;            /* rounding of this linear's input; NULL for non-matrices */
+    const struct codec *head;         /* of a tied embedding: the head's own copy, stored beside it; NULL: the same */
+    struct qpar head_par;
     char why[96];                     /* reason of a substitution, else "" */
 };
 struct recipe_family {
@@ -38,8 +51,12 @@ struct recipe_family {
                   struct err *e);
     bool needs_weight_stats, needs_activation_stats;
 };
-/* numerics: "llama.cpp" (the runtime's activation rules) or "weights-only" (f32 activations). have_importance: the
- * encoders will know which columns matter, which changes some mixtures. out[m->n_tensors]. */
+/* Whose arithmetic: what was asked for, or (asked NULL) that of the recipe's own framework. */
+const char *recipe_numerics(const struct recipe *r, const char *asked);
+/* Does that framework keep keys and values in f32? (llama.cpp and MLX: f16.) */
+bool numerics_kv_is_f32(const char *numerics);
+/* numerics: the recipe's framework or NULL (its activation rules), or "weights-only" (f32 activations).
+ * have_importance: the encoders will know which columns matter, which changes some mixtures. out[m->n_tensors]. */
 int recipe_assign(const struct model_desc *m, const struct recipe *r, const char *numerics, bool have_importance,
                   struct use_assign out[], struct err *e);
 

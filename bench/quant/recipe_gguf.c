@@ -66,7 +66,7 @@ static bool holds(enum when when, const struct model_desc *m, int layer, bool ha
     case FIRST_16TH:
         return layer < n / 16;
     case SPREAD_HALF:
-        return layer < eighth || layer >= 7 * n / 8 || (layer - eighth) % 3 == 2;
+        return recipe_spread_half(layer, n, eighth);
     case GQA_4:
         return m->n_head_kv > 0 && m->n_head / m->n_head_kv >= 4;
     }

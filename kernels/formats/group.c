@@ -1,6 +1,7 @@
 /* Shapes, bit streams and loops of the parametric codecs (group.h). */
 #include "kernels/formats/group.h"
 #include <string.h>
+#include "kernels/formats/bitstream.h"
 #include "kernels/formats/minifloat.h"
 
 static const size_t number_bytes[] = {
@@ -49,54 +50,6 @@ float number_round(enum number_type t, float x)
     uint8_t p[4];
     number_put(t, p, x);
     return number_get(t, p);
-}
-
-void bits_pack(uint8_t *dst, const uint8_t *code, int64_t n, int bits)
-{
-    uint32_t pending = 0;
-    int n_pending = 0;
-    for (int64_t i = 0; i < n; i++) {
-        pending |= (uint32_t)code[i] << n_pending;
-        for (n_pending += bits; n_pending >= 8; n_pending -= 8, pending >>= 8)
-            *dst++ = (uint8_t)pending;
-    }
-    if (n_pending)
-        *dst = (uint8_t)pending;
-}
-
-static void unpack_pairs(uint8_t *restrict code, const uint8_t *restrict src, int64_t n_bytes)
-{
-    for (int64_t i = 0; i < n_bytes; i++) {
-        code[2 * i] = src[i] & 15;
-        code[2 * i + 1] = src[i] >> 4;
-    }
-}
-
-void bits_unpack(uint8_t *code, const uint8_t *src, int64_t n, int bits)
-{
-    int64_t i = 0;
-    if (bits == 8) {
-        memcpy(code, src, (size_t)n);
-        return;
-    }
-    if (bits == 4) {
-        unpack_pairs(code, src, n / 2);
-        i = n / 2 * 2;
-    }
-    for (; i + 8 <= n; i += 8) { /* 8 codes are `bits` bytes */
-        uint64_t v = 0;
-        for (int b = 0; b < bits; b++)
-            v |= (uint64_t)src[i / 8 * bits + b] << 8 * b;
-        for (int j = 0; j < 8; j++)
-            code[i + j] = (uint8_t)(v >> j * bits & ((1u << bits) - 1));
-    }
-    for (; i < n; i++) {
-        int64_t at = i * bits, byte = at / 8, shift = at % 8;
-        unsigned v = src[byte];
-        if (shift + bits > 8)
-            v |= (unsigned)src[byte + 1] << 8;
-        code[i] = (uint8_t)(v >> shift & ((1u << bits) - 1));
-    }
 }
 
 struct range range_of(const float *x, int64_t n)

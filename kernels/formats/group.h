@@ -33,8 +33,6 @@ int group_measure(struct wstat *s, const struct qmat *q, const float *w, int64_t
 
 /* The value as a type of enum number_type keeps it. */
 float number_round(enum number_type t, float x);
-void bits_pack(uint8_t *dst, const uint8_t *code, int64_t n, int bits);
-void bits_unpack(uint8_t *code, const uint8_t *src, int64_t n, int bits);
 
 /* (q - zero)*scale; without zero points the middle code is zero. */
 void group_values_unsigned(const struct qpar *par, float *y, const uint8_t *code, int n, struct grid g);

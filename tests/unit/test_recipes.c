@@ -185,11 +185,14 @@ static void recipes_are_sound(void **state)
     for (int i = 0; i < n_recipes; i++) {
         const struct recipe *r = &recipes[i];
         assert_ptr_equal(recipe_find(r->name), r);
-        assert_ptr_equal(recipe_find(strchr(r->name, '/') + 1), r);
+        const struct recipe *short_name = recipe_find(strchr(r->name, '/') + 1);
+        assert_true(short_name == r || (r->on_request && !(short_name && short_name->on_request)));
         assert_non_null(codec_find(r->codec));
+        assert_true(!r->high_codec || codec_find(r->high_codec));
+        assert_true(!r->act || act_find(r->act));
         assert_int_equal(strncmp(r->name, r->family->name, strlen(r->family->name)), 0);
         for (int j = 0; j < i; j++)
-            assert_int_not_equal(recipes[j].gguf_file_type, r->gguf_file_type);
+            assert_true(recipes[j].gguf_file_type != r->gguf_file_type || r->gguf_file_type < 0);
     }
     assert_ptr_equal(recipe_find("Q4_K_M"), recipe_find("gguf/q4_k_m"));
     assert_null(recipe_find("q4_k_x"));
@@ -332,6 +335,8 @@ static void synthesized_weights_are_sane(void **state)
     struct model *m = shape_model("llama", 2, 512, 768, 8, 4, 64, 1000, true);
     (void)state;
     for (int r = 0; r < n_recipes; r++) {
+        if (!codec_find(recipes[r].codec)->block_bytes)
+            continue; /* no packed kernel: nobody asks for the speed of its shapes */
         struct use_assign *a = assign(m, recipes[r].name, false);
         struct weights *w, *again;
         struct err e = {0};
