@@ -5,6 +5,7 @@
 #ifndef KERNELS_FORMATS_BLOCKS_H
 #define KERNELS_FORMATS_BLOCKS_H
 #include <math.h>
+#include "base/half.h"
 #include "kernels/formats/codec.h"
 
 #define BLOCK_CODEC(id, n_weights, n_bytes, ...)                                                             \
@@ -44,6 +45,19 @@
 static inline uint8_t *codec_row(const struct qmat *q, int64_t r)
 {
     return q->plane[PLANE_CODE].p + (size_t)r * q->plane[PLANE_CODE].row_stride;
+}
+/* To f16, never a non-zero scale to zero or infinity: a smallest step still lets codes carry something. */
+static inline uint16_t block_scale_f16(float v)
+{
+    float a = fabsf(v);
+    a = a < 0x1p-24f ? 0x1p-24f : a > 65504 ? 65504 : a;
+    return v == 0 ? 0 : f32_to_f16(copysignf(a, v));
+}
+/* Magnitudes beyond any f16 scale are cut, so that no square overflows in a search. */
+static inline void block_limit(float *dst, const float *x, int n)
+{
+    for (int i = 0; i < n; i++)
+        dst[i] = x[i] < -0x1p30f ? -0x1p30f : x[i] > 0x1p30f ? 0x1p30f : x[i];
 }
 /* 1/d; 0 where d is too small to have a finite inverse. */
 static inline float block_inverse(float d)

@@ -65,6 +65,7 @@ struct codec {
     int gguf_type;      /* tensor type id in GGUF files; -1 where GGUF has none */
     int block;          /* weights per block: k must be a multiple; parametric codecs: 1, and layout decides */
     int block_bytes;    /* 0 for parametric codecs */
+    bool needs_importance; /* without activation statistics its encoder is not worth running */
     const char *act; /* the activation rule of the usual runtime's dot product (acts.def) */
     /* Fills codec, n, k, segments, row_stride and bytes of each plane (p stays NULL), or refuses with the
      * reason. */

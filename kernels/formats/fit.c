@@ -4,9 +4,7 @@
 #include <math.h>
 #include <string.h>
 #include "base/half.h"
-
-typedef float v4 __attribute__((vector_size(16)));
-typedef int32_t mask4 __attribute__((vector_size(16)));
+#include "kernels/formats/vec4.h"
 
 enum { MAX_GROUPS = FIT_MAX_SUB / 4 };
 
@@ -20,30 +18,6 @@ struct group {                /* four sub-blocks: lane j of x[i] is weight i of 
 struct sums {
     v4 q, qq, qx, err;
 };
-
-static inline v4 v4_of(float f)
-{
-    return (v4){f, f, f, f};
-}
-static inline v4 v4_pick(mask4 m, v4 a, v4 b)
-{
-    return (v4)((m & (mask4)a) | (~m & (mask4)b));
-}
-static inline v4 v4_clamp(v4 v, v4 lo, v4 hi)
-{
-    v = v4_pick(v > lo, v, lo);
-    return v4_pick(v < hi, v, hi);
-}
-static inline v4 v4_round(v4 v)
-{
-    return (v + v4_of(0x1.8p23f)) - v4_of(0x1.8p23f);
-}
-/* 1/v, or 0 where v is 0. */
-static inline v4 v4_inverse(v4 v)
-{
-    mask4 zero = v == v4_of(0);
-    return v4_pick(zero, v4_of(0), v4_of(1) / v4_pick(zero, v4_of(1), v));
-}
 
 /* Codes q = clamp(round((x - b) * inv)) and their sums; err is the squared error with scale s. */
 static inline struct sums code_sums(const struct group *p, const struct fit_grid *g, v4 s, v4 inv, v4 b)
