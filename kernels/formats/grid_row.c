@@ -221,7 +221,7 @@ static void encode_block(const struct search *f, struct grid_block *b, const flo
             ax += a * sub[j].qx;
         }
         if (round == 0 || err < least)
-            keep(f, b, stored, sub);
+            keep(f, b, err > 0 ? 0 : stored, sub); /* weights too small for any step are zero */
         least = fminf(err, least);
         d = aa > 0 && ax > 0 ? ax / aa : 0;
     }
@@ -245,21 +245,15 @@ void grid_encode_row(const struct grid_rule *r, uint8_t *dst, const float *x, in
 
 static void decode_block(const struct grid_rule *r, const struct grid *g, float *y, const struct grid_block *b)
 {
-    static const int bit[8] = {1, 2, 4, 8, 16, 32, 64, 128};
+    int half = g->dim == 8 ? 0 : 1; /* where the second four weights have a point of their own */
     float d = f16_to_f32(b->d) * r->unit;
     for (int i = 0; i < GRID_SUPER / 8; i++, y += 8) {
-        float s = d * (float)(2 * b->sc[8 * i / r->len] + 1);
-        float shift = r->shift_len == 0 ? 0 : b->minus[i] ? -shift_size : shift_size, q[8];
-        if (g->dim == 8) {
-            memcpy(q, g->point + b->index[i] * 8, sizeof q);
-        } else {
-            memcpy(q, g->point + b->index[2 * i] * 4, sizeof q / 2);
-            memcpy(q + 4, g->point + b->index[2 * i + 1] * 4, sizeof q / 2);
-        }
-        for (int j = 0; j < 8; j++) {
-            float v = s * (q[j] + shift);
-            y[j] = b->sign[i] & bit[j] ? -v : v;
-        }
+        v4 s = v4_of(d * (float)(2 * b->sc[8 * i / r->len] + 1));
+        v4 shift = v4_of(r->shift_len == 0 ? 0 : b->minus[i] ? -shift_size : shift_size);
+        const float *p = g->point + b->index[i << half] * g->dim;
+        const float *p2 = half ? g->point + b->index[2 * i + 1] * g->dim : p + 4;
+        v4_store(y, v4_flip(s * (v4_load(p) + shift), b->sign[i]));
+        v4_store(y + 4, v4_flip(s * (v4_load(p2) + shift), b->sign[i] >> 4));
     }
 }
 

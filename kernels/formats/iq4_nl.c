@@ -13,7 +13,8 @@ static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *imp
     for (int64_t at = 0; at < k; at += N, dst += BYTES) {
         block_limit(v, x + at, N);
         iq4_weights(w, importance ? importance + at : NULL, unit);
-        uint16_t d = block_scale_f16(iq4_fit(v, w));
+        float s = iq4_fit(v, w);
+        uint16_t d = f32_to_f16(s < -65504 ? -65504 : s > 65504 ? 65504 : s);
         iq4_codes(q, NULL, f16_to_f32(d), v, w);
         wr_u16le(dst, d);
         for (int i = 0; i < N / 2; i++)

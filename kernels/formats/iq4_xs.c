@@ -69,7 +69,7 @@ static void encode_block(uint8_t *dst, const float *weights, const float *import
             ax += (float)p[j].sc * p[j].sum.qx;
         }
         if (round == 0 || err < least)
-            pack(dst, stored, p);
+            pack(dst, err > 0 ? 0 : stored, p); /* weights too small for any step are zero */
         least = fminf(err, least);
         d = aa > 0 ? ax / aa : 0;
     }

@@ -37,6 +37,17 @@ static inline v4 v4_inverse(v4 v)
     mask4 zero = v == v4_of(0);
     return v4_pick(zero, v4_of(0), v4_of(1) / v4_pick(zero, v4_of(1), v));
 }
+static inline void v4_store(float *p, v4 v)
+{
+    memcpy(p, &v, sizeof v);
+}
+/* Lane i changes its sign where bit i is set. */
+static inline v4 v4_flip(v4 v, int bits)
+{
+    const mask4 bit = {1, 2, 4, 8};
+    mask4 set = (mask4){bits, bits, bits, bits} & bit;
+    return (v4)((mask4)v ^ ((set == bit) & (mask4){INT32_MIN, INT32_MIN, INT32_MIN, INT32_MIN}));
+}
 static inline float v4_sum(v4 v)
 {
     v4 t = v + __builtin_shuffle(v, (mask4){2, 3, 0, 1});

