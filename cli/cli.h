@@ -36,8 +36,8 @@ struct cli {
     struct text_list formats, frameworks;
     bool help, version, json, csv, md, no_color, base_stdout, check, bench, dry_run, packed, no_report, process_output;
     const char *text, *prompt, *base_model, *base_logits, *save_logits, *shape, *isa, *from, *kernel, *device_name,
-        *objective, *codes;
-    int n_predict, depth, reps, n_batch;
+        *objective, *emit;
+    int n_predict, depth, reps, n_batch, rows, cols;
     double sustain_s; /* 0: not asked for */
     /* made on first use, released by cli_done */
     struct probe_device *device;
@@ -56,7 +56,8 @@ enum {
     G_KERNELS = 128,
     G_PROBE = 256,
     G_IMPORT = 512,
-    G_IMATRIX = 1024
+    G_IMATRIX = 1024,
+    G_CODEC = 2048
 };
 
 struct command {

@@ -1,5 +1,7 @@
 /* list: the tables behind everything, one function per table. */
+#include <math.h>
 #include <string.h>
+#include "base/mem.h"
 #include "bench/measure.h"
 #include "bench/quant/recipe.h"
 #include "bench/record_fields.h"
@@ -13,27 +15,65 @@ static json_t *named(const char *name)
     return o;
 }
 
-static json_t *list_formats(void)
+/* Bits per weight of the codec itself, as of a row of 4096; its tensors' own where a model is given. */
+static double bits_per_weight(const struct recipe *r, const struct model *m)
 {
-    json_t *a = json_array();
-    for (int i = 0; i < n_recipes; i++) {
-        json_t *o = named(recipes[i].name);
-        json_put(o, "codec", json_string(recipes[i].codec));
-        json_put(o, "runtime", json_str_or_null(recipes[i].framework));
-        json_put(o, "verified_by", json_str_or_null(recipes[i].verified_by));
-        json_put(o, "doc", json_string(recipes[i].doc));
-        json_array_append_new(a, o);
+    struct qmat q;
+    struct recipe_summary s;
+    if (!m)
+        return codec_find(r->codec)->layout(&q, 4096, 4096, &r->par, NULL) ? NAN : qmat_bits_per_weight(&q);
+    struct use_assign *a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a);
+    bool ok = a && !recipe_assign(&m->d, r, NULL, true, a, NULL) && !recipe_summarize(&m->d, a, &s, NULL);
+    mem_free(a);
+    return ok ? s.bits_per_weight : NAN;
+}
+
+static json_t *describe_format(const struct recipe *r, const struct model *m)
+{
+    const struct codec *c = codec_find(r->codec);
+    json_t *o = named(r->name);
+    json_put(o, "family", json_string(r->family->name));
+    json_put(o, "scheme", json_string(r->scheme));
+    json_put(o, "codec", json_string(r->codec));
+    json_put(o, "bits_per_weight", json_num(bits_per_weight(r, m)));
+    json_put(o, "activations", json_string(r->act ? r->act : c->act));
+    json_put(o, "calibration", json_string(r->family->needs_activation_stats ? "needed" : "none"));
+    json_put(o, "runtime", json_str_or_null(r->framework));
+    json_put(o, "usual", json_boolean(!r->on_request));
+    json_put(o, "verified_by", json_str_or_null(r->verified_by));
+    json_put(o, "source", json_string(c->source));
+    json_put(o, "doc", json_string(r->doc));
+    return o;
+}
+
+static json_t *list_formats(struct cli *cli)
+{
+    struct model *m = NULL;
+    struct err e = {0};
+    if (cli->n_args > 1 && cli_model(&m, cli->arg[1], &e) < 0) {
+        cli_fail(&e);
+        return NULL;
     }
+    json_t *a = json_array();
+    int n_verified = 0;
+    for (int i = 0; i < n_recipes; i++) {
+        json_array_append_new(a, describe_format(&recipes[i], m));
+        n_verified += recipes[i].verified_by != NULL;
+    }
+    if (!cli->json)
+        printf("%d formats verified against their package, %d unverified\n", n_verified, n_recipes - n_verified);
+    model_close(m);
     return a;
 }
 
-static json_t *list_codecs(void)
+static json_t *list_codecs(struct cli *cli)
 {
+    (void)cli;
     json_t *a = json_array();
     for (int i = 0; codecs[i]; i++) {
         json_t *o = named(codecs[i]->name);
-        json_put(o, "bits_per_weight", json_num(8.0 * codecs[i]->block_bytes / codecs[i]->block));
-        json_put(o, "block", json_integer(codecs[i]->block));
+        json_put(o, "bits_per_weight", json_num(codecs[i]->block_bytes ? 8.0 * codecs[i]->block_bytes / codecs[i]->block : NAN));
+        json_put(o, "block", codecs[i]->block_bytes ? json_integer(codecs[i]->block) : json_null());
         json_put(o, "activations", json_str_or_null(codecs[i]->act));
         json_put(o, "source", json_string(codecs[i]->source));
         json_put(o, "doc", json_string(codecs[i]->doc));
@@ -42,8 +82,9 @@ static json_t *list_codecs(void)
     return a;
 }
 
-static json_t *list_kernels(void)
+static json_t *list_kernels(struct cli *cli)
 {
+    (void)cli;
     json_t *a = json_array();
     for (int i = 0; i < n_kernels; i++) {
         json_t *o = named(kernels[i].name);
@@ -60,8 +101,9 @@ static json_t *list_kernels(void)
     return a;
 }
 
-static json_t *list_shapes(void)
+static json_t *list_shapes(struct cli *cli)
 {
+    (void)cli;
     json_t *a = json_array();
     for (int i = 0; i < n_shapes; i++) {
         const struct model_desc *d = &shapes[i].d;
@@ -78,16 +120,18 @@ static json_t *list_shapes(void)
     return a;
 }
 
-static json_t *list_architectures(void)
+static json_t *list_architectures(struct cli *cli)
 {
+    (void)cli;
     json_t *a = json_array();
     for (int i = 0; i < n_archs; i++)
         json_array_append_new(a, named(archs[i].name));
     return a;
 }
 
-static json_t *list_frameworks(void)
+static json_t *list_frameworks(struct cli *cli)
 {
+    (void)cli;
     json_t *a = json_array();
     for (int i = 0; runners[i]; i++) {
         struct runner_info info = {0};
@@ -102,8 +146,9 @@ static json_t *list_frameworks(void)
     return a;
 }
 
-static json_t *list_metrics(void)
+static json_t *list_metrics(struct cli *cli)
 {
+    (void)cli;
     static const char *const direction[] = {"less is better", "", "more is better"};
     json_t *a = json_array();
     for (int i = 0; i < n_record_fields; i++) {
@@ -122,7 +167,7 @@ static json_t *list_metrics(void)
 
 static const struct {
     const char *name;
-    json_t *(*make)(void);
+    json_t *(*make)(struct cli *cli);
 } tables[] = {
     {"formats", list_formats},
     {"codecs", list_codecs},
@@ -167,7 +212,9 @@ int cmd_list(struct cli *c)
         names[i] = tables[i].name;
         if (strcmp(tables[i].name, c->arg[0]))
             continue;
-        json_t *a = tables[i].make();
+        json_t *a = tables[i].make(c);
+        if (!a)
+            return EXIT_FAILED;
         if (c->json)
             return cli_print_json(a);
         print_rows(a);
