@@ -111,8 +111,11 @@ static int save_chunk(struct quality_run *q, int i, struct err *e)
         if (!q->active[j])
             continue;
         struct sbuf b = {0};
-        rc = eval_chunk_save(q->eval, j, i, &b) < 0 ? err_nomem(e, 8192, "a chunk's figures")
-                                                    : store_put_chunk(q->in->store, q->rec[j].cell_id, i, b.p, b.n, e);
+        rc = eval_chunk_save(q->eval, j, i, &b);
+        if (rc == 0)
+            rc = store_put_chunk(q->in->store, q->rec[j].cell_id, i, b.p, b.n, e);
+        else
+            rc = rc == ERR_DATA ? 0 : err_nomem(e, 8192, "a chunk's figures"); /* NaN: nothing to keep */
         sbuf_free(&b);
     }
     return rc;
@@ -170,6 +173,13 @@ static int add_records(struct quality_run *q, struct sweep *s, struct err *e)
                      q->plan->cell[measured].recipe->name);
         }
         int rc = eval_result(q->eval, j, &r->quality, e);
+        if (rc == ERR_DATA) { /* this format breaks this model: a row that says so */
+            r->status = STATUS_FAILED;
+            r->quality_from = FROM_NOWHERE;
+            quality_none(&r->quality);
+            snprintf(r->reason, sizeof r->reason, "%s", e->text);
+            rc = 0;
+        }
         struct engine_opts o = {
             .mode = ENGINE_PACKED, .n_ctx = q->in->req->want.ctx, .n_batch = 512, .pool = q->in->pool};
         struct memory_need need;

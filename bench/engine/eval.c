@@ -383,7 +383,7 @@ int eval_result(struct eval *v, int j, struct eval_quality *q, struct err *e)
     acc_result(v->cand[j].acc, q, v->sort);
     v->cand[j].q = *q;
     if (v->cand[j].acc->broken)
-        return err_set(e, ERR_DATA, "the model gives NaN or infinite logits");
+        return err_set(e, ERR_DATA, "in this format the model gives NaN or infinite logits");
     return 0;
 }
 
@@ -405,8 +405,10 @@ enum { CHUNK_HEAD = 8, CHUNK_TOKEN = 4 * 8 + 1 };
 int eval_chunk_save(const struct eval *v, int j, int i, struct sbuf *out)
 {
     const struct eval_acc *a = j >= 0 && j < v->n_cand ? v->cand[j].acc : NULL;
-    if (!a || a->last_chunk != i || a->broken)
+    if (!a || a->last_chunk != i)
         return ERR_USAGE;
+    if (a->broken)
+        return ERR_DATA;
     uint32_t head[2] = {(uint32_t)v->n_scored, a->has_base};
     sbuf_add(out, head, sizeof head);
     for (int t = 0; t < v->n_scored; t++) {
