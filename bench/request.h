@@ -31,14 +31,15 @@ struct request {
     int n_formats;
     const char *const *frameworks; /* n_frameworks 0 = all found */
     int n_frameworks;
-    const char *text_path;            /* evaluation text; NULL = the one shipped */
-    const char *out_dir, *store_path; /* NULL = none / the default store */
+    const char *text_path;             /* evaluation text; NULL = the one shipped */
+    const char *out_dir, *store_path;  /* NULL = none / the default store */
     const char *imatrix, *calibration; /* an importance matrix, or a text to compute statistics from; NULL = none */
-    const char *numerics;             /* NULL: each recipe's own framework; or one of them, or "weights-only" */
-    int n_ctx_eval, n_chunks;         /* 512; 0 = all that the budget allows */
-    int threads;                      /* 0 = the machine's usable CPUs */
+    const char *numerics;              /* NULL: each recipe's own framework; or one of them, or "weights-only" */
+    int n_ctx_eval, n_chunks;          /* 512; 0 = all that the budget allows */
+    int threads;                       /* 0 = the machine's usable CPUs */
     uint64_t isa, seed;
-    double budget_s; /* NaN = none */
+    double budget_s;        /* NaN = none */
+    bool budget_is_default; /* nobody asked for it: chunks that were asked for are all done, whatever they take */
     bool demo, resume, dither, estimate, strict, verbose, quiet;
     struct constraints want;
 };

@@ -81,8 +81,7 @@ static void free_group(struct weights **w, int c0, int c1)
     }
 }
 
-static int encode_group(const struct sweep_input *in, struct plan *p, struct weights **w, int c0, int c1,
-                        struct err *e)
+static int encode_group(const struct sweep_input *in, struct plan *p, struct weights **w, int c0, int c1, struct err *e)
 {
     for (int i = c0; i < c1; i++) {
         if (p->cell[i].same_as >= c0)
@@ -120,22 +119,26 @@ static uint64_t deadline_at(uint64_t t0, double budget_s, double share)
     return isfinite(budget_s) ? t0 + (uint64_t)(budget_s * share * 1e9) : 0;
 }
 
-static int run_groups(struct sweep *s, const struct sweep_input *in, struct plan *p, bool cache_resident,
-                      uint64_t t0, struct err *e)
+static int run_groups(struct sweep *s, const struct sweep_input *in, struct plan *p, bool cache_resident, uint64_t *t0,
+                      struct err *e)
 {
     struct weights **w = arena_alloc_n(s->arena, (size_t)p->n_cells, sizeof(struct weights *));
     if (!w)
         return err_nomem(e, (unsigned long long)p->n_cells * sizeof *w, "the sweep");
     int rc = 0;
     double budget = in->req->budget_s, quality_share = 0.65;
+    bool all_chunks = in->req->n_chunks > 0 && in->req->budget_is_default;
     for (int c0 = 0, c1; c0 < p->n_cells && rc == 0 && !s->interrupted; c0 = c1) {
         c1 = group_end(in, p, c0);
         double done = (double)c0 / p->n_cells, part = (double)(c1 - c0) / p->n_cells;
         rc = encode_group(in, p, w, c0, c1, e);
         if (rc == 0)
-            rc = sweep_quality(s, in, p, w, c0, c1, deadline_at(t0, budget, done + part * quality_share), e);
+            rc = sweep_quality(s, in, p, w, c0, c1,
+                               all_chunks ? 0 : deadline_at(*t0, budget, done + part * quality_share), e);
+        if (all_chunks) /* the rest goes on as if quality had taken its share */
+            *t0 = clock_ns() - (uint64_t)(budget * (done + part * quality_share) * 1e9);
         if (rc == 0 && !cache_resident && !s->interrupted)
-            rc = sweep_speed(s, in, p, w, c0, c1, cache_resident, deadline_at(t0, budget, done + part), e);
+            rc = sweep_speed(s, in, p, w, c0, c1, cache_resident, deadline_at(*t0, budget, done + part), e);
         free_group(w, c0, c1);
     }
     return rc;
@@ -212,7 +215,7 @@ static int tokenize(struct sweep *s, const struct sweep_input *in, struct err *e
 int sweep_run(struct sweep **out, const struct sweep_input *in, struct err *e)
 {
     *out = NULL;
-    uint64_t t0 = clock_ns();
+    uint64_t t0 = clock_ns(), from = t0;
     struct arena *a = arena_new();
     struct sweep *s = a ? arena_alloc(a, sizeof *s) : NULL;
     struct plan *p = NULL;
@@ -231,11 +234,11 @@ int sweep_run(struct sweep **out, const struct sweep_input *in, struct err *e)
         for (int i = 0; i < p->n_cells; i++)
             smallest = fmin(smallest, (double)p->cell[i].summary.bytes);
         bool resident = smallest < cache_bytes(in, e);
-        rc = run_groups(s, in, p, resident, t0, e);
+        rc = run_groups(s, in, p, resident, &from, e);
         if (rc == 0)
             rc = add_refused(s, in, p, e);
         if (rc == 0 && resident)
-            rc = shape_speeds(s, in, t0, e);
+            rc = shape_speeds(s, in, from, e);
     }
     plan_free(p);
     s->seconds = (double)(clock_ns() - t0) * 1e-9;

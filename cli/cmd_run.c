@@ -12,7 +12,7 @@
 #include "matrix/matrix.h"
 #include "reports/reports.h"
 
-/* Without --budget or --chunks an answer is due in about three minutes; the demo in less than one. */
+/* Without --budget an answer is due in about three minutes; the demo in less than one. */
 static const double default_budget_s = 180, demo_budget_s = 30;
 
 struct job {
@@ -91,7 +91,7 @@ static void print_estimate(struct cli *c, const struct model *m)
 
 /* Where a real framework is installed, the formats that lead so far are measured in it. */
 enum { MOST_REAL = 4 };
-static const double real_share = 0.35, real_budget_s = 60; /* of the budget; where there is none */
+static const double real_share = 0.35; /* of the budget */
 
 static const struct runner *installed_framework(void)
 {
@@ -120,14 +120,14 @@ static int measure_framework(struct job *j, const struct sweep_input *in, const 
                              struct err *e)
 {
     const char *formats[MOST_REAL];
-    double budget = j->cli->req.budget_s, left = budget - s->seconds;
+    double left = fmax(j->cli->req.budget_s - s->seconds, j->cli->req.budget_is_default ? 20 : 0);
     int n = s->interrupted ? 0 : leading_formats(j, s, formats, e);
     if (n <= 0)
         return n;
     char what[64];
     snprintf(what, sizeof what, "%s beside the own engine", real->name);
     cli_progress(j->cli, 0, n, what);
-    return sweep_real(s, in, real, formats, n, isfinite(budget) ? fmax(left, 0) : real_budget_s, e);
+    return sweep_real(s, in, real, formats, n, left, e);
 }
 
 static bool has_own_speed(const struct sweep *s, const struct model *m)
@@ -265,7 +265,8 @@ static int run(struct cli *c, bool report)
         c->req.models = embedded;
         c->req.n_models = 1;
     }
-    if (isnan(c->req.budget_s) && c->req.n_chunks == 0)
+    c->req.budget_is_default = isnan(c->req.budget_s);
+    if (c->req.budget_is_default)
         c->req.budget_s = c->req.demo ? demo_budget_s : default_budget_s;
     int rc = cli_pool(c, &e);
     if (rc == 0 && c->req.out_dir)

@@ -387,9 +387,12 @@ static void add_format(struct judge *j, const struct subject *q, const struct su
 {
     const struct record *quality = best_record(j, q, format, NULL, ASPECT_QUALITY);
     const struct record *own = best_record(j, s, format, "own", ASPECT_SPEED);
+    const struct record *broken = quality ? NULL : best_record(j, q, format, "own", ASPECT_FAILED);
+    if (broken) { /* the model does not work in this format: its speed is of no interest */
+        add_failed(j, q, s, broken, group);
+        return;
+    }
     const struct record *failed = best_record(j, s, format, "own", ASPECT_FAILED);
-    if (!failed)
-        failed = best_record(j, q, format, "own", ASPECT_FAILED);
     const struct record *empty = best_record(j, s, format, "own", ASPECT_EMPTY);
     bool tried = add_real(j, q, s, format, quality, group);
     if (own)

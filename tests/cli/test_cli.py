@@ -186,6 +186,32 @@ def test_quantize_round_trip():
     assert "already quantized" in p.err
 
 
+def overflowing_model():
+    """The embedded model with one row of ffn_up so large that the activation behind it exceeds 16-bit floats."""
+    data = bytearray(model_bytes())
+    name = b"blk.0.ffn_up.weight"
+    at = data.index(name) + len(name)
+    n_dims, = struct.unpack_from("<I", data, at)
+    *dims, kind, offset = struct.unpack_from(f"<{n_dims}QIQ", data, at + 4)
+    assert kind == 1, "16-bit floats"
+    names = re.finditer(rb"(blk\.\d+\.\w+|output_norm|token_embd|output)\.weight", bytes(data))
+    info_end = max(m.end() + 4 + 8 * struct.unpack_from("<I", data, m.end())[0] + 12 for m in names)
+    start = (info_end + 31) // 32 * 32 + offset
+    for i in range(dims[0]):
+        value, = struct.unpack_from("<e", data, start + 2 * i)
+        struct.pack_into("<e", data, start + 2 * i, max(-60000, min(60000, value * 2e5)))
+    return bytes(data)
+
+
+def test_a_format_that_overflows_is_a_row():
+    out = os.path.join(TMP, "overflow")
+    run(path("overflow.gguf", overflowing_model()), "--chunks", "2", "-f", "base/f16,q8_0", "-q", "-o", out)
+    rows = {(r["format"], r["framework"]): r for r in read_matrix(out)}
+    f16 = [r for (f, _), r in rows.items() if f == "base/f16"]
+    assert any("NaN or infinite" in r["reason"] and not r["kld"] for r in f16), f16
+    assert any(f == "gguf/q8_0" and r["kld"] for (f, _), r in rows.items()), rows
+
+
 def read_matrix(folder):
     with open(os.path.join(folder, "matrix.csv"), newline="", encoding="utf-8") as f:
         return list(csv.DictReader(f))

@@ -354,6 +354,26 @@ static void test_measured_framework_replaces_equivalent(void **state)
     decision_free(d);
 }
 
+/* A model that gives NaN in a format is not recommended for its speed. */
+static void test_a_broken_format_is_a_failed_row(void **state)
+{
+    (void)state;
+    struct record r[3];
+    own_record(&r[0], "testmodel", "gguf/q8_0", 136 << 20, 100);
+    give_quality(&r[0], 0.004, 0.0001, 0.98);
+    record_of(&r[1], "testmodel", "gguf/q4_0", "own");
+    r[1].status = STATUS_FAILED;
+    snprintf(r[1].reason, sizeof r[1].reason, "NaN logits");
+    own_record(&r[2], "testmodel", "gguf/q4_0", 86 << 20, 200);
+    struct decision *d = decide(r, 3);
+    const struct row *w = row_of(d, "gguf/q4_0", "llama.cpp");
+    assert_string_equal(w->verdict, "failed");
+    assert_string_equal(w->reason, "NaN logits");
+    assert_null(row_of(d, "gguf/q4_0", "own"));
+    assert_string_equal(picked(d), "gguf/q8_0");
+    decision_free(d);
+}
+
 /* What was found on this machine for other formats takes the place of what was published. */
 static void test_ratio_measured_here_stands_in(void **state)
 {
@@ -913,6 +933,7 @@ int main(void)
         T(test_own_becomes_equivalent),
         T(test_measured_framework_replaces_equivalent),
         T(test_ratio_measured_here_stands_in),
+        T(test_a_broken_format_is_a_failed_row),
         T(test_demo_joins_shapes),
         T(test_small_model_keeps_its_size),
         T(test_tie_does_not_pick_the_outclassed),
