@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/hash.h"
 #include "base/mem.h"
+#include "bench/artifact/hf_quant.h"
 
 enum { MAX_SHARDS = 4096 };
 #define INDEX "model.safetensors.index.json"
@@ -154,7 +155,8 @@ static int open_folder(struct hf *h, struct err *e)
                        "this folder has no config.json: it is no model folder; give that, or a GGUF "
                        "file");
     int rc = json_read_file(&h->config, config, e);
-    if (rc || (rc = hf_find_arch(&h->arch, &h->model, h->config, e)))
+    if (rc || (rc = hf_find_arch(&h->arch, &h->model, h->config, e)) ||
+        (rc = hf_find_quant(&h->quant, &h->quant_settings, h->config, e)))
         return rc;
     return open_shards(h, e);
 }

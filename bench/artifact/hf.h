@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "bench/artifact/gguf_build.h"
 #include "bench/artifact/safetensors.h"
+#include "kernels/formats/codec.h"
 
 /* One row of hf_archs.def: a model_type of config.json. */
 struct hf_arch {
@@ -28,7 +29,9 @@ struct hf {
     const struct hf_arch *arch;
     int n_shards;
     struct safetensors **shard;
-    char **file; /* [n_shards] names below path */
+    char **file;                  /* [n_shards] names below path */
+    const struct hf_quant *quant; /* how matrices are quantized; NULL: they are not */
+    const json_t *quant_settings; /* part of config */
     struct arena *arena;
 };
 int hf_open(struct hf **out, const char *path, struct err *e);
@@ -36,14 +39,10 @@ void hf_close(struct hf *h);
 /* NULL when absent. Notes that it was asked for; hf_unused names one that nobody wanted, NULL when there is none. */
 const struct st_tensor *hf_tensor(struct hf *h, const char *name);
 const char *hf_unused(const struct hf *h);
-/* A matrix W[n][k] by its module's name, "model.layers.0.self_attn.q_proj": as it is stored, or decoded from what the
- * folder's quantization made of it. ERR_MISSING when there is no such module. */
-struct hf_matrix {
-    uint32_t type; /* of GGUF: F32, F16 or BF16 */
-    int64_t n, k;
-    const uint8_t *data; /* in the mapping or in the arena */
-};
-int hf_read_matrix(struct hf_matrix *out, struct hf *h, const char *module, struct arena *a, struct err *e);
+/* A matrix W[n][k] by its module's name, "model.layers.0.self_attn.q_proj": as it is stored, or in the codec that the
+ * folder's quantization stands for, order of rows and columns put right. Planes are in the mapping or in the arena.
+ * ERR_MISSING when there is no such module. */
+int hf_read_matrix(struct qmat *out, struct hf *h, const char *module, struct arena *a, struct err *e);
 /* Values of any plain float tensor. */
 int hf_read_f32(float *out, const struct st_tensor *t, struct err *e);
 /* SHA-256 of the lines "SHA256  NAME" of config.json, tokenizer.json and the shards, as sha256sum prints them. */

@@ -1,19 +1,105 @@
-/* Weights of a Hugging Face folder as plain floats: those stored so are only pointed to (hf.h). */
+/* Weights of a Hugging Face folder: plain floats are only pointed to, quantized ones go to their method's reader. */
 #include <stdio.h>
 #include <string.h>
 #include "base/half.h"
 #include "base/mem.h"
-#include "bench/artifact/hf.h"
+#include "bench/artifact/hf_quant.h"
 
-/* GGUF's number of a plain float type; -1: it is none that weights are kept in. */
-static int gguf_type_of(enum st_dtype d)
+#define HF_QUANT(method, name)                                                                                         \
+    int hf_read_##name(struct qmat *out, struct hf *h, const char *module, struct arena *a, struct err *e);            \
+    int hf_check_##name(const json_t *settings, struct err *e);
+#include "bench/artifact/hf_quants.def"
+#undef HF_QUANT
+
+static const struct hf_quant quants[] = {
+#define HF_QUANT(method, name) {method, hf_check_##name, hf_read_##name},
+#include "bench/artifact/hf_quants.def"
+#undef HF_QUANT
+};
+enum { N_QUANTS = sizeof quants / sizeof *quants };
+
+int hf_find_quant(const struct hf_quant **out, const json_t **settings, const json_t *config, struct err *e)
 {
-    return d == ST_F32 ? 0 : d == ST_F16 ? 1 : d == ST_BF16 ? 30 : -1;
+    const json_t *mlx = json_object_get(config, "quantization"),
+                 *other = json_object_get(config, "quantization_config");
+    const char *method = json_get_str(other, "quant_method", json_is_object(mlx) ? "mlx" : NULL);
+    struct sbuf known = {0};
+    *out = NULL;
+    *settings = json_is_object(other) && json_object_get(other, "quant_method") ? other : mlx;
+    if (!method && !json_is_object(other))
+        return 0;
+    if (!method)
+        return err_set(e, ERR_UNSUPPORTED, "config.json has a quantization_config without quant_method");
+    for (int i = 0; i < N_QUANTS; i++) {
+        if (!strcmp(quants[i].method, method)) {
+            *out = &quants[i];
+            sbuf_free(&known);
+            return quants[i].check(*settings, e);
+        }
+        sbuf_printf(&known, "%s%s", i ? ", " : "", quants[i].method);
+    }
+    int rc =
+        err_set(e, ERR_UNSUPPORTED, "quant_method \"%.40s\" of config.json is not supported: this program reads %s",
+                method, sbuf_str(&known));
+    sbuf_free(&known);
+    return rc;
+}
+
+int hf_setting(const json_t *settings, const char *key, int64_t otherwise, int64_t *out, struct err *e)
+{
+    const json_t *v = json_object_get(settings, key);
+    *out = v && !json_is_null(v) ? json_integer_value(v) : otherwise;
+    if (v && !json_is_null(v) && (!json_is_integer(v) || *out < -1 || *out > INT32_MAX))
+        return err_set(e, ERR_FORMAT, "%s of the quantization in config.json is not a size", key);
+    return 0;
+}
+
+int hf_part(const struct st_tensor **out, struct hf *h, const char *module, const char *suffix, enum st_dtype dtype,
+            int n_dims, int64_t d0, int64_t d1, struct err *e)
+{
+    char name[256];
+    snprintf(name, sizeof name, "%s.%s", module, suffix);
+    const struct st_tensor *t = *out = hf_tensor(h, name);
+    if (!t)
+        return err_set(e, ERR_MISSING, "tensor %s is missing", name);
+    if (t->dtype != dtype)
+        return err_set(e, ERR_FORMAT, "tensor %s holds %s where %s is expected", name, st_dtype_name(t->dtype),
+                       st_dtype_name(dtype));
+    if (t->n_dims != n_dims || t->n < 1 || (d0 >= 0 && t->dim[0] != d0) || (d1 >= 0 && t->dim[1] != d1))
+        return err_set(e, ERR_FORMAT, "tensor %s is %lld x %lld, which does not fit the other parts of its module",
+                       name, (long long)t->dim[0], (long long)t->dim[1]);
+    return 0;
+}
+
+int hf_planes(struct qmat *q, struct arena *a, struct err *e)
+{
+    for (int p = 0; p < N_PLANES; p++)
+        if (q->plane[p].bytes && !(q->plane[p].p = arena_alloc(a, q->plane[p].bytes)))
+            return err_nomem(e, q->plane[p].bytes, "weights");
+    return 0;
+}
+
+int hf_plain(struct qmat *out, const char *codec, int64_t n, int64_t k, const void *data, struct arena *a,
+             struct err *e)
+{
+    int rc = codec_find(codec)->layout(out, n, k, NULL, e);
+    if (rc)
+        return rc;
+    if (!data)
+        return hf_planes(out, a, e);
+    out->plane[PLANE_CODE].p = (uint8_t *)(uintptr_t)data; /* read-only mapping: nobody writes to it */
+    return 0;
+}
+
+/* The codec that plain values are; NULL: they are none that weights are kept in. */
+static const char *plain_codec(enum st_dtype d)
+{
+    return d == ST_F32 ? "f32" : d == ST_F16 ? "f16" : d == ST_BF16 ? "bf16" : NULL;
 }
 
 int hf_read_f32(float *out, const struct st_tensor *t, struct err *e)
 {
-    if (gguf_type_of(t->dtype) < 0)
+    if (!plain_codec(t->dtype))
         return err_set(e, ERR_UNSUPPORTED, "tensor %.100s holds %s where floats are needed", t->name,
                        st_dtype_name(t->dtype));
     for (int64_t i = 0; i < t->n; i++)
@@ -23,23 +109,29 @@ int hf_read_f32(float *out, const struct st_tensor *t, struct err *e)
     return 0;
 }
 
-static int read_plain(struct hf_matrix *out, const struct st_tensor *t, struct err *e)
+static int read_plain(struct qmat *out, const struct st_tensor *t, struct err *e)
 {
-    const int type = gguf_type_of(t->dtype);
-    if (type < 0)
+    const char *codec = plain_codec(t->dtype);
+    if (!codec)
         return err_set(e, ERR_UNSUPPORTED, "tensor %.100s holds %s, but config.json says nothing of a quantization",
                        t->name, st_dtype_name(t->dtype));
     if (t->n_dims != 2)
         return err_set(e, ERR_FORMAT, "tensor %.100s has %d dimensions where a matrix has 2", t->name, t->n_dims);
-    *out = (struct hf_matrix){.type = (uint32_t)type, .n = t->dim[0], .k = t->dim[1], .data = t->data};
-    return 0;
+    int rc = hf_plain(out, codec, t->dim[0], t->dim[1], t->data, NULL, e);
+    return rc ? err_context(e, "tensor %.100s", t->name) : 0;
 }
 
-int hf_read_matrix(struct hf_matrix *out, struct hf *h, const char *module, struct arena *a, struct err *e)
+int hf_read_matrix(struct qmat *out, struct hf *h, const char *module, struct arena *a, struct err *e)
 {
     char name[256];
-    (void)a;
     snprintf(name, sizeof name, "%s.weight", module);
     const struct st_tensor *t = hf_tensor(h, name);
-    return t ? read_plain(out, t, e) : err_set(e, ERR_MISSING, "tensor %s is missing", name);
+    if (t && (!h->quant || plain_codec(t->dtype)))
+        return read_plain(out, t, e);
+    if (!h->quant)
+        return err_set(e, ERR_MISSING, "tensor %s is missing", name);
+    int rc = h->quant->read(out, h, module, a, e);
+    if (rc && rc != ERR_MISSING)
+        err_context(e, "module %s", module);
+    return rc;
 }

@@ -61,8 +61,27 @@ static int tables_new(struct model *m, int64_t n_tensors, struct err *e)
     return 0;
 }
 
-/* A tensor that the file has: its use, its shape, its bytes. */
-static int tensor_add(struct model *m, const struct gguf_tensor *t, struct err *e)
+/* The matrix of a tensor of the file: its bytes under its type's codec. */
+static int tensor_layout(struct qmat *q, const struct gguf_tensor *t, struct err *e)
+{
+    const struct codec *c = codec_by_gguf_type((int)t->type);
+    if (!c) {
+        const char *name = gguf_type_name(t->type);
+        return err_set(e, ERR_UNSUPPORTED, "tensor %s has type %s (%u), which this program does not decode", t->name,
+                       name ? name : "unknown", (unsigned)t->type);
+    }
+    int rc = c->layout(q, t->ne[1], t->ne[0], NULL, e);
+    if (rc)
+        return err_context(e, "tensor %s", t->name);
+    if (q->plane[PLANE_CODE].bytes != t->bytes)
+        return err_set(e, ERR_FORMAT, "tensor %s holds %zu bytes, its type and shape ask for %zu", t->name, t->bytes,
+                       q->plane[PLANE_CODE].bytes);
+    q->plane[PLANE_CODE].p = (uint8_t *)(uintptr_t)t->data; /* read-only mapping: nobody writes to src */
+    return 0;
+}
+
+/* A tensor that the file has: its use, its shape, its bytes; given: the matrix that stands in for them, or NULL. */
+static int tensor_add(struct model *m, const struct gguf_tensor *t, const struct qmat *given, struct err *e)
 {
     enum tensor_use use;
     int layer;
@@ -80,22 +99,14 @@ static int tensor_add(struct model *m, const struct gguf_tensor *t, struct err *
     if (t->ne[0] != k || t->ne[1] != n || t->ne[2] != 1 || t->ne[3] != 1)
         return err_set(e, ERR_FORMAT, "tensor %s is %lld x %lld, the metadata asks for %lld x %lld", t->name,
                        (long long)t->ne[1], (long long)t->ne[0], (long long)n, (long long)k);
-    const struct codec *c = codec_by_gguf_type((int)t->type);
-    if (!c) {
-        const char *name = gguf_type_name(t->type);
-        return err_set(e, ERR_UNSUPPORTED, "tensor %s has type %s (%u), which this program does not decode", t->name,
-                       name ? name : "unknown", (unsigned)t->type);
-    }
+    struct qmat q;
+    int rc = given ? 0 : tensor_layout(&q, t, e);
+    if (rc)
+        return rc;
     struct model_tensor *mt = &m->d.tensor[m->d.n_tensors];
     *mt = (struct model_tensor){.name = t->name, .use = use, .layer = layer, .matrix = tensor_is_matrix(use)};
-    int rc = c->layout(&mt->src, n, k, NULL, e);
-    if (rc)
-        return err_context(e, "tensor %s", t->name);
-    if (mt->src.plane[PLANE_CODE].bytes != t->bytes)
-        return err_set(e, ERR_FORMAT, "tensor %s holds %zu bytes, its type and shape ask for %zu", t->name, t->bytes,
-                       mt->src.plane[PLANE_CODE].bytes);
+    qmat_share(&mt->src, given ? given : &q);
     mt->src.seg = &mt->src.seg1;
-    mt->src.plane[PLANE_CODE].p = (uint8_t *)t->data; /* read-only mapping: nobody writes to src */
     *at = m->d.n_tensors++;
     m->d.n_params += n * k;
     return 0;
@@ -141,32 +152,32 @@ static int read_vocab_size(struct model *m, struct err *e)
     return 0;
 }
 
-static int model_read(struct model *m, struct err *e)
+static int model_read(struct model *m, const struct qmat *mat, struct err *e)
 {
     int rc;
     if ((rc = arch_read(&m->d, m->gguf, e)) || (rc = read_vocab_size(m, e)) || (rc = desc_check(&m->d, e)) ||
         (rc = tables_new(m, m->gguf->n_tensors, e)))
         return rc;
     for (int64_t i = 0; i < m->gguf->n_tensors; i++)
-        if ((rc = tensor_add(m, &m->gguf->tensor[i], e)))
+        if ((rc = tensor_add(m, &m->gguf->tensor[i], mat && mat[i].codec ? &mat[i] : NULL, e)))
             return rc;
     m->d.tied = m->by_use[USE_OUTPUT] < 0;
     return required_present(m, e);
 }
 
-/* Takes g and folder over. */
-static int model_from_gguf(struct model **out, struct gguf *g, struct hf *folder, const char *where, bool vocab,
-                           struct err *e)
+/* Takes over what s holds. */
+static int model_from_source(struct model **out, const struct model_source *s, const char *where, bool vocab, struct err *e)
 {
     struct model *m = NULL;
+    struct gguf *g = s->gguf;
     int rc = model_new(&m, e);
     if (rc) {
         gguf_close(g);
-        hf_close(folder);
+        hf_close(s->folder);
         return rc;
     }
     m->gguf = g;
-    m->folder = folder;
+    m->folder = s->folder;
     m->bytes = g->map.p;
     m->n_bytes = g->map.n;
     m->path = mem_strdup(where);
@@ -179,7 +190,7 @@ static int model_from_gguf(struct model **out, struct gguf *g, struct hf *folder
     if (rc == 0 && vocab)
         rc = vocab_load(&m->vocab, g, e);
     if (rc == 0)
-        rc = model_read(m, e);
+        rc = model_read(m, s->mat, e);
     if (rc) {
         model_close(m);
         return err_context(e, "%s", where), rc;
@@ -190,10 +201,9 @@ static int model_from_gguf(struct model **out, struct gguf *g, struct hf *folder
 
 static int open_path(struct model **out, const char *path, const struct gguf_open_opts *opts, bool vocab, struct err *e)
 {
-    struct gguf *g;
-    struct hf *folder = NULL;
-    int rc = dir_exists(path) ? model_hf_open(&g, &folder, path, vocab, e) : gguf_open(&g, path, opts, e);
-    return rc ? rc : model_from_gguf(out, g, folder, path, vocab, e);
+    struct model_source s = {0};
+    int rc = dir_exists(path) ? model_hf_open(&s, path, vocab, e) : gguf_open(&s.gguf, path, opts, e);
+    return rc ? rc : model_from_source(out, &s, path, vocab, e);
 }
 
 int model_open(struct model **out, const char *path, struct err *e)
@@ -209,9 +219,9 @@ int model_open_header(struct model **out, const char *path, struct err *e)
 
 int model_open_memory(struct model **out, const void *p, size_t n, const char *where, struct err *e)
 {
-    struct gguf *g;
-    int rc = gguf_open_memory(&g, p, n, where, NULL, e);
-    if (rc || (rc = model_from_gguf(out, g, NULL, where, true, e)))
+    struct model_source s = {0};
+    int rc = gguf_open_memory(&s.gguf, p, n, where, NULL, e);
+    if (rc || (rc = model_from_source(out, &s, where, true, e)))
         return rc;
     (*out)->bytes = p;
     (*out)->n_bytes = n;

@@ -21,14 +21,15 @@ static const struct name_row {
 #include "bench/engine/hf_names.def"
 #undef HF_NAME
 };
-enum { N_NAMES = sizeof names / sizeof *names, MAX_LAYERS = 1024 };
+enum { N_NAMES = sizeof names / sizeof *names, MAX_LAYERS = 1024, GGUF_F16_TYPE = 1 };
 
 struct reading {
     struct hf *h;
     struct gguf_build *b;
     const struct arch *arch;
     const char *prefix; /* of all modules but the head */
-    int64_t n_layer, n_head, n_head_kv, head_dim;
+    struct qmat *mat;   /* [n_max] in the order of tensors; codec NULL: a vector */
+    int64_t n_max, n_layer, n_head, n_head_kv, head_dim;
 };
 
 /* Models of text and images have their text part below another name. */
@@ -63,6 +64,40 @@ static int pair_rows(struct reading *r, const uint8_t **data, int64_t n, int64_t
     return 0;
 }
 
+/* Scales of scales run through the rows of a matrix (bitsandbytes): such rows cannot change places. The decoded ones,
+ * which are halves, can. */
+static int untie_rows(struct reading *r, struct qmat *q)
+{
+    struct qmat plain;
+    if (!q->plane[PLANE_BIAS].bytes || q->plane[PLANE_BIAS].row_stride)
+        return 0;
+    float *row = mem_alloc_n((size_t)q->k, sizeof *row);
+    int rc = row ? codec_find("f16")->layout(&plain, q->n, q->k, NULL, r->b->e)
+                 : err_nomem(r->b->e, (size_t)q->k * sizeof *row, "a row of weights");
+    if (!rc && !(plain.plane[PLANE_CODE].p = arena_alloc(r->b->g->arena, plain.plane[PLANE_CODE].bytes)))
+        rc = err_nomem(r->b->e, plain.plane[PLANE_CODE].bytes, "decoded weights");
+    for (int64_t i = 0; i < q->n && !rc; i++) {
+        q->codec->decode(row, q, i, i + 1);
+        rc = plain.codec->encode(&plain, i, i + 1, row, NULL, NULL, NULL);
+    }
+    mem_free(row);
+    if (!rc)
+        qmat_share(q, &plain);
+    return rc;
+}
+
+static int pair_matrix(struct reading *r, struct qmat *q, int64_t n_head)
+{
+    int rc = untie_rows(r, q);
+    for (int p = 0; p < N_PLANES && !rc; p++)
+        if (q->plane[p].bytes && q->plane[p].row_stride) {
+            const uint8_t *data = q->plane[p].p;
+            rc = pair_rows(r, &data, q->n, n_head, q->plane[p].row_stride);
+            q->plane[p].p = (uint8_t *)(uintptr_t)data;
+        }
+    return rc;
+}
+
 static int64_t paired_heads(const struct reading *r, enum change c)
 {
     if (!r->h->arch->pairs_qk || (c != ROWS_Q && c != ROWS_K))
@@ -70,17 +105,24 @@ static int64_t paired_heads(const struct reading *r, enum change c)
     return c == ROWS_Q ? r->n_head : r->n_head_kv;
 }
 
+/* GGUF has no type for most codecs of folders: their place in the list holds the matrix instead. */
 static int add_matrix(struct reading *r, const char *module, enum change change, const char *name)
 {
-    static const size_t bytes_of[] = {[0] = 4, [1] = 2, [30] = 2};
-    struct hf_matrix m;
-    int rc = hf_read_matrix(&m, r->h, module, r->b->g->arena, r->b->e);
+    struct qmat q;
+    int rc = hf_read_matrix(&q, r->h, module, r->b->g->arena, r->b->e);
     int64_t heads = paired_heads(r, change);
-    if (!rc && heads && (rc = pair_rows(r, &m.data, m.n, heads, (size_t)m.k * bytes_of[m.type])))
-        err_context(r->b->e, "%s", module);
-    if (!rc)
-        build_tensor(r->b, name, m.type, 2, m.n, m.k, m.data);
-    return rc ? rc : r->b->rc;
+    if (rc)
+        return rc;
+    q.seg = &q.seg1;
+    if (heads && (rc = pair_matrix(r, &q, heads)))
+        return err_context(r->b->e, "%s", module), rc;
+    if (r->b->g->n_tensors >= r->n_max)
+        return err_set(r->b->e, ERR_LIMIT, "more than %lld tensors", (long long)r->n_max);
+    qmat_share(&r->mat[r->b->g->n_tensors], &q);
+    bool plain = q.codec->gguf_type >= 0;
+    build_tensor(r->b, name, plain ? (uint32_t)q.codec->gguf_type : GGUF_F16_TYPE, 2, q.n, q.k,
+                 plain ? q.plane[PLANE_CODE].p : NULL);
+    return r->b->rc;
 }
 
 /* Vectors are few and small: f32, as GGUF has them. */
@@ -187,7 +229,7 @@ static int64_t number(const struct gguf *g, const char *arch, const char *suffix
     return v;
 }
 
-static int read_weights(struct hf *h, struct gguf_build *b)
+static int read_weights(struct hf *h, struct gguf_build *b, struct qmat **mat)
 {
     struct reading r = {.h = h, .b = b, .prefix = find_prefix(h)};
     const char *name = h->arch->gguf;
@@ -200,6 +242,9 @@ static int read_weights(struct hf *h, struct gguf_build *b)
     r.head_dim = number(b->g, name, "attention.key_length");
     if (!rc && r.n_layer > MAX_LAYERS)
         rc = err_set(b->e, ERR_FORMAT, "%lld layers are out of bounds", (long long)r.n_layer);
+    r.n_max = N_TENSOR_USES * (r.n_layer + 1) + b->g->n_tensors;
+    if (!rc && !(r.mat = *mat = arena_alloc_n(b->g->arena, (size_t)r.n_max, sizeof *r.mat)))
+        rc = err_nomem(b->e, (size_t)r.n_max * sizeof *r.mat, "a list of matrices");
     if (!rc && !(rc = add_tensors(&r)))
         rc = refuse_unknown(&r);
     return rc;
@@ -213,31 +258,31 @@ static void name_it(struct gguf_build *b, const char *path)
         build_str(b, "general.name", name, strlen(name));
 }
 
-int model_hf_open(struct gguf **out, struct hf **folder, const char *path, bool vocab, struct err *e)
+int model_hf_open(struct model_source *out, const char *path, bool vocab, struct err *e)
 {
-    struct hf *h;
     struct gguf_build b;
-    *out = NULL;
-    int rc = hf_open(&h, path, e);
+    struct qmat *mat = NULL;
+    *out = (struct model_source){0};
+    int rc = hf_open(&out->folder, path, e);
     if (rc)
         return rc;
     rc = gguf_build_new(&b, path, e);
+    out->gguf = b.g;
     if (!rc) {
-        hf_config(&b, h->arch, h->model);
-        name_it(&b, h->path);
-        rc = b.rc ? b.rc : read_weights(h, &b);
+        hf_config(&b, out->folder->arch, out->folder->model);
+        name_it(&b, out->folder->path);
+        rc = b.rc ? b.rc : read_weights(out->folder, &b, &mat);
+        out->mat = mat;
     }
     const struct gguf_tensor *embd = rc ? NULL : gguf_find_tensor(b.g, "token_embd.weight");
     if (embd && vocab) {
-        hf_read_tokenizer(&b, h, embd->ne[1]);
+        hf_read_tokenizer(&b, out->folder, embd->ne[1]);
         rc = b.rc;
     }
     if (rc) {
-        gguf_close(b.g);
-        hf_close(h);
+        gguf_close(out->gguf);
+        hf_close(out->folder);
         return err_context(e, "%s", path), rc;
     }
-    *out = b.g;
-    *folder = h;
     return 0;
 }

@@ -4,6 +4,12 @@
 #include "bench/engine/model.h"
 
 struct hf;
-/* A Hugging Face folder in GGUF's terms; its tensors live as long as *folder (hf_close). */
-int model_hf_open(struct gguf **out, struct hf **folder, const char *path, bool vocab, struct err *e);
+/* What a model is made from: a GGUF file, or a Hugging Face folder in GGUF's terms. */
+struct model_source {
+    struct gguf *gguf;
+    struct hf *folder; /* NULL for a file */
+    const struct qmat
+        *mat; /* NULL for a file; [gguf->n_tensors] matrices that stand in for tensors; codec NULL: none */
+};
+int model_hf_open(struct model_source *out, const char *path, bool vocab, struct err *e);
 #endif

@@ -166,6 +166,84 @@ static void hash_of_a_folder(void **state)
     sbuf_free(&lines);
 }
 
+/* ---- quantized folders ---- */
+
+static const struct {
+    const char *folder, *codec; /* of its feed-forward matrices */
+} quantized[] = {
+    {"awq", "awq"},           {"gptq", "gptq"},       {"gptq-v2-order", "gptq"},  {"gptq-3bit", "gptq"},
+    {"exl2", "f16"},          {"bnb-nf4", "bnb_nf4"}, {"bnb-fp4", "bnb_fp4"},     {"bnb-int8", "bnb_int8"},
+    {"fp8-rows", "fp8_e4m3"}, {"fp8-blocks", "f32"},  {"mlx-4bit", "mlx_affine"}, {"mlx-5bit", "mlx_affine"},
+    {"mlx-mxfp4", "mlx_fp"}};
+
+/* GGUF has the rows of q and k in pairs: row of the folder that stands at row i of a head of 16. */
+static int64_t folder_row(enum tensor_use use, int64_t i)
+{
+    if (use != USE_ATTN_Q && use != USE_ATTN_K)
+        return i;
+    return i / 16 * 16 + i % 2 * 8 + i % 16 / 2;
+}
+
+static void check_values(const struct model_tensor *t, const char *module, const char *sha, const char *folder)
+{
+    char hex[65];
+    float *w = mem_alloc_n((size_t)(t->src.n * t->src.k), sizeof *w);
+    assert_non_null(w);
+    for (int64_t i = 0; i < t->src.n; i++)
+        t->src.codec->decode(w + folder_row(t->use, i) * t->src.k, &t->src, i, i + 1);
+    sha256_hex(w, (size_t)(t->src.n * t->src.k) * sizeof *w, hex);
+    mem_free(w);
+    if (strncmp(hex, sha, 64) != 0)
+        fail_msg("%s: the weights of %s are not those of the package", folder, module);
+}
+
+static const struct model_tensor *tensor_of(const struct model *m, const char *module)
+{
+    static const struct {
+        const char *end;
+        enum tensor_use use;
+    } uses[] = {{"q_proj", USE_ATTN_Q},      {"k_proj", USE_ATTN_K},          {"v_proj", USE_ATTN_V},
+                {"o_proj", USE_ATTN_OUT},    {"gate_proj", USE_FFN_GATE},     {"up_proj", USE_FFN_UP},
+                {"down_proj", USE_FFN_DOWN}, {"embed_tokens", USE_TOKEN_EMBD}};
+    const char *end = strrchr(module, '.') + 1;
+    for (size_t i = 0; i < sizeof uses / sizeof *uses; i++)
+        if (!strcmp(uses[i].end, end))
+            return model_tensor(m, uses[i].use, uses[i].use == USE_TOKEN_EMBD ? -1 : 0);
+    return NULL;
+}
+
+static void check_folder(const char *folder, const char *codec)
+{
+    struct err e = {0};
+    struct model *m;
+    char *text, *save;
+    int n = 0;
+    if (model_open(&m, folder_path(folder, ""), &e))
+        fail_msg("%s", e.text);
+    assert_string_equal(model_tensor(m, USE_FFN_UP, 0)->src.codec->name, codec);
+    assert_int_equal(file_read(folder_path(folder, "/values.txt"), 1 << 20, &text, NULL, &e), 0);
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        char *space = strchr(line, ' ');
+        if (*line == '#' || !space)
+            continue;
+        *space = 0;
+        const struct model_tensor *t = tensor_of(m, line);
+        assert_non_null(t);
+        check_values(t, line, space + 1, folder);
+        n++;
+    }
+    assert_true(n >= 7);
+    mem_free(text);
+    model_close(m);
+}
+
+static void quantized_folders_have_the_packages_weights(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof quantized / sizeof *quantized; i++)
+        check_folder(quantized[i].folder, quantized[i].codec);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +251,7 @@ int main(void)
         cmocka_unit_test(ids_are_those_of_tokenizers),
         cmocka_unit_test(what_a_folder_says),
         cmocka_unit_test(hash_of_a_folder),
+        cmocka_unit_test(quantized_folders_have_the_packages_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
