@@ -1,15 +1,18 @@
 /* Collecting activation statistics through the engine's hook (calib.h). Sums are f64 and in row order, so that they
  * do not depend on the number of threads. */
 #include "bench/quant/calib.h"
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/os.h"
 #include "bench/engine/engine.h"
+#include "kernels/kernels.h"
 
-static void add_squares(struct calib_input *in, const float *x, int n)
+static void add_squares(struct calibration *c, struct calib_input *in, const float *x, int n)
 {
+    (void)c;
     double *sum = in->squares;
     for (int i = 0; i < n; i++, x += in->k)
         for (int64_t j = 0; j < in->k; j++)
@@ -30,13 +33,100 @@ static void finish_squares(struct calib_input *in)
         mean[j] = (float)(in->squares[j] / (double)in->n_rows);
 }
 
+static void add_magnitude(struct calibration *c, struct calib_input *in, const float *x, int n)
+{
+    (void)c;
+    for (int i = 0; i < n; i++, x += in->k)
+        for (int64_t j = 0; j < in->k; j++)
+            in->magnitude[j] += fabs((double)x[j]);
+}
+
+static int take_magnitude(struct calib_input *in, struct arena *a)
+{
+    in->magnitude = arena_alloc_n(a, (size_t)in->k, sizeof *in->magnitude);
+    in->stat.magnitude = arena_alloc_n(a, (size_t)in->k, sizeof *in->stat.magnitude);
+    return in->magnitude && in->stat.magnitude ? 0 : ERR_NOMEM;
+}
+
+static void finish_magnitude(struct calib_input *in)
+{
+    float *mean = (float *)(uintptr_t)in->stat.magnitude;
+    for (int64_t j = 0; j < in->k; j++)
+        mean[j] = (float)(in->magnitude[j] / (double)in->n_rows);
+}
+
+/* ---- X^T X, chunk by chunk through the f32 GEMM ---- */
+
+enum { GRAM_ROWS = 32 };
+struct gram_work {
+    const struct kernel *gemm;
+    struct pool *pool;
+    float *xt;          /* [k][n] the chunk, transposed */
+    float *y;           /* [threads][GRAM_ROWS][k] */
+    struct calib_input *in;
+    int64_t n;
+};
+
+static void gram_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
+{
+    const struct gram_work *g = arg;
+    int64_t k = g->in->k, n = g->n;
+    float *y = g->y + i_thread * GRAM_ROWS * k, *sum = g->in->gram + r0 * k;
+    g->gemm->gemm_f32(y, k, g->xt + r0 * n, n, g->xt, n, r1 - r0, k, n);
+    for (int64_t i = 0; i < (r1 - r0) * k; i++)
+        sum[i] += y[i];
+}
+
+static void add_gram(struct calibration *c, struct calib_input *in, const float *x, int n)
+{
+    struct gram_work *g = c->gram;
+    for (int64_t j = 0; j < in->k; j++)
+        for (int i = 0; i < n; i++)
+            g->xt[j * n + i] = x[i * in->k + j];
+    g->in = in;
+    g->n = n;
+    pool_for(g->pool, in->k, GRAM_ROWS, gram_rows, g);
+}
+
+static int take_gram(struct calib_input *in, struct arena *a)
+{
+    size_t bytes;
+    if (!mem_mul((size_t)in->k, (size_t)in->k * sizeof *in->gram, &bytes))
+        return ERR_NOMEM;
+    in->gram = arena_alloc(a, bytes);
+    in->stat.gram = in->gram;
+    return in->gram ? 0 : ERR_NOMEM;
+}
+
+static void finish_gram(struct calib_input *in)
+{
+    for (int64_t j = 0; j < in->k * in->k; j++)
+        in->gram[j] = (float)((double)in->gram[j] / (double)in->n_rows);
+}
+
+static int gram_start(struct calibration *c, int n_rows, uint64_t isa, struct pool *pool, struct err *e)
+{
+    int64_t k = 0;
+    for (int i = 0; i < c->n_inputs; i++)
+        k = c->input[i].k > k ? c->input[i].k : k;
+    struct gram_work *g = c->gram = arena_alloc(c->arena, sizeof *g);
+    if (g) {
+        *g = (struct gram_work){.gemm = kernel_find(OP_GEMM_F32, NULL, NULL, isa), .pool = pool};
+        g->xt = arena_alloc_n(c->arena, (size_t)k, (size_t)n_rows * sizeof *g->xt);
+        g->y = arena_alloc_n(c->arena, (size_t)k, (size_t)pool_n_threads(pool) * GRAM_ROWS * sizeof *g->y);
+    }
+    return g && g->xt && g->y ? 0 : err_nomem(e, (size_t)k * (size_t)n_rows * sizeof *g->xt, "activation statistics");
+}
+
 static const struct stat_rule {
     enum calib_stat bit;
     int (*take)(struct calib_input *in, struct arena *a);       /* memory */
-    void (*add)(struct calib_input *in, const float *x, int n); /* rows x[n][k] */
+    void (*add)(struct calibration *c, struct calib_input *in, const float *x, int n); /* rows x[n][k] */
     void (*finish)(struct calib_input *in);                     /* sums into what encoders get; n_rows > 0 */
 } stats[] = {
     {CALIB_SQUARES, take_squares, add_squares, finish_squares},
+    {CALIB_MAGNITUDE, take_magnitude, add_magnitude, finish_magnitude},
+    {CALIB_GRAM, take_gram, add_gram, finish_gram},
 };
 enum { N_STATS = sizeof stats / sizeof *stats };
 
@@ -141,7 +231,7 @@ static void see_input(void *arg, const struct model_tensor *t, const float *x, i
         return;
     for (int s = 0; s < N_STATS; s++)
         if (c->have & stats[s].bit)
-            stats[s].add(in, x, n);
+            stats[s].add(c, in, x, n);
     in->n_rows += n;
 }
 
@@ -199,6 +289,7 @@ int calibration_collect(struct calibration **out, const struct weights *w, unsig
         return rc;
     c->n_chunks = text->n_chunks > 0 && text->n_chunks < n ? text->n_chunks : n < INT32_MAX ? (int)n : INT32_MAX;
     c->chunk_size = text->n_ctx;
+    c->isa = isa;
     struct engine_opts o = {.mode = ENGINE_REFERENCE,
                             .n_ctx = text->n_ctx,
                             .n_batch = text->n_ctx,
@@ -207,7 +298,10 @@ int calibration_collect(struct calibration **out, const struct weights *w, unsig
                             .pool = pool,
                             .on_input = see_input,
                             .on_input_arg = c};
-    rc = engine_new(&g, w, &o, e);
+    if (want & CALIB_GRAM)
+        rc = gram_start(c, text->n_ctx, isa, pool, e);
+    if (rc == 0)
+        rc = engine_new(&g, w, &o, e);
     if (rc == 0)
         rc = run_text(c, g, text, e);
     engine_free(g);

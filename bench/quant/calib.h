@@ -10,13 +10,17 @@
 #include "kernels/formats/codec.h"
 
 enum calib_stat {
-    CALIB_SQUARES = 1, /* mean squared input per column: struct calib's importance */
+    CALIB_SQUARES = 1,   /* mean squared input per column: struct calib's importance */
+    CALIB_MAGNITUDE = 2, /* mean of |x| per column */
+    CALIB_GRAM = 4,      /* mean of x x^T: k^2 floats per input; only calibration_collect makes it */
 };
 
 struct calib_input {
     int first_reader; /* tensor index: the one whose calls are counted */
     int64_t k, n_rows;
     double *squares;   /* [k] sums over the rows */
+    double *magnitude; /* [k] likewise */
+    float *gram;       /* [k][k] f32 sums of sums over chunks; scaled in place at the end */
     struct calib stat; /* means, made by calibration_finish; its fields are NULL where no row was seen */
 };
 struct calibration {
@@ -30,6 +34,8 @@ struct calibration {
     char dataset[256]; /* where the text came from */
     char sha256[65];   /* of the importances, for records; "" without any */
     struct arena *arena;
+    uint64_t isa;           /* the kernels it was collected with, which the algorithms go on with */
+    struct gram_work *gram; /* while collecting */
 };
 struct calib_text {
     const int32_t *tokens; /* tokenized once, as eval_tokenize does it */

@@ -56,6 +56,8 @@ struct wstat { /* whole-tensor statistics for codecs whose measure is not NULL *
 };
 struct calib {               /* activation statistics of one tensor; NULL where there are none */
     const float *importance; /* [k] mean of squared activations */
+    const float *magnitude;  /* [k] mean of |x| */
+    const float *gram;       /* [k][k] mean of x x^T, both triangles */
 };
 
 struct codec {

@@ -1,0 +1,43 @@
+/* Encoders that take a matrix as a whole and know what flows into it. A recipe row names one; without one, or for
+ * tensors outside it, rows are encoded by the codec alone.
+ *
+ * Matrices that read the same input are encoded together, as a group: they share its statistics, and what is folded
+ * into the layer before must be the same for all of them. One file and one row of algorithms.def each. */
+#ifndef BENCH_QUANT_ALGORITHM_H
+#define BENCH_QUANT_ALGORITHM_H
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "bench/engine/model.h"
+#include "kernels/formats/codec.h"
+
+struct kernel;
+struct algo_target {
+    struct qmat *q;               /* laid out and allocated */
+    const float *w;               /* [n][k] */
+    const struct model_tensor *t;
+};
+struct algo_group {
+    const struct model_desc *d;
+    const struct calib *cal; /* has all that the algorithm needs */
+    int64_t k;
+    int n;
+    struct algo_target *target;
+    struct pool *pool;
+    const struct kernel *gemm; /* Y = X W^T */
+    struct arena *arena;
+};
+struct algorithm {
+    const char *name, *doc;
+    const char *codec; /* what it writes */
+    unsigned needs;    /* bits of enum calib_stat */
+    /* Planes beyond the codec's own, between layout and allocation; NULL: none. */
+    int (*layout)(struct qmat *q, struct err *e);
+    int (*encode)(const struct algo_group *g, struct err *e);
+};
+extern const struct algorithm *const algorithms[]; /* NULL-terminated */
+const struct algorithm *algorithm_find(const char *name);
+
+/* What the algorithms share: D[n][k] with a statistic H[k][k] into the sum over rows of d H d^T. */
+int algo_quadratic(const struct algo_group *g, const float *d, int64_t n, const float *h, double *sum, struct err *e);
+#endif

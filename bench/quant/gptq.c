@@ -1,0 +1,201 @@
+/* GPTQ (Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers", 2022):
+ * columns are rounded one by one, and what each rounding spoils is made up for by the columns still to come.
+ *
+ * With H = X^T X of the inputs and U^T U = H^-1 (upper U), the best correction of row w after column i is
+ * w_j -= (w_i - q_i) / U_ii * U_ij for j > i. Rows do not depend on each other: they are shared out over the threads,
+ * and within a row the correction is applied at once inside a block of columns and in one go behind it. */
+#include <stdlib.h>
+#include <string.h>
+#include "base/mem.h"
+#include "bench/quant/algorithm.h"
+#include "bench/quant/calib.h"
+#include "bench/quant/linalg.h"
+#include "bench/quant/solve.h"
+#include "kernels/formats/gptq.h"
+
+static const double damping = 0.01; /* of the mean diagonal; as much again until the factor exists */
+enum { BLOCK = 128, MAX_DAMPINGS = 100 };
+
+struct by_weight {
+    float weight;
+    uint32_t column;
+};
+
+static int heavier_first(const void *a, const void *b)
+{
+    const struct by_weight *x = a, *y = b;
+    return x->weight != y->weight ? (x->weight < y->weight) - (x->weight > y->weight)
+                                  : (x->column > y->column) - (x->column < y->column);
+}
+
+static int order_columns(struct solve *s, const float *gram, bool by_activation, struct arena *a)
+{
+    struct by_weight *list = arena_alloc_n(a, (size_t)s->k, sizeof *list);
+    if (!list)
+        return ERR_NOMEM;
+    for (int64_t i = 0; i < s->k; i++)
+        list[i] = (struct by_weight){gram[i * s->k + i], (uint32_t)i};
+    if (by_activation)
+        qsort(list, (size_t)s->k, sizeof *list, heavier_first);
+    for (int64_t i = 0; i < s->k; i++)
+        s->column[i] = list[i].column;
+    return 0;
+}
+
+/* The damped statistic in the order of the solve; columns that never carried anything get a diagonal of 1. */
+static void damped(const struct solve *s, const float *gram, double extra, double *h)
+{
+    double mean = 0;
+    for (int64_t i = 0; i < s->k; i++)
+        for (int64_t j = 0; j < s->k; j++)
+            h[i * s->k + j] = (double)gram[(int64_t)s->column[i] * s->k + s->column[j]];
+    for (int64_t i = 0; i < s->k; i++) {
+        s->dead[i] = h[i * s->k + i] == 0;
+        if (s->dead[i])
+            h[i * s->k + i] = 1;
+        mean += h[i * s->k + i] / (double)s->k;
+    }
+    for (int64_t i = 0; i < s->k; i++)
+        h[i * s->k + i] += extra * mean;
+}
+
+int solve_prepare(struct solve *s, const float *gram, int64_t k, double damp, bool by_activation, struct arena *a,
+                  struct err *e)
+{
+    int rc = ERR_DATA;
+    s->k = k;
+    s->column = arena_alloc_n(a, (size_t)k, sizeof *s->column);
+    s->dead = arena_alloc_n(a, (size_t)k, sizeof *s->dead);
+    s->u = arena_alloc_n(a, (size_t)k * (size_t)k, sizeof *s->u);
+    double *h = arena_alloc_n(a, (size_t)k * (size_t)k, sizeof *h);
+    if (!s->column || !s->dead || !s->u || !h || order_columns(s, gram, by_activation, a) < 0)
+        return err_nomem(e, (unsigned long long)k * (unsigned long long)k * sizeof *h, "the statistics of a matrix");
+    for (int i = 1; i <= MAX_DAMPINGS && rc == ERR_DATA; i++) {
+        damped(s, gram, i == 1 ? damp : damp + (i - 1) * damping, h);
+        rc = linalg_inverse_factor(h, k, e);
+    }
+    for (int64_t i = 0; i < k * k && rc == 0; i++)
+        s->u[i] = (float)h[i];
+    return rc;
+}
+
+void solve_gather(const struct solve *s, float *dst, const float *w)
+{
+    for (int64_t i = 0; i < s->k; i++)
+        dst[i] = s->dead[i] ? 0 : w[s->column[i]];
+}
+
+void solve_row(const struct solve *s, float *w, float *error, const struct solve_grid *grid, void *arg)
+{
+    int64_t k = s->k;
+    for (int64_t b0 = 0; b0 < k; b0 += BLOCK) {
+        int64_t b1 = b0 + BLOCK < k ? b0 + BLOCK : k;
+        for (int64_t i = b0; i < b1; i++) {
+            const float *u = s->u + i * k;
+            float q = grid->round(arg, w, i);
+            error[i - b0] = (w[i] - q) / u[i];
+            for (int64_t j = i; j < b1; j++)
+                w[j] -= error[i - b0] * u[j];
+        }
+        for (int64_t i = b0; i < b1; i++) {
+            const float *u = s->u + i * k;
+            float part = error[i - b0];
+            for (int64_t j = b1; j < k; j++)
+                w[j] -= part * u[j];
+        }
+    }
+}
+
+struct row {
+    const struct qmat *q;
+    int64_t r;
+    struct gptq_grid grid;
+    uint8_t *code;
+};
+
+/* A group's grid is fitted to its weights as they are when its first column comes up. */
+static float round_column(void *arg, const float *w, int64_t i)
+{
+    struct row *row = arg;
+    int64_t len = grouped_len(row->q);
+    if (i % len == 0) {
+        row->grid = gptq_fit(w + i, len, 1, row->q->seg->q.bits, row->q->seg->q.sym);
+        gptq_store(row->q, row->r, i / len, &row->grid);
+    }
+    float code = gptq_code(&row->grid, w[i]);
+    row->code[i] = (uint8_t)code;
+    return row->grid.scale * (code - row->grid.zero);
+}
+
+struct gptq_job {
+    const struct solve *s;
+    const struct algo_target *t;
+    float *w, *error; /* per thread: [k], [BLOCK] */
+    uint8_t *code;    /* per thread: [k] */
+};
+
+static void solve_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
+{
+    static const struct solve_grid grid = {round_column};
+    const struct gptq_job *j = arg;
+    int64_t k = j->s->k;
+    float *w = j->w + i_thread * k;
+    for (int64_t r = r0; r < r1; r++) {
+        struct row row = {.q = j->t->q, .r = r, .code = j->code + i_thread * k};
+        solve_gather(j->s, w, j->t->w + r * k);
+        solve_row(j->s, w, j->error + i_thread * BLOCK, &grid, &row);
+        bits_pack(codec_row(j->t->q, r), row.code, (int)k, j->t->q->seg->q.bits);
+    }
+}
+
+static int encode(const struct algo_group *g, bool by_activation, struct err *e)
+{
+    struct solve s;
+    size_t n_threads = (size_t)pool_n_threads(g->pool);
+    struct gptq_job j = {.s = &s};
+    int rc = solve_prepare(&s, g->cal->gram, g->k, damping, by_activation, g->arena, e);
+    if (rc)
+        return rc;
+    j.w = arena_alloc_n(g->arena, n_threads * (size_t)g->k, sizeof *j.w);
+    j.error = arena_alloc_n(g->arena, n_threads * BLOCK, sizeof *j.error);
+    j.code = arena_alloc_n(g->arena, n_threads, (size_t)g->k);
+    if (!j.w || !j.error || !j.code)
+        return err_nomem(e, n_threads * (size_t)g->k * sizeof *j.w, "rows to solve");
+    for (int i = 0; i < g->n; i++) {
+        j.t = &g->target[i];
+        uint8_t *perm = j.t->q->plane[PLANE_PERM].p;
+        for (int64_t c = 0; c < g->k && perm; c++)
+            wr_u32le(perm + 4 * c, s.column[c]);
+        pool_for(g->pool, j.t->q->n, 4, solve_rows, &j);
+    }
+    return 0;
+}
+
+static int encode_in_place(const struct algo_group *g, struct err *e)
+{
+    return encode(g, false, e);
+}
+
+static int encode_ordered(const struct algo_group *g, struct err *e)
+{
+    return encode(g, true, e);
+}
+
+static int layout_ordered(struct qmat *q, struct err *e)
+{
+    (void)e;
+    grouped_share_plane(q, PLANE_PERM, 4 * (size_t)q->k);
+    return 0;
+}
+
+const struct algorithm algorithm_gptq = {.name = "gptq",
+                                         .doc = "rounding errors made up for by later columns, in file order",
+                                         .codec = "gptq",
+                                         .needs = CALIB_GRAM,
+                                         .encode = encode_in_place};
+const struct algorithm algorithm_gptq_act_order = {.name = "gptq_act_order",
+                                                   .doc = "GPTQ, the columns with the largest inputs first",
+                                                   .codec = "gptq",
+                                                   .needs = CALIB_GRAM,
+                                                   .layout = layout_ordered,
+                                                   .encode = encode_ordered};

@@ -1,0 +1,25 @@
+/* The column-by-column solve of GPTQ, for every grid (gptq.c, exl2.c). */
+#ifndef BENCH_QUANT_SOLVE_H
+#define BENCH_QUANT_SOLVE_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "base/mem.h"
+
+struct solve {
+    int64_t k;
+    uint32_t *column; /* [k] the column at each position */
+    bool *dead;       /* [k] position never carried anything: its weights become 0 */
+    float *u;         /* [k][k] upper factor of the inverse, in the order of positions */
+};
+struct solve_grid {
+    /* Rounds w[i], position i of a row whose earlier positions are done; returns what the code stands for. */
+    float (*round)(void *arg, const float *w, int64_t i);
+};
+/* gram[k][k] of the inputs. damp: share of the mean diagonal added to it. Memory from a. */
+int solve_prepare(struct solve *s, const float *gram, int64_t k, double damp, bool by_activation, struct arena *a,
+                  struct err *e);
+void solve_gather(const struct solve *s, float *dst, const float *w);
+/* w[k] as gathered, changed on the way; error[128] is scratch. */
+void solve_row(const struct solve *s, float *w, float *error, const struct solve_grid *grid, void *arg);
+#endif
