@@ -92,7 +92,7 @@ static int encode_candidate(struct cli *c, struct job *j, struct err *e)
     if (rc == 0)
         rc = recipe_summarize(&j->model->d, j->assign, &j->summary, e);
     if (rc == 0)
-        rc = cli_calibration(c, &j->calib, j->model, CALIB_SQUARES, e);
+        rc = cli_calibration(c, &j->calib, j->model, recipe_statistics(c->req.formats, c->req.n_formats), e);
     return rc < 0 ? rc : weights_encode(&j->weights, j->model, j->assign, j->calib, c->pool, e);
 }
 

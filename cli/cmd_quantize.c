@@ -50,7 +50,7 @@ static int encode_and_write(struct cli *c, struct model *m, const struct recipe 
     if (rc == 0)
         rc = cli_pool(c, e);
     if (rc == 0)
-        rc = cli_calibration(c, &cal, m, CALIB_SQUARES, e);
+        rc = cli_calibration(c, &cal, m, recipe_statistics(c->req.formats, c->req.n_formats), e);
     if (rc == 0)
         rc = weights_encode(&q, m, a, cal, c->pool, e);
     if (rc == 0)

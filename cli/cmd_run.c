@@ -162,7 +162,7 @@ static int sweep_model(struct job *j, const char *name, struct err *e)
         rc = read_evaluation_text(c, &in, &text, e);
     snprintf(in.run_id, sizeof in.run_id, "%s", j->run_id);
     if (rc == 0)
-        rc = cli_calibration(c, &calib, m, CALIB_SQUARES, e);
+        rc = cli_calibration(c, &calib, m, recipe_statistics(c->req.formats, c->req.n_formats), e);
     in.calib = calib;
     if (rc == 0)
         rc = sweep_run(&s, &in, e);

@@ -3,6 +3,7 @@
  * model, not copied. */
 #include "base/mem.h"
 #include "base/os.h"
+#include "bench/quant/encode_group.h"
 #include "bench/quant/recipe.h"
 
 enum { PIECE_WEIGHTS = 1 << 16 }; /* rows that a thread takes at a time */
@@ -53,30 +54,18 @@ static int measure_tensor(struct wstat *s, const struct job *j)
     return 0;
 }
 
-struct decode_job {
-    const struct qmat *src;
-    float *w; /* [n][k] */
-};
-
-static void decode_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
-{
-    const struct decode_job *j = arg;
-    (void)i_thread;
-    j->src->codec->decode(j->w + r0 * j->src->k, j->src, r0, r1);
-}
-
 /* For formats whose rows cannot be encoded apart. */
 static int encode_whole(struct qmat *dst, const struct qmat *src, struct worker *worker, struct pool *pool,
                         struct err *e)
 {
-    struct decode_job j = {src, mem_alloc_n((size_t)src->n, (size_t)src->k * sizeof *j.w)};
-    if (!j.w)
-        return err_nomem(e, (size_t)src->n * (size_t)src->k * sizeof *j.w, "a matrix on its way into another format");
-    pool_for(pool, src->n, rows_per_piece(src), decode_rows, &j);
+    float *x = mem_alloc_n((size_t)src->n, (size_t)src->k * sizeof *x);
+    if (!x)
+        return err_nomem(e, (size_t)src->n * (size_t)src->k * sizeof *x, "a matrix on its way into another format");
+    decode_matrix(x, src, pool);
     size_t mark = arena_mark(worker[0].scratch);
-    int rc = dst->codec->encode_all(dst, j.w, worker[0].scratch);
+    int rc = dst->codec->encode_all(dst, x, worker[0].scratch);
     arena_reset(worker[0].scratch, mark);
-    mem_free(j.w);
+    mem_free(x);
     return rc ? err_set(e, rc, "it cannot be encoded as %s", dst->codec->name) : 0;
 }
 
@@ -163,9 +152,14 @@ int weights_encode(struct weights **out, const struct model *m, const struct use
         return rc;
     w->owned = true;
     rc = workers_new(&worker, m, pool_n_threads(pool), e);
+    bool *done = arena_alloc_n(w->arena, (size_t)m->d.n_tensors, sizeof *done); /* with an earlier one of their group */
+    if (rc == 0 && !done)
+        rc = err_nomem(e, (size_t)m->d.n_tensors * sizeof *done, "a set of weights");
     for (int i = 0; i < m->d.n_tensors && rc == 0; i++) {
         w->act[i] = a[i].act;
-        rc = encode_one(w, i, &a[i], cal, worker, pool, e);
+        if (!done[i])
+            rc = a[i].algorithm ? encode_group(w, i, a, cal, done, pool, e)
+                                : encode_one(w, i, &a[i], cal, worker, pool, e);
         if (rc)
             err_context(e, "%s", m->d.tensor[i].name);
     }

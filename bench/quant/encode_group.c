@@ -28,6 +28,11 @@ static void decode_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
     j->src->codec->decode(j->w + r0 * j->src->k, j->src, r0, r1);
 }
 
+void decode_matrix(float *w, const struct qmat *src, struct pool *pool)
+{
+    pool_for(pool, src->n, 16, decode_rows, &(struct decode_job){src, w});
+}
+
 static int prepare_target(struct algo_target *t, struct weights *w, int i, const struct use_assign *a,
                           struct algo_group *g, struct err *e)
 {
@@ -44,7 +49,7 @@ static int prepare_target(struct algo_target *t, struct weights *w, int i, const
     if (rc)
         return rc;
     qmat_share(&w->mat[i], &q);
-    pool_for(g->pool, src->n, 16, decode_rows, &(struct decode_job){src, x});
+    decode_matrix(x, src, g->pool);
     *t = (struct algo_target){.q = &w->mat[i], .w = x, .t = &w->model->d.tensor[i]};
     return 0;
 }

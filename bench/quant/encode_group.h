@@ -6,4 +6,5 @@
 /* Encodes tensor i and every later one that reads the same input with the same algorithm; done[] marks them. */
 int encode_group(struct weights *w, int i, const struct use_assign *a, const struct calibration *cal, bool done[],
                  struct pool *pool, struct err *e);
+void decode_matrix(float *w, const struct qmat *src, struct pool *pool); /* w[n][k] */
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include "bench/quant/algorithm.h"
 #include "bench/quant/recipe_family.h"
 
 #define GGUF_TESTS "llama.cpp 0c1e570, tests/golden/test_encoders.c and tests/unit/test_recipes.c"
@@ -34,6 +35,7 @@ const struct recipe recipes[] = {
 #include "bench/quant/recipes_mlx.def"
 #include "bench/quant/recipes_onnx.def"
 #include "bench/quant/recipes_openvino.def"
+#include "bench/quant/recipes_torch.def"
 };
 #undef R
 #undef Q
@@ -66,6 +68,16 @@ const struct recipe *recipe_find(const char *name)
 bool recipe_in_group(const struct recipe *r, const char *group)
 {
     return strcasecmp(group, "all") == 0 || strcasecmp(group, r->family->name) == 0;
+}
+
+unsigned recipe_statistics(const char *const *names, int n)
+{
+    unsigned want = CALIB_SQUARES;
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n_recipes; j++)
+            if (recipes[j].algorithm && (recipe_in_group(&recipes[j], names[i]) || recipe_find(names[i]) == &recipes[j]))
+                want |= algorithm_find(recipes[j].algorithm)->needs;
+    return want;
 }
 
 bool recipe_spread_half(int layer, int n_layer, int first)

@@ -21,6 +21,7 @@ struct recipe {
     struct qpar high;
     const char *mix;                  /* which ones: a name the family knows */
     double ratio;                     /* share of weights in the base codec where sensitivity decides; 0: all */
+    const char *algorithm;            /* encodes whole matrices with activation statistics; NULL: the codec by rows */
     bool on_request;                  /* no part of a sweep that names no formats */
     int gguf_file_type;               /* general.file_type, -1 outside GGUF */
     const char *framework;            /* usual runtime: "llama.cpp" */
@@ -35,6 +36,8 @@ const struct recipe *recipe_find(const char *name);
 int recipe_resolve(struct recipe *out, const char *name, struct err *e);
 /* "onnx", or "all": is the recipe one of those? */
 bool recipe_in_group(const struct recipe *r, const char *group);
+/* Bits of enum calib_stat that encoding the formats of a request can use: names and groups. */
+unsigned recipe_statistics(const char *const *names, int n);
 
 struct use_assign {                   /* one per model tensor, model order */
     const struct codec *codec;        /* what it will be stored in */
@@ -43,6 +46,7 @@ struct use_assign {                   /* one per model tensor, model order */
     const struct act *act;            /* rounding of this linear's input; NULL for non-matrices */
     const struct codec *head;         /* of a tied embedding: the head's own copy, stored beside it; NULL: the same */
     struct qpar head_par;
+    const struct algorithm *algorithm; /* NULL: the codec alone, row by row */
     char why[96];                     /* reason of a substitution, else "" */
 };
 struct recipe_family {
