@@ -103,7 +103,8 @@ static int take_formats(struct job *j, struct err *e)
         return err_nomem(e, (unsigned long long)n * sizeof *j->format, "the formats");
     if (c->req.n_formats == 0)
         return take_as_given(j, &j->format[j->n_formats++], e);
-    int rc = c->shape ? 0 : cli_calibration(c, &j->calib, j->model, recipe_statistics(c->req.formats, c->req.n_formats), e);
+    int rc =
+        c->shape ? 0 : cli_calibration(c, &j->calib, j->model, recipe_statistics(c->req.formats, c->req.n_formats), e);
     if (rc == 0)
         rc = plan_formats(&j->plan, j->model, &c->req, e);
     if (rc == 0 && j->plan->n_refused)

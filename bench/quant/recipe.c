@@ -75,7 +75,8 @@ unsigned recipe_statistics(const char *const *names, int n)
     unsigned want = CALIB_SQUARES;
     for (int i = 0; i < n; i++)
         for (int j = 0; j < n_recipes; j++)
-            if (recipes[j].algorithm && (recipe_in_group(&recipes[j], names[i]) || recipe_find(names[i]) == &recipes[j]))
+            if (recipes[j].algorithm &&
+                (recipe_in_group(&recipes[j], names[i]) || recipe_find(names[i]) == &recipes[j]))
                 want |= algorithm_find(recipes[j].algorithm)->needs;
     return want;
 }
