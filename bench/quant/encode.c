@@ -134,6 +134,10 @@ static int encode_one(struct weights *w, int i, const struct use_assign *a, cons
         return err_set(e, ERR_CANCELLED, "interrupted");
     if (!t->src.plane[PLANE_CODE].p)
         return err_set(e, ERR_USAGE, "there are no weights to encode, only a shape");
+    bool head = t->use == USE_TOKEN_EMBD || t->use == USE_OUTPUT; /* their inputs are rarely watched */
+    if (a->codec->needs_importance && !head && (!stat || !stat->importance))
+        return err_set(e, ERR_UNSUPPORTED, "%s needs importances, and %s has none for this matrix", a->codec->name,
+                       cal ? "what was given" : "there is no importance matrix: it");
     int rc = same ? 0 : encode_tensor(&w->mat[i], t, a->codec, &a->par, stat, worker, pool, e);
     if (rc == 0 && a->head) {
         w->has_head = true;

@@ -11,6 +11,8 @@ enum when {
     FIRST_4,
     FIRST_8TH,
     FIRST_8TH_WITH_IMPORTANCE,
+    FIRST_8TH_WITHOUT_IMPORTANCE,
+    MIDDLE, /* all but the first and last eighth */
     FIRST_16TH,
     SPREAD_HALF, /* the first and last eighth, and every third layer between them */
     GQA_4,       /* four or more query heads share a value head */
@@ -42,11 +44,15 @@ static const struct promotion {
     {"qwen2", 80, false, USE_ATTN_V, "q4_k", "q5_k"},
 };
 
-/* What takes the place of a codec whose block does not divide the row; f16 where nothing here does. */
+/* What takes the place of a codec whose block does not divide the row; f16 where that does not either. NULL: nothing
+ * does, the model has no such file. */
 static const struct fallback {
     const char *codec, *instead;
 } fallbacks[] = {
-    {"q2_k", "q4_0"}, {"q3_k", "q4_0"}, {"q4_k", "q5_0"}, {"q5_k", "q5_1"}, {"q6_k", "q8_0"},
+    {"q2_k", "q4_0"},      {"q3_k", "q4_0"},    {"q4_k", "q5_0"},      {"q5_k", "q5_1"},    {"q6_k", "q8_0"},
+    {"iq4_xs", "iq4_nl"},  {"iq3_s", "iq4_nl"}, {"iq3_xxs", "iq4_nl"}, {"iq2_s", "iq4_nl"}, {"iq2_xs", "iq4_nl"},
+    {"iq2_xxs", "iq4_nl"}, {"iq1_m", "iq4_nl"}, {"iq1_s", "iq4_nl"},   {"tq1_0", "q4_0"},   {"tq2_0", "q4_0"},
+    {"q2_0", "q4_0"},      {"q1_0", NULL},
 };
 
 static bool holds(enum when when, const struct model_desc *m, int layer, bool have_importance)
@@ -63,6 +69,10 @@ static bool holds(enum when when, const struct model_desc *m, int layer, bool ha
         return layer < eighth;
     case FIRST_8TH_WITH_IMPORTANCE:
         return layer < eighth && have_importance;
+    case FIRST_8TH_WITHOUT_IMPORTANCE:
+        return layer < eighth && !have_importance;
+    case MIDDLE:
+        return layer >= eighth && layer < 7 * n / 8;
     case FIRST_16TH:
         return layer < n / 16;
     case SPREAD_HALF:
@@ -73,18 +83,22 @@ static bool holds(enum when when, const struct model_desc *m, int layer, bool ha
     return false;
 }
 
+static bool is_head(const struct model_desc *m, const struct model_tensor *t)
+{
+    return t->use == USE_OUTPUT || (t->use == USE_TOKEN_EMBD && m->tied);
+}
+
 static bool rule_matches(const struct mix_rule *r, const char *scheme, const struct model_desc *m,
                          const struct model_tensor *t, bool have_importance)
 {
-    bool head = t->use == USE_OUTPUT || (t->use == USE_TOKEN_EMBD && m->tied);
     enum tensor_use as = t->use == USE_ATTN_QKV ? USE_ATTN_V : t->use; /* as delicate as its V */
-    bool use = r->use == TIED_OR_OUTPUT ? head : r->use == (int)as;
+    bool use = r->use == TIED_OR_OUTPUT ? is_head(m, t) : r->use == (int)as;
     return use && (strcmp(r->scheme, "*") == 0 || strcmp(r->scheme, scheme) == 0) &&
            holds(r->when, m, t->layer, have_importance);
 }
 
-static const char *mixed_codec(const struct recipe *r, const struct model_desc *m,
-                               const struct model_tensor *t, bool have_importance)
+static const char *mixed_codec(const struct recipe *r, const struct model_desc *m, const struct model_tensor *t,
+                               bool have_importance)
 {
     const char *codec = r->codec;
     for (size_t i = 0; i < sizeof mix_rules / sizeof *mix_rules; i++)
@@ -92,7 +106,8 @@ static const char *mixed_codec(const struct recipe *r, const struct model_desc *
             codec = mix_rules[i].codec;
             break;
         }
-    for (size_t i = 0; i < sizeof promotions / sizeof *promotions; i++) {
+    bool coarse = strncmp(r->scheme, "iq1", 3) == 0 || strncmp(r->scheme, "iq2", 3) == 0; /* they are not promoted */
+    for (size_t i = 0; !coarse && i < sizeof promotions / sizeof *promotions; i++) {
         const struct promotion *p = &promotions[i];
         if (p->use == t->use && strcmp(p->arch, m->arch->name) == 0 && p->n_layer == m->n_layer &&
             (!p->grouped || m->n_head != m->n_head_kv) && strcmp(p->from, codec) == 0)
@@ -101,6 +116,7 @@ static const char *mixed_codec(const struct recipe *r, const struct model_desc *
     return codec;
 }
 
+/* NULL where llama-quantize knows none. */
 static const struct codec *fitting_codec(const struct codec *wanted, int64_t k)
 {
     const struct codec *c = wanted;
@@ -108,24 +124,42 @@ static const struct codec *fitting_codec(const struct codec *wanted, int64_t k)
         return c;
     for (size_t i = 0; i < sizeof fallbacks / sizeof *fallbacks; i++)
         if (strcmp(fallbacks[i].codec, wanted->name) == 0)
-            c = codec_find(fallbacks[i].instead);
-    return k % c->block == 0 ? c : codec_find("f16");
+            c = fallbacks[i].instead ? codec_find(fallbacks[i].instead) : NULL;
+    return !c || k % c->block == 0 ? c : codec_find("f16");
 }
 
-static int assign(const struct model_desc *m, const struct recipe *r, bool have_importance,
-                  struct use_assign out[], struct err *e)
+static int check_codec(const struct model_tensor *t, const struct recipe *r, const struct use_assign *a,
+                       bool have_importance, struct err *e)
 {
-    (void)e;
+    if (!a->codec)
+        return err_set(e, ERR_UNSUPPORTED,
+                       "%s: rows of %lld in %s do not divide into blocks of %d of %s, which has no "
+                       "substitute",
+                       r->name, (long long)t->src.k, t->name, a->wanted->block, a->wanted->name);
+    if (a->codec->needs_importance && !have_importance && t->use != USE_TOKEN_EMBD && t->use != USE_OUTPUT)
+        return err_set(e, ERR_UNSUPPORTED,
+                       "%s needs an importance matrix for %s (%s): give --imatrix FILE, or "
+                       "--calibration TEXT to compute one",
+                       r->name, t->name, a->codec->name);
+    return 0;
+}
+
+static int assign(const struct model_desc *m, const struct recipe *r, bool have_importance, struct use_assign out[],
+                  struct err *e)
+{
     for (int i = 0; i < m->n_tensors; i++) {
         const struct model_tensor *t = &m->tensor[i];
         if (!t->matrix)
             continue;
         out[i].wanted = codec_find(mixed_codec(r, m, t, have_importance));
-        out[i].codec = fitting_codec(out[i].wanted, t->src.k);
+        bool odd_head = is_head(m, t) && t->src.k % codec_find(r->codec)->block; /* what the base type cannot hold */
+        out[i].codec = fitting_codec(odd_head ? codec_find("q8_0") : out[i].wanted, t->src.k);
+        int rc = check_codec(t, r, &out[i], have_importance, e);
+        if (rc < 0)
+            return rc;
         if (out[i].codec != out[i].wanted)
-            snprintf(out[i].why, sizeof out[i].why,
-                     "rows of %lld do not divide into blocks of %d: %s instead of %s", (long long)t->src.k,
-                     out[i].wanted->block, out[i].codec->name, out[i].wanted->name);
+            snprintf(out[i].why, sizeof out[i].why, "rows of %lld do not divide into blocks of %d: %s instead of %s",
+                     (long long)t->src.k, out[i].wanted->block, out[i].codec->name, out[i].wanted->name);
     }
     return 0;
 }
