@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "base/half.h"
@@ -20,13 +21,79 @@ struct job {
     size_t n_bytes, n;
 };
 
-/* A format of `list formats` (with variants), or a bare codec of `list codecs`. */
+static const char *const number_names[] = {"f32", "f16", "bf16", "e8m0", "e4m3", NULL};
+static const char *const zero_names[] = {"none", "code", "float", NULL};
+
+static int find_name(const char *const *names, const char *text)
+{
+    for (int i = 0; names[i]; i++)
+        if (strcmp(names[i], text) == 0)
+            return i;
+    return -1;
+}
+
+static int set_group(struct qpar *p, const char *value)
+{
+    p->group = atoi(value);
+    return 0;
+}
+static int set_bits(struct qpar *p, const char *value)
+{
+    p->bits = (uint8_t)atoi(value);
+    return p->bits < 1 || p->bits > 8;
+}
+static int set_sym(struct qpar *p, const char *value)
+{
+    p->sym = *value == '1';
+    return 0;
+}
+static int set_scale(struct qpar *p, const char *value)
+{
+    int i = find_name(number_names, value);
+    p->scale_type = (uint8_t)i;
+    return i < 0;
+}
+static int set_zero(struct qpar *p, const char *value)
+{
+    int i = find_name(zero_names, value);
+    p->zero_type = (uint8_t)i;
+    return i < 0;
+}
+
+static const struct parameter {
+    const char *key;
+    int (*set)(struct qpar *p, const char *value);
+} parameters[] = {{"bits", set_bits}, {"sym", set_sym}, {"group", set_group}, {"scale", set_scale}, {"zero", set_zero}};
+
+/* bits=4,sym=1,group=32,scale=f16,zero=code: the parameters of a bare codec. */
+static int parse_parameters(struct qpar *p, const char *text, struct err *e)
+{
+    for (; *text; text += strcspn(text, ","), text += *text == ',') {
+        char key[8] = "", value[8] = "";
+        bool bad = sscanf(text, "%7[a-z]=%7[-0-9a-z]", key, value) != 2, known = false;
+        for (size_t i = 0; i < sizeof parameters / sizeof *parameters && !bad; i++)
+            if (strcmp(parameters[i].key, key) == 0)
+                known = true, bad = parameters[i].set(p, value);
+        if (bad || !known)
+            return err_set(e, ERR_USAGE,
+                           "codec parameters %s: give bits=, sym=, group=, scale= (f32 f16 bf16 e8m0 e4m3) and zero= "
+                           "(none code float)",
+                           text);
+    }
+    return 0;
+}
+
+/* A format of `list formats` (with variants), or a bare codec of `list codecs` (with parameters behind @). */
 static int choose(struct job *j, const char *name, struct err *e)
 {
-    j->codec = codec_find(name);
+    char bare[32] = "";
+    size_t n = strcspn(name, "@");
+    if (n < sizeof bare)
+        memcpy(bare, name, n);
+    j->codec = codec_find(bare);
     if (j->codec && !recipe_find(name)) {
         j->act = act_find(j->codec->act);
-        return 0;
+        return name[n] ? parse_parameters(&j->recipe.par, name + n + 1, e) : 0;
     }
     int rc = recipe_resolve(&j->recipe, name, e);
     if (rc)

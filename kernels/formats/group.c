@@ -65,7 +65,7 @@ struct range range_of(const float *x, int64_t n)
 struct range range_with_zero(const float *x, int64_t n)
 {
     struct range r = range_of(x, n);
-    return (struct range){r.lo < 0 ? r.lo : 0, r.hi > 0 ? r.hi : 0};
+    return (struct range){r.lo > 0 ? 0 : r.lo, r.hi < 0 ? 0 : r.hi}; /* keeps the sign of a zero */
 }
 
 float range_absmax(const float *x, int64_t n)
