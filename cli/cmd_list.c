@@ -72,8 +72,10 @@ static json_t *list_codecs(struct cli *cli)
     json_t *a = json_array();
     for (int i = 0; codecs[i]; i++) {
         json_t *o = named(codecs[i]->name);
-        json_put(o, "bits_per_weight", json_num(codecs[i]->block_bytes ? 8.0 * codecs[i]->block_bytes / codecs[i]->block : NAN));
-        json_put(o, "block", codecs[i]->block_bytes ? json_integer(codecs[i]->block) : json_null());
+        bool fixed = codecs[i]->block_bytes > 0; /* the others' size is up to their parameters */
+        double bits = 8.0 * codecs[i]->block_bytes / codecs[i]->block;
+        json_put(o, "bits_per_weight", json_num(fixed ? bits : NAN));
+        json_put(o, "block", fixed ? json_integer(codecs[i]->block) : json_null());
         json_put(o, "activations", json_str_or_null(codecs[i]->act));
         json_put(o, "source", json_string(codecs[i]->source));
         json_put(o, "doc", json_string(codecs[i]->doc));

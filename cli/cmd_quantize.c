@@ -10,6 +10,10 @@ static json_t *describe_tensor(const struct model_tensor *t, const struct use_as
     json_put(o, "name", json_string(t->name));
     json_put(o, "codec", json_string(a->codec->name));
     json_put(o, "wanted", json_string(a->wanted->name));
+    json_put(o, "bits", a->par.bits ? json_integer(a->par.bits) : json_null());
+    json_put(o, "group", a->par.bits ? json_integer(a->par.group) : json_null());
+    json_put(o, "head", json_str_or_null(a->head ? a->head->name : NULL));
+    json_put(o, "activations", json_str_or_null(a->act ? a->act->name : NULL));
     json_put(o, "why", json_str_or_null(a->why));
     return o;
 }
@@ -67,10 +71,11 @@ int cmd_quantize(struct cli *c)
         cli_warn("quantize needs one -f FORMAT and -o OUT.gguf (or --dry-run); `whichquant list formats` names them");
         return EXIT_USAGE;
     }
-    const struct recipe *r = recipe_find(c->formats.v[0]);
-    if (!r || r->gguf_file_type < 0) {
-        cli_warn("%s is not a format that can be written as GGUF; `whichquant list formats` names them",
-                 c->formats.v[0]);
+    struct recipe format, *r = &format;
+    if (recipe_resolve(r, c->formats.v[0], &e) < 0)
+        return cli_fail(&e);
+    if (r->gguf_file_type < 0 && !c->dry_run) {
+        cli_warn("%s is not a format that can be written as GGUF; --dry-run shows what it would hold", r->name);
         return EXIT_USAGE;
     }
     struct model *m = NULL;
@@ -82,7 +87,7 @@ int cmd_quantize(struct cli *c)
     if (rc == 0 && !(a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a)))
         rc = err_nomem(&e, (unsigned long long)m->d.n_tensors * sizeof *a, "the tensor table");
     if (rc == 0)
-        rc = recipe_assign(&m->d, r, "llama.cpp", c->req.imatrix || c->req.calibration, a, &e);
+        rc = recipe_assign(&m->d, r, NULL, c->req.imatrix || c->req.calibration, a, &e);
     if (rc == 0)
         code = print_plan(c, m, r, a);
     if (rc == 0 && code == EXIT_DONE && !c->dry_run)

@@ -9,14 +9,13 @@ static const float most_e2m1 = 6, most_e4m3 = 448;
 /* NVFP4: the tensor's largest group scale becomes 448. */
 static float tensor_scale(const struct wstat *stat)
 {
-    float s = fmaxf(stat->abs_max / most_e2m1, FLT_EPSILON) / most_e4m3;
-    return s < FLT_EPSILON ? FLT_EPSILON : s;
+    return fmaxf(fmaxf(stat->abs_max, FLT_EPSILON) / most_e2m1, FLT_EPSILON) / most_e4m3;
 }
 
 static void fit(const struct qpar *par, const float *x, int64_t n, const struct wstat *stat, uint8_t *code,
                 struct grid *g)
 {
-    float s = fmaxf(range_absmax(x, n) / (par->bits == 4 ? most_e2m1 : most_e4m3), FLT_EPSILON);
+    float s = fmaxf(range_absmax(x, n), FLT_EPSILON) / (par->bits == 4 ? most_e2m1 : most_e4m3);
     if (par->scale_type == NUMBER_E8M0)
         s = ldexpf(1, (int)group_clamp(ceilf(log2f(s)), -127, 127));
     for (int64_t i = 0; i < n; i++)
@@ -28,8 +27,9 @@ static void fit(const struct qpar *par, const float *x, int64_t n, const struct 
 
 static void values(const struct qpar *par, float *y, const uint8_t *code, int n, struct grid g)
 {
+    float s = number_round(NUMBER_F16, g.scale); /* as the model's own Convert leaves a power of two */
     for (int i = 0; i < n; i++)
-        y[i] = (par->bits == 4 ? e2m1_to_f32(code[i]) : e4m3_to_f32(code[i])) * g.scale;
+        y[i] = (par->bits == 4 ? e2m1_to_f32(code[i]) : e4m3_to_f32(code[i])) * s;
 }
 
 static const struct group_rule rule = {

@@ -1,5 +1,5 @@
 """MLX on the CPU: quantize and dequantize of every mode, in the three float types."""
-from common import Table, codec, need, np, weights
+from packages import Table, codec, need, np, weights
 
 mx = need("mlx.core")[0].core
 TYPES = {"f32": mx.float32, "f16": mx.float16, "bf16": mx.bfloat16}

@@ -2,7 +2,7 @@
 zero points; its kernels, fed an identity, against decoded weights; and both activation rules against products."""
 import os
 import tempfile
-from common import Table, codec, need, np, weights
+from packages import Table, codec, need, np, weights
 
 ort, onnx = need("onnxruntime", "onnx")
 from onnx import TensorProto as T, helper, numpy_helper as nh

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:] = [p for p in sys.path if os.path.abspath(p) != HERE]  # the folder torch here is no package
 PYTHON = os.environ.get("EQUIVALENCE_PYTHON")
 if PYTHON and os.path.realpath(sys.executable) != os.path.realpath(PYTHON) and not os.environ.get("EQUIVALENCE_CHILD"):
     os.execve(PYTHON, [PYTHON] + sys.argv, {**os.environ, "EQUIVALENCE_CHILD": "1"})
