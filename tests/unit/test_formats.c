@@ -283,8 +283,8 @@ static void awkward_rows_survive(void **state)
                 double tolerance = awkward_row(which, x), top = 0;
                 tolerance = tolerance > 0 && is_coarse(*c) ? 1.01 : tolerance;
                 round_trip(*c, x, y, 1, K, with ? imp : NULL, NULL);
-                for (int i = 0; i < K; i++)
-                    top = fmax(top, fabs((double)x[i]));
+                for (int i = 0; i < K; i++) /* not fmax: gcc 12 for aarch64 fails on its reduction */
+                    top = fabs((double)x[i]) > top ? fabs((double)x[i]) : top;
                 for (int i = 0; i < K; i++) {
                     double off = fabs((double)x[i] - (double)y[i]);
                     if (!isfinite(y[i]) || (!with && off > tolerance * top))
