@@ -8,7 +8,10 @@ static void fit(const struct qpar *par, const float *x, int64_t n, const struct 
     (void)stat;
     int middle = 1 << (par->bits - 1);
     float top = (float)(2 * middle - 1), zero = (float)middle, s;
-    struct range r = range_with_zero(x, n);
+    float v[GROUP_RUN]; /* the weights are of the scale's type */
+    for (int64_t i = 0; i < n; i++)
+        v[i] = number_round(par->scale_type, x[i]);
+    struct range r = range_with_zero(v, n);
     if (par->sym) {
         s = -(fabsf(r.hi) > fabsf(r.lo) ? r.hi : r.lo) / (float)middle;
     } else {
@@ -19,7 +22,7 @@ static void fit(const struct qpar *par, const float *x, int64_t n, const struct 
         s = number_round(NUMBER_F16, s);
     float inverse = s != 0 ? 1 / s : 0;
     for (int64_t i = 0; i < n; i++)
-        code[i] = (uint8_t)group_clamp(roundf(x[i] * inverse + zero), 0, top);
+        code[i] = (uint8_t)group_clamp(roundf(v[i] * inverse + zero), 0, top);
     *g = (struct grid){s, zero};
 }
 
@@ -28,6 +31,7 @@ static const struct group_rule rule = {
     .bits = 1 << 2 | 1 << 4 | 1 << 8,
     .zero_plane = PLANE_ZERO,
     .pads = true,
+    .group_max = GROUP_RUN,
     .fit = fit,
     .values = group_values_unsigned,
 };

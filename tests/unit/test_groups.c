@@ -125,10 +125,87 @@ static void golden_bytes(void **state)
     }
 }
 
+static void impossible_shapes_are_refused(void **state)
+{
+    static const struct {
+        const char *codec;
+        struct qpar par;
+        int64_t n, k;
+        const char *says;
+    } cases[] = {
+        {"mlx_affine", INT(4, 0, F16, ZERO_FLOAT, 64), 4, 96, "do not divide rows of 96"},
+        {"mlx_affine", INT(4, 0, F16, ZERO_FLOAT, 64), 4, 32, "do not divide rows of 32"},
+        {"mlx_affine", INT(7, 0, F16, ZERO_FLOAT, 64), 4, 64, "no codes of 7 bits"},
+        {"mlx_affine", INT(4, 0, F16, ZERO_FLOAT, 12), 4, 60, "multiple of 8"},
+        {"onnx_nbits", INT(3, 1, F32, ZERO_NONE, 32), 4, 64, "no codes of 3 bits"},
+        {"onnx_k_quant", INT(4, 0, F32, ZERO_CODE, 512), 4, 512, "at most 256"},
+        {"openvino_int", INT(4, 0, F16, ZERO_CODE, 128), 4, 576, "do not divide rows of 576"},
+        {"openvino_int", INT(4, 0, F16, ZERO_CODE, 128), 0, 128, "has no openvino_int form"},
+        {"openvino_int", INT(4, 0, F16, ZERO_CODE, 128), INT64_MAX / 4, 128, "has no openvino_int form"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct qmat q;
+        struct err e = {0};
+        assert_true(codec_find(cases[i].codec)->layout(&q, cases[i].n, cases[i].k, &cases[i].par, &e) < 0);
+        if (!strstr(e.text, cases[i].says))
+            fail_msg("case %zu says \"%s\"", i, e.text);
+    }
+}
+
+/* Rows that end within a block: zeros are added, whole rows of bytes are stored, the values come back. */
+static void short_blocks_are_padded(void **state)
+{
+    static const struct qpar par = INT(8, 0, F32, ZERO_CODE, 32);
+    float x[3 * 40], y[3 * 40];
+    (void)state;
+    for (int i = 0; i < 120; i++)
+        x[i] = (float)((i * 37) % 101 - 50) / 64;
+    struct qmat q;
+    round_trip(&q, "onnx_nbits", &par, x, y, 3, 40);
+    assert_int_equal(q.plane[PLANE_CODE].row_stride, 64);
+    assert_int_equal(q.plane[PLANE_SCALE].bytes, 3 * 2 * 4);
+    for (int i = 0; i < 120; i++)
+        assert_true(fabsf(x[i] - y[i]) < 0.004f);
+    for (int i = 8; i < 32; i++)
+        assert_int_equal(q.plane[PLANE_CODE].p[32 + i], 0); /* not the zero point */
+    qmat_free(&q);
+}
+
+/* As ONNX Runtime's kernels were seen to round (formats.md 1.3): codes are value / scale. */
+static void activations_round_as_recorded(void **state)
+{
+    static const float level4[9] = {127, .5f, 1.5f, 2.5f, -.5f, -1.5f, 3.5f, 63.5f, 64.5f};
+    static const float want4[9] = {127, 0, 2, 2, 0, -2, 4, 64, 64};
+    static const float dynamic[6] = {0, 2, -3, -2.5f, 1.34f, 0.5f};
+    static const int want_codes[6] = {153, 255, 0, 26, 221, 179};
+    uint8_t row[64];
+    float y[9];
+    const struct act *a = act_find("i8_16"), *b = act_find("u8_batch");
+    (void)state;
+    assert_true(a->ragged);
+    assert_int_equal(act_row_bytes(a, 9), 20);
+    a->encode(row, level4, 9);
+    a->decode(y, row, 9);
+    assert_memory_equal(y, want4, sizeof y);
+    assert_int_equal(act_row_bytes(b, 6), 14);
+    b->encode(row, dynamic, 6);
+    b->decode(y, row, 6);
+    for (int i = 0; i < 6; i++)
+        assert_true(fabsf(y[i] - (float)(want_codes[i] - 153) * (5.0f / 255)) < 1e-6f);
+    static const float zeros[6];
+    b->encode(row, zeros, 6);
+    b->decode(y, row, 6);
+    assert_memory_equal(y, zeros, sizeof zeros);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_bytes),
+        cmocka_unit_test(impossible_shapes_are_refused),
+        cmocka_unit_test(short_blocks_are_padded),
+        cmocka_unit_test(activations_round_as_recorded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

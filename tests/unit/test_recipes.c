@@ -72,7 +72,7 @@ static struct use_assign *assign(const struct model *m, const char *name, bool i
     const struct recipe *r = recipe_find(name);
     struct err e = {0};
     assert_non_null(r);
-    if (recipe_assign(&m->d, r, "llama.cpp", importance, a, &e) != 0)
+    if (recipe_assign(&m->d, r, NULL, importance, a, &e) != 0)
         fail_msg("%s", e.text);
     return a;
 }
@@ -198,6 +198,85 @@ static void recipes_are_sound(void **state)
     assert_ptr_equal(recipe_find("Q4_K_M"), recipe_find("gguf/q4_k_m"));
     assert_null(recipe_find("q4_k_x"));
     assert_null(recipe_find(""));
+}
+
+static const struct use_assign *tensor(const struct model *m, const struct use_assign *a, const char *name)
+{
+    for (int i = 0; i < m->d.n_tensors; i++)
+        if (strcmp(m->d.tensor[i].name, name) == 0)
+            return &a[i];
+    fail_msg("no tensor %s", name);
+    return NULL;
+}
+
+/* 16 layers, tied: what each framework does with the embedding, the head, and the layers its mixtures favour. */
+static void frameworks_place_codecs(void **state)
+{
+    struct model *m = shape_model("llama", 16, 192, 512, 4, 2, 48, 300, true);
+    struct err e = {0};
+    (void)state;
+    const char *embd = "token_embd.weight", *v3 = "blk.3.attn_v.weight", *v4 = "blk.4.attn_v.weight",
+               *q3 = "blk.3.attn_q.weight", *v0 = "blk.0.attn_v.weight";
+    struct use_assign *a = assign(m, "onnx/int4-g32-k-quant-mixed", false);
+    assert_string_equal(tensor(m, a, embd)->codec->name, "f32");
+    assert_string_equal(tensor(m, a, embd)->head->name, "onnx_k_quant");
+    assert_int_equal(tensor(m, a, embd)->head_par.bits, 8);
+    assert_int_equal(tensor(m, a, v0)->par.bits, 8);
+    assert_int_equal(tensor(m, a, v3)->par.bits, 4);
+    assert_int_equal(tensor(m, a, v4)->par.bits, 8);
+    assert_int_equal(tensor(m, a, q3)->par.bits, 4);
+    assert_string_equal(tensor(m, a, q3)->act->name, "i8_32");
+    struct recipe_summary s;
+    assert_int_equal(recipe_summarize(&m->d, a, &s, &e), 0);
+    mem_free(a);
+
+    a = assign(m, "onnx/int8-dynamic", false);
+    assert_int_equal(tensor(m, a, embd)->par.sym, 0);
+    assert_int_equal(tensor(m, a, embd)->head_par.sym, 1);
+    assert_string_equal(tensor(m, a, embd)->act->name, "u8_batch");
+    mem_free(a);
+
+    a = assign(m, "openvino/int4-asym-g128", false); /* 192 takes groups of 64 */
+    assert_int_equal(tensor(m, a, embd)->par.bits, 8);
+    assert_null(tensor(m, a, embd)->head);
+    assert_int_equal(tensor(m, a, q3)->par.group, 64);
+    assert_non_null(strstr(tensor(m, a, q3)->why, "64"));
+    assert_int_equal(tensor(m, a, "blk.0.ffn_down.weight")->par.group, 128);
+    mem_free(a);
+
+    a = assign(m, "mlx/mixed-3-6", false);
+    assert_int_equal(tensor(m, a, embd)->par.bits, 3);
+    assert_int_equal(tensor(m, a, v0)->par.bits, 6);
+    assert_int_equal(tensor(m, a, q3)->par.bits, 3);
+    mem_free(a);
+    a = assign(m, "mlx/4bit-g128", false);
+    assert_string_equal(tensor(m, a, q3)->codec->name, "f16");
+    assert_string_equal(tensor(m, a, q3)->wanted->name, "mlx_affine");
+    mem_free(a);
+    model_close(m);
+}
+
+static void variants_change_one_thing(void **state)
+{
+    struct recipe r;
+    struct err e = {0};
+    (void)state;
+    assert_int_equal(recipe_resolve(&r, "onnx/int4-g128-sym@acc=0,scale=f16", &e), 0);
+    assert_string_equal(r.act, "f32");
+    assert_int_equal(r.par.scale_type, NUMBER_F16);
+    assert_int_equal(r.par.group, 128);
+    assert_int_equal(recipe_resolve(&r, "mlx/mixed-4-6@dtype=bf16", &e), 0);
+    assert_string_equal(r.act, "bf16");
+    assert_int_equal(r.high.scale_type, NUMBER_BF16);
+    assert_ptr_equal(recipe_find("mlx/mixed-4-6@dtype=bf16"), recipe_find("mlx/mixed-4-6"));
+    static const char *const wrong[] = {"mlx/4bit-g64@acc=0",   "mlx/4bit-g64@dtype=f64",    "onnx/int4-g32-sym@acc=3",
+                                        "gguf/q4_0@scale=f16",  "openvino/int8-asym@ratio=2", "onnx/int4-g32-sym@acc",
+                                        "openvino/int8-asym@ratio=0.5", "mlx/9bit-g64@dtype=f16"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        e = (struct err){0};
+        assert_int_equal(recipe_resolve(&r, wrong[i], &e), ERR_USAGE);
+        assert_true(strlen(e.text) > 10);
+    }
 }
 
 static void substitutions_are_counted(void **state)
@@ -452,6 +531,8 @@ int main(void)
         cmocka_unit_test(recipes_are_sound),
         cmocka_unit_test(mixtures_are_llama_quantizes),
         cmocka_unit_test(golden_mixtures_agree),
+        cmocka_unit_test(frameworks_place_codecs),
+        cmocka_unit_test(variants_change_one_thing),
         cmocka_unit_test(substitutions_are_counted),
         cmocka_unit_test(numerics_choose_the_activation_rule),
         cmocka_unit_test(encoding_does_not_depend_on_threads),
