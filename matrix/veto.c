@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include "bench/quant/recipe.h"
 #include "matrix/judge.h"
 
 enum { WHY = 320 };
@@ -101,6 +102,27 @@ static bool broken_unverified(const struct judge *j, const struct row *r, char w
     (void)j;
     snprintf(why, WHY, "unverified: never compared with an independent implementation");
     return r->unverified;
+}
+
+/* A model that was trained with three values per weight loses almost nothing in these formats, any other one nearly all.
+ * Not measured: nothing speaks for it. */
+static bool broken_ternary(const struct judge *j, const struct row *r, char why[WHY])
+{
+    static const char *const ternary[] = {"bitnet", "tq1_0", "tq2_0"};
+    static const double harmless_kld = 0.1;
+    const struct recipe *p = recipe_find(r->format);
+    bool is_ternary = false;
+    (void)j;
+    for (size_t i = 0; p && i < sizeof ternary / sizeof *ternary; i++)
+        is_ternary |= strcmp(p->codec, ternary[i]) == 0;
+    char measured[64] = "";
+    if (isfinite(r->ppl_ratio))
+        snprintf(measured, sizeof measured, ": perplexity is %.3g times the reference's", r->ppl_ratio);
+    snprintf(why, WHY,
+             "ternary conversion of a model not trained for it is not usable%s; take 2-bit k-type or IQ2 weights, or a "
+             "smaller model",
+             measured);
+    return is_ternary && !(r->kld <= harmless_kld);
 }
 
 static bool broken_max_kld(const struct judge *j, const struct row *r, char why[WHY])

@@ -332,6 +332,9 @@ enum need tensor_need(const struct model_desc *d, enum tensor_use use)
     case USE_ATTN_Q_NORM:
     case USE_ATTN_K_NORM:
         return d->arch->qk_norm ? NEED_REQUIRED : NEED_ABSENT;
+    case USE_ATTN_SUB_NORM:
+    case USE_FFN_SUB_NORM:
+        return d->arch->sub_norms ? NEED_REQUIRED : NEED_ABSENT;
     case USE_ATTN_POST_NORM:
     case USE_FFN_POST_NORM:
         return d->arch->post_norms ? NEED_REQUIRED : NEED_ABSENT;
@@ -365,6 +368,7 @@ void tensor_shape(const struct model_desc *d, enum tensor_use use, int64_t *n, i
         [USE_FFN_UP] = {d->d_ff, width},
         [USE_FFN_DOWN] = {width, d->d_ff},
         [USE_FFN_POST_NORM] = {1, width},
+        [USE_ATTN_SUB_NORM] = {1, d_q},         [USE_FFN_SUB_NORM] = {1, d->d_ff},
         [USE_ROPE_LONG] = {1, d->rope_dim / 2},
         [USE_ROPE_SHORT] = {1, d->rope_dim / 2},
         [USE_ATTN_QKV] = {d_q + 2 * d_kv, width},

@@ -332,6 +332,8 @@ static void attention_block(struct engine *g, int layer, float *h, int pos0, int
                           .decode_f16 = g->decode_f16,
                           .scratch = engine_f32(g, BUF_ATT_SCRATCH)};
     g->ops->attention(p, &a);
+    if (d->arch->sub_norms)
+        normalize(g, att, att, USE_ATTN_SUB_NORM, layer, n, (int64_t)d->n_head * d->head_dim);
 
     linear_input(g, att, (int64_t)d->n_head * d->head_dim, n);
     project(g, h, USE_ATTN_OUT, USE_ATTN_OUT, layer, n);
@@ -350,7 +352,9 @@ static void feed_forward_block(struct engine *g, int layer, float *h, int n)
         project(g, gate, USE_FFN_GATE, USE_FFN_GATE, layer, n);
         project(g, up, USE_FFN_UP, USE_FFN_UP, layer, n);
     }
-    g->ops->gate(g->o.pool, gate, up, n, g->d->d_ff, g->d->arch->gelu);
+    g->ops->gate(g->o.pool, gate, up, n, g->d->d_ff, g->d->arch->gate);
+    if (g->d->arch->sub_norms)
+        normalize(g, gate, gate, USE_FFN_SUB_NORM, layer, n, g->d->d_ff);
     linear_input(g, gate, g->d->d_ff, n);
     project(g, h, USE_FFN_DOWN, USE_FFN_DOWN, layer, n);
 }

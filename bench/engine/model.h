@@ -22,7 +22,8 @@
     X(ATTN_K_NORM, "blk.%d.attn_k_norm.weight", 0) X(ATTN_OUT, "blk.%d.attn_output.weight", 1)                      \
     X(ATTN_POST_NORM, "blk.%d.post_attention_norm.weight", 0) X(FFN_NORM, "blk.%d.ffn_norm.weight", 0)              \
     X(FFN_GATE, "blk.%d.ffn_gate.weight", 1) X(FFN_UP, "blk.%d.ffn_up.weight", 1)                                   \
-    X(FFN_DOWN, "blk.%d.ffn_down.weight", 1) X(FFN_POST_NORM, "blk.%d.post_ffw_norm.weight", 0)
+    X(FFN_DOWN, "blk.%d.ffn_down.weight", 1) X(FFN_POST_NORM, "blk.%d.post_ffw_norm.weight", 0)                     \
+    X(ATTN_SUB_NORM, "blk.%d.attn_sub_norm.weight", 0) X(FFN_SUB_NORM, "blk.%d.ffn_sub_norm.weight", 0)
 
 enum tensor_use {
 #define X(id, name, matrix) USE_##id,
@@ -31,13 +32,15 @@ enum tensor_use {
     N_TENSOR_USES
 };
 
+enum gate { GATE_SILU, GATE_GELU /* tanh */, GATE_RELU2 /* max(x, 0)^2 */ };
 /* What an architecture switches on: one row of arch.def each. */
 struct arch {
     const char *name;              /* general.architecture */
     bool rope_neox;                /* rotate halves; else adjacent pairs */
     bool qkv_bias, qk_norm;
     bool post_norms;               /* gemma: norms after attention and FFN */
-    bool gelu;                     /* GeGLU (tanh); else SwiGLU */
+    enum gate gate;                /* what the gate passes through */
+    bool sub_norms;                /* bitnet: norms before the output and down projections */
     bool scale_embd;               /* embedding times sqrt(d) */
     bool fused;                    /* q, k, v are rows of one matrix; so are gate and up, in ffn_up */
     int swa_global_every;          /* 6: five local layers, then a global one; 0 = a window is for all layers */

@@ -20,7 +20,7 @@ struct rows {
     const float *x, *w;
     int64_t d;
     float eps;
-    bool gelu;
+    enum gate gate;
     const struct rope *rope;
 };
 
@@ -132,7 +132,12 @@ static void gate_rows(void *arg, int64_t i0, int64_t i1, int i_thread)
     float *restrict g = r->y;
     const float *restrict up = r->x;
     (void)i_thread;
-    if (r->gelu)
+    if (r->gate == GATE_RELU2)
+        for (int64_t i = i0 * r->d; i < i1 * r->d; i++) {
+            float x = g[i] > 0 ? g[i] : 0;
+            g[i] = x * x * up[i];
+        }
+    else if (r->gate == GATE_GELU)
         for (int64_t i = i0 * r->d; i < i1 * r->d; i++) {
             float x = g[i], u2 = 1.5957691216f * (x + 0.044715f * x * x * x);
             g[i] = x / (1.0f + vec_exp(-u2)) * up[i];
@@ -142,9 +147,9 @@ static void gate_rows(void *arg, int64_t i0, int64_t i1, int i_thread)
             g[i] = g[i] / (1.0f + vec_exp(-g[i])) * up[i];
 }
 
-static void cpu_gate(struct pool *p, float *gate, const float *up, int64_t n, int64_t d, bool gelu)
+static void cpu_gate(struct pool *p, float *gate, const float *up, int64_t n, int64_t d, enum gate kind)
 {
-    struct rows r = {.y = gate, .x = up, .d = d, .gelu = gelu};
+    struct rows r = {.y = gate, .x = up, .d = d, .gate = kind};
     by_rows(p, n, gate_rows, &r);
 }
 

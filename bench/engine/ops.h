@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/pool.h"
+#include "bench/engine/model.h"
 #include "kernels/kernels.h"
 
 /* One layer's KV cache: K as k[head][pos][head_dim], V transposed, v[head][head_dim][v_stride], f16 or f32.
@@ -43,8 +44,8 @@ struct ops {
     void (*add)(struct pool *p, float *x, const float *y, int64_t n, int64_t d);
     void (*add_row)(struct pool *p, float *x, const float *row, int64_t n, int64_t d);
     void (*rope)(struct pool *p, float *x, int64_t n, const struct rope *r);
-    /* gate = act(gate) * up */
-    void (*gate)(struct pool *p, float *gate, const float *up, int64_t n, int64_t d, bool gelu);
+    /* gate = act(gate) * up; kind of enum gate */
+    void (*gate)(struct pool *p, float *gate, const float *up, int64_t n, int64_t d, enum gate kind);
     /* k, v[n][n_head_kv * head_dim] go to positions pos0... */
     void (*store_kv)(struct pool *p, const struct kv_layer *kv, const float *k, const float *v, int pos0,
                      int n);

@@ -47,10 +47,25 @@ static int layout(struct qmat *q, int64_t n, int64_t k, const struct qpar *par, 
 
 static int measure(struct wstat *s, const struct qmat *q, const float *w, int64_t n_rows)
 {
-    for (int64_t i = 0; i < n_rows * q->k; i++)
-        s->abs_sum += fabs((double)w[i]);
+    for (int64_t i = 0; i < n_rows * q->k; i++) {
+        double size = fabs((double)w[i]);
+        s->abs_sum += size;
+        s->square_sum += size * size;
+        s->abs_max = (float)size > s->abs_max ? (float)size : s->abs_max;
+    }
     s->count += n_rows * q->k;
     return 0;
+}
+
+/* Mean magnitude. Weights that are -g, 0, g already (a trained model in floats) keep their g: only for those does the
+ * sum of squares reach the largest times the sum of magnitudes. */
+static float tensor_scale(const struct wstat *s)
+{
+    double most = (double)s->abs_max * s->abs_sum;
+    float mean = (float)(s->abs_sum / (double)s->count);
+    if (s->abs_max > 0 && s->square_sum >= most * (1 - 1e-3))
+        return s->abs_max;
+    return mean > 1e-5f ? mean : 1e-5f;
 }
 
 static void put_i2_s(uint8_t *dst, const int8_t *t, int64_t k)
@@ -124,7 +139,7 @@ static int encode(struct qmat *q, int64_t r0, int64_t r1, const float *w, const 
     (void)cal;
     if (!stat || stat->count == 0 || !a)
         return ERR_USAGE; /* the mean magnitude of the tensor must be known */
-    float mean = (float)(stat->abs_sum / (double)stat->count), g = mean > 1e-5f ? mean : 1e-5f, inv = 1 / g;
+    float g = tensor_scale(stat), inv = 1 / g;
     size_t mark = arena_mark(a);
     int8_t *t = arena_alloc(a, (size_t)q->k);
     if (!t)

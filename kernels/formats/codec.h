@@ -50,7 +50,7 @@ struct qmat {
 };
 
 struct wstat { /* whole-tensor statistics for codecs whose measure is not NULL */
-    double abs_sum;
+    double abs_sum, square_sum;
     float abs_max, lo, hi;
     int64_t count;
 };

@@ -131,6 +131,12 @@ static void phi3_logits(void **state)
     (void)state;
     check_arch("phi3", 5e-5f);
 }
+static void bitnet_logits(void **state)
+{
+    (void)state;
+    check_arch("bitnet", 5e-5f);
+    check_arch("bitnet-b1.58", 5e-5f); /* squared ReLU: recorded by reference_bitnet.py */
+}
 /* llama.cpp takes GELU from a table of f16 values: rounding input and output so brings the difference to
  * 6e-5. */
 static void gemma3_logits(void **state)
@@ -493,6 +499,7 @@ int main(void)
         cmocka_unit_test(qwen3_logits),
         cmocka_unit_test(gemma3_logits),
         cmocka_unit_test(phi3_logits),
+        cmocka_unit_test(bitnet_logits),
         cmocka_unit_test(story_perplexity),
         cmocka_unit_test(story_greedy),
         cmocka_unit_test(batches_agree),

@@ -171,6 +171,25 @@ static void ternary_vector(void **state)
     qmat_free(&q);
 }
 
+/* A trained ternary model in floats comes back bit for bit, however many zeros it has. */
+static void ternary_weights_stay(void **state)
+{
+    float w[2 * 128], y[2 * 128];
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) {
+        struct qmat q;
+        for (int i = 0; i < 2 * 128; i++)
+            w[i] = i % 5 == 1 ? 0.01953125f : i % 7 == 3 ? -0.01953125f : 0;
+        through(&q, "bitnet", &(struct qpar){.scale_type = (uint8_t)kind}, w, y, 2, 128, 1);
+        assert_memory_equal(w, y, sizeof w);
+        qmat_free(&q);
+        memset(w, 0, sizeof w);
+        through(&q, "bitnet", &(struct qpar){.scale_type = (uint8_t)kind}, w, y, 2, 128, 1);
+        assert_memory_equal(w, y, sizeof w);
+        qmat_free(&q);
+    }
+}
+
 /* The rule of LLM.int8(): a column with one large value stays half precision for all rows; the others are int8 by the
  * largest magnitude that is no outlier. */
 static void outlier_columns_stay(void **state)
@@ -283,13 +302,10 @@ static void bad_shapes_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(packages_decode_the_same),
-        cmocka_unit_test(specification_vectors),
-        cmocka_unit_test(ternary_vector),
-        cmocka_unit_test(outlier_columns_stay),
-        cmocka_unit_test(rows_have_their_own_scale),
-        cmocka_unit_test(bits_as_the_files_state),
-        cmocka_unit_test(bad_shapes_are_refused),
+        cmocka_unit_test(packages_decode_the_same), cmocka_unit_test(specification_vectors),
+        cmocka_unit_test(ternary_vector),           cmocka_unit_test(ternary_weights_stay),
+        cmocka_unit_test(outlier_columns_stay),     cmocka_unit_test(rows_have_their_own_scale),
+        cmocka_unit_test(bits_as_the_files_state),  cmocka_unit_test(bad_shapes_are_refused),
     };
     return cmocka_run_group_tests_name("torch", tests, NULL, NULL);
 }

@@ -239,6 +239,22 @@ static void test_veto_unverified(void **state)
     expect_veto(r, n, "gguf/q4_invented", "vetoed", "unverified", "unverified");
 }
 
+static void test_veto_ternary(void **state)
+{
+    (void)state;
+    struct record r[6];
+    int n = sample_records(r);
+    snprintf(r[2].format.name, sizeof r[2].format.name, "bitnet/i2_s");
+    snprintf(r[2].framework.name, sizeof r[2].framework.name, "bitnet.cpp");
+    give_quality(&r[2], 9.2, 0.1, 0.01);
+    r[2].quality.ppl_ratio = 9900;
+    expect_veto(r, n, "bitnet/i2_s", "vetoed", "ternary", "9.9e+03 times");
+    give_quality(&r[2], 0.075, 0.003, 0.862); /* a model that was trained with three values */
+    struct decision *d = decide(r, n);
+    assert_string_equal(picked(d), "bitnet/i2_s");
+    decision_free(d);
+}
+
 static void test_veto_not_comparable(void **state)
 {
     (void)state;
@@ -927,6 +943,7 @@ int main(void)
         T(test_veto_licence),
         T(test_veto_substitution),
         T(test_veto_unverified),
+        T(test_veto_ternary),
         T(test_veto_not_comparable),
         T(test_veto_framework),
         T(test_veto_gates),

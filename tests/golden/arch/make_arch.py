@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes one tiny random GGUF per architecture and records what llama.cpp computes from it: NAME.gguf, NAME.txt.
 
-usage: make_arch.py RECORDER, where RECORDER is record_llamacpp.c linked with llama.cpp. Run once, results are
+usage: make_arch.py RECORDER [ARCH...], where RECORDER is record_llamacpp.c linked with llama.cpp. Run once, results are
 committed. Needs the packages gguf and numpy.
 """
 import os
@@ -20,6 +20,8 @@ SHAPES = {
     "qwen3": (32, 40, 2, 4, 1, 16),
     "gemma3": (16, 12, 7, 2, 1, 16),
     "phi3": (36, 40, 2, 3, 1, 12),
+    "bitnet": (32, 48, 2, 4, 2, 8),
+    "bitnet-b1.58": (32, 48, 2, 4, 2, 8),   # llama.cpp does not know it: recorded by reference_bitnet.py
 }
 
 
@@ -53,8 +55,14 @@ def write_model(path, arch, rng):
     w.add_bos_token_id(1)
     w.add_eos_token_id(2)
 
+    bitnet = arch.startswith("bitnet")
+
     def matrix(name, n, k, scale=1.0):
-        w.add_tensor(name, (rng.standard_normal((n, k)) * scale / np.sqrt(k)).astype(np.float32))
+        x = rng.standard_normal((n, k)) * scale / np.sqrt(k)
+        if bitnet and name.startswith("blk."):   # -g, 0, g, as the mean magnitude gives them
+            g = np.abs(x).mean()
+            x = np.clip(np.round(x / g), -1, 1) * np.float32(g)
+        w.add_tensor(name, x.astype(np.float32))
 
     def vector(name, k, mean=1.0):
         w.add_tensor(name, (mean + 0.2 * rng.standard_normal(k)).astype(np.float32))
@@ -92,6 +100,9 @@ def write_model(path, arch, rng):
             matrix(b + "ffn_gate.weight", ffn, d)
             matrix(b + "ffn_up.weight", ffn, d)
         matrix(b + "ffn_down.weight", d, ffn)
+        if bitnet:
+            vector(b + "attn_sub_norm.weight", n_head * hd)
+            vector(b + "ffn_sub_norm.weight", ffn)
         if arch == "gemma3":
             vector(b + "post_attention_norm.weight", d)
             vector(b + "post_ffw_norm.weight", d)
@@ -101,16 +112,18 @@ def write_model(path, arch, rng):
     w.close()
 
 
-def main(recorder):
+def main(recorder, *only):
     here = os.path.dirname(os.path.abspath(__file__))
-    for arch in SHAPES:
+    for arch in only or SHAPES:
         rng = np.random.default_rng([7, *arch.encode()])
         path = os.path.join(here, f"{arch}.gguf")
         write_model(path, arch, rng)
         ids = [1] + [int(t) for t in rng.integers(3, N_VOCAB, N_TOKENS - 1)]
-        out = subprocess.run([recorder, path, "ids", "16", *map(str, ids)], check=True, capture_output=True, text=True)
+        reference = [sys.executable, os.path.join(here, "reference_bitnet.py")]
+        command = reference if arch == "bitnet-b1.58" else [recorder]
+        out = subprocess.run([*command, path, "ids", "16", *map(str, ids)], check=True, capture_output=True, text=True)
         with open(os.path.join(here, f"{arch}.txt"), "w") as f:
             f.write(out.stdout)
 
 
-main(sys.argv[1])
+main(*sys.argv[1:])
