@@ -104,8 +104,8 @@ static bool broken_unverified(const struct judge *j, const struct row *r, char w
     return r->unverified;
 }
 
-/* A model that was trained with three values per weight loses almost nothing in these formats, any other one nearly all.
- * Not measured: nothing speaks for it. */
+/* A model that was trained with three values per weight loses almost nothing in these formats, any other one nearly
+ * all. Not measured: nothing speaks for it. */
 static bool broken_ternary(const struct judge *j, const struct row *r, char why[WHY])
 {
     static const char *const ternary[] = {"bitnet", "tq1_0", "tq2_0"};
