@@ -28,6 +28,15 @@ static double bits_per_weight(const struct recipe *r, const struct model *m)
     return ok ? s.bits_per_weight : NAN;
 }
 
+static const char *calibration_need(const struct recipe *r)
+{
+    if (r->family->needs_activation_stats)
+        return "needed";
+    if (recipe_needs_importance(r))
+        return "importance matrix needed";
+    return strcmp(r->family->name, "gguf") ? "none" : "importance matrix optional";
+}
+
 static json_t *describe_format(const struct recipe *r, const struct model *m)
 {
     const struct codec *c = codec_find(r->codec);
@@ -37,7 +46,7 @@ static json_t *describe_format(const struct recipe *r, const struct model *m)
     json_put(o, "codec", json_string(r->codec));
     json_put(o, "bits_per_weight", json_num(bits_per_weight(r, m)));
     json_put(o, "activations", json_string(r->act ? r->act : c->act));
-    json_put(o, "calibration", json_string(r->family->needs_activation_stats ? "needed" : "none"));
+    json_put(o, "calibration", json_string(calibration_need(r)));
     json_put(o, "runtime", json_str_or_null(r->framework));
     json_put(o, "usual", json_boolean(!r->on_request));
     json_put(o, "verified_by", json_str_or_null(r->verified_by));

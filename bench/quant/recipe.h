@@ -59,6 +59,8 @@ struct recipe_family {
 const char *recipe_numerics(const struct recipe *r, const char *asked);
 /* Does that framework keep keys and values in f32? (llama.cpp and MLX: f16.) */
 bool numerics_kv_is_f32(const char *numerics);
+/* Does it hold matrices in types that are not made without an importance matrix? */
+bool recipe_needs_importance(const struct recipe *r);
 /* numerics: the recipe's framework or NULL (its activation rules), or "weights-only" (f32 activations).
  * have_importance: the encoders will know which columns matter, which changes some mixtures. out[m->n_tensors]. */
 int recipe_assign(const struct model_desc *m, const struct recipe *r, const char *numerics, bool have_importance,

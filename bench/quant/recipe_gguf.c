@@ -164,4 +164,14 @@ static int assign(const struct model_desc *m, const struct recipe *r, bool have_
     return 0;
 }
 
+bool recipe_needs_importance(const struct recipe *r)
+{
+    if (r->family != &family_gguf)
+        return false;
+    bool needs = codec_find(r->codec)->needs_importance;
+    for (size_t i = 0; i < sizeof mix_rules / sizeof *mix_rules && !needs; i++)
+        needs = strcmp(mix_rules[i].scheme, r->scheme) == 0 && codec_find(mix_rules[i].codec)->needs_importance;
+    return needs;
+}
+
 const struct recipe_family family_gguf = {.name = "gguf", .assign = assign};

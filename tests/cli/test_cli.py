@@ -203,6 +203,38 @@ def overflowing_model():
     return bytes(data)
 
 
+def test_importance_matrices():
+    text = os.path.join(TMP, "calibration.txt")
+    with open(text, "w") as f:
+        f.write("Once upon a time there was a little girl who liked to read. " * 400)
+    gguf, dat, back = (os.path.join(TMP, "im" + end) for end in (".gguf", ".dat", "2.gguf"))
+    got = json.loads(run("imatrix", "default", "--text", text, "-o", gguf, "--chunks", "2", "-q", "--json").text)
+    assert got["chunks"] == 2 and got["matrices_seen"] == got["matrices"] - 1
+    run("imatrix", "default", "--imatrix", gguf, "-o", dat, "-q")
+    run("imatrix", "default", "--imatrix", dat, "-o", back, "-q")
+    assert abs(os.path.getsize(back) - os.path.getsize(gguf)) < 64
+    refusal = one_sentence(run("quantize", "default", "-f", "iq2_xxs", "--dry-run", expect=1))
+    assert "--calibration" in refusal and "--imatrix" in refusal, refusal
+    out = os.path.join(TMP, "iq2.gguf")
+    run("quantize", "default", "-f", "iq2_xxs", "--imatrix", gguf, "-o", out, "-q")
+    run("quantize", "default", "-f", "iq2_xxs", "--calibration", text, "-o", out, "-q")
+    assert run("generate", out, "--prompt", "Once", "-n", "4").text
+    one_sentence(run("quantize", "default", "-f", "q4_0", "--imatrix", text, "-o", out, "-q", expect=1))
+    with open(text, "w") as f:
+        f.write("Too short.")
+    one_sentence(run("imatrix", "default", "--text", text, "-o", gguf, "-q", expect=2))
+    run("imatrix", "default", "-o", gguf, expect=2)
+
+
+def test_a_format_without_importances_is_a_row():
+    out = os.path.join(TMP, "refused")
+    run("default", "--chunks", "2", "--budget", "4", "-f", "q8_0,iq1_s", "-q", "-o", out)
+    rows = read_matrix(out)
+    refused = [r for r in rows if r["format"] == "gguf/iq1_s"]
+    assert refused and all("importance matrix" in r["reason"] and not r["kld"] for r in refused), refused
+    assert any(r["format"] == "gguf/q8_0" and r["kld"] for r in rows)
+
+
 def test_a_format_that_overflows_is_a_row():
     out = os.path.join(TMP, "overflow")
     run(path("overflow.gguf", overflowing_model()), "--chunks", "2", "-f", "base/f16,q8_0", "-q", "-o", out)
