@@ -166,7 +166,8 @@ static int model_read(struct model *m, const struct qmat *mat, struct err *e)
 }
 
 /* Takes over what s holds. */
-static int model_from_source(struct model **out, const struct model_source *s, const char *where, bool vocab, struct err *e)
+static int model_from_source(struct model **out, const struct model_source *s, const char *where, bool vocab,
+                             struct err *e)
 {
     struct model *m = NULL;
     struct gguf *g = s->gguf;

@@ -50,7 +50,7 @@ static inline v4 v4_flip(v4 v, int bits)
 }
 static inline float v4_sum(v4 v)
 {
-    v4 t = v + __builtin_shuffle(v, (mask4){2, 3, 0, 1});
+    v4 t = v + (v4){v[2], v[3], v[0], v[1]}; /* clang has no __builtin_shuffle */
     return t[0] + t[1];
 }
 #endif

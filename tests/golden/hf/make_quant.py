@@ -252,4 +252,5 @@ def main(what):
     fp8(w, "fp8-rows", 0)
 
 
-main(sys.argv[1])
+if __name__ == "__main__":
+    main(sys.argv[1])
