@@ -83,6 +83,7 @@ int cli_device(struct cli *c, struct err *e);
 int cli_pool(struct cli *c, struct err *e);
 /* Opens a path, or a name looked up where tools keep models; "default" is the embedded model. */
 int cli_model(struct model **out, const char *name, struct err *e);
+int cli_model_header(struct model **out, const char *name, struct err *e); /* for estimates: data may be missing */
 /* The statistics that --imatrix or --calibration give (want: bits of enum calib_stat); NULL when neither is there. */
 int cli_calibration(struct cli *c, struct calibration **out, const struct model *m, unsigned want, struct err *e);
 /* A progress line on stderr: in place on a terminal, a plain line per step elsewhere; nothing with -q. */

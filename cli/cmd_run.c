@@ -288,7 +288,7 @@ static int estimate_only(struct cli *c)
     struct decision *d = NULL;
     int rc = cli_device(c, &e), code = EXIT_FAILED;
     if (rc == 0)
-        rc = cli_model(&m, c->req.n_models ? c->req.models[0] : "default", &e);
+        rc = cli_model_header(&m, c->req.n_models ? c->req.models[0] : "default", &e);
     if (rc == 0)
         rc = matrix_estimate(&d, &m->d, c->device, &c->req, &e);
     if (rc == 0) {

@@ -151,13 +151,14 @@ static char *find_model(const char *want)
     return NULL;
 }
 
-int cli_model(struct model **out, const char *name, struct err *e)
+static int open_named(struct model **out, const char *name, int (*open)(struct model **, const char *, struct err *),
+                      struct err *e)
 {
     if (!strcmp(name, "default"))
         return model_open_memory(out, default_model, (size_t)(default_model_end - default_model), "the embedded model",
                                  e);
     if (file_exists(name) || dir_exists(name))
-        return model_open(out, name, e);
+        return open(out, name, e);
     char *found = find_model(name);
     if (!found)
         return err_set(e, ERR_MISSING,
@@ -165,9 +166,19 @@ int cli_model(struct model **out, const char *name, struct err *e)
                        "give the path of a GGUF file or of a Hugging Face folder, or `default`",
                        name);
     cli_warn("using %s", found);
-    int rc = model_open(out, found, e);
+    int rc = open(out, found, e);
     mem_free(found);
     return rc;
+}
+
+int cli_model(struct model **out, const char *name, struct err *e)
+{
+    return open_named(out, name, model_open, e);
+}
+
+int cli_model_header(struct model **out, const char *name, struct err *e)
+{
+    return open_named(out, name, model_open_header, e);
 }
 
 void cli_progress(const struct cli *c, int done, int total, const char *what)

@@ -215,6 +215,9 @@ int model_open(struct model **out, const char *path, struct err *e)
 int model_open_header(struct model **out, const char *path, struct err *e)
 {
     const struct gguf_open_opts opts = {.header_only = true};
+    size_t n = strlen(path);
+    if (n > 5 && !strcmp(path + n - 5, ".json") && !dir_exists(path))
+        return model_config_open(out, path, e);
     return open_path(out, path, &opts, false, e);
 }
 

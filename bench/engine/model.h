@@ -91,7 +91,8 @@ struct model {
 /* A GGUF file or a Hugging Face folder (config.json, tokenizer.json, safetensors). */
 int model_open(struct model **out, const char *path, struct err *e);
 int model_open_memory(struct model **out, const void *p, size_t n, const char *where, struct err *e);
-/* The header alone, for estimates: no vocabulary; tensors whose data is not there have src.plane[].p == NULL. */
+/* The header alone, or a bare config.json, for estimates: no vocabulary; tensors whose data is not there have
+ * src.plane[].p == NULL. */
 int model_open_header(struct model **out, const char *path, struct err *e);
 /* A model of that shape with no file and no vocabulary: tensors have src.plane[].p == NULL. */
 int model_from_shape(struct model **out, const struct model_desc *shape, struct err *e);

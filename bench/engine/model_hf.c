@@ -163,12 +163,18 @@ static int add_named(struct reading *r, const struct name_row *row, int layer)
     return t ? add_vector(r, t, row->change, name) : 0;
 }
 
+/* Newer files of models of text and images say it outside the text part. */
+static bool head_is_embedding(const struct hf_arch *a, const json_t *model, const json_t *config)
+{
+    const json_t *tie = json_object_get(model, "tie_word_embeddings");
+    if (!tie)
+        tie = json_object_get(config, "tie_word_embeddings");
+    return json_is_boolean(tie) ? json_is_true(tie) : a->tied;
+}
+
 static int add_head(struct reading *r)
 {
-    const json_t *tie = json_object_get(r->h->model, "tie_word_embeddings");
-    if (!tie)
-        tie = json_object_get(r->h->config, "tie_word_embeddings");
-    bool tied = json_is_boolean(tie) ? json_is_true(tie) : r->h->arch->tied;
+    bool tied = head_is_embedding(r->h->arch, r->h->model, r->h->config);
     const char *module = strncmp(r->prefix, "language_model.", 15) ? "lm_head" : "language_model.lm_head";
     if (!tied) {
         int rc = add_matrix(r, module, AS_IS, "output.weight");
@@ -285,4 +291,35 @@ int model_hf_open(struct model_source *out, const char *path, bool vocab, struct
         return err_context(e, "%s", path), rc;
     }
     return 0;
+}
+
+static int shape_of_config(struct model **out, json_t *config, const char *path, struct err *e)
+{
+    const struct hf_arch *a;
+    struct gguf_build b;
+    struct model_desc d = {0};
+    json_t *text;
+    int rc = hf_find_arch(&a, &text, config, e);
+    if (rc || (rc = gguf_build_new(&b, path, e)))
+        return rc;
+    hf_config(&b, a, text);
+    if (!(rc = b.rc) && !(rc = arch_read(&d, b.g, e))) {
+        json_int_t n_vocab = json_integer_value(json_object_get(text, "vocab_size"));
+        d.n_vocab = n_vocab > 0 && n_vocab <= INT32_MAX ? (int)n_vocab : 0; /* bounds are checked with the rest */
+        d.tied = head_is_embedding(a, text, config);
+        rc = model_from_shape(out, &d, e);
+    }
+    gguf_close(b.g);
+    return rc;
+}
+
+int model_config_open(struct model **out, const char *path, struct err *e)
+{
+    json_t *config;
+    int rc = json_read_file(&config, path, e);
+    if (rc)
+        return rc;
+    rc = shape_of_config(out, config, path, e);
+    json_decref(config);
+    return rc ? err_context(e, "%s", path), rc : 0;
 }

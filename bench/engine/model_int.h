@@ -11,5 +11,7 @@ struct model_source {
     const struct qmat
         *mat; /* NULL for a file; [gguf->n_tensors] matrices that stand in for tensors; codec NULL: none */
 };
+/* The shape that a config.json alone describes. */
+int model_config_open(struct model **out, const char *path, struct err *e);
 int model_hf_open(struct model_source *out, const char *path, bool vocab, struct err *e);
 #endif

@@ -143,6 +143,30 @@ static void what_a_folder_says(void **state)
     model_close(m);
 }
 
+/* A bare config.json is enough for an estimate: the same shape, the same count of weights. */
+static void shape_of_a_bare_config(void **state)
+{
+    (void)state;
+    static const char *const folders[] = {"mistral", "qwen2", "qwen3", "gemma3"};
+    for (int i = 0; i < 4; i++) {
+        struct err e = {0};
+        struct model *m, *shape;
+        assert_int_equal(model_open(&m, folder_path(folders[i], ""), &e), 0);
+        if (model_open_header(&shape, folder_path(folders[i], "/config.json"), &e))
+            fail_msg("%s", e.text);
+        assert_int_equal(shape->d.n_params, m->d.n_params);
+        assert_int_equal(shape->d.n_tensors, m->d.n_tensors);
+        assert_int_equal(shape->d.tied, m->d.tied);
+        assert_ptr_equal(shape->d.arch, m->d.arch);
+        model_close(shape);
+        model_close(m);
+    }
+    struct err e = {0};
+    struct model *m;
+    assert_int_equal(model_open_header(&m, FOLDER("mistral/model.safetensors.index.json"), &e), ERR_FORMAT);
+    assert_non_null(strstr(e.text, "model_type"));
+}
+
 /* The hash is sha256sum of what sha256sum prints of the files, in this order. */
 static void hash_of_a_folder(void **state)
 {
@@ -250,6 +274,7 @@ int main(void)
         cmocka_unit_test(logits_are_those_of_transformers),
         cmocka_unit_test(ids_are_those_of_tokenizers),
         cmocka_unit_test(what_a_folder_says),
+        cmocka_unit_test(shape_of_a_bare_config),
         cmocka_unit_test(hash_of_a_folder),
         cmocka_unit_test(quantized_folders_have_the_packages_weights),
     };
