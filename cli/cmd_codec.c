@@ -186,15 +186,6 @@ static int round_rows(struct cli *c, struct job *j, struct err *e)
         mem_free(y);
         return 0;
     }
-    if (j->act->round_in) { /* in the range of these very rows */
-        float lo = j->x[0], hi = j->x[0];
-        for (size_t i = 1; i < j->n; i++) {
-            lo = fminf(lo, j->x[i]);
-            hi = fmaxf(hi, j->x[i]);
-        }
-        j->act->round_in(j->x, j->x, (int64_t)j->n, (struct act_range){lo, hi});
-        return 0;
-    }
     if (!j->act->ragged && k % j->act->block)
         return err_set(e, ERR_UNSUPPORTED, "rows of %lld do not divide into activation blocks of %d (%s)", (long long)k,
                        j->act->block, j->act->name);

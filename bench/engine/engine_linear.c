@@ -70,8 +70,6 @@ static int setup_matrix(struct engine *g, struct linear *l, const char *name, co
     int rc = g->o.mode == ENGINE_PACKED ? setup_packed(g, l, name, e) : 0;
     if (rc || !l->act)
         return rc;
-    if (l->act->scope == ACT_TENSOR)
-        return 0;
     l->encode = kernel_encoder(l->act, g->o.isa);
     bool batch = l->act->scope == ACT_BATCH;
     int64_t values = batch ? w->k * g->o.n_batch : w->k;
@@ -97,15 +95,12 @@ static int setup_one(struct engine *g, int i, float **vectors, struct err *e)
         return 0;
     }
     l->decode = kernel_find(OP_DECODE, w->codec->name, NULL, g->o.isa);
-    if (g->weights->range)
-        l->range = g->weights->range[i];
     if (t->use != USE_TOKEN_EMBD || (g->d->tied && !g->weights->has_head))
         return setup_matrix(g, l, t->name, g->weights->act[i], e);
     if (!g->weights->has_head)
         return 0;
     struct linear *head = &g->linear[g->d->n_tensors];
     head->w = &g->weights->head;
-    head->range = l->range;
     head->decode = kernel_find(OP_DECODE, head->w->codec->name, NULL, g->o.isa);
     return setup_matrix(g, head, t->name, g->weights->act[i], e);
 }
@@ -171,9 +166,7 @@ static void encode_input(struct engine *g, const struct linear *l)
     if (!l->act || g->input.in_buffer == l->act)
         return;
     struct encode_job j = {g, l};
-    if (l->act->scope == ACT_TENSOR)
-        l->act->round_in(g->buf[BUF_INPUT], g->input.x, (int64_t)g->input.n * g->input.k, l->range);
-    else if (l->act->scope == ACT_COLUMNS)
+    if (l->act->scope == ACT_COLUMNS)
         l->act->round(g->buf[BUF_INPUT], g->input.x, g->input.n, g->input.k);
     else if (l->act->scope == ACT_BATCH)
         encode_batch(g, l);

@@ -33,7 +33,6 @@ struct linear {
     const struct act *act; /* NULL: f32 */
     const struct kernel *matvec, *matmul, *decode;
     kernel_encode_act *encode;
-    struct act_range range; /* of rules that take one */
     float *vector; /* for vectors: the values; nothing else is set */
 };
 

@@ -8,7 +8,6 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "bench/engine/engine.h"
-#include "bench/quant/histogram.h"
 #include "kernels/kernels.h"
 
 static void add_squares(struct calibration *c, struct calib_input *in, const float *x, int n)
@@ -27,9 +26,8 @@ static int take_squares(struct calib_input *in, struct arena *a)
     return in->squares && in->stat.importance ? 0 : ERR_NOMEM;
 }
 
-static void finish_squares(struct calibration *c, struct calib_input *in)
+static void finish_squares(struct calib_input *in)
 {
-    (void)c;
     float *mean = (float *)(uintptr_t)in->stat.importance;
     for (int64_t j = 0; j < in->k; j++)
         mean[j] = (float)(in->squares[j] / (double)in->n_rows);
@@ -50,9 +48,8 @@ static int take_magnitude(struct calib_input *in, struct arena *a)
     return in->magnitude && in->stat.magnitude ? 0 : ERR_NOMEM;
 }
 
-static void finish_magnitude(struct calibration *c, struct calib_input *in)
+static void finish_magnitude(struct calib_input *in)
 {
-    (void)c;
     float *mean = (float *)(uintptr_t)in->stat.magnitude;
     for (int64_t j = 0; j < in->k; j++)
         mean[j] = (float)(in->magnitude[j] / (double)in->n_rows);
@@ -101,9 +98,8 @@ static int take_gram(struct calib_input *in, struct arena *a)
     return in->gram ? 0 : ERR_NOMEM;
 }
 
-static void finish_gram(struct calibration *c, struct calib_input *in)
+static void finish_gram(struct calib_input *in)
 {
-    (void)c;
     for (int64_t j = 0; j < in->k * in->k; j++)
         in->gram[j] = (float)((double)in->gram[j] / (double)in->n_rows);
 }
@@ -122,49 +118,15 @@ static int gram_start(struct calibration *c, int n_rows, uint64_t isa, struct po
     return g && g->xt && g->y ? 0 : err_nomem(e, (size_t)k * (size_t)n_rows * sizeof *g->xt, "activation statistics");
 }
 
-/* ---- ranges ---- */
-
-enum { PERCENTILE_BINS = 2048, ENTROPY_BINS = 128 };
-
-static int take_range(struct calib_input *in, struct arena *a)
-{
-    in->histogram = arena_alloc_n(a, 2, sizeof *in->histogram);
-    in->stat.range = arena_alloc_n(a, N_RANGE_RULES, sizeof *in->stat.range);
-    if (!in->histogram || !in->stat.range)
-        return ERR_NOMEM;
-    memset(in->histogram, 0, 2 * sizeof *in->histogram);
-    return 0;
-}
-
-/* A failure shows when the ranges are read: one that could not be counted has no bins. */
-static void add_range(struct calibration *c, struct calib_input *in, const float *x, int n)
-{
-    static const int bins[] = {PERCENTILE_BINS, ENTROPY_BINS};
-    for (int i = 0; i < 2; i++)
-        if (histogram_add(&in->histogram[i], bins[i], x, (int64_t)n * in->k, c->arena) < 0)
-            c->failed = true;
-}
-
-static void finish_range(struct calibration *c, struct calib_input *in)
-{
-    struct act_range *r = (struct act_range *)(uintptr_t)in->stat.range;
-    if (c->failed)
-        return;
-    r[RANGE_MINMAX] = in->histogram[0].seen;
-    r[RANGE_PERCENTILE] = histogram_percentile(&in->histogram[0], 99.999);
-    r[RANGE_ENTROPY] = histogram_entropy(&in->histogram[1], ENTROPY_BINS, c->arena);
-}
-
 static const struct stat_rule {
     enum calib_stat bit;
     int (*take)(struct calib_input *in, struct arena *a);       /* memory */
     void (*add)(struct calibration *c, struct calib_input *in, const float *x, int n); /* rows x[n][k] */
-    void (*finish)(struct calibration *c, struct calib_input *in); /* sums into what encoders get; n_rows > 0 */
+    void (*finish)(struct calib_input *in);                     /* sums into what encoders get; n_rows > 0 */
 } stats[] = {
     {CALIB_SQUARES, take_squares, add_squares, finish_squares},
     {CALIB_MAGNITUDE, take_magnitude, add_magnitude, finish_magnitude},
     {CALIB_GRAM, take_gram, add_gram, finish_gram},
-    {CALIB_RANGE, take_range, add_range, finish_range},
 };
 enum { N_STATS = sizeof stats / sizeof *stats };
 
@@ -252,18 +214,12 @@ void calibration_finish(struct calibration *c)
     for (int i = 0; i < c->n_inputs; i++)
         for (int s = 0; s < N_STATS; s++)
             if ((c->have & stats[s].bit) && c->input[i].n_rows > 0)
-                stats[s].finish(c, &c->input[i]);
+                stats[s].finish(&c->input[i]);
     for (int i = 0; i < c->d->n_tensors; i++) {
         const struct calib_input *in = c->input_of[i] >= 0 ? &c->input[c->input_of[i]] : NULL;
         c->tensor[i] = in && in->n_rows > 0 ? &in->stat : NULL;
     }
     hash_importances(c);
-}
-
-
-static bool is_head(const struct model_tensor *t)
-{
-    return t->use == USE_OUTPUT || t->use == USE_TOKEN_EMBD;
 }
 
 static void see_input(void *arg, const struct model_tensor *t, const float *x, int n)
@@ -273,9 +229,8 @@ static void see_input(void *arg, const struct model_tensor *t, const float *x, i
     struct calib_input *in = &c->input[c->input_of[i]];
     if (in->first_reader != i)
         return;
-    unsigned want = is_head(t) && !c->whole_head ? c->have & CALIB_RANGE : c->have;
     for (int s = 0; s < N_STATS; s++)
-        if (want & stats[s].bit)
+        if (c->have & stats[s].bit)
             stats[s].add(c, in, x, n);
     in->n_rows += n;
 }
@@ -301,16 +256,15 @@ static int run_chunk(struct engine *g, const struct calib_text *t, int chunk, in
         ids[0] = t->bos;
     engine_reset(g);
     int rc = engine_forward(g, ids, t->n_ctx, e);
-    return rc == 0 && logits ? run_head(g, t->n_ctx, logits, e) : rc;
+    return rc == 0 && t->head ? run_head(g, t->n_ctx, logits, e) : rc;
 }
 
 static int run_text(struct calibration *c, struct engine *g, const struct calib_text *t, struct err *e)
 {
     int n = c->n_chunks, rc = 0;
     int32_t *ids = arena_alloc_n(c->arena, (size_t)t->n_ctx, sizeof *ids);
-    bool head = t->head || (c->have & CALIB_RANGE);
-    float *logits = head ? arena_alloc_n(c->arena, (size_t)c->d->n_vocab, sizeof *logits) : NULL;
-    if (!ids || (head && !logits))
+    float *logits = t->head ? arena_alloc_n(c->arena, (size_t)c->d->n_vocab, sizeof *logits) : NULL;
+    if (!ids || (t->head && !logits))
         return err_nomem(e, (size_t)c->d->n_vocab * sizeof *logits, "the calibration");
     for (int i = 0; i < n && rc == 0; i++) {
         rc = run_chunk(g, t, i, ids, logits, e);
@@ -335,7 +289,6 @@ int calibration_collect(struct calibration **out, const struct weights *w, unsig
         return rc;
     c->n_chunks = text->n_chunks > 0 && text->n_chunks < n ? text->n_chunks : n < INT32_MAX ? (int)n : INT32_MAX;
     c->chunk_size = text->n_ctx;
-    c->whole_head = text->head;
     c->isa = isa;
     struct engine_opts o = {.mode = ENGINE_REFERENCE,
                             .n_ctx = text->n_ctx,
@@ -352,16 +305,11 @@ int calibration_collect(struct calibration **out, const struct weights *w, unsig
     if (rc == 0)
         rc = run_text(c, g, text, e);
     engine_free(g);
-    if (rc == 0 && c->failed)
-        rc = err_set(e, ERR_LIMIT, "the ranges of the activations: no memory, or values a million times those before");
     if (rc < 0) {
         calibration_free(c);
         return rc;
     }
     calibration_finish(c);
-    for (int i = 0; i < c->n_inputs && !c->whole_head; i++) /* importances of the head were not asked for */
-        if (is_head(&c->d->tensor[c->input[i].first_reader]))
-            c->input[i].stat = (struct calib){.range = c->input[i].stat.range};
     *out = c;
     return 0;
 }

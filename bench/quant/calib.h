@@ -13,17 +13,14 @@ enum calib_stat {
     CALIB_SQUARES = 1,   /* mean squared input per column: struct calib's importance */
     CALIB_MAGNITUDE = 2, /* mean of |x| per column */
     CALIB_GRAM = 4,      /* mean of x x^T: k^2 floats per input; only calibration_collect makes it */
-    CALIB_RANGE = 8,     /* range of all inputs, by three rules */
 };
 
-struct histogram;
 struct calib_input {
     int first_reader; /* tensor index: the one whose calls are counted */
     int64_t k, n_rows;
     double *squares;   /* [k] sums over the rows */
     double *magnitude; /* [k] likewise */
     float *gram;       /* [k][k] f32 sums of sums over chunks; scaled in place at the end */
-    struct histogram *histogram; /* [2]: of 2048 bins at first for percentiles, of 128 for entropy */
     struct calib stat; /* means, made by calibration_finish; its fields are NULL where no row was seen */
 };
 struct calibration {
@@ -36,8 +33,6 @@ struct calibration {
     int n_chunks, chunk_size;
     char dataset[256]; /* where the text came from */
     char sha256[65];   /* of the importances, for records; "" without any */
-    bool whole_head;   /* all statistics of the head too, not only its range */
-    bool failed;       /* a statistic could not be kept */
     struct arena *arena;
     uint64_t isa;           /* the kernels it was collected with, which the algorithms go on with */
     struct gram_work *gram; /* while collecting */

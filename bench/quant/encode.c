@@ -146,23 +146,6 @@ static int encode_one(struct weights *w, int i, const struct use_assign *a, cons
     return rc;
 }
 
-/* The range of tensor i's inputs, for an activation rule that takes one. */
-static int take_range(struct weights *w, int i, const struct use_assign *a, const struct calibration *cal,
-                      struct err *e)
-{
-    size_t n = (size_t)w->model->d.n_tensors;
-    const struct calib *stat = cal ? cal->tensor[i] : NULL;
-    bool multiplied = w->model->d.tensor[i].use != USE_TOKEN_EMBD || w->model->d.tied;
-    if (!a->act || a->act->scope != ACT_TENSOR || !multiplied)
-        return 0;
-    if (!stat || !stat->range)
-        return err_set(e, ERR_UNSUPPORTED, "%s activations need ranges: give --calibration TEXT", a->act->name);
-    if (!w->range && !(w->range = arena_alloc_n(w->arena, n, sizeof *w->range)))
-        return err_nomem(e, n * sizeof *w->range, "ranges of activations");
-    w->range[i] = stat->range[a->range_rule];
-    return 0;
-}
-
 int weights_encode(struct weights **out, const struct model *m, const struct use_assign *a,
                    const struct calibration *cal, struct pool *pool, struct err *e)
 {
@@ -178,8 +161,7 @@ int weights_encode(struct weights **out, const struct model *m, const struct use
         rc = err_nomem(e, (size_t)m->d.n_tensors * sizeof *done, "a set of weights");
     for (int i = 0; i < m->d.n_tensors && rc == 0; i++) {
         w->act[i] = a[i].act;
-        rc = take_range(w, i, &a[i], cal, e);
-        if (rc == 0 && !done[i])
+        if (!done[i])
             rc = a[i].algorithm ? encode_group(w, i, a, cal, done, pool, e)
                                 : encode_one(w, i, &a[i], cal, worker, pool, e);
         if (rc)

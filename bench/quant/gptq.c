@@ -14,7 +14,7 @@
 #include "kernels/formats/gptq.h"
 
 static const double damping = 0.01; /* of the mean diagonal; as much again until the factor exists */
-enum { BLOCK = 128, MAX_DAMPINGS = 100 };
+enum { BLOCK = SOLVE_BLOCK, MAX_DAMPINGS = 100 };
 
 struct by_weight {
     float weight;
@@ -90,6 +90,7 @@ void solve_row(const struct solve *s, float *w, float *error, const struct solve
     int64_t k = s->k;
     for (int64_t b0 = 0; b0 < k; b0 += BLOCK) {
         int64_t b1 = b0 + BLOCK < k ? b0 + BLOCK : k;
+        grid->begin(arg, w, b0, b1);
         for (int64_t i = b0; i < b1; i++) {
             const float *u = s->u + i * k;
             float q = grid->round(arg, w, i);
@@ -106,25 +107,32 @@ void solve_row(const struct solve *s, float *w, float *error, const struct solve
     }
 }
 
+enum { RING = 32 }; /* more than the groups of 8 that touch a block */
 struct row {
     const struct qmat *q;
     int64_t r;
-    struct gptq_grid grid;
+    struct gptq_grid grid[RING]; /* group g at g % RING */
     uint8_t *code;
 };
 
-/* A group's grid is fitted to its weights as they are when its first column comes up. */
+static void fit_groups(void *arg, const float *w, int64_t b0, int64_t b1)
+{
+    struct row *row = arg;
+    const struct qpar *par = &row->q->seg->q;
+    int64_t len = grouped_len(row->q);
+    for (int64_t g = (b0 + len - 1) / len; g * len < b1; g++) {
+        row->grid[g % RING] = gptq_fit(w + g * len, len, 1, par->bits, par->sym);
+        gptq_store(row->q, row->r, g, &row->grid[g % RING]);
+    }
+}
+
 static float round_column(void *arg, const float *w, int64_t i)
 {
     struct row *row = arg;
-    int64_t len = grouped_len(row->q);
-    if (i % len == 0) {
-        row->grid = gptq_fit(w + i, len, 1, row->q->seg->q.bits, row->q->seg->q.sym);
-        gptq_store(row->q, row->r, i / len, &row->grid);
-    }
-    float code = gptq_code(&row->grid, w[i]);
+    const struct gptq_grid *grid = &row->grid[i / grouped_len(row->q) % RING];
+    float code = gptq_code(grid, w[i]);
     row->code[i] = (uint8_t)code;
-    return row->grid.scale * (code - row->grid.zero);
+    return grid->scale * (code - grid->zero);
 }
 
 struct gptq_job {
@@ -136,7 +144,7 @@ struct gptq_job {
 
 static void solve_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
 {
-    static const struct solve_grid grid = {round_column};
+    static const struct solve_grid grid = {fit_groups, round_column};
     const struct gptq_job *j = arg;
     int64_t k = j->s->k;
     float *w = j->w + i_thread * k;

@@ -74,15 +74,10 @@ unsigned recipe_statistics(const char *const *names, int n)
 {
     unsigned want = CALIB_SQUARES;
     for (int i = 0; i < n; i++)
-        for (int j = 0; j < n_recipes; j++) {
-            const struct recipe *r = &recipes[j];
-            if (!recipe_in_group(r, names[i]) && recipe_find(names[i]) != r)
-                continue;
-            if (r->algorithm)
-                want |= algorithm_find(r->algorithm)->needs;
-            if (r->act && act_find(r->act)->scope == ACT_TENSOR)
-                want |= CALIB_RANGE;
-        }
+        for (int j = 0; j < n_recipes; j++)
+            if (recipes[j].algorithm &&
+                (recipe_in_group(&recipes[j], names[i]) || recipe_find(names[i]) == &recipes[j]))
+                want |= algorithm_find(recipes[j].algorithm)->needs;
     return want;
 }
 

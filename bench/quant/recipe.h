@@ -47,7 +47,6 @@ struct use_assign {                   /* one per model tensor, model order */
     const struct codec *head;         /* of a tied embedding: the head's own copy, stored beside it; NULL: the same */
     struct qpar head_par;
     const struct algorithm *algorithm; /* NULL: the codec alone, row by row */
-    enum range_rule range_rule;       /* of activation rules that take a range */
     char why[96];                     /* reason of a substitution, else "" */
 };
 struct recipe_family {

@@ -1,7 +1,6 @@
 /* ONNX Runtime. MatMulNBits touches matrix products only: the embedding stays float, and a tied head is a quantized
- * copy beside it. quantize_dynamic and quantize_static take the embedding too, as uint8 of its own; the latter's
- * activations have ranges of a calibration (minmax, percentile, entropy). The builder's mixed placements give 8 bits to
- * the head ("last"), and to the value and down matrices of half of the layers ("mixed"). */
+ * copy beside it. quantize_dynamic and quantize_static take the embedding too, as uint8 of its own. The builder's mixed
+ * placements give 8 bits to the head ("last"), and to the value and down matrices of half of the layers ("mixed"). */
 #include <string.h>
 #include "bench/quant/recipe_family.h"
 
@@ -38,16 +37,11 @@ static int assign(const struct model_desc *m, const struct recipe *r, bool have_
                   struct err *e)
 {
     (void)have_importance, (void)e;
-    static const char *const rules[N_RANGE_RULES] = {"minmax", "percentile", "entropy"};
-    int rule = 0;
-    for (int i = 0; r->mix && i < N_RANGE_RULES; i++)
-        rule = strcmp(r->mix, rules[i]) == 0 ? i : rule;
     for (int i = 0; i < m->n_tensors; i++) {
         const struct model_tensor *t = &m->tensor[i];
         if (!t->matrix)
             continue;
         bool high = gets_high(m, r, t);
-        out[i].range_rule = (enum range_rule)rule;
         if (t->use == USE_TOKEN_EMBD)
             put_embedding(m, r, &out[i]);
         else

@@ -12,7 +12,11 @@ struct solve {
     bool *dead;       /* [k] position never carried anything: its weights become 0 */
     float *u;         /* [k][k] upper factor of the inverse, in the order of positions */
 };
+enum { SOLVE_BLOCK = 128 };
 struct solve_grid {
+    /* Positions [b0, b1) come next; w[b0...] are as the earlier blocks left them. Groups that start there are fitted
+     * now, not when their first position comes up: that is how the packages do it. */
+    void (*begin)(void *arg, const float *w, int64_t b0, int64_t b1);
     /* Rounds w[i], position i of a row whose earlier positions are done; returns what the code stands for. */
     float (*round)(void *arg, const float *w, int64_t i);
 };
@@ -20,6 +24,6 @@ struct solve_grid {
 int solve_prepare(struct solve *s, const float *gram, int64_t k, double damp, bool by_activation, struct arena *a,
                   struct err *e);
 void solve_gather(const struct solve *s, float *dst, const float *w);
-/* w[k] as gathered, changed on the way; error[128] is scratch. */
+/* w[k] as gathered, changed on the way; error[SOLVE_BLOCK] is scratch. */
 void solve_row(const struct solve *s, float *w, float *error, const struct solve_grid *grid, void *arg);
 #endif

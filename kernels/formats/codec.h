@@ -54,15 +54,10 @@ struct wstat { /* whole-tensor statistics for codecs whose measure is not NULL *
     float abs_max, lo, hi;
     int64_t count;
 };
-struct act_range { /* of the inputs of one tensor */
-    float lo, hi;
-};
-enum range_rule { RANGE_MINMAX, RANGE_PERCENTILE, RANGE_ENTROPY, N_RANGE_RULES };
 struct calib {               /* activation statistics of one tensor; NULL where there are none */
     const float *importance; /* [k] mean of squared activations */
     const float *magnitude;  /* [k] mean of |x| */
     const float *gram;       /* [k][k] mean of x x^T, both triangles */
-    const struct act_range *range; /* [N_RANGE_RULES] of all inputs */
 };
 
 struct codec {
@@ -93,7 +88,7 @@ struct codec {
 struct act {
     const char *name; /* "q8_k" */
     const char *doc;
-    enum act_scope { ACT_BLOCK, ACT_ROW, ACT_BATCH, ACT_COLUMNS, ACT_TENSOR } scope;
+    enum act_scope { ACT_BLOCK, ACT_ROW, ACT_BATCH, ACT_COLUMNS } scope;
     int block, block_bytes;                                 /* block 1 for f32, f16, bf16 */
     int head_bytes;                                         /* before the blocks of a row: its scale */
     bool ragged;                                            /* the last block of a row may be short */
@@ -102,8 +97,6 @@ struct act {
     /* ACT_COLUMNS, where the rows of a batch decide together how a column is rounded: the values that the dot product
      * sees of x[n][k]. encode and decode treat a single row. */
     void (*round)(float *dst, const float *x, int64_t n, int64_t k);
-    /* ACT_TENSOR: n values by a range that calibration found; encode and decode are NULL. */
-    void (*round_in)(float *dst, const float *x, int64_t n, struct act_range r);
 };
 
 extern const struct codec *const codecs[]; /* NULL-terminated, formats.def order */

@@ -1,9 +1,11 @@
 /* codec_raw CODEC BITS SYM GROUP SCALE_TYPE ROWS COLS < weights > decoded: raw f32 through one codec, for comparison
- * with other implementations (tests/equivalence). */
+ * with other implementations (tests/equivalence). With an ALGORITHM behind, w[ROWS][COLS] is followed by the gram
+ * matrix [COLS][COLS] of the inputs and their mean magnitudes [COLS]. */
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/mem.h"
-#include "kernels/formats/codec.h"
+#include "bench/quant/algorithm.h"
+#include "kernels/kernels.h"
 
 static int encode(struct qmat *q, const float *w, struct arena *a)
 {
@@ -15,13 +17,30 @@ static int encode(struct qmat *q, const float *w, struct arena *a)
     return c->encode_all ? c->encode_all(q, w, a) : c->encode(q, 0, q->n, w, &stat, NULL, a);
 }
 
+static int solve(const struct algorithm *algo, struct qmat *q, const float *w, struct arena *a, struct err *e)
+{
+    const struct model_desc d = {.n_head = 1, .n_head_kv = 1};
+    const struct model_tensor t = {.name = "raw", .use = USE_FFN_UP};
+    struct algo_target target = {.q = q, .w = w, .t = &t};
+    const float *gram = w + q->n * q->k;
+    const struct calib cal = {.gram = gram, .magnitude = gram + q->k * q->k};
+    struct algo_group g = {.d = &d,
+                           .cal = &cal,
+                           .k = q->k,
+                           .n = 1,
+                           .target = &target,
+                           .arena = a,
+                           .gemm = kernel_find(OP_GEMM_F32, NULL, NULL, 0)};
+    return algo->encode(&g, e);
+}
+
 int main(int argc, char **argv)
 {
     struct err e = {0};
     struct qmat q;
-    const struct codec *c = argc == 8 ? codec_find(argv[1]) : NULL;
+    const struct codec *c = argc == 8 || argc == 9 ? codec_find(argv[1]) : NULL;
     if (!c) {
-        fputs("codec_raw CODEC BITS SYM GROUP SCALE_TYPE ROWS COLS < f32 > f32\n", stderr);
+        fputs("codec_raw CODEC BITS SYM GROUP SCALE_TYPE ROWS COLS [ALGORITHM] < f32 > f32\n", stderr);
         return 2;
     }
     struct qpar par = {.bits = (uint8_t)atoi(argv[2]),
@@ -29,16 +48,19 @@ int main(int argc, char **argv)
                        .group = atoi(argv[4]),
                        .scale_type = (uint8_t)atoi(argv[5])};
     int64_t n = atoll(argv[6]), k = atoll(argv[7]);
-    size_t count = (size_t)(n * k);
-    float *w = mem_alloc_n(count, sizeof *w);
+    const struct algorithm *algo = argc == 9 ? algorithm_find(argv[8]) : NULL;
+    size_t count = (size_t)(n * k), all = count + (algo ? (size_t)(k * k + k) : 0);
+    float *w = mem_alloc_n(all, sizeof *w);
     struct arena *a = arena_new();
-    if (!w || !a || fread(w, sizeof *w, count, stdin) != count)
+    if (!w || !a || fread(w, sizeof *w, all, stdin) != all)
         return 3;
     int rc = c->layout(&q, n, k, &par, &e);
+    if (rc == 0 && algo && algo->layout)
+        rc = algo->layout(&q, &e);
     if (rc == 0)
         rc = qmat_alloc(&q, &e);
     if (rc == 0)
-        rc = encode(&q, w, a);
+        rc = algo ? solve(algo, &q, w, a, &e) : encode(&q, w, a);
     if (rc) {
         fprintf(stderr, "%d %s\n", rc, e.text);
         return 1;

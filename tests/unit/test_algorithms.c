@@ -8,6 +8,7 @@
 #include "base/half.h"
 #include "base/rng.h"
 #include "bench/quant/algorithm.h"
+#include "bench/quant/recipe.h"
 #include "bench/quant/linalg.h"
 #include "kernels/formats/gptq.h"
 #include "kernels/kernels.h"
@@ -225,12 +226,187 @@ static void threads_change_nothing(void **state)
     pool_free(pool);
 }
 
+/* ---- a whole model: the statistics are those of its inputs, the matrices of a group are solved with them ---- */
+
+static struct calibration *collect(const struct model *m, unsigned want, struct pool *pool)
+{
+    struct calibration *c = NULL;
+    struct weights *w = NULL;
+    struct err e = {0};
+    int32_t ids[256];
+    struct rng r;
+    rng_seed(&r, 4);
+    for (int i = 0; i < 256; i++)
+        ids[i] = 3 + (int32_t)rng_below(&r, 93);
+    const struct calib_text text = {.tokens = ids, .n_tokens = 256, .n_ctx = 64, .bos = -1};
+    assert_int_equal(weights_source(&w, m, false, &e), 0);
+    if (calibration_collect(&c, w, want, &text, 0, pool, &e))
+        fail_msg("%s", e.text);
+    weights_free(w);
+    return c;
+}
+
+static void gram_has_the_squares_on_its_diagonal(void **state)
+{
+    struct model *m = NULL;
+    struct err e = {0};
+    struct pool *pool;
+    (void)state;
+    assert_int_equal(pool_new(&pool, 2, NULL, NULL), 0);
+    assert_int_equal(model_open(&m, SOURCE_ROOT "/tests/golden/arch/llama.gguf", &e), 0);
+    struct calibration *c = collect(m, CALIB_SQUARES | CALIB_MAGNITUDE | CALIB_GRAM, NULL);
+    struct calibration *threaded = collect(m, CALIB_GRAM, pool);
+    for (int i = 0; i < m->d.n_tensors; i++) {
+        const struct calib *s = c->tensor[i];
+        int64_t k = m->d.tensor[i].src.k;
+        if (!s)
+            continue;
+        assert_memory_equal(s->gram, threaded->tensor[i]->gram, (size_t)(k * k) * sizeof(float));
+        for (int64_t a = 0; a < k; a++) {
+            double square = (double)s->importance[a], mean = (double)s->magnitude[a];
+            assert_true(fabs((double)s->gram[a * k + a] - square) <= 1e-5 * square);
+            assert_true(mean * mean <= square * 1.00001 && mean > 0);
+            for (int64_t b = 0; b < a; b++)
+                assert_true(fabsf(s->gram[a * k + b] - s->gram[b * k + a]) <=
+                            1e-4f * sqrtf(s->gram[a * k + a] * s->gram[b * k + b]));
+        }
+    }
+    calibration_free(c);
+    calibration_free(threaded);
+    model_close(m);
+    pool_free(pool);
+}
+
+/* Sum over all matrices of the error of their outputs, and how many the recipe touched. */
+static double model_error(const struct model *m, const char *recipe, const struct calibration *c, int *n_touched)
+{
+    const struct recipe *r = recipe_find(recipe);
+    struct use_assign *a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a);
+    struct weights *w = NULL;
+    struct err e = {0};
+    double sum = 0;
+    *n_touched = 0;
+    assert_non_null(r);
+    assert_int_equal(recipe_assign(&m->d, r, "weights-only", true, a, &e), 0);
+    if (weights_encode(&w, m, a, c, NULL, &e))
+        fail_msg("%s", e.text);
+    for (int i = 0; i < m->d.n_tensors; i++) {
+        const struct qmat *src = &m->d.tensor[i].src;
+        if (!m->d.tensor[i].matrix || strcmp(a[i].codec->name, r->codec) != 0)
+            continue;
+        float *x = mem_alloc_n((size_t)(src->n * src->k), sizeof *x),
+              *y = mem_alloc_n((size_t)(src->n * src->k), sizeof *y);
+        src->codec->decode(x, src, 0, src->n);
+        w->mat[i].codec->decode(y, &w->mat[i], 0, src->n);
+        sum += output_error(x, y, c->tensor[i]->gram, src->n, src->k);
+        mem_free(x);
+        mem_free(y);
+        ++*n_touched;
+    }
+    weights_free(w);
+    mem_free(a);
+    return sum;
+}
+
+static void a_model_gains_from_its_statistics(void **state)
+{
+    struct model *m = NULL;
+    struct err e = {0};
+    int n;
+    (void)state;
+    need_lapacke();
+    assert_int_equal(model_open(&m, SOURCE_ROOT "/tests/golden/arch/llama.gguf", &e), 0);
+    struct calibration *c = collect(m, CALIB_GRAM | CALIB_MAGNITUDE, NULL);
+    double rounded = model_error(m, "gptq/4bit-channel-sym-rtn", c, &n);
+    double solved = model_error(m, "gptq/4bit-channel-sym", c, &n);
+    assert_int_equal(n, 7 * m->d.n_layer); /* linear layers; embedding and head stay */
+    if (!(solved < 0.9 * rounded))
+        fail_msg("rounded %g, solved %g", rounded, solved);
+    calibration_free(c);
+    model_close(m);
+}
+
+static void missing_statistics_are_named(void **state)
+{
+    struct model *m = NULL;
+    struct weights *w = NULL;
+    struct err e = {0};
+    (void)state;
+    assert_int_equal(model_open(&m, SOURCE_ROOT "/tests/golden/arch/llama.gguf", &e), 0);
+    struct use_assign *a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a);
+    const struct recipe *r = recipe_find("gptq/4bit-channel-sym");
+    assert_int_equal(recipe_assign(&m->d, r, NULL, false, a, &e), ERR_MISSING);
+    assert_non_null(strstr(e.text, "--calibration"));
+    assert_int_equal(recipe_assign(&m->d, r, NULL, true, a, &e), 0);
+    assert_int_equal(weights_encode(&w, m, a, NULL, NULL, &e), ERR_USAGE);
+    assert_non_null(strstr(e.text, "--calibration"));
+    struct calibration *c = collect(m, CALIB_SQUARES, NULL); /* what an importance matrix has */
+    assert_int_equal(weights_encode(&w, m, a, c, NULL, &e), ERR_USAGE);
+    assert_non_null(strstr(e.text, "importance matrix"));
+    calibration_free(c);
+    /* groups of 128 do not divide rows of 32 and 48: the tensors stay halves, and say why */
+    assert_int_equal(recipe_assign(&m->d, recipe_find("awq/4bit-g128-rtn"), NULL, false, a, &e), 0);
+    for (int i = 0; i < m->d.n_tensors; i++)
+        if (m->d.tensor[i].matrix && m->d.tensor[i].layer >= 0) {
+            assert_string_equal(a[i].codec->name, "f16");
+            assert_string_equal(a[i].wanted->name, "awq");
+            assert_non_null(strstr(a[i].why, "do not divide"));
+        }
+    mem_free(a);
+    model_close(m);
+}
+
+static void every_failed_allocation_is_survived(void **state)
+{
+    static float w[N * K], gram[K * K];
+    float magnitude[K];
+    const struct model_tensor t = {.use = USE_FFN_UP};
+    const struct model_desc d = {.n_head = 1, .n_head_kv = 1};
+    struct calib cal = {.gram = gram, .magnitude = magnitude};
+    const struct qpar par = {.bits = 4, .group = 32};
+    (void)state;
+    draw_case(2, TOKENS, w, gram, magnitude);
+    for (const struct algorithm *const *algo = algorithms; *algo; algo++) {
+        int rc = ERR_NOMEM;
+        for (long fail = 1; rc == ERR_NOMEM && fail < 100; fail++) {
+            struct qmat q;
+            struct err e = {0};
+            struct arena *a = arena_new();
+            assert_int_equal(codec_find((*algo)->codec)->layout(&q, N, K, &par, NULL), 0);
+            assert_int_equal((*algo)->layout ? (*algo)->layout(&q, &e) : 0, 0);
+            assert_int_equal(qmat_alloc(&q, NULL), 0);
+            struct algo_target target = {.q = &q, .w = w, .t = &t};
+            struct algo_group g = {.d = &d,
+                                   .cal = &cal,
+                                   .k = K,
+                                   .n = 1,
+                                   .target = &target,
+                                   .arena = a,
+                                   .gemm = kernel_find(OP_GEMM_F32, NULL, NULL, 0)};
+            mem_fail_from(fail);
+            rc = (*algo)->encode(&g, &e);
+            mem_fail_from(0);
+            assert_true(rc == 0 || rc == ERR_NOMEM || rc == ERR_UNSUPPORTED);
+            qmat_free(&q);
+            arena_free(a);
+        }
+        assert_true(rc == 0 || rc == ERR_UNSUPPORTED);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(factor_inverts),         cmocka_unit_test(two_columns_in_closed_form),
-        cmocka_unit_test(solving_beats_rounding), cmocka_unit_test(independent_columns_are_rounded),
-        cmocka_unit_test(scaling_beats_rounding), cmocka_unit_test(threads_change_nothing),
+        cmocka_unit_test(factor_inverts),
+        cmocka_unit_test(two_columns_in_closed_form),
+        cmocka_unit_test(solving_beats_rounding),
+        cmocka_unit_test(independent_columns_are_rounded),
+        cmocka_unit_test(scaling_beats_rounding),
+        cmocka_unit_test(threads_change_nothing),
+        cmocka_unit_test(gram_has_the_squares_on_its_diagonal),
+        cmocka_unit_test(a_model_gains_from_its_statistics),
+        cmocka_unit_test(missing_statistics_are_named),
+        cmocka_unit_test(every_failed_allocation_is_survived),
     };
     return cmocka_run_group_tests_name("algorithms", tests, NULL, NULL);
 }
