@@ -200,3 +200,21 @@ struct interval stats_exact(double v)
 {
     return (struct interval){v, v, v};
 }
+
+struct interval stats_share(int k, int n)
+{
+    const double z = 1.959963984540054;
+    if (n <= 0)
+        return INTERVAL_NONE;
+    double p = (double)k / n, zz = z * z / n, mid = p + zz / 2, half = z * sqrt(p * (1 - p) / n + zz / (4 * n));
+    return (struct interval){p, (mid - half) / (1 + zz), (mid + half) / (1 + zz)};
+}
+
+double stats_mcnemar(int b, int c)
+{
+    int n = b + c, few = b < c ? b : c;
+    double tail = 0;
+    for (int i = 0; i <= few; i++) /* binomial, through logarithms: n may be thousands */
+        tail += exp(lgamma(n + 1) - lgamma(i + 1) - lgamma(n - i + 1) - n * log(2));
+    return 2 * few == n ? 1 : fmin(1, 2 * tail);
+}

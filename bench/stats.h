@@ -21,5 +21,10 @@ bool stats_tied(struct interval a, struct interval b);
  * by itself. */
 struct interval stats_product(struct interval a, struct interval b);
 struct interval stats_ratio(struct interval a, struct interval b);
+/* A share of n trials, k of them so, with Wilson's interval. */
+struct interval stats_share(int k, int n);
+/* Exact two-sided McNemar test of paired answers: b changed one way, c the other; the probability of a split at least
+ * as uneven if both ways were equally likely. */
+double stats_mcnemar(int b, int c);
 struct interval stats_exact(double v);                                 /* {v, v, v} */
 #endif

@@ -37,7 +37,7 @@ struct cli {
     bool help, version, json, csv, md, no_color, base_stdout, check, bench, dry_run, packed, no_report, process_output;
     const char *text, *prompt, *base_model, *base_logits, *save_logits, *shape, *isa, *from, *kernel, *device_name,
         *objective, *emit;
-    int n_predict, depth, reps, n_batch, rows, cols;
+    int n_predict, depth, reps, n_batch, rows, cols, n_items;
     double sustain_s; /* 0: not asked for */
     /* made on first use, released by cli_done */
     struct probe_device *device;
@@ -57,7 +57,8 @@ enum {
     G_PROBE = 256,
     G_IMPORT = 512,
     G_IMATRIX = 1024,
-    G_CODEC = 2048
+    G_CODEC = 2048,
+    G_TASK = 4096
 };
 
 struct command {
