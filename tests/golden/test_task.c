@@ -46,7 +46,8 @@ static void forms_are_read(void **state)
     expect(&t->item[0], "Question: Why?\nAnswer:", "x", 3, 2);
     task_free(t);
     file("p-labels.lst", "1\n0\n", 4);
-    t = read_text("p.jsonl", "{\"goal\":\"g\",\"sol1\":\"s\",\"sol2\":\"t\"}\n{\"goal\":\"h\",\"sol1\":\"u\",\"sol2\":\"v\"}");
+    t = read_text("p.jsonl",
+                  "{\"goal\":\"g\",\"sol1\":\"s\",\"sol2\":\"t\"}\n{\"goal\":\"h\",\"sol1\":\"u\",\"sol2\":\"v\"}");
     assert_int_equal(t->n, 2);
     expect(&t->item[0], "Question: g\nAnswer:", "s", 2, 1);
     expect(&t->item[1], "Question: h\nAnswer:", "u", 2, 0);
@@ -54,7 +55,8 @@ static void forms_are_read(void **state)
     t = read_text("h.jsonl", "{\"activity_label\":\"Run\",\"ctx\":\"He\",\"endings\":[\"a\",\"b\"],\"label\":\"1\"}");
     expect(&t->item[0], "Run: He", "a", 2, 1);
     task_free(t);
-    t = read_text("w.jsonl", "{\"sentence\":\"The _ is big.\",\"option1\":\"cat\",\"option2\":\"dog\",\"answer\":\"2\"}");
+    t = read_text("w.jsonl",
+                  "{\"sentence\":\"The _ is big.\",\"option1\":\"cat\",\"option2\":\"dog\",\"answer\":\"2\"}");
     expect(&t->item[0], "The ", "cat", 2, 1);
     assert_string_equal(t->item[0].tail, " is big.");
     task_free(t);
@@ -86,9 +88,14 @@ static void bad_files_are_refused(void **state)
         const char *name, *text, *says;
     } bad[] = {{"x.jsonl", "{\"question\":", "x.jsonl"},
                {"x.jsonl", "{\"a\":1}", "no known form"},
-               {"x.jsonl", "{\"question\":\"q\",\"choices\":{\"text\":[\"x\"],\"label\":[\"A\"]},\"answerKey\":\"A\"}", "2 to 100"},
-               {"x.jsonl", "{\"question\":\"q\",\"choices\":{\"text\":[\"x\",\"\"],\"label\":[\"A\",\"B\"]},\"answerKey\":\"A\"}", "empty"},
-               {"x.jsonl", "{\"question\":\"q\",\"choices\":{\"text\":[\"x\",\"y\"],\"label\":[\"A\",\"B\"]},\"answerKey\":\"E\"}", "none of the choices"},
+               {"x.jsonl", "{\"question\":\"q\",\"choices\":{\"text\":[\"x\"],\"label\":[\"A\"]},\"answerKey\":\"A\"}",
+                "2 to 100"},
+               {"x.jsonl",
+                "{\"question\":\"q\",\"choices\":{\"text\":[\"x\",\"\"],\"label\":[\"A\",\"B\"]},\"answerKey\":\"A\"}",
+                "empty"},
+               {"x.jsonl",
+                "{\"question\":\"q\",\"choices\":{\"text\":[\"x\",\"y\"],\"label\":[\"A\",\"B\"]},\"answerKey\":\"E\"}",
+                "none of the choices"},
                {"x.jsonl", "", "no tasks"},
                {"x.txt", "ctx\n7\na\nb\nc\nd\n", "none of the choices"},
                {"x.txt", "ctx\n1\na\nb\n", "empty"},
@@ -154,7 +161,7 @@ static void scores_are_those_of_whole_sequences(void **state)
         assert_true(score[i] <= score[best]);
         mem_free(ids[i]);
     }
-    o.n_ctx = 4;
+    o.n_ctx = o.n_batch = 4;
     t.choice[0] = "a choice that is far too long for so small a context as this one";
     struct engine *g;
     assert_int_equal(engine_new(&g, f.weights, &o, &e), 0);

@@ -135,8 +135,7 @@ static void intervals_cover_the_truth(void **state)
         double median, mean;
     } least[] = {{5, 0.905, 0.885}, {10, 0.915, 0.92}, {25, 0.92, 0.92}};
     for (int i = 0; i < 3; i++) {
-        double median = coverage(stats_bootstrap_median, least[i].n),
-               mean = coverage(stats_bootstrap_mean, least[i].n);
+        double median = coverage(stats_bootstrap_median, least[i].n), mean = coverage(stats_bootstrap_mean, least[i].n);
         if (median < least[i].median || mean < least[i].mean || median > 0.985 || mean > 0.98)
             fail_msg("n %d: median covers %.4f, mean %.4f", least[i].n, median, mean);
     }
@@ -162,6 +161,20 @@ static void ties_and_arithmetic(void **state)
     close_to(stats_ratio(stats_exact(6), stats_exact(3)).hi, 2, 0);
 }
 
+/* Wilson 1927 for 20 of 100; McNemar's sums by hand. */
+static void shares_and_paired_answers(void **state)
+{
+    (void)state;
+    struct interval a = stats_share(20, 100), none = stats_share(0, 10);
+    assert_true(a.v == 0.2 && fabs(a.lo - 0.1334) < 1e-4 && fabs(a.hi - 0.2888) < 1e-4);
+    assert_true(none.v == 0 && none.lo == 0 && fabs(none.hi - 0.2775) < 1e-4);
+    assert_true(isnan(stats_share(0, 0).v));
+    assert_true(stats_mcnemar(0, 0) == 1 && stats_mcnemar(3, 3) == 1 && stats_mcnemar(1, 2) == 1);
+    assert_true(fabs(stats_mcnemar(0, 5) - 2.0 / 32) < 1e-12);
+    assert_true(fabs(stats_mcnemar(10, 2) - 2 * 79.0 / 4096) < 1e-12);
+    assert_true(stats_mcnemar(2, 10) == stats_mcnemar(10, 2) && stats_mcnemar(3000, 1000) < 1e-200);
+}
+
 static void request_names(void **state)
 {
     (void)state;
@@ -182,6 +195,7 @@ int main(void)
         cmocka_unit_test(mean_interval_has_the_textbook_width),
         cmocka_unit_test(intervals_cover_the_truth),
         cmocka_unit_test(ties_and_arithmetic),
+        cmocka_unit_test(shares_and_paired_answers),
         cmocka_unit_test(request_names),
     };
     return cmocka_run_group_tests_name("stats", tests, NULL, NULL);
