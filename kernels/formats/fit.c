@@ -58,17 +58,17 @@ static inline void refit(const struct group *p, const struct fit_grid *g, const 
 }
 
 /* Weights [first, first + 4) of n_blocks runs of g->len into lanes; lanes past the end repeat the last run.
- * Magnitudes beyond any f16 scale are cut, and importances are brought near 1, so that no square overflows.
+ * Magnitudes beyond any f16 scale are cut, so that no square overflows.
  */
 static void group_load(struct group *p, const struct fit_grid *g, int first, int n_blocks, const float *x,
-                       const float *importance, float unit)
+                       const float *w)
 {
     const v4 limit = v4_of(0x1p30f);
     for (int j = 0; j < 4; j++) {
         int at = (first + j < n_blocks ? first + j : n_blocks - 1) * g->len;
         for (int i = 0; i < g->len; i++) {
             p->x[i][j] = x[at + i];
-            p->w[i][j] = importance ? importance[at + i] * unit + 0x1p-10f : 1;
+            p->w[i][j] = w[at + i];
         }
     }
     p->sum_w = p->sum_x = v4_of(0);
@@ -79,13 +79,17 @@ static void group_load(struct group *p, const struct fit_grid *g, int first, int
     }
 }
 
-/* 1 / mean of the importances, 0 when they are all zero: then every weight counts alike. */
-static float importance_unit(const float *importance, int n)
+void fit_weigh(float *w, const float *x, const float *importance, int n)
 {
-    double sum = 0;
-    for (int i = 0; importance && i < n; i++)
-        sum += (double)importance[i];
-    return sum > 0 ? (float)(n / sum) : 0;
+    double sum = 0, squares = 0;
+    for (int i = 0; i < n; i++) {
+        sum += importance ? (double)importance[i] : 0;
+        squares += (double)x[i] * (double)x[i];
+    }
+    double unit = sum > 0 ? n / sum : 0, spread = squares > 0 ? 0.5 * n / squares : 0;
+    for (int i = 0; i < n; i++)
+        w[i] = sum > 0 ? importance[i] * (float)unit * sqrtf(1 + (float)((double)x[i] * (double)x[i] * spread)) + 0x1p-10f
+                       : 1;
 }
 
 /* Best real (s, b) of each sub-block over the starts. */
@@ -217,12 +221,12 @@ void fit_super(struct fit_super *f, const struct fit_grid *g, const float *x, co
 {
     struct group p[MAX_GROUPS];
     int n_groups = g->n_sub / 4;
-    float unit = importance_unit(importance, FIT_SUPER), d, dmin;
-    const float *w = unit > 0 ? importance : NULL;
+    float w[FIT_SUPER], d, dmin;
     double best = INFINITY;
 
+    fit_weigh(w, x, importance, FIT_SUPER);
     for (int i = 0; i < n_groups; i++) {
-        group_load(&p[i], g, 4 * i, g->n_sub, x, w, unit);
+        group_load(&p[i], g, 4 * i, g->n_sub, x, w);
         group_fit(&p[i], g);
     }
     super_scales(p, n_groups, g, &d, &dmin);
@@ -242,8 +246,9 @@ void fit_blocks(uint16_t scale[4], uint16_t offset[4], const struct fit_grid *g,
                 const float *importance)
 {
     struct group p;
-    float unit = importance_unit(importance, n_blocks * g->len);
-    group_load(&p, g, 0, n_blocks, x, unit > 0 ? importance : NULL, unit);
+    float w[4 * 32];
+    fit_weigh(w, x, importance, n_blocks * g->len);
+    group_load(&p, g, 0, n_blocks, x, w);
     group_fit(&p, g);
     for (int j = 0; j < 4; j++) {
         scale[j] = f32_to_f16(store_f16(p.s[j]));

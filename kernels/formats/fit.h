@@ -1,7 +1,7 @@
 /* Search for the scales, offsets and codes that lose least, for formats whose bytes no standard fixes.
  *
  * A format is a grid: x ~ d*sc*q - dmin*m, with codes q and, in k-types, sub-scales sc and sub-offsets m.
- * The search minimises the sum of importance * (x - decoded)^2; importance NULL counts all weights alike.
+ * The search minimises the sum of w * (x - decoded)^2, w as fit_weigh makes them.
  * Own design: a few starts per sub-block, each improved by alternating rounding and least squares (Lloyd,
  * "Least squares quantization in PCM", 1982), then integer neighbours of (sc, m) with the rounded d and dmin,
  * then d and dmin again by least squares. Sums never change their order, so every machine finds the same
@@ -37,6 +37,11 @@ void fit_super(struct fit_super *f, const struct fit_grid *g, const float *x, co
  * makes codes. */
 void fit_blocks(uint16_t scale[4], uint16_t offset[4], const struct fit_grid *g, int n_blocks, const float *x,
                 const float *importance);
+
+/* What the error of each of n weights counts in a search: importance * sqrt(2 * mean x^2 + x^2), brought near 1; all
+ * alike without importances or where they are all zero. The large weights of a column count more than its importance
+ * alone says: without that, matrices lose less by the measure and models more (docs/METHOD.md). */
+void fit_weigh(float *w, const float *x, const float *importance, int n);
 
 /* Nearest even for |v| < 2^22; larger values stay large, which is all that a clamp after it needs. */
 static inline float fit_round(float v)

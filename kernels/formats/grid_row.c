@@ -1,11 +1,13 @@
 /* Rows of vector-codebook super-blocks (grid.h): decoding, and the search for codes that lose least.
  *
- * The search minimises the sum of importance * (x - decoded)^2. For a given scale the weights of a vector are rounded
- * to a node of the lattice; a node that is kept is the best choice there is, else the kept points near it are compared.
- * Scales: a few starts per sub-block, each improved by least squares, then whole sub-scales under the rounded d, then
- * d again by least squares. */
+ * The search minimises the sum of w * (x - decoded)^2, w as fit_weigh makes them. For a given scale the weights of a
+ * vector are rounded to a node of the lattice; a node that is kept is the best choice there is, else the kept points
+ * near it are compared. Scales: a few starts per sub-block, each improved by least squares, then whole sub-scales under
+ * the rounded d, then d again by least squares. In the end d is set so that the block keeps its length: at these bits least
+ * squares shrinks it by up to a tenth, which adds up from layer to layer (docs/METHOD.md). */
 #include <math.h>
 #include "kernels/formats/blocks.h"
+#include "kernels/formats/fit.h"
 #include "kernels/formats/grid.h"
 #include "kernels/formats/vec4.h"
 
@@ -167,14 +169,12 @@ static uint8_t take_signs(const struct grid_rule *r, float *x, const float *w)
     return (uint8_t)signs;
 }
 
-static void load(const struct search *f, struct sub *sub, struct grid_block *b, const float *x, const float *importance,
-                 float unit)
+static void load(const struct search *f, struct sub *sub, struct grid_block *b, const float *x, const float *importance)
 {
     float v[GRID_SUPER], w[GRID_SUPER];
     int len = f->rule->len;
     block_limit(v, x, GRID_SUPER);
-    for (int i = 0; i < GRID_SUPER; i++)
-        w[i] = importance ? importance[i] * unit + 0x1p-10f : 1;
+    fit_weigh(w, v, importance, GRID_SUPER);
     for (int i = 0; i < GRID_SUPER / 8; i++)
         b->sign[i] = take_signs(f->rule, v + 8 * i, w + 8 * i);
     for (int j = 0; j < GRID_SUPER / len; j++) {
@@ -197,17 +197,18 @@ static void keep(const struct search *f, struct grid_block *b, uint16_t d, const
     }
 }
 
-static void encode_block(const struct search *f, struct grid_block *b, const float *x, const float *importance,
-                         float unit)
+static void encode_block(const struct search *f, struct grid_block *b, const float *x, const float *importance)
 {
     const struct grid_rule *r = f->rule;
     struct sub sub[GRID_MAX_SUBS] = {0};
     int n_sub = GRID_SUPER / r->len;
-    float most = 0, least = INFINITY;
-    load(f, sub, b, x, importance, unit);
+    float most = 0, least = INFINITY, xx = 0;
+    load(f, sub, b, x, importance);
     for (int j = 0; j < n_sub; j++) {
         fit_scale(f, &sub[j]);
         most = fmaxf(most, sub[j].s);
+        for (int i = 0; i < r->len / 4; i++)
+            xx += v4_sum(sub[j].w[i] * sub[j].x[i] * sub[j].x[i]);
     }
     float d = most / (r->unit * (float)(2 * r->sc_max + 1));
     for (int round = 0; round < N_ROUNDS; round++) {
@@ -220,8 +221,9 @@ static void encode_block(const struct search *f, struct grid_block *b, const flo
             aa += a * a * sub[j].qq;
             ax += a * sub[j].qx;
         }
+        bool none = err > 0 || aa == 0; /* weights too small for any step are zero */
         if (round == 0 || err < least)
-            keep(f, b, err > 0 ? 0 : stored, sub); /* weights too small for any step are zero */
+            keep(f, b, none ? 0 : block_scale_f16(sqrtf(xx / aa)), sub);
         least = fminf(err, least);
         d = aa > 0 && ax > 0 ? ax / aa : 0;
     }
@@ -230,15 +232,9 @@ static void encode_block(const struct search *f, struct grid_block *b, const flo
 void grid_encode_row(const struct grid_rule *r, uint8_t *dst, const float *x, int64_t k, const float *importance)
 {
     struct search f = search_of(r);
-    double sum = 0;
-    for (int64_t i = 0; importance && i < k; i++)
-        sum += (double)importance[i];
-    if (!(sum > 0))
-        importance = NULL;
-    float unit = (float)((double)k / sum);
     for (int64_t i = 0; i < k; i += GRID_SUPER, dst += r->block_bytes) {
         struct grid_block b;
-        encode_block(&f, &b, x + i, importance ? importance + i : NULL, unit);
+        encode_block(&f, &b, x + i, importance ? importance + i : NULL);
         r->pack(dst, &b);
     }
 }

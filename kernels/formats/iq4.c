@@ -17,20 +17,6 @@ static const uint8_t nearest[512] = {
     UPTO(89 + 113, 256, 15)};
 #undef UPTO
 
-float iq4_unit(const float *importance, int n)
-{
-    double sum = 0;
-    for (int i = 0; importance && i < n; i++)
-        sum += (double)importance[i];
-    return sum > 0 ? (float)(n / sum) : 0;
-}
-
-void iq4_weights(float w[IQ4_LEN], const float *importance, float unit)
-{
-    for (int i = 0; i < IQ4_LEN; i++)
-        w[i] = importance && unit > 0 ? importance[i] * unit + 0x1p-10f : 1;
-}
-
 void iq4_codes(uint8_t code[IQ4_LEN], struct iq4_sums *sums, float scale, const float *x, const float *w)
 {
     float inv = 2 * block_inverse(scale), qx = 0, qq = 0;

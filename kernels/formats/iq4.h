@@ -9,9 +9,6 @@ extern const int8_t iq4_value[16];
 struct iq4_sums { /* over 32 weights, q the values of the chosen codes */
     float qx, qq; /* of w*q*x and w*q*q */
 };
-/* w[i] importances brought near 1, all 1 where there are none: unit as iq4_unit gives it. */
-float iq4_unit(const float *importance, int n);
-void iq4_weights(float w[IQ4_LEN], const float *importance, float unit);
 /* The scale that loses least over 32 weights. */
 float iq4_fit(const float *x, const float *w);
 /* Codes for a given scale, and their sums (may be NULL). */

@@ -2,17 +2,18 @@
  * Fields: d, 16 bytes with code i in the low and code i + 16 in the high half. */
 #include "base/half.h"
 #include "kernels/formats/blocks.h"
+#include "kernels/formats/fit.h"
 #include "kernels/formats/iq4.h"
 
 enum { N = IQ4_LEN, BYTES = 18, CODES = 2 };
 
 static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *importance)
 {
-    float unit = iq4_unit(importance, (int)k), w[N], v[N];
+    float w[N], v[N];
     uint8_t q[N];
     for (int64_t at = 0; at < k; at += N, dst += BYTES) {
         block_limit(v, x + at, N);
-        iq4_weights(w, importance ? importance + at : NULL, unit);
+        fit_weigh(w, v, importance ? importance + at : NULL, N);
         float s = iq4_fit(v, w);
         uint16_t d = f32_to_f16(s < -65504 ? -65504 : s > 65504 ? 65504 : s);
         iq4_codes(q, NULL, f16_to_f32(d), v, w);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/half.h"
 #include "kernels/formats/blocks.h"
+#include "kernels/formats/fit.h"
 #include "kernels/formats/iq4.h"
 
 enum { N = 256, N_SUBS = N / IQ4_LEN, BYTES = 136, HIGH = 2, LOW = 4, CODES = 8, SC_LO = -32, SC_HI = 31 };
@@ -49,13 +50,14 @@ static void pack(uint8_t *dst, uint16_t d, const struct sub *p)
     wr_u16le(dst + HIGH, (uint16_t)high);
 }
 
-static void encode_block(uint8_t *dst, const float *weights, const float *importance, float unit)
+static void encode_block(uint8_t *dst, const float *weights, const float *importance)
 {
     struct sub p[N_SUBS];
-    float x[N], extreme = 0, least = INFINITY;
+    float x[N], w[N], extreme = 0, least = INFINITY;
     block_limit(x, weights, N);
+    fit_weigh(w, x, importance, N);
     for (int j = 0; j < N_SUBS; j++) {
-        iq4_weights(p[j].w, importance ? importance + j * IQ4_LEN : NULL, unit);
+        memcpy(p[j].w, w + j * IQ4_LEN, sizeof p[j].w);
         p[j].s = iq4_fit(x + j * IQ4_LEN, p[j].w);
         extreme = fabsf(p[j].s) > fabsf(extreme) ? p[j].s : extreme;
     }
@@ -77,9 +79,8 @@ static void encode_block(uint8_t *dst, const float *weights, const float *import
 
 static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *importance)
 {
-    float unit = iq4_unit(importance, (int)k);
     for (int64_t at = 0; at < k; at += N, dst += BYTES)
-        encode_block(dst, x + at, importance ? importance + at : NULL, unit);
+        encode_block(dst, x + at, importance ? importance + at : NULL);
 }
 
 static void decode_row(float *y, const uint8_t *src, int64_t k)
