@@ -87,9 +87,10 @@ void fit_weigh(float *w, const float *x, const float *importance, int n)
         squares += (double)x[i] * (double)x[i];
     }
     double unit = sum > 0 ? n / sum : 0, spread = squares > 0 ? 0.5 * n / squares : 0;
-    for (int i = 0; i < n; i++)
-        w[i] = sum > 0 ? importance[i] * (float)unit * sqrtf(1 + (float)((double)x[i] * (double)x[i] * spread)) + 0x1p-10f
-                       : 1;
+    for (int i = 0; i < n; i++) {
+        double large = (double)x[i] * (double)x[i] * spread;
+        w[i] = sum > 0 ? importance[i] * (float)unit * sqrtf(1 + (float)large) + 0x1p-10f : 1;
+    }
 }
 
 /* Best real (s, b) of each sub-block over the starts. */

@@ -3,8 +3,8 @@
  * The search minimises the sum of w * (x - decoded)^2, w as fit_weigh makes them. For a given scale the weights of a
  * vector are rounded to a node of the lattice; a node that is kept is the best choice there is, else the kept points
  * near it are compared. Scales: a few starts per sub-block, each improved by least squares, then whole sub-scales under
- * the rounded d, then d again by least squares. In the end d is set so that the block keeps its length: at these bits least
- * squares shrinks it by up to a tenth, which adds up from layer to layer (docs/METHOD.md). */
+ * the rounded d, then d again by least squares. In the end d is set so that the block keeps its length: at these bits
+ * least squares shrinks it by up to a tenth, which adds up from layer to layer (docs/METHOD.md). */
 #include <math.h>
 #include "kernels/formats/blocks.h"
 #include "kernels/formats/fit.h"
