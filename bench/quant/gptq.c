@@ -85,25 +85,31 @@ void solve_gather(const struct solve *s, float *dst, const float *w)
         dst[i] = s->dead[i] ? 0 : w[s->column[i]];
 }
 
-void solve_row(const struct solve *s, float *w, float *error, const struct solve_grid *grid, void *arg)
+void solve_block(const struct solve *s, float *w, float *error, const struct solve_grid *grid, void *arg, int64_t b0,
+                 int64_t b1)
 {
     int64_t k = s->k;
-    for (int64_t b0 = 0; b0 < k; b0 += BLOCK) {
-        int64_t b1 = b0 + BLOCK < k ? b0 + BLOCK : k;
+    for (int64_t i = b0; i < b1; i++) {
+        const float *u = s->u + i * k;
+        float q = grid->round(arg, w, i);
+        error[i - b0] = (w[i] - q) / u[i];
+        for (int64_t j = i; j < b1; j++)
+            w[j] -= error[i - b0] * u[j];
+    }
+    for (int64_t i = b0; i < b1; i++) {
+        const float *u = s->u + i * k;
+        float part = error[i - b0];
+        for (int64_t j = b1; j < k; j++)
+            w[j] -= part * u[j];
+    }
+}
+
+void solve_row(const struct solve *s, float *w, float *error, const struct solve_grid *grid, void *arg)
+{
+    for (int64_t b0 = 0; b0 < s->k; b0 += BLOCK) {
+        int64_t b1 = b0 + BLOCK < s->k ? b0 + BLOCK : s->k;
         grid->begin(arg, w, b0, b1);
-        for (int64_t i = b0; i < b1; i++) {
-            const float *u = s->u + i * k;
-            float q = grid->round(arg, w, i);
-            error[i - b0] = (w[i] - q) / u[i];
-            for (int64_t j = i; j < b1; j++)
-                w[j] -= error[i - b0] * u[j];
-        }
-        for (int64_t i = b0; i < b1; i++) {
-            const float *u = s->u + i * k;
-            float part = error[i - b0];
-            for (int64_t j = b1; j < k; j++)
-                w[j] -= part * u[j];
-        }
+        solve_block(s, w, error, grid, arg, b0, b1);
     }
 }
 

@@ -6,7 +6,7 @@
 #include "bench/quant/recipe.h"
 
 extern const struct recipe_family family_base, family_gguf, family_mlx, family_onnx, family_openvino,
-    family_awq, family_gptq, family_hqq, family_bnb, family_torchao, family_fp8, family_bitnet;
+    family_awq, family_gptq, family_exl2, family_hqq, family_bnb, family_torchao, family_fp8, family_bitnet;
 
 /* Layers that the mixed recipes of MLX, ONNX Runtime and llama.cpp give more bits: the first and last eighth, and every
  * third between; `first` is the eighth as each of them rounds it. */

@@ -49,6 +49,7 @@ static int assign(const struct model_desc *m, const struct recipe *r, bool have_
 #define FAMILY(id) const struct recipe_family family_##id = {.name = #id, .assign = assign}
 FAMILY(awq);
 FAMILY(gptq);
+FAMILY(exl2);
 FAMILY(hqq);
 FAMILY(bnb);
 FAMILY(torchao);

@@ -24,6 +24,9 @@ struct solve_grid {
 int solve_prepare(struct solve *s, const float *gram, int64_t k, double damp, bool by_activation, struct arena *a,
                   struct err *e);
 void solve_gather(const struct solve *s, float *dst, const float *w);
+/* Positions [b0, b1) of a row, at most SOLVE_BLOCK, and what they change behind them; error[SOLVE_BLOCK] is scratch. */
+void solve_block(const struct solve *s, float *w, float *error, const struct solve_grid *grid, void *arg, int64_t b0,
+                 int64_t b1);
 /* w[k] as gathered, changed on the way; error[SOLVE_BLOCK] is scratch. */
 void solve_row(const struct solve *s, float *w, float *error, const struct solve_grid *grid, void *arg);
 #endif

@@ -19,6 +19,7 @@ enum zero_type { ZERO_NONE, ZERO_CODE /* `bits` bits each */, ZERO_FLOAT /* of t
 struct qpar { /* parameters of a parametric codec; all zero for the GGUF block types */
     uint8_t bits, sym, scale_type, zero_type;
     int32_t group; /* 0 = per row, -1 = per tensor */
+    uint16_t wide_bits, wide_percent; /* a zone of wider codes in front: EXL2 */
 };
 struct seg { /* a zone of columns [k0, k1) with its own parameters; one segment elsewhere */
     uint32_t k0, k1;

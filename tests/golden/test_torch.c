@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "kernels/formats/bitstream.h"
 #include "kernels/formats/codec.h"
+#include "kernels/formats/exl2.h"
 
 enum { ROWS = 12, COLS = 256 };
 
@@ -248,6 +249,38 @@ static void rows_have_their_own_scale(void **state)
         assert_int_equal((int8_t)code[4 + j], want[j]);
 }
 
+/* Values of the specification, then codes of two widths put in place by hand, columns in reverse. */
+static void exl2_decodes_by_hand(void **state)
+{
+    const struct codec *c = codec_find("exl2");
+    float s = exl2_scale(7, f16_to_f32(f32_to_f16(0.02f))), y[64];
+    struct qmat q;
+    (void)state;
+    assert_true(fabsf(s - 0.005001068115f) < 1e-11f);
+    assert_true(fabsf(round_f16(3 * s) - 0.01499938965f) < 1e-11f);
+    const struct qpar par = {.bits = 3, .group = 32, .wide_bits = 4, .wide_percent = 50};
+    assert_int_equal(c->layout(&q, 1, 64, &par, NULL), 0);
+    assert_int_equal(qmat_bytes(&q), 16 + 12 + 1 + 2 * 2 + 2 * 4 + 64 * 4);
+    assert_int_equal(qmat_alloc(&q, NULL), 0);
+    memset(q.plane[PLANE_CODE].p, 0, 28);
+    bits_set(q.plane[PLANE_CODE].p, 1, 4, 11);      /* position 1, middle 8 */
+    bits_set(q.plane[PLANE_CODE].p + 16, 31, 3, 6); /* position 63, middle 4 */
+    q.plane[PLANE_SCALE].p[0] = 7 | 15 << 4;
+    for (int g = 0; g < 2; g++)
+        wr_u16le(q.plane[PLANE_BIAS].p + 2 * g, f32_to_f16(0.02f));
+    for (int i = 0; i < 64; i++)
+        wr_u32le(q.plane[PLANE_PERM].p + 4 * i, (uint32_t)(63 - i));
+    c->decode(y, &q, 0, 1);
+    assert_true(y[62] == round_f16(3 * s) && y[63] == round_f16(-8 * s));
+    float wide = exl2_scale(15, 0.02f);
+    assert_true(y[0] == round_f16(2 * wide) && y[31] == round_f16(-4 * wide));
+    qmat_free(&q);
+    assert_int_equal(c->layout(&q, 1, 100, &par, NULL), ERR_UNSUPPORTED);
+    assert_int_equal(
+        c->layout(&q, 1, 64, &(struct qpar){.bits = 4, .group = 32, .wide_bits = 3, .wide_percent = 5}, NULL),
+        ERR_USAGE);
+}
+
 static void bits_as_the_files_state(void **state)
 {
     static const struct {
@@ -305,7 +338,8 @@ int main(void)
         cmocka_unit_test(packages_decode_the_same), cmocka_unit_test(specification_vectors),
         cmocka_unit_test(ternary_vector),           cmocka_unit_test(ternary_weights_stay),
         cmocka_unit_test(outlier_columns_stay),     cmocka_unit_test(rows_have_their_own_scale),
-        cmocka_unit_test(bits_as_the_files_state),  cmocka_unit_test(bad_shapes_are_refused),
+        cmocka_unit_test(exl2_decodes_by_hand),     cmocka_unit_test(bits_as_the_files_state),
+        cmocka_unit_test(bad_shapes_are_refused),
     };
     return cmocka_run_group_tests_name("torch", tests, NULL, NULL);
 }

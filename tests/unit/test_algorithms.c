@@ -207,9 +207,31 @@ static void scaling_beats_rounding(void **state)
     }
 }
 
+static void exl2_beats_rounding(void **state)
+{
+    static const struct qpar pars[] = {{.bits = 2, .group = 32, .wide_bits = 3, .wide_percent = 50},
+                                       {.bits = 4, .group = 32},
+                                       {.bits = 6, .group = 64}};
+    static float w[N * K], y[N * K], gram[K * K];
+    float magnitude[K];
+    (void)state;
+    need_lapacke();
+    for (uint64_t seed = 1; seed <= 4; seed++)
+        for (size_t p = 0; p < sizeof pars / sizeof *pars; p++) {
+            draw_case(seed, TOKENS, w, gram, magnitude);
+            encode_with(NULL, "exl2", pars[p], w, N, K, gram, magnitude, USE_FFN_UP, NULL, y);
+            double rounded = output_error(w, y, gram, N, K);
+            encode_with("exl2", "exl2", pars[p], w, N, K, gram, magnitude, USE_FFN_UP, NULL, y);
+            double solved = output_error(w, y, gram, N, K);
+            if (!(solved < 0.7 * rounded))
+                fail_msg("seed %d, %d bits: rounded %g, solved %g", (int)seed, pars[p].bits, rounded, solved);
+        }
+}
+
 static void threads_change_nothing(void **state)
 {
-    static const char *const names[][2] = {{"gptq", "gptq"}, {"gptq_act_order", "gptq"}, {"awq", "awq"}};
+    static const char *const names[][2] = {
+        {"gptq", "gptq"}, {"gptq_act_order", "gptq"}, {"awq", "awq"}, {"exl2", "exl2"}};
     static float w[N * K], y[N * K], z[N * K], gram[K * K];
     float magnitude[K];
     struct pool *pool;
@@ -403,6 +425,7 @@ int main(void)
         cmocka_unit_test(independent_columns_are_rounded),
         cmocka_unit_test(scaling_beats_rounding),
         cmocka_unit_test(threads_change_nothing),
+        cmocka_unit_test(exl2_beats_rounding),
         cmocka_unit_test(gram_has_the_squares_on_its_diagonal),
         cmocka_unit_test(a_model_gains_from_its_statistics),
         cmocka_unit_test(missing_statistics_are_named),

@@ -1,0 +1,167 @@
+/* The grid of EXL2 with GPTQ's solve: columns by falling activation, damping 0.12, scales fitted group by group to the
+ * weights as they then are, times the multiplier of 0.70 to 1.2 with the least sum of |error|^3.5. The widths are the
+ * recipe's, the same for all layers: ExLlamaV2 itself measures every layer and spends its bits by annealing, so this
+ * is "EXL2-grid", not EXL2. */
+#include <math.h>
+#include <string.h>
+#include "bench/quant/algorithm.h"
+#include "bench/quant/calib.h"
+#include "bench/quant/solve.h"
+#include "kernels/formats/exl2.h"
+#include "kernels/formats/fit.h"
+
+enum { N_MULTIPLIERS = 97 };
+static const double damping = 0.12;
+
+struct exl2_job {
+    const struct solve *s;
+    const struct algo_target *t;
+    struct exl2_group at;
+    int64_t g;
+    float largest; /* as stored */
+    float *w;      /* [n][k] in the order of positions, corrected on the way */
+    float *scale;  /* [n] of this group */
+    float *error;  /* per thread: [SOLVE_BLOCK] */
+    double *sum;   /* [n] */
+};
+
+static void gather_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
+{
+    const struct exl2_job *j = arg;
+    (void)i_thread;
+    for (int64_t r = r0; r < r1; r++)
+        solve_gather(j->s, j->w + r * j->s->k, j->t->w + r * j->s->k);
+}
+
+static float row_max(const struct exl2_job *j, int64_t r)
+{
+    const float *w = j->w + r * j->s->k + j->at.k0;
+    float m = 0;
+    for (int i = 0; i < j->at.len; i++)
+        m = fabsf(w[i]) > m ? fabsf(w[i]) : m;
+    return (m + 1e-12f) / (((float)(1 << j->at.bits) - 1) / 2);
+}
+
+static float code_of(float w, float scale, int bits)
+{
+    float middle = (float)(1 << (bits - 1));
+    return scale > 0 ? clampf(fit_round(w / scale) + middle, 0, 2 * middle - 1) : middle;
+}
+
+/* |x|^3.5 without pow: x^3 sqrt(x) */
+static double power(float x)
+{
+    double a = fabs((double)x);
+    return a * a * a * sqrt(a);
+}
+
+static void error_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
+{
+    const struct exl2_job *j = arg;
+    (void)i_thread;
+    for (int64_t r = r0; r < r1; r++) {
+        const float *w = j->w + r * j->s->k + j->at.k0;
+        float s = j->scale[r] * j->largest, middle = (float)(1 << (j->at.bits - 1));
+        j->sum[r] = 0;
+        for (int i = 0; i < j->at.len; i++)
+            j->sum[r] += power((code_of(w[i], s, j->at.bits) - middle) * s - w[i]);
+    }
+}
+
+/* Nibbles by the largest weight of each row, then the multiplier of the group's maximum. */
+static void fit_group(const struct algo_group *g, struct exl2_job *j)
+{
+    struct qmat *q = j->t->q;
+    float most = 0;
+    double least = INFINITY;
+    for (int64_t r = 0; r < q->n; r++)
+        most = fmaxf(most, j->scale[r] = row_max(j, r));
+    for (int64_t r = 0; r < q->n; r++) {
+        float c = clampf(fit_round(16 * sqrtf(j->scale[r] / most)), 1, 16);
+        j->scale[r] = c * c / 256;
+        bits_set(q->plane[PLANE_SCALE].p + (size_t)r * q->plane[PLANE_SCALE].row_stride, j->g, 4, (unsigned)c - 1);
+    }
+    float best = most;
+    for (int p = 0; p < N_MULTIPLIERS; p++) {
+        double sum = 0;
+        j->largest = most * (0.7f + 0.5f * (float)p / (N_MULTIPLIERS - 1));
+        pool_for(g->pool, q->n, 16, error_rows, j);
+        for (int64_t r = 0; r < q->n; r++)
+            sum += j->sum[r];
+        if (sum < least) {
+            least = sum;
+            best = j->largest;
+        }
+    }
+    wr_u16le(q->plane[PLANE_BIAS].p + 2 * j->g, f32_to_f16(best));
+    wr_u16le(q->plane[PLANE_BOOK].p + 4 * j->g, (uint16_t)j->at.bits);
+    wr_u16le(q->plane[PLANE_BOOK].p + 4 * j->g + 2, (uint16_t)(j->at.at / 4));
+    j->largest = round_f16(best);
+}
+
+struct exl2_row {
+    float scale;
+    int bits;
+    int64_t k0;
+    uint8_t code[SOLVE_BLOCK];
+};
+
+static float round_column(void *arg, const float *w, int64_t i)
+{
+    struct exl2_row *row = arg;
+    float code = code_of(w[i], row->scale, row->bits);
+    row->code[i - row->k0] = (uint8_t)code;
+    return round_f16((code - (float)(1 << (row->bits - 1))) * row->scale);
+}
+
+static void solve_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
+{
+    static const struct solve_grid grid = {.round = round_column};
+    const struct exl2_job *j = arg;
+    const struct qmat *q = j->t->q;
+    for (int64_t r = r0; r < r1; r++) {
+        const uint8_t *nibbles = q->plane[PLANE_SCALE].p + (size_t)r * q->plane[PLANE_SCALE].row_stride;
+        struct exl2_row row = {
+            .scale = exl2_scale(bits_get(nibbles, j->g, 4), j->largest), .bits = j->at.bits, .k0 = j->at.k0};
+        solve_block(j->s, j->w + r * j->s->k, j->error + i_thread * SOLVE_BLOCK, &grid, &row, j->at.k0,
+                    j->at.k0 + j->at.len);
+        bits_pack(codec_row(q, r) + j->at.at, row.code, j->at.len, j->at.bits);
+    }
+}
+
+static int encode(const struct algo_group *g, struct err *e)
+{
+    struct solve s;
+    int64_t rows = 0;
+    int rc = solve_prepare(&s, g->cal->gram, g->k, damping, true, g->arena, e);
+    if (rc)
+        return rc;
+    for (int t = 0; t < g->n; t++)
+        rows = g->target[t].q->n > rows ? g->target[t].q->n : rows;
+    struct exl2_job j = {.s = &s};
+    j.w = arena_alloc_n(g->arena, (size_t)rows * (size_t)g->k, sizeof *j.w);
+    j.scale = arena_alloc_n(g->arena, (size_t)rows, sizeof *j.scale);
+    j.sum = arena_alloc_n(g->arena, (size_t)rows, sizeof *j.sum);
+    j.error = arena_alloc_n(g->arena, (size_t)pool_n_threads(g->pool) * SOLVE_BLOCK, sizeof *j.error);
+    if (!j.w || !j.scale || !j.sum || !j.error)
+        return err_nomem(e, (unsigned long long)rows * (unsigned long long)g->k * sizeof *j.w, "a matrix to solve");
+    for (int t = 0; t < g->n; t++) {
+        j.t = &g->target[t];
+        struct qmat *q = j.t->q;
+        for (int64_t c = 0; c < g->k; c++)
+            wr_u32le(q->plane[PLANE_PERM].p + 4 * c, s.column[c]);
+        pool_for(g->pool, q->n, 4, gather_rows, &j);
+        for (j.g = 0; j.g * q->seg->q.group < g->k; j.g++) {
+            j.at = exl2_group(q, j.g);
+            fit_group(g, &j);
+            pool_for(g->pool, q->n, 4, solve_rows, &j);
+        }
+    }
+    return 0;
+}
+
+const struct algorithm algorithm_exl2 = {.name = "exl2",
+                                         .doc = "the grid of EXL2 with GPTQ's solve, widths by recipe",
+                                         .codec = "exl2",
+                                         .needs = CALIB_GRAM,
+                                         .encode = encode};

@@ -1,0 +1,126 @@
+/* EXL2 weights (ExLlamaV2): codes of 2 to 8 bits around the middle code, a 4-bit scale code per row and group of
+ * columns, squared, times one f16 per group: s = f16(f16(c^2) * f16(max / 256)), w = f16((code - middle) * s), c of 1
+ * to
+ * 16. Encoding takes the matrix as a whole, since the rows share the largest scale of a group; with what flows into
+ * it: bench/quant/exl2.c. */
+#include "kernels/formats/exl2.h"
+#include "kernels/formats/fit.h"
+
+static int64_t n_groups(const struct qmat *q)
+{
+    return q->k / q->seg->q.group;
+}
+
+static int64_t n_wide(const struct qmat *q)
+{
+    return (n_groups(q) * q->seg->q.wide_percent + 50) / 100;
+}
+
+struct exl2_group exl2_group(const struct qmat *q, int64_t g)
+{
+    const struct qpar *p = &q->seg->q;
+    int64_t wide = n_wide(q), before = g < wide ? g : wide;
+    size_t bytes = (size_t)p->group / 8;
+    return (struct exl2_group){.k0 = g * p->group,
+                               .len = p->group,
+                               .bits = g < wide ? p->wide_bits : p->bits,
+                               .at = bytes * ((size_t)before * p->wide_bits + (size_t)(g - before) * p->bits)};
+}
+
+float exl2_scale(unsigned nibble, float largest)
+{
+    float c = (float)(nibble + 1);
+    return round_f16(round_f16(c * c) * round_f16(largest * (1.0f / 256)));
+}
+
+static int layout(struct qmat *q, int64_t n, int64_t k, const struct qpar *par, struct err *e)
+{
+    struct qpar p = par ? *par : (struct qpar){.bits = 4, .group = 128};
+    bool widths = p.bits >= 2 && (p.wide_percent == 0 || (p.wide_bits > p.bits && p.wide_bits <= 8));
+    if (p.group <= 0 || p.group > 128 || !widths || p.wide_percent > 100)
+        return err_set(e, ERR_USAGE,
+                       "exl2 has groups of 32 to 128 columns with codes of 2 to 8 bits, the wider ones "
+                       "in front");
+    int rc = grouped_layout(&codec_exl2, q, n, k, p, 1, 0, e);
+    if (rc)
+        return rc;
+    size_t groups = (size_t)n_groups(q);
+    q->plane[PLANE_CODE].row_stride = exl2_group(q, (int64_t)groups).at;
+    q->plane[PLANE_CODE].bytes = (size_t)n * q->plane[PLANE_CODE].row_stride;
+    q->plane[PLANE_SCALE].row_stride = (groups + 1) / 2;
+    q->plane[PLANE_SCALE].bytes = (size_t)n * q->plane[PLANE_SCALE].row_stride;
+    grouped_share_plane(q, PLANE_BIAS, 2 * groups);
+    grouped_share_plane(q, PLANE_BOOK, 4 * groups);
+    grouped_share_plane(q, PLANE_PERM, 4 * (size_t)k);
+    return 0;
+}
+
+/* Plain rounding in file order, the scales as fitted to each group's largest weights. */
+static int encode_all(struct qmat *q, const float *w, struct arena *a)
+{
+    (void)a;
+    for (int64_t i = 0; i < q->k; i++)
+        wr_u32le(q->plane[PLANE_PERM].p + 4 * i, (uint32_t)i);
+    for (int64_t g = 0; g < n_groups(q); g++) {
+        struct exl2_group at = exl2_group(q, g);
+        float middle = (float)(1 << (at.bits - 1)), half = ((float)(1 << at.bits) - 1) / 2, largest = 0;
+        uint8_t code[128];
+        for (int64_t r = 0; r < q->n; r++)
+            for (int i = 0; i < at.len; i++)
+                largest = fmaxf(largest, (fabsf(w[r * q->k + at.k0 + i]) + 1e-12f) / half);
+        wr_u16le(q->plane[PLANE_BIAS].p + 2 * g, f32_to_f16(largest));
+        wr_u16le(q->plane[PLANE_BOOK].p + 4 * g, (uint16_t)at.bits);
+        wr_u16le(q->plane[PLANE_BOOK].p + 4 * g + 2, (uint16_t)(at.at / 4));
+        largest = round_f16(largest);
+        for (int64_t r = 0; r < q->n; r++) {
+            float most = 0;
+            for (int i = 0; i < at.len; i++)
+                most = fmaxf(most, fabsf(w[r * q->k + at.k0 + i]));
+            float c = clampf(fit_round(16 * sqrtf((most + 1e-12f) / half / fmaxf(largest, 1e-12f))), 1, 16);
+            float s = exl2_scale((unsigned)c - 1, largest);
+            bits_set(q->plane[PLANE_SCALE].p + (size_t)r * q->plane[PLANE_SCALE].row_stride, g, 4, (unsigned)c - 1);
+            for (int i = 0; i < at.len; i++)
+                code[i] = (uint8_t)(s > 0 ? clampf(fit_round(w[r * q->k + at.k0 + i] / s) + middle, 0, 2 * middle - 1)
+                                          : middle);
+            bits_pack(codec_row(q, r) + at.at, code, at.len, at.bits);
+        }
+    }
+    return 0;
+}
+
+static int encode(struct qmat *q, int64_t r0, int64_t r1, const float *w, const struct wstat *stat,
+                  const struct calib *cal, struct arena *a)
+{
+    (void)stat, (void)cal;
+    return r0 == 0 && r1 == q->n ? encode_all(q, w, a) : ERR_USAGE;
+}
+
+static void decode(float *dst, const struct qmat *q, int64_t r0, int64_t r1)
+{
+    uint8_t code[128];
+    for (int64_t r = r0; r < r1; r++, dst += q->k)
+        for (int64_t g = 0; g < n_groups(q); g++) {
+            struct exl2_group at = exl2_group(q, g);
+            const uint8_t *perm = q->plane[PLANE_PERM].p + 4 * at.k0;
+            const uint8_t *nibbles = q->plane[PLANE_SCALE].p + (size_t)r * q->plane[PLANE_SCALE].row_stride;
+            float s = exl2_scale(bits_get(nibbles, g, 4), f16_to_f32(rd_u16le(q->plane[PLANE_BIAS].p + 2 * g)));
+            float value[256];
+            for (int c = 0; c < 1 << at.bits; c++)
+                value[c] = round_f16((float)(c - (1 << (at.bits - 1))) * s);
+            bits_unpack(code, codec_row(q, r) + at.at, at.len, at.bits);
+            for (int i = 0; i < at.len; i++)
+                dst[rd_u32le(perm + 4 * i)] = value[code[i]];
+        }
+}
+
+const struct codec codec_exl2 = {.name = "exl2",
+                                 .doc = "2 to 8-bit codes in two widths, squared 4-bit scales, columns in an order of "
+                                        "their own.",
+                                 .source = "exllamav2 conversion/adaptivegptq.py, exllamav2_ext/cuda",
+                                 .gguf_type = -1,
+                                 .block = 1,
+                                 .act = "f16",
+                                 .layout = layout,
+                                 .encode = encode,
+                                 .decode = decode,
+                                 .encode_all = encode_all};
