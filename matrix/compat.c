@@ -4,8 +4,8 @@
 #include "matrix/judge.h"
 
 static const struct runtime runtimes[] = {
-#define X(framework, families, archs, base_bytes, command, kv_flags)                                                   \
-    {framework, families, archs, base_bytes, command, kv_flags},
+#define X(framework, families, archs, elsewhere, base_bytes, command, kv_flags)                                        \
+    {framework, families, archs, elsewhere, base_bytes, command, kv_flags},
 #include "matrix/compat.def"
 #undef X
 };
@@ -39,7 +39,10 @@ bool compat_check(const char *framework, const char *format, const struct probe_
         return false;
     }
     if (device && *device->cpu.arch && !list_has(run->archs, device->cpu.arch, strlen(device->cpu.arch))) {
-        snprintf(why, 160, "%s has no build for %s", framework, device->cpu.arch);
+        if (*run->elsewhere)
+            snprintf(why, 160, "%s", run->elsewhere);
+        else
+            snprintf(why, 160, "%s has no build for %s", framework, device->cpu.arch);
         return false;
     }
     return true;

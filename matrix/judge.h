@@ -49,6 +49,7 @@ int rows_from_records(struct judge *j, struct err *e);
 /* compat.def: what a framework can run at all. */
 struct runtime {
     const char *framework, *families, *archs; /* space-separated; "*" any */
+    const char *elsewhere;                    /* what to say of other architectures; "": no build */
     int64_t base_bytes;                       /* resident without a model */
     const char *command;                      /* {file} {threads} {ctx} {kv} */
     const char *kv_flags;                     /* for a KV type other than f16; {kv} is the type */

@@ -143,7 +143,7 @@ static void expand(struct sbuf *b, const char *template, const struct row *r, co
 const char *row_command(struct judge *j, const struct row *r, const char *model, const char *path)
 {
     const struct runtime *run = runtime_find(r->framework);
-    if (!run || r->threads < 1)
+    if (!run || !*run->command || r->threads < 1)
         return "";
     char name[160];
     artifact_name(r, model, name);
