@@ -9,15 +9,18 @@
 #include "bench/quant/recipe_family.h"
 
 #define GGUF_TESTS "llama.cpp 0c1e570, tests/golden/test_encoders.c and tests/unit/test_recipes.c"
-#define R(name_, fam, scheme_, codec_, type_, runtime_, tests_, doc_)                                        \
-    {.name = name_,                                                                                          \
-     .family = &family_##fam,                                                                                \
-     .scheme = scheme_,                                                                                      \
-     .codec = codec_,                                                                                        \
-     .gguf_file_type = type_,                                                                                \
-     .framework = runtime_,                                                                                  \
-     .verified_by = tests_,                                                                                  \
+#define ROW(name_, fam, scheme_, codec_, type_, runtime_, tests_, doc_, asked_)                                        \
+    {.name = name_,                                                                                                    \
+     .family = &family_##fam,                                                                                          \
+     .scheme = scheme_,                                                                                                \
+     .codec = codec_,                                                                                                  \
+     .gguf_file_type = type_,                                                                                          \
+     .framework = runtime_,                                                                                            \
+     .on_request = asked_,                                                                                             \
+     .verified_by = tests_,                                                                                            \
      .doc = doc_},
+#define R(...) ROW(__VA_ARGS__, false)
+#define ON_REQUEST(...) ROW(__VA_ARGS__, true)
 /* A row with parameters of its own: what follows are fields of struct recipe. */
 #define Q(fam, scheme_, codec_, runtime_, ...)                                                                         \
     {.name = #fam "/" scheme_,                                                                                         \
@@ -37,7 +40,9 @@ const struct recipe recipes[] = {
 #include "bench/quant/recipes_openvino.def"
 #include "bench/quant/recipes_torch.def"
 };
+#undef ROW
 #undef R
+#undef ON_REQUEST
 #undef Q
 #undef PAR
 const int n_recipes = (int)(sizeof recipes / sizeof *recipes);
