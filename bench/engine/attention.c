@@ -9,7 +9,7 @@
 #include "bench/engine/ops.h"
 #include "bench/engine/vec.h"
 
-enum { Q_BLOCK = 64, POS_BLOCK = 256 };
+enum { Q_BLOCK = 64, POS_BLOCK = 256, FEW_QUERIES = 64 }; /* fewer: llama.cpp leaves its tiles for f16 sums */
 
 /* Per-thread scratch of one task. */
 struct work {
@@ -179,6 +179,49 @@ static void attend(const struct attention *a, const struct work *w, int h, int t
     }
 }
 
+/* One query of one head as llama.cpp's CPU kernel takes a few queries over an f16 cache: q rounded to f16, positions one
+ * by one, the sum over V held in f16. Its error is part of what that runtime answers. */
+static void attend_f16(const struct attention *a, const struct work *w, int t, int head)
+{
+    const struct kv_layer *kv = a->kv;
+    int64_t hd = kv->head_dim, kv_head = head / (a->n_head / kv->n_head_kv), at = ((int64_t)t * a->n_head + head) * hd;
+    const uint16_t *k = (const uint16_t *)kv->k + kv_head * kv->n_ctx * hd;
+    const uint16_t *v = (const uint16_t *)kv->v + kv_head * hd * kv->v_stride;
+    float *q = w->k, *out = a->out + at, max = -INFINITY, sum = 0;
+    int end = a->pos0 + t + 1, begin = a->window && end > a->window ? end - a->window : 0;
+    for (int64_t i = 0; i < hd; i++) {
+        q[i] = f16_to_f32(f32_to_f16(a->q[at + i]));
+        out[i] = 0;
+    }
+    for (int pos = begin; pos < end; pos++) {
+        float s = 0, shrink = 1, weight = 1;
+        for (int64_t i = 0; i < hd; i++)
+            s += q[i] * f16_to_f32(k[pos * hd + i]);
+        s *= a->scale;
+        if (s > max) {
+            shrink = expf(max - s);
+            max = s;
+        } else {
+            weight = expf(s - max);
+        }
+        for (int64_t i = 0; i < hd; i++) {
+            float old = shrink < 1 ? f16_to_f32(f32_to_f16(out[i] * shrink)) : out[i];
+            out[i] = f16_to_f32(f32_to_f16(fmaf(f16_to_f32(v[i * kv->v_stride + pos]), weight, old)));
+        }
+        sum = sum * shrink + weight;
+    }
+    for (int64_t i = 0; i < hd; i++)
+        out[i] *= 1.0f / sum;
+}
+
+static void attend_f16_tasks(void *arg, int64_t i0, int64_t i1, int i_thread)
+{
+    const struct attention *a = arg;
+    struct work w = work_of(a, i_thread);
+    for (int64_t i = i0; i < i1; i++)
+        attend_f16(a, &w, (int)(i / a->n_head), (int)(i % a->n_head));
+}
+
 /* Late queries see the most positions: they are handed out first. */
 static void attend_tasks(void *arg, int64_t i0, int64_t i1, int i_thread)
 {
@@ -194,6 +237,10 @@ static void attend_tasks(void *arg, int64_t i0, int64_t i1, int i_thread)
 
 void attention_run(struct pool *p, const struct attention *a)
 {
+    if (a->f16_sums && !a->kv->f32 && a->n < FEW_QUERIES) {
+        pool_for(p, (int64_t)a->n * a->n_head, 1, attend_f16_tasks, (void *)a);
+        return;
+    }
     int64_t n_task = (int64_t)((a->n + Q_BLOCK - 1) / Q_BLOCK) * a->kv->n_head_kv;
     pool_for(p, n_task, 1, attend_tasks, (void *)a);
 }

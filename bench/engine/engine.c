@@ -327,6 +327,7 @@ static void attention_block(struct engine *g, int layer, float *h, int pos0, int
                           .n = n,
                           .window = local ? d->sliding_window : 0,
                           .scale = (float)d->attn_scale,
+                          .f16_sums = g->o.mode == ENGINE_REFERENCE,
                           .gemm = g->gemm,
                           .f16 = g->f16,
                           .decode_f16 = g->decode_f16,

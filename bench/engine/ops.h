@@ -24,6 +24,7 @@ struct attention {
     int n_head, pos0, n; /* n queries at positions pos0... */
     int window;          /* positions that a query sees, itself included; 0 = all before */
     float scale;
+    bool f16_sums;       /* few queries over an f16 cache: round as llama.cpp does */
     const struct kernel *gemm;
     kernel_decode *decode_f16;
     const struct codec *f16;

@@ -291,8 +291,10 @@ static void batches_agree(void **state)
                 }
                 for (int v = 0; i == 1 && v < N_VOCAB; v++)
                     assert_true(got[v] == want[v]);
+                /* A few queries over an f16 cache sum in f16, as llama.cpp's kernel does: 300 positions, 11 bits. */
+                const float error = !f16 ? 2e-5f : pieces[i] < 64 ? 3e-2f : 5e-3f;
                 for (int v = 0; i > 1 && v < N_VOCAB; v++)
-                    if (!(fabsf(got[v] - want[v]) < (f16 ? 5e-3f : 2e-5f)))
+                    if (!(fabsf(got[v] - want[v]) < error))
                         fail_msg("%s, pieces of %d: token %d %.7g against %.7g", names[m], pieces[i], v, (double)got[v],
                                  (double)want[v]);
                 fixture_close(&f);
