@@ -179,8 +179,8 @@ static void attend(const struct attention *a, const struct work *w, int h, int t
     }
 }
 
-/* One query of one head as llama.cpp's CPU kernel takes a few queries over an f16 cache: q rounded to f16, positions one
- * by one, the sum over V held in f16. Its error is part of what that runtime answers. */
+/* One query of one head as llama.cpp's CPU kernel takes a few queries over an f16 cache: q rounded to f16, positions
+ * one by one, the sum over V held in f16. Its error is part of what that runtime answers. */
 static void attend_f16(const struct attention *a, const struct work *w, int t, int head)
 {
     const struct kv_layer *kv = a->kv;
