@@ -43,6 +43,8 @@ const char *hf_unused(const struct hf *h);
  * folder's quantization stands for, order of rows and columns put right. Planes are in the mapping or in the arena.
  * ERR_MISSING when there is no such module. */
 int hf_read_matrix(struct qmat *out, struct hf *h, const char *module, struct arena *a, struct err *e);
+/* As many inputs or outputs as the folder's quantization makes of n. */
+int64_t hf_padded(const struct hf *h, int64_t n);
 /* Values of any plain float tensor. */
 int hf_read_f32(float *out, const struct st_tensor *t, struct err *e);
 /* SHA-256 of the lines "SHA256  NAME" of config.json, tokenizer.json and the shards, as sha256sum prints them. */

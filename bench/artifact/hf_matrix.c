@@ -5,14 +5,14 @@
 #include "base/mem.h"
 #include "bench/artifact/hf_quant.h"
 
-#define HF_QUANT(method, name)                                                                                         \
+#define HF_QUANT(method, name, pad)                                                                                    \
     int hf_read_##name(struct qmat *out, struct hf *h, const char *module, struct arena *a, struct err *e);            \
     int hf_check_##name(const json_t *settings, struct err *e);
 #include "bench/artifact/hf_quants.def"
 #undef HF_QUANT
 
 static const struct hf_quant quants[] = {
-#define HF_QUANT(method, name) {method, hf_check_##name, hf_read_##name},
+#define HF_QUANT(method, name, pad) {method, hf_check_##name, hf_read_##name, pad},
 #include "bench/artifact/hf_quants.def"
 #undef HF_QUANT
 };
@@ -119,6 +119,12 @@ static int read_plain(struct qmat *out, const struct st_tensor *t, struct err *e
         return err_set(e, ERR_FORMAT, "tensor %.100s has %d dimensions where a matrix has 2", t->name, t->n_dims);
     int rc = hf_plain(out, codec, t->dim[0], t->dim[1], t->data, NULL, e);
     return rc ? err_context(e, "tensor %.100s", t->name) : 0;
+}
+
+int64_t hf_padded(const struct hf *h, int64_t n)
+{
+    const int64_t pad = h->quant ? h->quant->pad : 1;
+    return (n + pad - 1) / pad * pad;
 }
 
 int hf_read_matrix(struct qmat *out, struct hf *h, const char *module, struct arena *a, struct err *e)

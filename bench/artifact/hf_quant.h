@@ -10,6 +10,7 @@ struct hf_quant {
     int (*check)(const json_t *settings, struct err *e);
     /* ERR_MISSING when the module has no tensor that belongs to the method. */
     int (*read)(struct qmat *out, struct hf *h, const char *module, struct arena *a, struct err *e);
+    int pad; /* inputs and outputs may be padded to a multiple of it */
 };
 int hf_find_quant(const struct hf_quant **out, const json_t **settings, const json_t *config, struct err *e);
 

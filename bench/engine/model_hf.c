@@ -30,6 +30,7 @@ struct reading {
     const char *prefix; /* of all modules but the head */
     struct qmat *mat;   /* [n_max] in the order of tensors; codec NULL: a vector */
     int64_t n_max, n_layer, n_head, n_head_kv, head_dim;
+    struct model_desc d; /* what config.json makes of the shapes */
 };
 
 /* Models of text and images have their text part below another name. */
@@ -105,13 +106,33 @@ static int64_t paired_heads(const struct reading *r, enum change c)
     return c == ROWS_Q ? r->n_head : r->n_head_kv;
 }
 
+/* Decoded matrices (halves) of packages that pad them: a copy of what the model has. */
+static int cut_padding(struct reading *r, struct qmat *q, enum tensor_use use)
+{
+    struct qmat cut;
+    int64_t n, k;
+    tensor_shape(&r->d, use, &n, &k);
+    bool padded = q->n == hf_padded(r->h, n) && q->k == hf_padded(r->h, k) && (q->n != n || q->k != k);
+    if (!padded || n < 1 || k < 1 || q->codec != codec_find("f16"))
+        return 0;
+    int rc = q->codec->layout(&cut, n, k, NULL, r->b->e);
+    uint8_t *p = rc ? NULL : arena_alloc(r->b->g->arena, cut.plane[PLANE_CODE].bytes);
+    if (!p)
+        return rc ? rc : err_nomem(r->b->e, cut.plane[PLANE_CODE].bytes, "weights without padding");
+    for (int64_t i = 0; i < n; i++)
+        memcpy(p + 2 * i * k, q->plane[PLANE_CODE].p + 2 * i * q->k, 2 * (size_t)k);
+    cut.plane[PLANE_CODE].p = p;
+    qmat_share(q, &cut);
+    return 0;
+}
+
 /* GGUF has no type for most codecs of folders: their place in the list holds the matrix instead. */
-static int add_matrix(struct reading *r, const char *module, enum change change, const char *name)
+static int add_matrix(struct reading *r, const char *module, enum tensor_use use, enum change change, const char *name)
 {
     struct qmat q;
     int rc = hf_read_matrix(&q, r->h, module, r->b->g->arena, r->b->e);
     int64_t heads = paired_heads(r, change);
-    if (rc)
+    if (rc || (rc = cut_padding(r, &q, use)))
         return rc;
     q.seg = &q.seg1;
     if (heads && (rc = pair_matrix(r, &q, heads)))
@@ -155,7 +176,7 @@ static int add_named(struct reading *r, const struct name_row *row, int layer)
     snprintf(module, sizeof module, "%s%s", r->prefix, below);
     snprintf(name, sizeof name, tensor_pattern(row->use), layer);
     if (tensor_is_matrix(row->use)) {
-        int rc = add_matrix(r, module, row->change, name);
+        int rc = add_matrix(r, module, row->use, row->change, name);
         return rc == ERR_MISSING ? 0 : rc;
     }
     snprintf(part, sizeof part, "%s.%s", module, row->part);
@@ -172,22 +193,21 @@ static bool head_is_embedding(const struct hf_arch *a, const json_t *model, cons
     return json_is_boolean(tie) ? json_is_true(tie) : a->tied;
 }
 
+/* Quantizers may give a head of its own to a model that ties it to the embedding, and leave config.json as it was. */
 static int add_head(struct reading *r)
 {
     bool tied = head_is_embedding(r->h->arch, r->h->model, r->h->config);
     const char *module = strncmp(r->prefix, "language_model.", 15) ? "lm_head" : "language_model.lm_head";
-    if (!tied) {
-        int rc = add_matrix(r, module, AS_IS, "output.weight");
-        return rc == ERR_MISSING ? err_set(r->b->e, ERR_FORMAT,
-                                           "%s.weight is missing, and config.json does not tie the head to the "
-                                           "embedding",
-                                           module)
-                                 : rc;
-    }
     char name[64];
     snprintf(name, sizeof name, "%s.weight", module);
-    hf_tensor(r->h, name); /* the embedding once more */
-    return 0;
+    if (tied && (hf_tensor(r->h, name) || !r->h->quant)) /* the embedding once more */
+        return 0;
+    int rc = add_matrix(r, module, USE_OUTPUT, AS_IS, "output.weight");
+    if (rc == ERR_MISSING)
+        rc = tied ? 0
+                  : err_set(r->b->e, ERR_FORMAT,
+                            "%s is missing, and config.json does not tie the head to the embedding", name);
+    return rc;
 }
 
 static int add_tensors(struct reading *r)
@@ -235,6 +255,15 @@ static int64_t number(const struct gguf *g, const char *arch, const char *suffix
     return v;
 }
 
+/* The shapes that config.json stands for. */
+static int describe(struct model_desc *d, const struct gguf *g, const json_t *model, struct err *e)
+{
+    int rc = arch_read(d, g, e);
+    json_int_t n_vocab = json_integer_value(json_object_get(model, "vocab_size"));
+    d->n_vocab = n_vocab > 0 && n_vocab <= INT32_MAX ? (int)n_vocab : 0; /* bounds are checked with the rest */
+    return rc;
+}
+
 static int read_weights(struct hf *h, struct gguf_build *b, struct qmat **mat)
 {
     struct reading r = {.h = h, .b = b, .prefix = find_prefix(h)};
@@ -242,6 +271,8 @@ static int read_weights(struct hf *h, struct gguf_build *b, struct qmat **mat)
     if (!r.prefix)
         return err_set(b->e, ERR_FORMAT, "tensor model.embed_tokens.weight is missing");
     int rc = arch_find(&r.arch, (struct gguf_str){name, strlen(name)}, b->e);
+    if (!rc)
+        rc = describe(&r.d, b->g, h->model, b->e);
     r.n_layer = number(b->g, name, "block_count");
     r.n_head = number(b->g, name, "attention.head_count");
     r.n_head_kv = number(b->g, name, "attention.head_count_kv");
@@ -303,9 +334,7 @@ static int shape_of_config(struct model **out, json_t *config, const char *path,
     if (rc || (rc = gguf_build_new(&b, path, e)))
         return rc;
     hf_config(&b, a, text);
-    if (!(rc = b.rc) && !(rc = arch_read(&d, b.g, e))) {
-        json_int_t n_vocab = json_integer_value(json_object_get(text, "vocab_size"));
-        d.n_vocab = n_vocab > 0 && n_vocab <= INT32_MAX ? (int)n_vocab : 0; /* bounds are checked with the rest */
+    if (!(rc = b.rc) && !(rc = describe(&d, b.g, text, e))) {
         d.tied = head_is_embedding(a, text, config);
         rc = model_from_shape(out, &d, e);
     }

@@ -198,7 +198,7 @@ static const struct {
     {"awq", "awq"},           {"gptq", "gptq"},       {"gptq-v2-order", "gptq"},  {"gptq-3bit", "gptq"},
     {"exl2", "f16"},          {"bnb-nf4", "bnb_nf4"}, {"bnb-fp4", "bnb_fp4"},     {"bnb-int8", "bnb_int8"},
     {"fp8-rows", "fp8_e4m3"}, {"fp8-blocks", "f32"},  {"mlx-4bit", "mlx_affine"}, {"mlx-5bit", "mlx_affine"},
-    {"mlx-mxfp4", "mlx_fp"}};
+    {"mlx-mxfp4", "mlx_fp"},  {"exl3", "f16"}};
 
 /* GGUF has the rows of q and k in pairs: row of the folder that stands at row i of a head of 16. */
 static int64_t folder_row(enum tensor_use use, int64_t i)
@@ -229,10 +229,10 @@ static const struct model_tensor *tensor_of(const struct model *m, const char *m
     } uses[] = {{"q_proj", USE_ATTN_Q},      {"k_proj", USE_ATTN_K},          {"v_proj", USE_ATTN_V},
                 {"o_proj", USE_ATTN_OUT},    {"gate_proj", USE_FFN_GATE},     {"up_proj", USE_FFN_UP},
                 {"down_proj", USE_FFN_DOWN}, {"embed_tokens", USE_TOKEN_EMBD}};
-    const char *end = strrchr(module, '.') + 1;
+    const char *end = strrchr(module, '.') + 1, *layer = strstr(module, "layers.");
     for (size_t i = 0; i < sizeof uses / sizeof *uses; i++)
         if (!strcmp(uses[i].end, end))
-            return model_tensor(m, uses[i].use, uses[i].use == USE_TOKEN_EMBD ? -1 : 0);
+            return model_tensor(m, uses[i].use, layer ? atoi(layer + 7) : -1);
     return NULL;
 }
 

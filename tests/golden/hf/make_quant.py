@@ -2,14 +2,16 @@
 """Makes quantized folders of one tiny Llama: METHOD/{config.json, tokenizer.json, model.safetensors} and METHOD/values.txt,
 a line per module with the SHA-256 of its dequantized weights as f32 (rows in the folder's order), and METHOD/logits.txt.
 
-usage: make_quant.py mlx|other. "mlx" runs where the package mlx is (values by mx.dequantize), "other" where torch,
+usage: make_quant.py mlx|other|exl3 EXL3_HOST. "mlx" runs where the package mlx is (values by mx.dequantize), "other" where torch,
 bitsandbytes and transformers are: bitsandbytes by the package; fp8 by torch; AWQ, GPTQ and EXL2, whose packages need a
-GPU, by the formulas of their sources in numpy. Run make_hf.py first (its tokenizer is used). Results are committed.
+GPU, by the formulas of their sources in numpy; "exl3": random trellises, as any bits are one, tiles by EXL3_HOST
+(tests/equivalence/torch/exl3_host.cpp: the package's own code), rotations in f64. Run make_hf.py first (its tokenizer is used). Results are committed.
 """
 import hashlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -39,7 +41,7 @@ def linear_names():
     return [f"model.layers.0.{n}" for n in LINEARS]
 
 
-def save(method, tensors, settings, values, made_by, key="quantization_config"):
+def save(method, tensors, settings, values, made_by, key="quantization_config", config=CONFIG):
     """tensors: numpy arrays, or torch ones for the types that numpy lacks; values: name -> f32 weights."""
     folder = os.path.join(HERE, method)
     shutil.rmtree(folder, ignore_errors=True)
@@ -51,12 +53,12 @@ def save(method, tensors, settings, values, made_by, key="quantization_config"):
                    for k, v in tensors.items()}
     else:
         from safetensors.numpy import save_file
-        tensors = {k: np.ascontiguousarray(v) for k, v in tensors.items()}
+        tensors = {k: np.array(v, order="C") for k, v in tensors.items()}
     save_file(tensors, os.path.join(folder, "model.safetensors"), metadata={"format": "pt"})
     os.chmod(os.path.join(folder, "model.safetensors"), 0o644)
     shutil.copy(os.path.join(HERE, "llama", "tokenizer.json"), folder)
     with open(os.path.join(folder, "config.json"), "w") as f:
-        json.dump({**CONFIG, key: settings}, f, indent=1)
+        json.dump({**config, key: settings}, f, indent=1)
         f.write("\n")
     with open(os.path.join(folder, "values.txt"), "w") as f:
         f.write(f"# {made_by}\n")
@@ -168,6 +170,60 @@ def exl2(w):
          "ExLlamaV2's packing and formula, numpy")
 
 
+def ring_order():
+    """Row and column of a tile's steps (tensor_core_perm of the package, read the other way)."""
+    t, j = np.arange(256) // 8, np.arange(256) % 8
+    return 2 * (t % 4) + j % 2 + 8 * (j // 2 % 2), t // 4 + 8 * (j // 4)
+
+
+def exl3_values(host, trellis, twice_bits, book, suh, svh):
+    """[n][k] of trellis uint16 [K/16][N/16][words]: halves where LinearEXL3.get_weight_tensor has them."""
+    kt, nt, _ = trellis.shape
+    steps = subprocess.run([host, str(twice_bits), str(book)], input=trellis.astype("<u2").tobytes(), check=True,
+                           stdout=subprocess.PIPE).stdout
+    rows, columns = ring_order()
+    tile = np.zeros((kt, nt, 16, 16))
+    tile[:, :, rows, columns] = np.frombuffer(steps, np.float16).reshape(kt, nt, 256)
+    w = tile.transpose(0, 2, 1, 3).reshape(16 * kt, 16 * nt)
+    had = np.array([[1.0]])
+    while len(had) < 128:
+        had = np.block([[had, had], [had, -had]])
+    half = lambda x: x.astype(np.float32).astype(np.float16)
+    blocks = w.reshape(-1, 128, w.shape[1])
+    w = half((had @ blocks).reshape(w.shape) / np.sqrt(128)) * suh[:, None]
+    w = half((w.astype(np.float64).reshape(w.shape[0], -1, 128) @ had).reshape(w.shape) / np.sqrt(128)) * svh
+    return np.ascontiguousarray(w.T).astype(np.float32)
+
+
+def exl3(w, host):
+    """Four layers, so that every width is there with every codebook; all sides but 128 are padded to it."""
+    rng, values = np.random.default_rng(17), {}
+    kinds = [(2 * b, book) for b in range(1, 9) for book in range(3)] + [(3, 2), (5, 2), (7, 2), (8, 0)]
+    tensors = {k: v for k, v in rest(w).items() if ".layers." not in k}
+    for i in range(4):
+        for norm in ("input_layernorm", "post_attention_layernorm"):
+            tensors[f"model.layers.{i}.{norm}.weight"] = w[f"model.layers.0.{norm}.weight"]
+        for name, (n, k) in LINEARS.items():
+            twice, book = kinds[len(values)]
+            module = f"model.layers.{i}.{name}"
+            trellis = rng.integers(0, 65536, (8, 8, 8 * twice), dtype=np.uint16)
+            sign_k, sign_n = rng.integers(0, 2, 128), rng.integers(0, 2, 128)
+            suh = ((1 - 2.0 * sign_k) * (1 if len(values) == 27 else rng.uniform(0.5, 2, 128))).astype(np.float16)
+            svh = ((1 - 2.0 * sign_n) * (1 if len(values) == 27 else rng.uniform(0.02, 0.2, 128))).astype(np.float16)
+            values[module] = np.ascontiguousarray(exl3_values(host, trellis, twice, book, suh, svh)[:n, :k])
+            tensors[module + ".trellis"] = trellis.view(np.int16)
+            if len(values) == 28:
+                tensors[module + ".su"] = np.packbits(sign_k, bitorder="little").view(np.int16)
+                tensors[module + ".sv"] = np.packbits(sign_n, bitorder="little").view(np.int16)
+            else:
+                tensors[module + ".suh"], tensors[module + ".svh"] = suh, svh
+            if book:
+                tensors[f"{module}.{('mcg', 'mul1')[book - 1]}"] = np.array(0, np.int32)
+    save("exl3", tensors, {"quant_method": "exl3", "version": "1.6.5", "bits": 4.0, "head_bits": 16}, values,
+         "tiles: exllamav3 1.6.5, exl3_dq.cuh and codebook.cuh compiled for the host; rotations: numpy",
+         config={**CONFIG, "num_hidden_layers": 4})
+
+
 # ---- with packages ----
 
 def bnb(w, folder, kind, nested):
@@ -234,6 +290,9 @@ def mlx(w, folder, mode, bits, group, dtype):
 
 def main(what):
     w = base_weights()
+    if what == "exl3":
+        exl3(w, sys.argv[2])
+        return
     if what == "mlx":
         import mlx.core as mx
         mlx(w, "mlx-4bit", "affine", 4, 32, mx.bfloat16)
