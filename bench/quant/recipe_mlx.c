@@ -9,7 +9,9 @@ static bool gets_high(const struct model_desc *m, const struct model_tensor *t)
 {
     if (t->use == USE_OUTPUT)
         return true;
-    return (t->use == USE_ATTN_V || t->use == USE_FFN_DOWN) && recipe_spread_half(t->layer, m->n_layer, m->n_layer / 8);
+    /* by name: "qkv_proj" has "v_proj" in it */
+    bool heavy = t->use == USE_ATTN_V || t->use == USE_ATTN_QKV || t->use == USE_FFN_DOWN;
+    return heavy && recipe_spread_half(t->layer, m->n_layer, m->n_layer / 8);
 }
 
 static int assign(const struct model_desc *m, const struct recipe *r, bool have_importance, struct use_assign out[],

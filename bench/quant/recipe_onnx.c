@@ -1,10 +1,19 @@
 /* ONNX Runtime. MatMulNBits touches matrix products only: the embedding stays float, and a tied head is a quantized
  * copy beside it. quantize_dynamic and quantize_static take the embedding too, as uint8 of its own. The builder's mixed
- * placements give 8 bits to the head ("last"), and to the value and down matrices of half of the layers ("mixed"). */
+ * placements give 8 bits to the head ("last"), and to the query, key, value and down matrices of half of the layers
+ * ("mixed"): it fuses the first three into one product unless it is told not to. */
+#include <math.h>
 #include <string.h>
 #include "bench/quant/recipe_family.h"
 
 static const struct qpar embedding_u8 = {.bits = 8, .scale_type = NUMBER_F32, .zero_type = ZERO_CODE, .group = -1};
+
+/* The builder divides in floating point and rounds half to even, unlike llama.cpp and MLX. */
+static bool builder_prefers(int layer, int n_layer)
+{
+    int first = (int)rint(n_layer / 8.0);
+    return 8 * layer < n_layer || 8 * layer >= 7 * n_layer || (layer - first) % 3 == 2;
+}
 
 static bool gets_high(const struct model_desc *m, const struct recipe *r, const struct model_tensor *t)
 {
@@ -12,8 +21,9 @@ static bool gets_high(const struct model_desc *m, const struct recipe *r, const 
         return false;
     if (t->use == USE_OUTPUT || t->use == USE_TOKEN_EMBD)
         return true;
-    bool heavy = t->use == USE_ATTN_V || t->use == USE_ATTN_QKV || t->use == USE_FFN_DOWN;
-    return strcmp(r->mix, "mixed") == 0 && heavy && recipe_spread_half(t->layer, m->n_layer, (m->n_layer + 4) / 8);
+    bool heavy = t->use == USE_ATTN_Q || t->use == USE_ATTN_K || t->use == USE_ATTN_V || t->use == USE_ATTN_QKV ||
+                 t->use == USE_FFN_DOWN;
+    return strcmp(r->mix, "mixed") == 0 && heavy && builder_prefers(t->layer, m->n_layer);
 }
 
 static void put_embedding(const struct model_desc *m, const struct recipe *r, struct use_assign *a)

@@ -104,6 +104,8 @@ static int check(const struct codec *c, const struct group_rule *r, int64_t n, i
                        c->name);
     if (p->bits > 8 || !(r->bits >> p->bits & 1))
         return err_set(e, ERR_UNSUPPORTED, "%s has no codes of %d bits", c->name, p->bits);
+    if (p->zero_type == ZERO_CODE && 8 % p->bits != 0)
+        return err_set(e, ERR_UNSUPPORTED, "%s has no zero points of %d bits", c->name, p->bits);
     if (p->group > 0 && p->group % 8 != 0)
         return err_set(e, ERR_UNSUPPORTED, "%s has no groups of %d weights: give a multiple of 8", c->name,
                        (int)p->group);

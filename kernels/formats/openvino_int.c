@@ -1,9 +1,16 @@
-/* NNCF's integers: codes of 4 or 8 bits, per row or group. Codes are made with the unrounded scale, which is stored as
- * f16 afterwards. Symmetric: signed codes, the value of larger magnitude on the lowest code, the scale's sign with it.
- */
+/* NNCF's integers: codes of 2, 3, 4 or 8 bits, per row or group. Codes are made with the unrounded scale, which is
+ * stored as f16 afterwards. Symmetric: signed codes (with 2 and 3 bits stored as unsigned ones), the value of larger
+ * magnitude on the lowest code, the scale's sign with it. OpenVINO's own u3 tensors split the bits of 8 codes over 3
+ * bytes, here they are one stream. */
 #include <float.h>
 #include "kernels/formats/group.h"
 #include "kernels/formats/minifloat.h"
+
+/* Symmetric codes are two's complement; only unsigned types have 2 or 3 bits. */
+static int sign_flip(const struct qpar *par)
+{
+    return par->bits < 4 ? 0 : 1 << (par->bits - 1);
+}
 
 static float not_too_small(float s)
 {
@@ -20,7 +27,7 @@ static void fit(const struct qpar *par, const float *x, int64_t n, const struct 
         float a = fabsf(r.lo), s = not_too_small((a >= r.hi ? a : -r.hi) / (float)middle);
         for (int64_t i = 0; i < n; i++) {
             int q = (int)group_clamp(minifloat_rne(x[i] / s), (float)-middle, (float)middle - 1);
-            code[i] = (uint8_t)(q & mask);
+            code[i] = (uint8_t)((q + middle - sign_flip(par)) & mask);
         }
         *g = (struct grid){s, 0};
         return;
@@ -35,18 +42,19 @@ static void fit(const struct qpar *par, const float *x, int64_t n, const struct 
 
 static void values(const struct qpar *par, float *y, const uint8_t *code, int n, struct grid g)
 {
-    int flip = par->sym ? 1 << (par->bits - 1) : 0, zero = par->sym ? flip : (int)g.zero;
+    int flip = par->sym ? sign_flip(par) : 0, zero = par->sym ? 1 << (par->bits - 1) : (int)g.zero;
     for (int i = 0; i < n; i++)
         y[i] = (float)((code[i] ^ flip) - zero) * g.scale;
 }
 
 static const struct group_rule rule = {
     .usual = {.bits = 4, .sym = 0, .scale_type = NUMBER_F16, .zero_type = ZERO_CODE, .group = 128},
-    .bits = 1 << 4 | 1 << 8,
+    .bits = 1 << 2 | 1 << 3 | 1 << 4 | 1 << 8,
     .zero_plane = PLANE_ZERO,
     .fit = fit,
     .values = values,
 };
-GROUP_CODEC(openvino_int, .doc = "NNCF: codes of 4 or 8 bits, f16 scale and perhaps a zero point per row or group.",
+GROUP_CODEC(openvino_int,
+            .doc = "NNCF: codes of 2, 3, 4 or 8 bits, f16 scale and perhaps a zero point per row or group.",
             .source = "openvinotoolkit/nncf src/nncf/quantization/algorithms/weight_compression/weight_lowering.py",
             .act = "i8_32");

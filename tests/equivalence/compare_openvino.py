@@ -28,6 +28,14 @@ def compressed(w, mode, group):
     return nncf.compress_weights(model_of(w), mode=mode, ratio=1, group_size=group, all_layers=True)
 
 
+def stream_of_u3(data):
+    """OpenVINO's u3, 8 codes in 3 bytes: 16 times two bits from the top, then the third bits; as one stream of bits."""
+    low = np.stack([data.reshape(-1, 3)[:, :2] >> s & 3 for s in (6, 4, 2, 0)], 2).reshape(-1, 8)
+    codes = low | (data.reshape(-1, 3)[:, 2:] >> np.arange(7, -1, -1) & 1) << 2
+    bits = codes[:, :, None] >> np.arange(3) & 1
+    return np.packbits(bits.reshape(-1, 24), axis=1, bitorder="little").ravel()
+
+
 def stored(model):
     """Codes, scales, zero points, scale of scales: the order of the codec command."""
     have = {op.get_friendly_name(): op for op in model.get_ops() if op.get_type_name() == "Constant"}
@@ -37,6 +45,9 @@ def stored(model):
         if n not in have:
             continue
         data = np.asarray(have[n].data).view(np.uint8).ravel()
+        if n == "w/zero_point" and have[n].get_element_type() == ov.Type.i8:
+            continue  # of unsigned codes for a symmetric mode: a constant of the graph
+        data = stream_of_u3(data) if have[n].get_element_type() == ov.Type.u3 else data
         rows = have[n].shape[0]
         if n == "w/zero_point" and data.size == (rows + 1) // 2:  # one nibble a row: whole bytes here
             data = (np.stack([data & 15, data >> 4], 1).ravel() | 0x80)[:rows]
@@ -53,6 +64,8 @@ MODES = [("int8-asym", M.INT8_ASYM, None), ("int8-sym", M.INT8_SYM, None)]
 for g in (32, 64, 128, -1):
     name = "channel" if g < 0 else f"g{g}"
     MODES += [(f"int4-sym-{name}", M.INT4_SYM, g), (f"int4-asym-{name}", M.INT4_ASYM, g)]
+for g in (32, 128):
+    MODES += [(f"int2-sym-g{g}", M.INT2_SYM, g), (f"int3-sym-g{g}", M.INT3_SYM, g)]
 MODES += [("nf4-g128", M.NF4, 128), ("cb4", M.CB4, -1), ("fp4-g128", M.FP4, 128), ("mxfp4", M.MXFP4, 32),
           ("fp8-g128", M.FP8_E4M3, 128), ("mxfp8", M.MXFP8_E4M3, 32), ("nvfp4", M.NVFP4, 16)]
 

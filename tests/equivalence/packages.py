@@ -1,6 +1,7 @@
 """What the comparisons with real packages share: weights that tempt an implementation to differ, the program's codec
 command, and a table of differences. Each script is run as `script.py WHICHQUANT`; exit 77: its package is missing."""
 import hashlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -10,6 +11,14 @@ sys.path[:] = [p for p in sys.path if os.path.abspath(p) != HERE]  # the folder 
 PYTHON = os.environ.get("EQUIVALENCE_PYTHON")
 if PYTHON and not os.environ.get("EQUIVALENCE_CHILD"):
     os.execve(PYTHON, [PYTHON] + sys.argv, {**os.environ, "EQUIVALENCE_CHILD": "1"})
+
+
+def beside(name):
+    """A module of this folder."""
+    spec = importlib.util.spec_from_file_location(name, os.path.join(HERE, name + ".py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def need(*modules):
@@ -93,6 +102,13 @@ class Table:
         ok = error <= limit
         self.failed += not ok
         print(f"{'ok  ' if ok else 'FAIL'} {name:<44} relative error {error:.2g}, {limit:.0e} allowed")
+
+    def placement(self, name, have, want):
+        """What each matrix got: two dictionaries by name."""
+        differ = sorted(n for n in have.keys() | want.keys() if have.get(n) != want.get(n))
+        self.failed += bool(differ)
+        shown = " ".join(f"{n}: {have.get(n)} instead of {want.get(n)}" for n in differ[:3])
+        print(f"{'FAIL' if differ else 'ok  '} {name:<44} {len(differ)} of {len(want)} matrices differ {shown}")
 
     def done(self):
         sys.exit(1 if self.failed else 0)

@@ -257,6 +257,37 @@ static void frameworks_place_codecs(void **state)
     model_close(m);
 }
 
+/* 30 and 20 layers, where the frameworks' eighths differ; as mlx_lm's predicate and the builder of onnxruntime-genai put
+ * them (tests/equivalence/compare_mixed.py, torch/compare_builder.py). */
+static void mixed_recipes_favour_the_layers_their_packages_do(void **state)
+{
+    static const struct {
+        const char *recipe;
+        int n_layer;
+        const char *high; /* per layer: does attn_v get more bits? */
+    } cases[] = {{"mlx/mixed-4-6", 30, "111001001001001001001001001111"},
+                 {"onnx/int4-g32-k-quant-mixed", 30, "111100100100100100100100100111"},
+                 {"mlx/mixed-2-6", 20, "11001001001001001111"},
+                 {"onnx/int4-g32-sym-mixed8", 20, "11101001001001001011"}};
+    (void)state;
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct model *m = shape_model("llama", cases[c].n_layer, 64, 128, 4, 2, 16, 300, true);
+        const struct recipe *r = recipe_find(cases[c].recipe);
+        struct use_assign *a = assign(m, cases[c].recipe, false);
+        bool builder = strcmp(r->family->name, "onnx") == 0;
+        for (int i = 0; i < m->d.n_tensors; i++) {
+            const struct model_tensor *t = &m->d.tensor[i];
+            bool input = t->use == USE_ATTN_Q || t->use == USE_ATTN_K; /* the builder fuses them with V */
+            bool high = t->use == USE_ATTN_V || t->use == USE_FFN_DOWN || (input && builder);
+            high = high && cases[c].high[t->layer] == '1';
+            if (t->matrix && t->layer >= 0 && a[i].par.bits != (high ? r->high.bits : r->par.bits))
+                fail_msg("%s: %s has %d bits", r->name, t->name, a[i].par.bits);
+        }
+        mem_free(a);
+        model_close(m);
+    }
+}
+
 static void variants_change_one_thing(void **state)
 {
     struct recipe r;
@@ -533,6 +564,7 @@ int main(void)
         cmocka_unit_test(mixtures_are_llama_quantizes),
         cmocka_unit_test(golden_mixtures_agree),
         cmocka_unit_test(frameworks_place_codecs),
+        cmocka_unit_test(mixed_recipes_favour_the_layers_their_packages_do),
         cmocka_unit_test(variants_change_one_thing),
         cmocka_unit_test(substitutions_are_counted),
         cmocka_unit_test(numerics_choose_the_activation_rule),
