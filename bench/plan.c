@@ -34,6 +34,15 @@ static bool same_tensors(const struct use_assign *a, const struct use_assign *b,
     return true;
 }
 
+/* The earlier cell with the very same tensors as cell c, or -1. */
+static int find_same(const struct plan *p, int c)
+{
+    for (int i = 0; i < c; i++)
+        if (same_tensors(p->cell[i].assign, p->cell[c].assign, p->model->d.n_tensors))
+            return i;
+    return -1;
+}
+
 /* A shape has nothing to encode, only bytes to move: there it does not matter who would know the importances. */
 static bool have_importance(const struct model *m, const struct request *req)
 {
@@ -67,9 +76,7 @@ static int add_cell(struct plan *p, const struct recipe *r, const struct request
     if (rc < 0)
         return err_set(e, rc, "%s", why.text);
     c->packed = has_packed_kernels(p->model, c->assign, req->isa);
-    for (int i = 0; i < p->n_cells && c->same_as < 0; i++)
-        if (same_tensors(p->cell[i].assign, c->assign, n))
-            c->same_as = i;
+    c->same_as = find_same(p, p->n_cells);
     p->n_cells++;
     return 0;
 }
@@ -145,6 +152,56 @@ int plan_formats(struct plan **out, const struct model *m, const struct request 
         return rc;
     }
     *out = p;
+    return 0;
+}
+
+/* How soon a cell is worth its time; less is sooner. */
+static int class_of(const struct plan_cell *c)
+{
+    static const double narrow = 3.5, wide = 9; /* bits per weight of what people run */
+    double bits = c->summary.bits_per_weight;
+    if (!c->recipe->verified_by)
+        return 3;
+    return c->packed ? 0 : bits >= narrow && bits <= wide ? 1 : 2;
+}
+
+struct turn {
+    int class, round; /* round: cells of that class and family before it */
+    struct plan_cell cell;
+};
+
+static void set_turn(struct turn *t, const struct plan *p, int i)
+{
+    t->cell = p->cell[i];
+    t->class = class_of(&p->cell[i]);
+    t->round = 0;
+    for (int k = 0; k < i; k++)
+        t->round += p->cell[k].recipe->family == t->cell.recipe->family && class_of(&p->cell[k]) == t->class;
+}
+
+static bool comes_before(const struct turn *a, const struct turn *b)
+{
+    return a->class != b->class ? a->class < b->class : a->round < b->round;
+}
+
+int plan_order(struct plan *p, struct err *e)
+{
+    struct turn *t = arena_alloc_n(p->arena, (size_t)p->n_cells + 1, sizeof *t);
+    if (!t)
+        return err_nomem(e, (unsigned long long)p->n_cells * sizeof *t, "the plan");
+    for (int i = 0; i < p->n_cells; i++)
+        set_turn(&t[i], p, i);
+    for (int i = 1; i < p->n_cells; i++) { /* by insertion: equal ones keep their order */
+        struct turn x = t[i];
+        int k = i;
+        for (; k > 0 && comes_before(&x, &t[k - 1]); k--)
+            t[k] = t[k - 1];
+        t[k] = x;
+    }
+    for (int i = 0; i < p->n_cells; i++)
+        p->cell[i] = t[i].cell;
+    for (int i = 0; i < p->n_cells; i++)
+        p->cell[i].same_as = find_same(p, i);
     return 0;
 }
 

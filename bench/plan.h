@@ -11,6 +11,8 @@ struct plan_cell {
     struct recipe_summary summary;
     int same_as; /* an earlier cell with the very same tensors, or -1 */
     bool packed; /* every linear has a packed kernel under the mask: a speed can be reported */
+    bool settled;  /* set by the sweep: it has its record, or its refusal */
+    bool resident; /* set by the sweep: the caches hold the model in this format, so its speed is not memory's */
     char why_not[256]; /* of a refused cell: the reason */
 };
 struct plan {
@@ -23,6 +25,9 @@ struct plan {
 };
 /* The formats asked for (names, variants, families, "all"), or the usual ones; unknown names are ERR_USAGE. */
 int plan_formats(struct plan **out, const struct model *m, const struct request *req, struct err *e);
+/* Cells in the order in which a budget should be spent: packed kernels first, then what is verified and of a usual
+ * width, the families taking turns; what was never verified comes last. */
+int plan_order(struct plan *p, struct err *e);
 /* Notes that a planned format turned out impossible; at most one a format. */
 void plan_refuse(struct plan *p, const struct recipe *r, const char *why);
 void plan_free(struct plan *p);

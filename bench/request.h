@@ -40,6 +40,7 @@ struct request {
     uint64_t isa, seed;
     double budget_s;        /* NaN = none */
     bool budget_is_default; /* nobody asked for it: chunks that were asked for are all done, whatever they take */
+    bool no_speed;          /* quality only */
     bool demo, resume, dither, estimate, strict, verbose, quiet;
     struct constraints want;
 };

@@ -9,6 +9,9 @@
 
 /* Of the usable memory, what a group of encoded formats may take: the rest is for KV, scratch and other programs. */
 static const double group_share = 0.5;
+enum { MOST_AT_ONCE = 8 }; /* formats that share a reference pass where no speeds are compared */
+/* Of the budget, what the shapes that stand in for a cache-resident model get. */
+static const double shape_share = 0.35;
 
 struct record *sweep_add(struct sweep *s)
 {
@@ -81,11 +84,13 @@ static void free_group(struct weights **w, int c0, int c1)
     }
 }
 
+/* A cell whose tensors are those of an earlier one is measured there. */
 static int encode_group(const struct sweep_input *in, struct plan *p, struct weights **w, int c0, int c1, struct err *e)
 {
+    int n = 0;
     for (int i = c0; i < c1; i++) {
-        if (p->cell[i].same_as >= c0)
-            continue; /* the same tensors: measured once */
+        if (p->cell[i].same_as >= 0 || p->cell[i].settled)
+            continue;
         char what[96];
         snprintf(what, sizeof what, "encode %s", p->cell[i].recipe->name);
         emit(in, what, i, p->n_cells);
@@ -93,55 +98,131 @@ static int encode_group(const struct sweep_input *in, struct plan *p, struct wei
         int rc = weights_encode(&w[i], in->model, p->cell[i].assign, in->calib, in->pool, &why);
         if (rc == ERR_NOMEM || rc == ERR_CANCELLED)
             return err_set(e, rc, "%s", why.text);
-        for (int j = i; rc < 0 && j < c1; j++)
-            if (j == i || p->cell[j].same_as == i)
+        for (int j = i; rc < 0 && j < p->n_cells; j++)
+            if (j == i || p->cell[j].same_as == i) {
                 plan_refuse(p, p->cell[j].recipe, why.text);
+                p->cell[j].settled = true;
+            }
+        n += rc == 0;
     }
-    return 0;
+    return n;
 }
 
-/* End of the group that starts at c0: as many cells as fit, at least one. */
-static int group_end(const struct sweep_input *in, const struct plan *p, int c0)
+/* The budget, and what a format turned out to cost: 0 until one was measured. */
+struct spending {
+    uint64_t end_ns; /* 0: no end */
+    double encode_s, chunk_s;
+    int n_encoded;
+};
+
+static double seconds_left(const struct spending *b)
+{
+    uint64_t now = clock_ns();
+    return b->end_ns == 0 ? INFINITY : b->end_ns > now ? (double)(b->end_ns - now) * 1e-9 : 0;
+}
+
+static uint64_t after(double seconds)
+{
+    return isfinite(seconds) ? clock_ns() + (uint64_t)(seconds * 1e9) : 0;
+}
+
+static bool has_speed(const struct sweep_input *in, const struct plan_cell *c)
+{
+    return c->packed && !in->req->no_speed;
+}
+
+/* What a format holds while its quality is measured. */
+static double bytes_held(const struct sweep_input *in, const struct plan_cell *c)
+{
+    struct engine_opts o = {.n_ctx = in->req->n_ctx_eval, .n_batch = in->req->n_ctx_eval, .pool = in->pool};
+    struct memory_need need = {0};
+    engine_memory(&in->model->d, &o, &need, NULL);
+    return (double)(c->summary.bytes + need.kv_bytes + need.scratch_bytes);
+}
+
+/* End of the group that starts at c0: those whose speeds are to be compared as far as they fit in memory, of others
+ * just enough that the reference pass costs little. What the budget cannot pay is not begun: c0 = nothing. */
+static int group_end(const struct sweep_input *in, const struct plan *p, const struct spending *b, int c0)
 {
     double room = (double)in->device->memory.usable_bytes * group_share, taken = 0;
-    int c1 = c0;
-    while (c1 < p->n_cells) {
-        taken += p->cell[c1].same_as >= c0 ? 0 : (double)p->cell[c1].summary.bytes;
-        if (c1 > c0 && taken > room)
+    int chunks = in->req->n_chunks > 0 ? in->req->n_chunks : SWEEP_LEAST_CHUNKS, c1 = c0;
+    double left = seconds_left(b) - chunks * b->chunk_s; /* the reference's share */
+    for (int n = 0; c1 < p->n_cells; c1++) {
+        const struct plan_cell *c = &p->cell[c1];
+        if (c->same_as >= 0 || c->settled)
+            continue;
+        taken += bytes_held(in, c);
+        left -= b->encode_s + chunks * b->chunk_s;
+        if ((n >= MOST_AT_ONCE && !has_speed(in, c)) || (n > 0 && taken > room) || left < 0)
             break;
-        c1++;
+        n++;
     }
     return c1;
 }
 
-static uint64_t deadline_at(uint64_t t0, double budget_s, double share)
+static int run_group(struct sweep *s, const struct sweep_input *in, struct plan *p, struct weights **w,
+                     struct spending *b, bool speeds, int c0, int c1, struct err *e)
 {
-    return isfinite(budget_s) ? t0 + (uint64_t)(budget_s * share * 1e9) : 0;
+    static const double speed_share = 0.35; /* of a group's time */
+    const struct request *req = in->req;
+    bool timed = false;
+    for (int c = c0; c < c1; c++)
+        timed |= speeds && has_speed(in, &p->cell[c]);
+    double left = seconds_left(b), part = (double)(c1 - c0) / (p->n_cells - c0);
+    double reserve = timed ? (isfinite(left) ? left : req->budget_s) * part * speed_share : 0;
+    uint64_t t0 = clock_ns(), enough = after(left * part - reserve), end = after(fmax(left - reserve, 0));
+    int n = encode_group(in, p, w, c0, c1, e);
+    uint64_t t1 = clock_ns();
+    int n_chunks = n < 0 ? n : sweep_quality(s, in, p, w, c0, c1, enough, end, e);
+    if (n_chunks < 0)
+        return n_chunks;
+    if (n > 0) {
+        b->encode_s = (b->encode_s * b->n_encoded + (double)(t1 - t0) * 1e-9) / (b->n_encoded + n);
+        b->n_encoded += n;
+    }
+    if (n > 0 && n_chunks > 0)
+        b->chunk_s = (double)(clock_ns() - t1) * 1e-9 / (n_chunks * (n + 1));
+    return timed && !s->interrupted ? sweep_speed(s, in, p, w, c0, c1, after(reserve), e) : 0;
 }
 
-static int run_groups(struct sweep *s, const struct sweep_input *in, struct plan *p, bool cache_resident, uint64_t *t0,
+/* speeds: of the model itself; false: those of other shapes stand in. */
+static int run_groups(struct sweep *s, const struct sweep_input *in, struct plan *p, uint64_t end_ns, bool speeds,
                       struct err *e)
 {
     struct weights **w = arena_alloc_n(s->arena, (size_t)p->n_cells, sizeof(struct weights *));
     if (!w)
         return err_nomem(e, (unsigned long long)p->n_cells * sizeof *w, "the sweep");
+    struct spending b = {.end_ns = end_ns};
     int rc = 0;
-    double budget = in->req->budget_s, quality_share = 0.65;
-    bool all_chunks = in->req->n_chunks > 0 && in->req->budget_is_default;
     for (int c0 = 0, c1; c0 < p->n_cells && rc == 0 && !s->interrupted; c0 = c1) {
-        c1 = group_end(in, p, c0);
-        double done = (double)c0 / p->n_cells, part = (double)(c1 - c0) / p->n_cells;
-        rc = encode_group(in, p, w, c0, c1, e);
-        if (rc == 0)
-            rc = sweep_quality(s, in, p, w, c0, c1,
-                               all_chunks ? 0 : deadline_at(*t0, budget, done + part * quality_share), e);
-        if (all_chunks) /* the rest goes on as if quality had taken its share */
-            *t0 = clock_ns() - (uint64_t)(budget * (done + part * quality_share) * 1e9);
-        if (rc == 0 && !cache_resident && !s->interrupted)
-            rc = sweep_speed(s, in, p, w, c0, c1, cache_resident, deadline_at(*t0, budget, done + part), e);
+        c1 = group_end(in, p, &b, c0);
+        if (c1 == c0)
+            break;
+        rc = run_group(s, in, p, w, &b, speeds, c0, c1, e);
         free_group(w, c0, c1);
     }
     return rc;
+}
+
+/* A format that the budget did not reach is a row that says so; it is not kept, so that it hides no measurement. */
+static int add_unmeasured(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct err *e)
+{
+    for (int i = 0; i < p->n_cells; i++) {
+        if (p->cell[i].settled)
+            continue;
+        struct record *r = sweep_add(s);
+        if (!r)
+            return err_nomem(e, sizeof *r, "a record");
+        sweep_describe(r, in, in->model, &p->cell[i]);
+        if (s->interrupted)
+            snprintf(r->reason, sizeof r->reason, "not measured: interrupted");
+        else
+            snprintf(r->reason, sizeof r->reason, "not measured: the budget of %.0f s did not reach it",
+                     in->req->budget_s);
+        record_cell_id(r);
+        s->out_of_budget |= !s->interrupted;
+    }
+    return 0;
 }
 
 /* A format that cannot be made of this model is a row that says why. */
@@ -168,12 +249,13 @@ static int add_refused(struct sweep *s, const struct sweep_input *in, const stru
 static const char *const stand_in_shapes[] = {"qwen3-0.6b", "llama-3.2-1b"};
 enum { N_STAND_INS = 2 };
 
-static int shape_speeds(struct sweep *s, const struct sweep_input *in, uint64_t t0, struct err *e)
+static int shape_speeds(struct sweep *s, const struct sweep_input *in, struct spending b, struct err *e)
 {
+    static const double first_share = 0.3; /* the smaller one's */
     int rc = 0;
     for (int i = 0; i < N_STAND_INS && rc == 0 && !s->interrupted; i++) {
-        double share = i + 1 == N_STAND_INS ? 1.0 : 0.75;
-        rc = sweep_shape_speed(s, in, stand_in_shapes[i], deadline_at(t0, in->req->budget_s, share), e);
+        double share = i + 1 == N_STAND_INS ? 1 : first_share;
+        rc = sweep_shape_speed(s, in, stand_in_shapes[i], after(seconds_left(&b) * share), e);
     }
     return rc;
 }
@@ -212,10 +294,45 @@ static int tokenize(struct sweep *s, const struct sweep_input *in, struct err *e
     return rc;
 }
 
+bool sweep_residents(struct plan *p, double cache)
+{
+    int n_timed = 0, n_resident = 0;
+    for (int i = 0; i < p->n_cells; i++) {
+        struct plan_cell *c = &p->cell[i];
+        c->resident = (double)c->summary.bytes < cache;
+        n_timed += c->packed;
+        n_resident += c->packed && c->resident;
+    }
+    return n_timed > 0 && n_resident == n_timed;
+}
+
+static int run_plan(struct sweep *s, const struct sweep_input *in, struct plan *p, struct err *e)
+{
+    double budget = in->req->budget_s;
+    bool stand_ins = !in->req->no_speed && sweep_residents(p, cache_bytes(in, e));
+    bool all_chunks = in->req->n_chunks > 0 && in->req->budget_is_default;
+    struct spending b = {.end_ns = after(budget)};
+    uint64_t quality_end = all_chunks ? 0 : after(stand_ins ? budget * (1 - shape_share) : budget);
+    int rc = plan_order(p, e);
+    if (rc == 0)
+        rc = run_groups(s, in, p, quality_end, !stand_ins, e);
+    if (rc == ERR_CANCELLED) {
+        s->interrupted = true;
+        rc = 0;
+    }
+    if (rc == 0)
+        rc = add_unmeasured(s, in, p, e);
+    if (rc == 0)
+        rc = add_refused(s, in, p, e);
+    if (all_chunks)
+        b.end_ns = after(budget * shape_share);
+    return rc == 0 && stand_ins ? shape_speeds(s, in, b, e) : rc;
+}
+
 int sweep_run(struct sweep **out, const struct sweep_input *in, struct err *e)
 {
     *out = NULL;
-    uint64_t t0 = clock_ns(), from = t0;
+    uint64_t t0 = clock_ns();
     struct arena *a = arena_new();
     struct sweep *s = a ? arena_alloc(a, sizeof *s) : NULL;
     struct plan *p = NULL;
@@ -229,17 +346,8 @@ int sweep_run(struct sweep **out, const struct sweep_input *in, struct err *e)
         rc = tokenize(s, in, e);
     if (rc == 0)
         rc = model_hash(in->model, e);
-    if (rc == 0) {
-        double smallest = INFINITY;
-        for (int i = 0; i < p->n_cells; i++)
-            smallest = fmin(smallest, (double)p->cell[i].summary.bytes);
-        bool resident = smallest < cache_bytes(in, e);
-        rc = run_groups(s, in, p, resident, &from, e);
-        if (rc == 0)
-            rc = add_refused(s, in, p, e);
-        if (rc == 0 && resident)
-            rc = shape_speeds(s, in, from, e);
-    }
+    if (rc == 0)
+        rc = run_plan(s, in, p, e);
     plan_free(p);
     s->seconds = (double)(clock_ns() - t0) * 1e-9;
     if (rc == ERR_CANCELLED) {

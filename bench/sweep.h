@@ -1,6 +1,7 @@
-/* The sweep: every planned format of a model encoded in memory, quality by one shared reference pass, speed with cells
- * interleaved, one record a format and framework. Quality goes chunk by chunk into the store, so that a killed run
- * loses at most one chunk of one format. Order: sweep_run -> read rec[] -> sweep_free. */
+/* The sweep: every planned format of a model encoded in memory a group at a time, quality by one reference pass a
+ * group, speed with cells interleaved, one record a format and framework. The likeliest formats come first; those that
+ * the budget did not reach become records that say so. Quality goes chunk by chunk into the store, so that a killed run
+ * loses at most one chunk of one group. Order: sweep_run -> read rec[] -> sweep_free. */
 #ifndef BENCH_SWEEP_H
 #define BENCH_SWEEP_H
 #include "base/pool.h"
@@ -8,6 +9,8 @@
 #include "bench/plan.h"
 #include "bench/record.h"
 #include "bench/store.h"
+
+enum { SWEEP_LEAST_CHUNKS = 10 }; /* fewer make a row of low confidence */
 
 struct sweep_event {
     const char *what; /* "quality chunk 3", "speed of qwen3-0.6b" */
@@ -31,7 +34,7 @@ struct sweep {
     int n, cap;
     bool interrupted, out_of_budget;
     double seconds;
-    int n_chunks;    /* done by every format */
+    int n_chunks;    /* done by every format that was evaluated */
     int32_t *tokens; /* of the evaluation text, tokenized once */
     int64_t n_tokens;
     struct arena *arena;
@@ -44,12 +47,17 @@ void sweep_free(struct sweep *s);
 int sweep_real(struct sweep *s, const struct sweep_input *in, const struct runner *runner, const char *const *formats,
                int n, double budget_s, struct err *e);
 
-/* Parts of it, called by sweep_run. `deadline_ns` 0 = none. */
+/* Parts of it, called by sweep_run. A deadline of 0 = none. */
+/* Marks the formats in which the model fits the caches. True where that is all of those that have a speed: shapes of
+ * real models then stand in; else the others are measured on the model itself. */
+bool sweep_residents(struct plan *p, double cache_bytes);
 struct record *sweep_add(struct sweep *s);
-int sweep_quality(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct weights *const *w, int c0,
-                  int c1, uint64_t deadline_ns, struct err *e);
+/* The formats of a group, all on the same chunks; returns how many. After `enough_ns` no chunk is begun beyond the
+ * fewest that make a row (or those asked for), after `end_ns` none at all beyond the second. */
+int sweep_quality(struct sweep *s, const struct sweep_input *in, struct plan *p, struct weights *const *w, int c0,
+                  int c1, uint64_t enough_ns, uint64_t end_ns, struct err *e);
 int sweep_speed(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct weights *const *w, int c0,
-                int c1, bool cache_resident, uint64_t deadline_ns, struct err *e);
+                int c1, uint64_t deadline_ns, struct err *e);
 int sweep_shape_speed(struct sweep *s, const struct sweep_input *in, const char *shape_id, uint64_t deadline_ns,
                       struct err *e);
 /* Seeded weights of a shape in the codecs of that cell, for speed only. */

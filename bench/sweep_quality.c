@@ -8,7 +8,7 @@
 
 struct quality_run {
     const struct sweep_input *in;
-    const struct plan *plan;
+    struct plan *plan;
     int c0, n; /* cells [c0, c0+n) */
     struct weights *ref_weights;
     struct engine *ref;
@@ -121,9 +121,11 @@ static int save_chunk(struct quality_run *q, int i, struct err *e)
     return rc;
 }
 
-static int run_chunks(struct quality_run *q, struct sweep *s, uint64_t deadline_ns, struct err *e)
+/* Returns the chunks done. */
+static int run_chunks(struct quality_run *q, struct sweep *s, uint64_t enough_ns, uint64_t end_ns, struct err *e)
 {
-    int n = eval_n_chunks(q->eval), i = 0;
+    int n = eval_n_chunks(q->eval), i = 0, asked = q->in->req->n_chunks;
+    int least = asked > 0 ? asked : SWEEP_LEAST_CHUNKS;
     uint64_t longest = 0;
     for (; i < n; i++) {
         uint64_t t0 = clock_ns();
@@ -131,7 +133,8 @@ static int run_chunks(struct quality_run *q, struct sweep *s, uint64_t deadline_
             s->interrupted = true;
             break;
         }
-        if (deadline_ns && i >= 2 && t0 + longest > deadline_ns) {
+        bool enough = i >= least && enough_ns && t0 + longest > enough_ns;
+        if (enough || (i >= 2 && end_ns && t0 + longest > end_ns)) {
             s->out_of_budget = true;
             break;
         }
@@ -151,54 +154,80 @@ static int run_chunks(struct quality_run *q, struct sweep *s, uint64_t deadline_
             q->in->on_event(q->in->arg, &ev);
     }
     s->n_chunks = s->n_chunks && s->n_chunks < i ? s->n_chunks : i;
+    return i;
+}
+
+/* What the quality of a format takes besides its weights when a runtime holds it. */
+static int set_memory(const struct quality_run *q, struct record *r, struct err *e)
+{
+    struct engine_opts o = {.mode = ENGINE_PACKED, .n_ctx = q->in->req->want.ctx, .n_batch = 512, .pool = q->in->pool};
+    struct memory_need need;
+    int rc = engine_memory(&q->in->model->d, &o, &need, e);
+    if (rc == 0) {
+        r->memory.kv_bytes = need.kv_bytes;
+        r->memory.scratch_bytes = need.scratch_bytes;
+    }
+    return rc;
+}
+
+static int take_result(struct quality_run *q, int j, struct record *r, struct err *e)
+{
+    int rc = eval_result(q->eval, j, &r->quality, e);
+    if (rc != ERR_DATA)
+        return rc;
+    r->status = STATUS_FAILED; /* this format breaks this model: a row that says so */
+    r->quality_from = FROM_NOWHERE;
+    quality_none(&r->quality);
+    snprintf(r->reason, sizeof r->reason, "%s", e->text);
     return 0;
 }
 
-/* One record a cell; a cell with the same tensors as another shares its figures under its own name. */
-static int add_records(struct quality_run *q, struct sweep *s, struct err *e)
+static int keep_record(struct quality_run *q, struct sweep *s, int c, const struct record *rec, struct err *e)
 {
-    for (int c = q->c0; c < q->c0 + q->n; c++) {
-        int measured = q->plan->cell[c].same_as >= q->c0 ? q->plan->cell[c].same_as : c, j = 0;
-        while (j < q->n_cand && q->cell_of[j] != measured)
-            j++;
-        if (j == q->n_cand)
-            continue; /* could not be made: the plan says why */
-        struct record *r = sweep_add(s);
-        if (!r)
-            return err_nomem(e, sizeof *r, "a record");
-        *r = q->rec[j];
-        if (c != measured) {
-            sweep_describe(r, q->in, q->in->model, &q->plan->cell[c]);
-            snprintf(r->reason, sizeof r->reason, "every tensor is the same as in %s",
-                     q->plan->cell[measured].recipe->name);
-        }
-        int rc = eval_result(q->eval, j, &r->quality, e);
-        if (rc == ERR_DATA) { /* this format breaks this model: a row that says so */
-            r->status = STATUS_FAILED;
-            r->quality_from = FROM_NOWHERE;
-            quality_none(&r->quality);
-            snprintf(r->reason, sizeof r->reason, "%s", e->text);
-            rc = 0;
-        }
-        struct engine_opts o = {
-            .mode = ENGINE_PACKED, .n_ctx = q->in->req->want.ctx, .n_batch = 512, .pool = q->in->pool};
-        struct memory_need need;
-        if (rc == 0)
-            rc = engine_memory(&q->in->model->d, &o, &need, e);
-        if (rc == 0) {
-            r->memory.kv_bytes = need.kv_bytes;
-            r->memory.scratch_bytes = need.scratch_bytes;
-            record_cell_id(r);
-            rc = q->in->store ? store_put(q->in->store, r, e) : 0;
-        }
-        if (rc < 0)
-            return rc;
+    struct record *r = sweep_add(s);
+    if (!r)
+        return err_nomem(e, sizeof *r, "a record");
+    *r = *rec;
+    record_cell_id(r);
+    q->plan->cell[c].settled = true;
+    return q->in->store ? store_put(q->in->store, r, e) : 0;
+}
+
+/* The record of the earlier cell whose tensors cell c has: its figures under its own name. */
+static int add_twin(struct quality_run *q, struct sweep *s, int c, struct err *e)
+{
+    const char *name = q->plan->cell[q->plan->cell[c].same_as].recipe->name;
+    for (int i = 0; i < s->n; i++) {
+        if (strcmp(s->rec[i].format.name, name) || s->rec[i].workload.n_ctx != q->in->req->n_ctx_eval)
+            continue;
+        struct record r = s->rec[i];
+        sweep_describe(&r, q->in, q->in->model, &q->plan->cell[c]);
+        if (r.status == STATUS_OK)
+            snprintf(r.reason, sizeof r.reason, "every tensor is the same as in %s", name);
+        return keep_record(q, s, c, &r, e);
     }
     return 0;
 }
 
-int sweep_quality(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct weights *const *w, int c0,
-                  int c1, uint64_t deadline_ns, struct err *e)
+/* One record a cell. */
+static int add_records(struct quality_run *q, struct sweep *s, struct err *e)
+{
+    int rc = 0;
+    for (int j = 0; j < q->n_cand && rc == 0; j++) {
+        rc = take_result(q, j, &q->rec[j], e);
+        if (rc == 0)
+            rc = set_memory(q, &q->rec[j], e);
+        if (rc == 0)
+            rc = keep_record(q, s, q->cell_of[j], &q->rec[j], e);
+    }
+    for (int c = 0; c < q->plan->n_cells && rc == 0; c++)
+        if (q->plan->cell[c].same_as >= q->c0 && q->plan->cell[c].same_as < q->c0 + q->n && !q->plan->cell[c].settled)
+            rc = add_twin(q, s, c, e);
+    return rc;
+}
+
+int sweep_quality(struct sweep *s, const struct sweep_input *in, struct plan *p, struct weights *const *w, int c0,
+                  int c1, uint64_t enough_ns, uint64_t end_ns, struct err *e)
 {
     struct quality_run q = {.in = in, .plan = p, .c0 = c0, .n = c1 - c0, .sweep = s};
     bool any = false;
@@ -206,11 +235,11 @@ int sweep_quality(struct sweep *s, const struct sweep_input *in, const struct pl
         any |= w[c] != NULL;
     if (!any)
         return 0;
-    int rc = open_run(&q, w, e);
+    int rc = open_run(&q, w, e), n_chunks = 0;
     if (rc == 0)
-        rc = run_chunks(&q, s, deadline_ns, e);
-    if (rc == 0)
+        rc = n_chunks = run_chunks(&q, s, enough_ns, end_ns, e);
+    if (rc > 0)
         rc = add_records(&q, s, e);
     close_run(&q);
-    return rc;
+    return rc < 0 ? rc : n_chunks;
 }

@@ -46,7 +46,7 @@ static void on_progress(void *arg, int i_cell, int rep)
 }
 
 static int measure_group(struct sweep *s, const struct sweep_input *in, const struct model *m,
-                         const struct speed_cell *sc, int n, bool cache_resident, uint64_t deadline_ns, struct err *e)
+                         const struct speed_cell *sc, int n, uint64_t deadline_ns, struct err *e)
 {
     struct measure_cell *cell = mem_alloc_n((size_t)n, sizeof *cell);
     struct record *rec = mem_alloc_n((size_t)n, sizeof *rec);
@@ -91,7 +91,7 @@ static int measure_group(struct sweep *s, const struct sweep_input *in, const st
     }
     for (int i = 0; rc == 0 && i < n; i++) {
         struct record *r = sweep_add(s);
-        rec[i].speed.cache_resident = cache_resident;
+        rec[i].speed.cache_resident = sc[i].cell->resident;
         if (!r)
             rc = err_nomem(e, sizeof *r, "a record");
         else
@@ -106,7 +106,7 @@ static int measure_group(struct sweep *s, const struct sweep_input *in, const st
 }
 
 int sweep_speed(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct weights *const *w, int c0,
-                int c1, bool cache_resident, uint64_t deadline_ns, struct err *e)
+                int c1, uint64_t deadline_ns, struct err *e)
 {
     struct speed_cell *sc = mem_alloc_n((size_t)(c1 - c0), sizeof *sc);
     if (!sc)
@@ -115,7 +115,7 @@ int sweep_speed(struct sweep *s, const struct sweep_input *in, const struct plan
     for (int c = c0; c < c1; c++)
         if (p->cell[c].packed && w[c])
             sc[n++] = (struct speed_cell){&p->cell[c], w[c]};
-    int rc = n ? measure_group(s, in, in->model, sc, n, cache_resident, deadline_ns, e) : 0;
+    int rc = n ? measure_group(s, in, in->model, sc, n, deadline_ns, e) : 0;
     mem_free(sc);
     return rc;
 }
@@ -171,7 +171,7 @@ static int shape_group(struct sweep *s, const struct sweep_input *in, const stru
         n++;
     }
     if (rc == 0 && n > 0)
-        rc = measure_group(s, in, p->model, sc, n, false, deadline_ns, e);
+        rc = measure_group(s, in, p->model, sc, n, deadline_ns, e);
     for (int i = 0; i < n; i++)
         weights_free(w[i]);
     return rc;

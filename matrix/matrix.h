@@ -33,6 +33,7 @@ struct row {
     bool reference;      /* the weights that KLD is measured against */
     int group;           /* models in the order asked for: KLD orders rows of one group only */
     uint64_t vetoes;     /* bit i: rule i of rules.def is broken */
+    const char *remark;  /* why a figure is missing, as the record says; "" nothing to say */
     const char *veto;    /* id of the first broken rule, "" none */
     double prefill_lo, prefill_hi, bandwidth_share, share_substituted;
     double energy_lo, energy_hi;

@@ -35,6 +35,7 @@ const char *say(struct judge *j, const char *fmt, ...)
 static void row_init(struct row *r)
 {
     *r = (struct row){.veto = "",
+                      .remark = "",
                       .histogram = "",
                       .substitutions = "",
                       .kernels = "",

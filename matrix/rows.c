@@ -300,6 +300,8 @@ static void add_row(struct judge *j, const struct subject *q, const struct subje
     set_run(j, w, any);
     if (quality)
         set_quality(j, w, quality);
+    else
+        w->remark = keep(j, any->reason);
     if (speed && !factored)
         set_speed(j, w, speed, one, one);
     if (speed && factored) {

@@ -194,7 +194,7 @@ static bool broken_unknown_quality(const struct judge *j, const struct row *r, c
 {
     bool kld = !isfinite(r->kld) && (isfinite(j->d->kld_limit) || j->want->objective == OBJECTIVE_QUALITY);
     bool share = !isfinite(quality_share(r)) && isfinite(j->want->min_quality);
-    snprintf(why, WHY, "its quality was not measured");
+    snprintf(why, WHY, "%s", *r->remark ? r->remark : "its quality was not measured");
     return kld || share;
 }
 

@@ -1,0 +1,204 @@
+/* The sweep on a small real model, quality only: each format that was named ends as one record, measured or with its
+ * reason; what the budget did not reach says so; which formats fit the caches; the order of the plan. */
+#include <math.h>
+#include <string.h>
+#include "base/mem.h"
+#include "base/os.h"
+#include "bench/sweep.h"
+#include "tests/engine_fixture.h"
+#include "tests/test_data.h"
+
+static struct {
+    struct model *model;
+    struct probe_device device;
+    char *text;
+    size_t text_bytes;
+} world;
+
+static struct request request_of(const char *const *formats, int n)
+{
+    struct request r;
+    request_defaults(&r);
+    r.formats = formats;
+    r.n_formats = n;
+    r.n_ctx_eval = 64;
+    r.n_chunks = 2;
+    r.isa = fixture_isa();
+    r.threads = 1;
+    r.budget_s = 600;
+    r.budget_is_default = r.no_speed = true;
+    return r;
+}
+
+static struct sweep *run(const struct request *req)
+{
+    struct sweep_input in = {.req = req,
+                             .device = &world.device,
+                             .model = world.model,
+                             .text = world.text,
+                             .text_name = "stories",
+                             .text_bytes = world.text_bytes,
+                             .run_id = "test"};
+    struct sweep *s;
+    struct err e = {0};
+    if (sweep_run(&s, &in, &e) < 0)
+        fail_msg("%s", e.text);
+    return s;
+}
+
+static const struct record *record_of(const struct sweep *s, const char *format)
+{
+    const struct record *found = NULL;
+    for (int i = 0; i < s->n; i++)
+        if (strcmp(s->rec[i].format.name, format) == 0) {
+            assert_null(found); /* one record a format */
+            found = &s->rec[i];
+        }
+    if (!found)
+        fail_msg("no record of %s", format);
+    return found;
+}
+
+/* Rows of 64 and 172: groups of 128 divide neither. */
+static void bad_cells_are_rows(void **state)
+{
+    static const char *const formats[] = {"gguf/q8_0",
+                                          "gguf/iq2_xxs",
+                                          "awq/4bit-g128",
+                                          "gptq/4bit-g128-sym",
+                                          "mlx/4bit-g64",
+                                          "openvino/int4-sym-g128",
+                                          "onnx/int4-g32-asym",
+                                          "openvino/int8-asym",
+                                          "gguf/iq1_s",
+                                          "gguf/tq2_0",
+                                          "bnb/nf4",
+                                          "hqq/4bit-g64",
+                                          "exl2/grid-4.125bpw",
+                                          "openvino/int4-sym-channel"};
+    enum { N = sizeof formats / sizeof *formats };
+    struct request req = request_of(formats, N);
+    struct sweep *s = run(&req);
+    int n_measured = 0;
+    (void)state;
+    assert_int_equal(s->n, N);
+    for (int i = 0; i < N; i++) {
+        const struct record *r = record_of(s, formats[i]);
+        bool measured = isfinite(r->quality.kld);
+        n_measured += measured;
+        assert_true(measured || *r->reason);
+        assert_int_equal(r->status, measured ? STATUS_OK : STATUS_UNSUPPORTED);
+        if (measured)
+            assert_int_equal(r->quality.n_chunks, 2);
+    }
+    assert_true(n_measured >= 5);
+    assert_true(record_of(s, "gguf/q8_0")->quality.kld < record_of(s, "openvino/int4-sym-channel")->quality.kld);
+    assert_non_null(strstr(record_of(s, "gptq/4bit-g128-sym")->reason, "--calibration"));
+    sweep_free(s);
+}
+
+/* The same figures whatever shares the reference pass with a format. */
+static void groups_change_nothing(void **state)
+{
+    static const char *const alone[] = {"onnx/int4-g32-asym"};
+    static const char *const families[] = {"onnx", "openvino"};
+    struct request req = request_of(alone, 1);
+    struct sweep *one = run(&req);
+    req = request_of(families, 2);
+    struct sweep *many = run(&req);
+    (void)state;
+    assert_true(many->n > 30);
+    assert_true(record_of(one, alone[0])->quality.kld > 0);
+    assert_true(record_of(one, alone[0])->quality.kld == record_of(many, alone[0])->quality.kld);
+    sweep_free(one);
+    sweep_free(many);
+}
+
+static void the_budget_leaves_rows(void **state)
+{
+    static const char *const families[] = {"onnx"};
+    struct request req = request_of(families, 1);
+    req.budget_s = 0.01;
+    req.budget_is_default = false;
+    req.n_chunks = 0;
+    struct sweep *s = run(&req);
+    int n_measured = 0, n_left = 0;
+    (void)state;
+    for (int i = 0; i < s->n; i++) {
+        const struct record *r = &s->rec[i];
+        n_measured += isfinite(r->quality.kld);
+        n_left += strstr(r->reason, "the budget of") != NULL;
+        assert_true(r->status != STATUS_OK || isfinite(r->quality.kld) || *r->reason);
+    }
+    assert_true(n_measured > 0 && n_measured <= 8 + 4); /* a group, and formats with the same tensors */
+    assert_true(n_left > 10);
+    assert_true(s->out_of_budget);
+    sweep_free(s);
+}
+
+static void residency_is_of_the_format(void **state)
+{
+    struct plan_cell cell[3] = {{.packed = true, .summary.bytes = 90},
+                                {.packed = true, .summary.bytes = 50},
+                                {.packed = false, .summary.bytes = 10}};
+    struct plan p = {.cell = cell, .n_cells = 3};
+    (void)state;
+    assert_false(sweep_residents(&p, 60)); /* the larger one is measured on the model itself */
+    assert_false(cell[0].resident);
+    assert_true(cell[1].resident && cell[2].resident);
+    assert_true(sweep_residents(&p, 100));
+    assert_false(sweep_residents(&p, 20)); /* what has no speed does not count */
+    assert_true(cell[2].resident && !cell[1].resident);
+}
+
+static int rank_of(const struct plan *p, const char *format)
+{
+    for (int i = 0; i < p->n_cells; i++)
+        if (strcmp(p->cell[i].recipe->name, format) == 0)
+            return i;
+    fail_msg("%s is not in the plan", format);
+    return -1;
+}
+
+static void families_take_turns(void **state)
+{
+    static const char *const all[] = {"all"};
+    struct request req = request_of(all, 1);
+    struct plan *p;
+    struct err e = {0};
+    (void)state;
+    assert_int_equal(plan_formats(&p, world.model, &req, &e), 0);
+    int n = p->n_cells;
+    assert_int_equal(plan_order(p, &e), 0);
+    assert_int_equal(p->n_cells, n);
+    for (int i = 0; i < n; i++) {
+        assert_true(p->cell[i].same_as < i);
+        assert_true(!p->cell[i].packed || i == 0 || p->cell[i - 1].packed);
+        if (i > 0 && !p->cell[i - 1].recipe->verified_by)
+            assert_null(p->cell[i].recipe->verified_by);
+    }
+    assert_true(rank_of(p, "openvino/int8-asym") < rank_of(p, "onnx/int8-dynamic"));
+    assert_true(rank_of(p, "bnb/nf4") < rank_of(p, "openvino/int8-sym"));
+    plan_free(p);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bad_cells_are_rows),     cmocka_unit_test(groups_change_nothing),
+        cmocka_unit_test(the_budget_leaves_rows), cmocka_unit_test(residency_is_of_the_format),
+        cmocka_unit_test(families_take_turns),
+    };
+    if (!test_data_there("models/stories260K-F32.gguf") || !test_data_there("text/stories-ascii.txt"))
+        return TEST_SKIPPED;
+    struct err e = {0};
+    if (model_open(&world.model, test_data("models/stories260K-F32.gguf"), &e) ||
+        file_read(test_data("text/stories-ascii.txt"), (size_t)1 << 30, &world.text, &world.text_bytes, &e))
+        return 1;
+    world.text_bytes = world.text_bytes < 20000 ? world.text_bytes : 20000;
+    world.device.memory.usable_bytes = (int64_t)4 << 30;
+    int rc = cmocka_run_group_tests(tests, NULL, NULL);
+    mem_free(world.text);
+    model_close(world.model);
+    return rc;
+}
