@@ -3,10 +3,14 @@
 
 enum { BLOCK = 20, X_BLOCK = 36 };
 
-INLINE __m512i unpack_q4_1(const uint8_t *b, int64_t n)
+INLINE __m512i codes(const uint8_t *b, int c, int64_t n)
 {
-    __m512i q = two_blocks_of_nibbles(b + 4, BLOCK, n);
-    return q;
+    return two_blocks_of_nibbles(b + 4, BLOCK, c, n);
+}
+
+INLINE __m512 heads(const uint8_t *b, int64_t n)
+{
+    return heads_d_m(b, BLOCK, n);
 }
 
 size_t matmul_q4_1_avx512_vnni_scratch(int64_t k)
@@ -17,6 +21,6 @@ size_t matmul_q4_1_avx512_vnni_scratch(int64_t k)
 void matmul_q4_1_avx512_vnni(float *y, int64_t ldy, const struct qmat *w, int64_t r0, int64_t r1, const void *x,
                              size_t x_stride, int64_t m, void *scratch)
 {
-    matmul_blocks(y, ldy, w, r0, r1, x, x_stride, m, scratch, (struct block_codec){BLOCK, X_BLOCK, true, unpack_q4_1},
-                  matvec_q4_1_avx512_vnni);
+    struct block_codec codec = {BLOCK, 1, X_BLOCK, true, 1, codes, heads};
+    matmul_blocks(y, ldy, w, r0, r1, x, x_stride, m, scratch, codec, matvec_q4_1_avx512_vnni);
 }

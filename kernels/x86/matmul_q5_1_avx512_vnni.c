@@ -3,12 +3,17 @@
 
 enum { BLOCK = 24, X_BLOCK = 36 };
 
-INLINE __m512i unpack_q5_1(const uint8_t *b, int64_t n)
+INLINE __m512i codes(const uint8_t *b, int c, int64_t n)
 {
-    __m512i q = two_blocks_of_nibbles(b + 8, BLOCK, n);
-    uint64_t high = rd_u32le(b + 4) | (n > BLOCK ? (uint64_t)rd_u32le(b + BLOCK + 4) << 32 : 0);
-    q = _mm512_mask_add_epi8(q, high, q, _mm512_set1_epi8(16));
-    return q;
+    const uint8_t *h = b + 2 * c * BLOCK + 4;
+    __m512i q = two_blocks_of_nibbles(b + 8, BLOCK, c, n);
+    uint64_t high = rd_u32le(h) | (n > (2 * c + 1) * BLOCK ? (uint64_t)rd_u32le(h + BLOCK) << 32 : 0);
+    return _mm512_mask_add_epi8(q, high, q, _mm512_set1_epi8(16));
+}
+
+INLINE __m512 heads(const uint8_t *b, int64_t n)
+{
+    return heads_d_m(b, BLOCK, n);
 }
 
 size_t matmul_q5_1_avx512_vnni_scratch(int64_t k)
@@ -19,6 +24,6 @@ size_t matmul_q5_1_avx512_vnni_scratch(int64_t k)
 void matmul_q5_1_avx512_vnni(float *y, int64_t ldy, const struct qmat *w, int64_t r0, int64_t r1, const void *x,
                              size_t x_stride, int64_t m, void *scratch)
 {
-    matmul_blocks(y, ldy, w, r0, r1, x, x_stride, m, scratch, (struct block_codec){BLOCK, X_BLOCK, true, unpack_q5_1},
-                  matvec_q5_1_avx512_vnni);
+    struct block_codec codec = {BLOCK, 1, X_BLOCK, true, 1, codes, heads};
+    matmul_blocks(y, ldy, w, r0, r1, x, x_stride, m, scratch, codec, matvec_q5_1_avx512_vnni);
 }

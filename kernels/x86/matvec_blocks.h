@@ -1,4 +1,5 @@
-/* Decode with weights in blocks of 32 (Q4_0 Q4_1 Q5_0 Q5_1 Q8_0), for any vector width.
+/* Decode with weights in blocks of 32 (Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 IQ4_NL MXFP4) up to 128 (NVFP4 Q2_0 Q1_0), for any
+ * vector width.
  * Four blocks make a group of 128 columns: lo holds columns 0..15 of each block, hi columns 16..31, so that
  * all sums of a block end up in one 128-bit lane. The activations are brought into that order once per call.
  * Codes are unsigned (code = value + offset); each sum starts at -offset * sum(x) of its own columns, so that
@@ -43,8 +44,8 @@ static void x_prepare(struct x_group *g, const uint8_t *x, int64_t n_blocks, int
     }
 }
 
-/* dot adds the group at p, of which n bytes are left in the row, to the sums. */
-INLINE void matvec_blocks(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x, int block, int x_block,
+/* group: bytes of 128 columns. dot adds the group at p, of which n bytes are left in the row, to the sums. */
+INLINE void matvec_blocks(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x, int group, int x_block,
                           int offset,
                           void (*dot)(struct row_sums *s, const struct x_group *x, const uint8_t *p, int64_t n))
 {
@@ -55,17 +56,17 @@ INLINE void matvec_blocks(float *y, const struct qmat *w, int64_t r0, int64_t r1
         x_prepare(tile, (const uint8_t *)x + b * x_block, left, x_block, offset);
         for (int64_t r = r0; r < r0 + half; r++) {
             int64_t q = r + half < r1 ? r + half : r; /* an odd last row is its own partner */
-            const uint8_t *p0 = qmat_row(w, r) + b * block, *p1 = qmat_row(w, q) + b * block;
+            const uint8_t *p0 = qmat_row(w, r) + b / 4 * group, *p1 = qmat_row(w, q) + b / 4 * group;
             struct row_sums s0 = row_zero(), s1 = row_zero();
             const struct x_group *g = tile;
             int64_t at = 0;
-            for (; at + 4 <= left; at += 4, g++, p0 += 4 * block, p1 += 4 * block) {
-                dot(&s0, g, p0, 4 * block);
-                dot(&s1, g, p1, 4 * block);
+            for (; at + 4 <= left; at += 4, g++, p0 += group, p1 += group) {
+                dot(&s0, g, p0, group);
+                dot(&s1, g, p1, group);
             }
             if (at < left) {
-                dot(&s0, g, p0, (left - at) * block);
-                dot(&s1, g, p1, (left - at) * block);
+                dot(&s0, g, p0, (left - at) * group / 4);
+                dot(&s1, g, p1, (left - at) * group / 4);
             }
             float before0 = b ? y[r - r0] : 0, before1 = b ? y[q - r0] : 0;
             y[r - r0] = before0 + row_total(s0);

@@ -14,5 +14,5 @@ INLINE void dot(struct row_sums *s, const struct x_group *x, const uint8_t *p, i
 
 void matvec_q8_0_avx512_vnni(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
 {
-    matvec_blocks(y, w, r0, r1, x, BLOCK, X_BLOCK, OFFSET, dot);
+    matvec_blocks(y, w, r0, r1, x, 4 * BLOCK, X_BLOCK, OFFSET, dot);
 }

@@ -32,6 +32,13 @@ INLINE uint64_t load_4x2(const uint8_t *p, int block, int64_t n)
     return b0 | b1 << 16 | b2 << 32 | b3 << 48;
 }
 
+/* One byte from each of four blocks. */
+INLINE uint32_t load_4x1(const uint8_t *p, int block, int64_t n)
+{
+    uint32_t b0 = p[0], b1 = n > block ? p[block] : 0, b2 = n > 2 * block ? p[2 * block] : 0;
+    return b0 | b1 << 8 | b2 << 16 | (n > 3 * block ? (uint32_t)p[3 * block] << 24 : 0);
+}
+
 INLINE __m128 load_4_halves(const uint8_t *p, int block, int64_t n)
 {
     return _mm_cvtph_ps(_mm_cvtsi64_si128((int64_t)load_4x2(p, block, n)));

@@ -1,0 +1,15 @@
+/* The points of each grid as bytes, for kernels that look them up: first weight in the lowest byte. */
+#ifndef KERNELS_FORMATS_GRID_BYTES_H
+#define KERNELS_FORMATS_GRID_BYTES_H
+#include <stdint.h>
+
+struct grid_bytes {
+    uint64_t iq2xxs[256], iq2xs[512], iq2s[1024];
+    uint64_t iq1s[2048]; /* 8 * (value + 1), so that a shift by an eighth is a whole number */
+    uint32_t iq3xxs[256], iq3s[512];
+};
+extern struct grid_bytes grid_bytes;
+
+/* Fills grid_bytes; after the first call it only reads a flag. Any thread. */
+void grid_bytes_make(void);
+#endif

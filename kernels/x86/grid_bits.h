@@ -1,0 +1,144 @@
+/* Where the bits of the IQ types lie, for any vector width: index of a grid point, signs, scales, each with the
+ * superblock b it is in. Fields are described in kernels/formats/iq*.c. */
+#ifndef KERNELS_X86_GRID_BITS_H
+#define KERNELS_X86_GRID_BITS_H
+#include "kernels/formats/grid_bytes.h"
+#include "kernels/x86/x86.h"
+
+/* 8 bytes of 7 signs, each with the eighth bit that makes the number of minuses even. */
+INLINE uint64_t even_signs_8(uint64_t v)
+{
+    uint64_t parity = v ^ v >> 4;
+    parity ^= parity >> 2;
+    parity ^= parity >> 1;
+    return v | (parity & 0x0101010101010101) << 7;
+}
+
+/* Two words of 32 bits with four times 7 signs each, and anything above: the signs of 64 columns. */
+INLINE uint64_t even_signs_7(uint64_t v)
+{
+    return even_signs_8((v & 0x0000007f0000007f) | (v << 1 & 0x00007f0000007f00) | (v << 2 & 0x007f0000007f0000) |
+                        (v << 3 & 0x7f0000007f000000));
+}
+
+/* Index of point i of the superblock. */
+INLINE int index_iq2_xxs(const uint8_t *b, int i)
+{
+    return b[2 + 8 * (i / 4) + i % 4];
+}
+INLINE int index_iq2_xs(const uint8_t *b, int i)
+{
+    return rd_u16le(b + 2 + 2 * i) & 511;
+}
+INLINE int index_iq2_s(const uint8_t *b, int i)
+{
+    return b[2 + i] | (b[66 + i / 4] << (8 - i % 4 * 2) & 0x300);
+}
+INLINE int index_iq3_xxs(const uint8_t *b, int i)
+{
+    return b[2 + i];
+}
+INLINE int index_iq3_s(const uint8_t *b, int i)
+{
+    return b[2 + i] | (b[66 + i / 8] << (8 - i % 8) & 0x100);
+}
+INLINE int index_iq1_s(const uint8_t *b, int i)
+{
+    return b[2 + i] | (rd_u16le(b + 34 + i / 4 * 2) >> i % 4 * 3 & 7) << 8;
+}
+INLINE int index_iq1_m(const uint8_t *b, int i)
+{
+    return b[i] | (b[32 + i / 2] >> i % 2 * 4 & 7) << 8;
+}
+
+/* One bit a column, 64 columns from 64c on; 1: negative. */
+INLINE uint64_t signs_iq2_xxs(const uint8_t *b, int c)
+{
+    return even_signs_7(rd_u32le(b + 6 + 16 * c) | (uint64_t)rd_u32le(b + 14 + 16 * c) << 32);
+}
+INLINE uint64_t signs_iq2_xs(const uint8_t *b, int c)
+{
+    __m128i v = _mm_srli_epi16(_mm_loadu_si128((const __m128i *)(b + 2 + 16 * c)), 9);
+    return even_signs_8((uint64_t)_mm_cvtsi128_si64(_mm_packus_epi16(v, v)));
+}
+INLINE uint64_t signs_iq2_s(const uint8_t *b, int c)
+{
+    return rd_u64le(b + 34 + 8 * c);
+}
+INLINE uint64_t signs_iq3_xxs(const uint8_t *b, int c)
+{
+    return even_signs_7(rd_u64le(b + 66 + 8 * c));
+}
+INLINE uint64_t signs_iq3_s(const uint8_t *b, int c)
+{
+    return rd_u64le(b + 74 + 8 * c);
+}
+
+/* 2 * scale + 1 as bytes: 8 of 32 columns each, or 16 of 16. */
+INLINE __m128i odd_scales(__m128i sc)
+{
+    return _mm_add_epi8(_mm_add_epi8(sc, sc), _mm_set1_epi8(1));
+}
+/* The nibbles of 8 bytes, low one first. */
+INLINE __m128i nibbles_16(uint64_t v)
+{
+    __m128i lo = _mm_cvtsi64_si128((int64_t)(v & 0x0f0f0f0f0f0f0f0f)),
+            hi = _mm_cvtsi64_si128((int64_t)(v >> 4 & 0x0f0f0f0f0f0f0f0f));
+    return _mm_unpacklo_epi8(lo, hi);
+}
+INLINE __m128i scales_iq2_xxs(const uint8_t *b)
+{
+    uint64_t v = 0;
+    for (int j = 0; j < 8; j++)
+        v |= (uint64_t)(b[9 + 8 * j] >> 4) << 8 * j;
+    return odd_scales(_mm_cvtsi64_si128((int64_t)v));
+}
+INLINE __m128i scales_iq2_xs(const uint8_t *b)
+{
+    return odd_scales(nibbles_16(rd_u64le(b + 66)));
+}
+INLINE __m128i scales_iq2_s(const uint8_t *b)
+{
+    return odd_scales(nibbles_16(rd_u64le(b + 74)));
+}
+INLINE __m128i scales_iq3_xxs(const uint8_t *b)
+{
+    const __m128i top = _mm_setr_epi8(3, 7, 11, 15, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+    __m128i lo = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(b + 66)), top),
+            hi = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(b + 82)), top);
+    __m128i v = _mm_and_si128(_mm_srli_epi16(_mm_unpacklo_epi32(lo, hi), 4), _mm_set1_epi8(15));
+    return odd_scales(v);
+}
+INLINE __m128i scales_iq3_s(const uint8_t *b)
+{
+    return odd_scales(nibbles_16(rd_u32le(b + 106)));
+}
+INLINE __m128i scales_iq1_s(const uint8_t *b)
+{
+    __m128i v = _mm_srli_epi16(_mm_loadu_si128((const __m128i *)(b + 34)), 12);
+    v = _mm_and_si128(_mm_packus_epi16(v, v), _mm_set1_epi8(7));
+    return odd_scales(v);
+}
+INLINE __m128i scales_iq1_m(const uint8_t *b)
+{
+    uint64_t v = rd_u64le(b + 48), lo = v & 0x0007000700070007, hi = v >> 6 & 0x0007000700070007;
+    lo |= v << 5 & 0x0700070007000700;
+    hi |= v >> 1 & 0x0700070007000700;
+    return odd_scales(_mm_unpacklo_epi16(_mm_cvtsi64_si128((int64_t)lo), _mm_cvtsi64_si128((int64_t)hi)));
+}
+INLINE float d_iq1_m(const uint8_t *b)
+{
+    uint64_t v = rd_u64le(b + 48);
+    return _cvtsh_ss((uint16_t)((v >> 12 & 15) | (v >> 24 & 0xf0) | (v >> 36 & 0xf00) | (v >> 48 & 0xf000)));
+}
+/* Scales of IQ4_XS, -32..31. */
+INLINE __m128i scales_iq4_xs(const uint8_t *b)
+{
+    uint64_t low = rd_u32le(b + 4), high = rd_u16le(b + 2);
+    low = (low & 0x0f) | (low & 0xf0) << 4 | (low & 0xf00) << 8 | (low & 0xf000) << 12 | (low & 0xf0000) << 16 |
+          (low & 0xf00000) << 20 | (low & 0xf000000) << 24 | (low & 0xf0000000) << 28;
+    high = (high & 3) | (high & 12) << 6 | (high & 48) << 12 | (high & 192) << 18 | (high & 768) << 24 |
+           (high & 3072) << 30 | (high & 12288) << 36 | (high & 49152) << 42;
+    return _mm_sub_epi8(_mm_cvtsi64_si128((int64_t)(low | high << 4)), _mm_set1_epi8(32));
+}
+#endif

@@ -1,0 +1,29 @@
+/* Prefill: TQ1_0 rows times Q8_K activations. Layout in kernels/formats/tq1_0.c. A superblock has one scale; the
+ * panel treats it as four. */
+#include "kernels/x86/matmul_k_avx512.h"
+#include "kernels/x86/unpack_ternary_avx512.h"
+
+INLINE __m512i unpack(const uint8_t *b, int c)
+{
+    __m512i q[4];
+    codes_tq1_0(q, b);
+    return _mm512_sub_epi8(q[c], _mm512_set1_epi8(1));
+}
+
+INLINE struct k_head head(const uint8_t *b)
+{
+    return (struct k_head){.scale = _mm512_set1_ps(half_at(b + 52))};
+}
+
+size_t matmul_tq1_0_avx512_vnni_scratch(int64_t k)
+{
+    (void)k;
+    return sizeof(struct k_panel);
+}
+
+void matmul_tq1_0_avx512_vnni(float *y, int64_t ldy, const struct qmat *w, int64_t r0, int64_t r1, const void *x,
+                              size_t x_stride, int64_t m, void *scratch)
+{
+    matmul_k(y, ldy, w, r0, r1, x, x_stride, m, scratch, (struct k_codec){54, 4, false, unpack, head},
+             matvec_tq1_0_avx512_vnni);
+}
