@@ -33,6 +33,12 @@ INLINE __m256i load32(const void *p)
     return _mm256_loadu_si256((const __m256i *)p);
 }
 
+/* Sums of 2 products of signed bytes, none of w below -127: the sign of w goes over to x. */
+INLINE __m256i products_signed(__m256i w, __m256i x)
+{
+    return _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
+}
+
 /* The sum of each 2 words, 8 words of 32 bits. */
 INLINE __m256i pair_sums(__m256i words)
 {

@@ -16,12 +16,12 @@ INLINE void decode_16(float *y, __m256i codes, int h, __m256 scale, const __m256
 
 /* Blocks of 32; the minimum is the second f16 of a block. */
 INLINE void decode_blocks(float *dst, const struct qmat *w, int64_t r0, int64_t r1, int block, int offset, bool has_min,
-                          __m256i (*unpack)(const uint8_t *b))
+                          __m256i (*unpack)(const uint8_t *b, int part))
 {
     for (int64_t r = r0; r < r1; r++) {
         const uint8_t *b = qmat_row(w, r);
         for (int64_t c = 0; c < w->k; c += 32, b += block, dst += 32) {
-            __m256i codes = _mm256_sub_epi8(unpack(b), _mm256_set1_epi8((char)offset));
+            __m256i codes = _mm256_sub_epi8(unpack(b, 0), _mm256_set1_epi8((char)offset));
             __m256 d = _mm256_set1_ps(half_at(b)), m = _mm256_set1_ps(has_min ? half_at(b + 2) : 0);
             decode_16(dst, codes, 0, d, has_min ? &m : NULL);
             decode_16(dst + 16, codes, 1, d, has_min ? &m : NULL);

@@ -2,7 +2,7 @@
  *
  *   y[token][row] += dx (sum_s scale[s] (sum code x) - min_scale sum_i min[i] sum16[i]),  s: sub-blocks, i: runs of 16
  *
- * Codes are unsigned; the offset of Q3_K and Q6_K takes the way of the minima.
+ * Codes are unsigned and an offset takes the way of the minima; only those of IQ4_XS are signed.
  * A codec supplies codes(b, c): columns 32c.. 32c + 31 of a superblock, and head(b): its scales. */
 #ifndef KERNELS_X86_MATMUL_K_AVX2_H
 #define KERNELS_X86_MATMUL_K_AVX2_H
@@ -25,7 +25,8 @@ struct k_head {
     float min_scale;
 };
 struct k_codec {
-    int block, n_sub, steps; /* bytes of a superblock; 8 or 16 sub-blocks; sums that fit in 16 bits */
+    int block, n_sub, steps; /* bytes of a superblock; 4, 8 or 16 sub-blocks; sums that fit in 16 bits */
+    bool is_signed;          /* and no minimum */
     __m256i (*codes)(const uint8_t *b, int c);
     struct k_head (*head)(const uint8_t *b);
 };
@@ -51,6 +52,17 @@ INLINE struct k_head head_16(__m128i sc, float d, __m256i min, float min_scale)
     return (struct k_head){
         .scale = {_mm256_mul_ps(_mm256_cvtepi32_ps(lo), v), _mm256_mul_ps(_mm256_cvtepi32_ps(hi), v)},
         .min = min,
+        .min_scale = min_scale,
+    };
+}
+
+/* 8 scales, none negative, of 32 columns each. */
+INLINE struct k_head head_8(__m128i sc, float d, float min_scale)
+{
+    __m256i words = _mm256_cvtepu8_epi32(sc);
+    return (struct k_head){
+        .scale = {_mm256_mul_ps(_mm256_cvtepi32_ps(words), _mm256_set1_ps(d)), _mm256_setzero_ps()},
+        .min = _mm256_or_si256(words, _mm256_slli_epi32(words, 16)),
         .min_scale = min_scale,
     };
 }
@@ -108,15 +120,20 @@ INLINE void tile_min(const int mr, __m256 sum[MR][2], struct k_panel *p, const u
 }
 
 /* mr tokens (a constant at every call) against the panel; x: their superblocks, stride bytes apart. */
-INLINE void tile(const int mr, const int n_sub, const int steps, struct k_panel *p, int64_t j0, const uint8_t *x,
-                 size_t stride, bool first)
+INLINE void tile(const int mr, const int n_sub, const int steps, const bool is_signed, struct k_panel *p, int64_t j0,
+                 const uint8_t *x, size_t stride, bool first)
 {
     __m256 sum[MR][2];
-    tile_min(mr, sum, p, x, stride);
+    if (!is_signed)
+        tile_min(mr, sum, p, x, stride);
+    else
+#pragma GCC unroll 4
+        for (int j = 0; j < mr; j++)
+            sum[j][0] = sum[j][1] = _mm256_setzero_ps();
     const int words = 64 / n_sub;
     for (int s = 0; s < n_sub; s++) {
         __m256i acc[MR][2];
-        multiply(mr, steps, false, acc, p->code + words * s, 0, words, x + X_CODES + 4 * words * s, stride);
+        multiply(mr, steps, is_signed, acc, p->code + words * s, 0, words, x + X_CODES + 4 * words * s, stride);
         __m256 d0 = _mm256_load_ps(p->scale[s]), d1 = _mm256_load_ps(p->scale[s] + 8);
 #pragma GCC unroll 4
         for (int j = 0; j < mr; j++) {
@@ -135,17 +152,18 @@ INLINE void tile(const int mr, const int n_sub, const int steps, struct k_panel 
     }
 }
 
-INLINE void all_tokens(struct k_panel *p, const uint8_t *x, size_t stride, int64_t m, bool first, int n_sub, int steps)
+INLINE void all_tokens(struct k_panel *p, const uint8_t *x, size_t stride, int64_t m, bool first, int n_sub, int steps,
+                       bool is_signed)
 {
     int64_t j = 0;
     for (; j + 4 <= m; j += 4)
-        tile(4, n_sub, steps, p, j, x + (size_t)j * stride, stride, first);
+        tile(4, n_sub, steps, is_signed, p, j, x + (size_t)j * stride, stride, first);
     if (m - j >= 2) {
-        tile(2, n_sub, steps, p, j, x + (size_t)j * stride, stride, first);
+        tile(2, n_sub, steps, is_signed, p, j, x + (size_t)j * stride, stride, first);
         j += 2;
     }
     if (j < m)
-        tile(1, n_sub, steps, p, j, x + (size_t)j * stride, stride, first);
+        tile(1, n_sub, steps, is_signed, p, j, x + (size_t)j * stride, stride, first);
 }
 
 INLINE void matmul_k(float *y, int64_t ldy, const struct qmat *w, int64_t r0, int64_t r1, const void *x, size_t stride,
@@ -162,7 +180,7 @@ INLINE void matmul_k(float *y, int64_t ldy, const struct qmat *w, int64_t r0, in
             for (int64_t b = 0; b < w->k / 256; b++) {
                 for (int lane = 0; lane < NR; lane += 8)
                     unpack_8_rows(p, lane, w, r + lane, r1 - 1, (size_t)(b * codec.block), codec);
-                all_tokens(p, xj + b * X_BLOCK, stride, tokens, b == 0, codec.n_sub, codec.steps);
+                all_tokens(p, xj + b * X_BLOCK, stride, tokens, b == 0, codec.n_sub, codec.steps, codec.is_signed);
             }
             store_rows(y + j * ldy + r - r0, ldy, p->y, tokens, r1 - r);
         }

@@ -21,7 +21,8 @@ INLINE __m512 heads(const uint8_t *b, int64_t n)
     lo |= n > BLOCK ? (uint64_t)rd_u32le(b + BLOCK) << 32 : 0;
     hi |= n > 2 * BLOCK ? rd_u32le(b + 2 * BLOCK) : 0;
     hi |= n > 3 * BLOCK ? (uint64_t)rd_u32le(b + 3 * BLOCK) << 32 : 0;
-    return scales_nvfp4(_mm_set_epi64x((int64_t)hi, (int64_t)lo));
+    __m256 first = scales_nvfp4(_mm_cvtsi64_si128((int64_t)lo)), second = scales_nvfp4(_mm_cvtsi64_si128((int64_t)hi));
+    return _mm512_insertf32x8(_mm512_castps256_ps512(first), second, 1);
 }
 
 size_t matmul_nvfp4_avx512_vnni_scratch(int64_t k)

@@ -9,7 +9,13 @@ size_t matmul_q4_0_avx2_scratch(int64_t k)
 void matmul_q4_0_avx2(float *y, int64_t ldy, const struct qmat *w, int64_t r0, int64_t r1, const void *x,
                       size_t x_stride, int64_t m, void *scratch)
 {
-    struct block_codec codec = {
-        .block = 18, .x_block = 34, .steps = 8, .offset = 8, .is_signed = false, .codes = unpack_q4_0};
+    struct block_codec codec = {.block = 18,
+                                .x_block = 34,
+                                .steps = 8,
+                                .offset = 8,
+                                .is_signed = false,
+                                .codes = unpack_q4_0,
+                                .x_blocks = 1,
+                                .halves = 1};
     matmul_blocks(y, ldy, w, r0, r1, x, x_stride, m, scratch, codec, matvec_q4_0_avx2);
 }

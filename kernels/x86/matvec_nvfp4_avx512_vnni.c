@@ -27,7 +27,8 @@ INLINE void dot(struct row_sums *s, const struct x_group *x, const uint8_t *p, i
     }
     __m512i q = _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
     __m512i lo = _mm512_and_si512(q, nibble), hi = _mm512_and_si512(_mm512_srli_epi16(q, 4), nibble);
-    __m512 scale = scales_nvfp4(_mm_cvtsi64_si128((int64_t)u)), dx = _mm512_castps128_ps512(_mm_load_ps(x->d));
+    __m512 scale = _mm512_castps256_ps512(scales_nvfp4(_mm_cvtsi64_si128((int64_t)u))),
+           dx = _mm512_castps128_ps512(_mm_load_ps(x->d));
     __m512 even =
         dot_runs(_mm512_unpacklo_epi64(lo, hi), _mm512_load_si512(x->lo), _mm512_permutexvar_ps(even_run, scale));
     __m512 odd =

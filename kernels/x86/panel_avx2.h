@@ -16,7 +16,7 @@ INLINE __m256i word_of(const uint8_t *p)
 /* Products of unsigned codes with x, or of signed ones by moving their sign to x. */
 INLINE __m256i products(__m256i w, __m256i x, const bool is_signed)
 {
-    return is_signed ? _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w)) : _mm256_maddubs_epi16(w, x);
+    return is_signed ? products_signed(w, x) : _mm256_maddubs_epi16(w, x);
 }
 
 /* acc[j][] = words [c0, c1) of the panel times mr tokens from x on, `steps` words at a time in 16 bits. The empty asm

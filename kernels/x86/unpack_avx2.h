@@ -1,6 +1,6 @@
 /* One unpack per codec: 32 codes in column order, one byte each. Unsigned, except those of Q8_0; what has to be taken
- * off is in the codec's row. b: a block of 32, or a superblock of 256 of which piece c (0..7) is wanted. Layouts are
- * described in matvec_<codec>_avx2.c. */
+ * off is in the codec's row. b: a block, of which a part of 32 is wanted, or a superblock of 256 and its piece c
+ * (0..7). Layouts are described in matvec_<codec>_avx2.c. */
 #ifndef KERNELS_X86_UNPACK_AVX2_H
 #define KERNELS_X86_UNPACK_AVX2_H
 #include "kernels/x86/avx2.h"
@@ -28,24 +28,29 @@ INLINE __m256i bits_of(__m256i v, int shift, int mask, int up)
     return _mm256_slli_epi16(v, up);
 }
 
-INLINE __m256i unpack_q4_0(const uint8_t *b)
+INLINE __m256i unpack_q4_0(const uint8_t *b, int part)
 {
+    (void)part;
     return block_of_nibbles(b + 2);
 }
-INLINE __m256i unpack_q4_1(const uint8_t *b)
+INLINE __m256i unpack_q4_1(const uint8_t *b, int part)
 {
+    (void)part;
     return block_of_nibbles(b + 4);
 }
-INLINE __m256i unpack_q5_0(const uint8_t *b)
+INLINE __m256i unpack_q5_0(const uint8_t *b, int part)
 {
+    (void)part;
     return _mm256_or_si256(block_of_nibbles(b + 6), high_of_32(b + 2));
 }
-INLINE __m256i unpack_q5_1(const uint8_t *b)
+INLINE __m256i unpack_q5_1(const uint8_t *b, int part)
 {
+    (void)part;
     return _mm256_or_si256(block_of_nibbles(b + 8), high_of_32(b + 4));
 }
-INLINE __m256i unpack_q8_0(const uint8_t *b)
+INLINE __m256i unpack_q8_0(const uint8_t *b, int part)
 {
+    (void)part;
     return load32(b + 2);
 }
 

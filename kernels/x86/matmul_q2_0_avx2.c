@@ -1,0 +1,16 @@
+/* Prefill: Q2_0 rows times Q8_0 activations. Layout in kernels/formats/q2_0.c. */
+#include "kernels/x86/matmul_blocks_avx2.h"
+#include "kernels/x86/unpack_bits_avx2.h"
+
+size_t matmul_q2_0_avx2_scratch(int64_t k)
+{
+    return block_scratch(k);
+}
+
+void matmul_q2_0_avx2(float *y, int64_t ldy, const struct qmat *w, int64_t r0, int64_t r1, const void *x,
+                      size_t x_stride, int64_t m, void *scratch)
+{
+    struct block_codec codec = {
+        .block = 18, .x_block = 34, .steps = 8, .offset = 1, .codes = codes_q2_0, .x_blocks = 2, .halves = 1};
+    matmul_blocks(y, ldy, w, r0, r1, x, x_stride, m, scratch, codec, matvec_q2_0_avx2);
+}

@@ -1,0 +1,14 @@
+/* Decode: IQ2_XS rows times one Q8_K activation row. Layout in kernels/formats/iq2_xs.c. */
+#include "kernels/x86/matvec_grid_avx2.h"
+
+INLINE void dot(struct row_sums *s, const uint8_t *b, const struct x_super *x)
+{
+    __m256i sum = dot_super(b, x, points_iq2_xs, signs_iq2_xs, even_odd(scales_iq2_xs(b)));
+    add_dot(s, sum, 0.125f * half_at(b) * x->d);
+}
+
+void matvec_iq2_xs_avx2(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
+{
+    grid_bytes_make();
+    matvec_k(y, w, r0, r1, x, 74, in_order, 0, dot);
+}
