@@ -2,14 +2,36 @@
 #include "kernels/formats/block256.h"
 #include "base/half.h"
 
+/* The scales of a row, multiplied by its gain. */
+static void restore_gain(const struct block256_rule *r, uint8_t *dst, const float *x, int64_t k,
+                         const float *importance)
+{
+    struct fit_sums sums = {0};
+    struct fit_super f = {0};
+    float y[FIT_SUPER];
+    for (int64_t i = 0; i < k; i += FIT_SUPER) {
+        block256_decode_row(r, y, dst + i / FIT_SUPER * r->block_bytes, FIT_SUPER);
+        fit_sums_add(&sums, x + i, y, importance ? importance + i : NULL, FIT_SUPER);
+    }
+    float gain = fit_gain(&sums);
+    for (int64_t i = 0; i < k; i += FIT_SUPER, dst += r->block_bytes) {
+        r->unpack(&f, dst);
+        f.d = block_scale_f16(f16_to_f32(f.d) * gain);
+        f.dmin = block_scale_f16(f16_to_f32(f.dmin) * gain);
+        r->pack(dst, &f);
+    }
+}
+
 void block256_encode_row(const struct block256_rule *r, uint8_t *dst, const float *x, int64_t k,
                          const float *importance)
 {
     struct fit_super f;
-    for (int64_t i = 0; i < k; i += FIT_SUPER, dst += r->block_bytes) {
+    for (int64_t i = 0; i < k; i += FIT_SUPER) {
         fit_super(&f, &r->grid, x + i, importance ? importance + i : NULL);
-        r->pack(dst, &f);
+        r->pack(dst + i / FIT_SUPER * r->block_bytes, &f);
     }
+    if (r->gain)
+        restore_gain(r, dst, x, k, importance);
 }
 
 void block256_decode_row(const struct block256_rule *r, float *y, const uint8_t *src, int64_t k)

@@ -3,10 +3,12 @@
 #ifndef KERNELS_FORMATS_BLOCK256_H
 #define KERNELS_FORMATS_BLOCK256_H
 #include <stdint.h>
+#include "kernels/formats/blocks.h"
 #include "kernels/formats/fit.h"
 
 struct block256_rule {
     int block_bytes;
+    bool gain; /* rows are multiplied by fit_gain in the end */
     struct fit_grid grid;
     void (*pack)(uint8_t *dst, const struct fit_super *f);
     void (*unpack)(struct fit_super *f, const uint8_t *src);
@@ -18,4 +20,16 @@ void block256_decode_row(const struct block256_rule *r, float *y, const uint8_t 
 /* Eight 6-bit sub-scales and eight 6-bit sub-offsets in 12 bytes, as Q4_K and Q5_K store them. */
 void block256_pack_6bit(uint8_t dst[12], const struct fit_super *f);
 void block256_unpack_6bit(struct fit_super *f, const uint8_t src[12]);
+
+/* The codec of a file's static rule. */
+#define BLOCK256_CODEC(id, n_bytes, ...)                                                                               \
+    static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *importance)                           \
+    {                                                                                                                  \
+        block256_encode_row(&rule, dst, x, k, importance);                                                             \
+    }                                                                                                                  \
+    static void decode_row(float *y, const uint8_t *src, int64_t k)                                                    \
+    {                                                                                                                  \
+        block256_decode_row(&rule, y, src, k);                                                                         \
+    }                                                                                                                  \
+    BLOCK_CODEC(id, FIT_SUPER, n_bytes, .act = "q8_k", __VA_ARGS__)
 #endif

@@ -93,6 +93,23 @@ void fit_weigh(float *w, const float *x, const float *importance, int n)
     }
 }
 
+void fit_sums_add(struct fit_sums *s, const float *x, const float *decoded, const float *importance, int n)
+{
+    for (int i = 0; i < n; i++) {
+        double w = importance ? (double)importance[i] : 1;
+        s->xx += w * (double)x[i] * (double)x[i];
+        s->xy += w * (double)x[i] * (double)decoded[i];
+    }
+}
+
+float fit_gain(const struct fit_sums *s)
+{
+    double most = 1.5;
+    if (!(s->xx > s->xy && s->xy > 0))
+        return 1;
+    return (float)(s->xx < most * s->xy ? s->xx / s->xy : most);
+}
+
 /* Best real (s, b) of each sub-block over the starts. */
 static void group_fit(struct group *p, const struct fit_grid *g)
 {
@@ -125,12 +142,9 @@ static void group_fit(struct group *p, const struct fit_grid *g)
 /* Best integers (sc, m) near the real (s, b) under the stored d and dmin; returns the error of the four. */
 static double group_snap(struct group *p, const struct fit_grid *g, float d, float dmin)
 {
-    v4 sc_lo = v4_of((float)g->sc_lo), sc_hi = v4_of((float)g->sc_hi), m_hi = v4_of((float)g->m_hi),
-       zero = v4_of(0);
-    v4 inv_d = v4_of(d != 0 ? 1 / d : 0), inv_dmin = v4_of(dmin != 0 ? 1 / dmin : 0),
-       mean = v4_inverse(p->sum_w);
-    v4 sc0 = v4_clamp(v4_round(p->s * inv_d), sc_lo, sc_hi),
-       m0 = v4_clamp(v4_round(-p->b * inv_dmin), zero, m_hi);
+    v4 sc_lo = v4_of((float)g->sc_lo), sc_hi = v4_of((float)g->sc_hi), m_hi = v4_of((float)g->m_hi), zero = v4_of(0);
+    v4 inv_d = v4_of(d != 0 ? 1 / d : 0), inv_dmin = v4_of(dmin != 0 ? 1 / dmin : 0), mean = v4_inverse(p->sum_w);
+    v4 sc0 = v4_clamp(v4_round(p->s * inv_d), sc_lo, sc_hi), m0 = v4_clamp(v4_round(-p->b * inv_dmin), zero, m_hi);
     v4 best = v4_of(INFINITY);
     for (int t = -g->reach; t <= g->reach; t++) {
         v4 sc = v4_clamp(sc0 + v4_of((float)t), sc_lo, sc_hi), m = m0, s = sc * v4_of(d), inv = v4_inverse(s);

@@ -6,6 +6,7 @@
 #define KERNELS_FORMATS_GRID_H
 #include <stdbool.h>
 #include <stdint.h>
+#include "kernels/formats/blocks.h"
 
 enum grid_id { GRID_IQ2XXS, GRID_IQ2XS, GRID_IQ2S, GRID_IQ1S, GRID_IQ3XXS, GRID_IQ3S, N_GRIDS };
 enum { GRID_SUPER = 256, GRID_MAX_VECTORS = 64, GRID_MAX_SUBS = 16, GRID_NEAR = 24 };
@@ -56,4 +57,16 @@ static inline uint8_t grid_even_signs(uint32_t signs)
 }
 void grid_encode_row(const struct grid_rule *r, uint8_t *dst, const float *x, int64_t k, const float *importance);
 void grid_decode_row(const struct grid_rule *r, float *y, const uint8_t *src, int64_t k);
+
+/* The codec of a file's static rule. */
+#define GRID_CODEC(id, n_bytes, ...)                                                                                   \
+    static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *importance)                           \
+    {                                                                                                                  \
+        grid_encode_row(&rule, dst, x, k, importance);                                                                 \
+    }                                                                                                                  \
+    static void decode_row(float *y, const uint8_t *src, int64_t k)                                                    \
+    {                                                                                                                  \
+        grid_decode_row(&rule, y, src, k);                                                                             \
+    }                                                                                                                  \
+    BLOCK_CODEC(id, GRID_SUPER, n_bytes, .act = "q8_k", __VA_ARGS__)
 #endif

@@ -1,10 +1,10 @@
 /* Rows of vector-codebook super-blocks (grid.h): decoding, and the search for codes that lose least.
  *
- * The search minimises the sum of w * (x - decoded)^2, w as fit_weigh makes them. For a given scale the weights of a
+ * The search minimises the sum of w * (x - decoded)^2, w the roots of what fit_weigh makes: at these bits the error of
+ * a weight says less about the model than its importance would have it. For a given scale the weights of a
  * vector are rounded to a node of the lattice; a node that is kept is the best choice there is, else the kept points
  * near it are compared. Scales: a few starts per sub-block, each improved by least squares, then whole sub-scales under
- * the rounded d, then d again by least squares. In the end d is set so that the block keeps its length: at these bits
- * least squares shrinks it by up to a tenth, which adds up from layer to layer (docs/METHOD.md). */
+ * the rounded d, then d again by least squares. In the end all d of a row are multiplied by its gain (fit.h). */
 #include <math.h>
 #include "kernels/formats/blocks.h"
 #include "kernels/formats/fit.h"
@@ -175,6 +175,8 @@ static void load(const struct search *f, struct sub *sub, struct grid_block *b, 
     int len = f->rule->len;
     block_limit(v, x, GRID_SUPER);
     fit_weigh(w, v, importance, GRID_SUPER);
+    for (int i = 0; i < GRID_SUPER; i++)
+        w[i] = sqrtf(w[i]);
     for (int i = 0; i < GRID_SUPER / 8; i++)
         b->sign[i] = take_signs(f->rule, v + 8 * i, w + 8 * i);
     for (int j = 0; j < GRID_SUPER / len; j++) {
@@ -202,13 +204,11 @@ static void encode_block(const struct search *f, struct grid_block *b, const flo
     const struct grid_rule *r = f->rule;
     struct sub sub[GRID_MAX_SUBS] = {0};
     int n_sub = GRID_SUPER / r->len;
-    float most = 0, least = INFINITY, xx = 0;
+    float most = 0, least = INFINITY;
     load(f, sub, b, x, importance);
     for (int j = 0; j < n_sub; j++) {
         fit_scale(f, &sub[j]);
         most = fmaxf(most, sub[j].s);
-        for (int i = 0; i < r->len / 4; i++)
-            xx += v4_sum(sub[j].w[i] * sub[j].x[i] * sub[j].x[i]);
     }
     float d = most / (r->unit * (float)(2 * r->sc_max + 1));
     for (int round = 0; round < N_ROUNDS; round++) {
@@ -221,21 +221,11 @@ static void encode_block(const struct search *f, struct grid_block *b, const flo
             aa += a * a * sub[j].qq;
             ax += a * sub[j].qx;
         }
-        bool none = err > 0 || aa == 0; /* weights too small for any step are zero */
-        if (round == 0 || err < least)
-            keep(f, b, none ? 0 : block_scale_f16(sqrtf(xx / aa)), sub);
-        least = fminf(err, least);
+        bool none = err >= 0 || aa == 0; /* weights too small for any step are zero */
         d = aa > 0 && ax > 0 ? ax / aa : 0;
-    }
-}
-
-void grid_encode_row(const struct grid_rule *r, uint8_t *dst, const float *x, int64_t k, const float *importance)
-{
-    struct search f = search_of(r);
-    for (int64_t i = 0; i < k; i += GRID_SUPER, dst += r->block_bytes) {
-        struct grid_block b;
-        encode_block(&f, &b, x + i, importance ? importance + i : NULL);
-        r->pack(dst, &b);
+        if (round == 0 || err < least)
+            keep(f, b, none ? 0 : block_scale_f16(d), sub);
+        least = fminf(err, least);
     }
 }
 
@@ -261,4 +251,33 @@ void grid_decode_row(const struct grid_rule *r, float *y, const uint8_t *src, in
         r->unpack(&b, src);
         decode_block(r, g, y, &b);
     }
+}
+
+/* The scales of a row, multiplied by its gain. */
+static void restore_gain(const struct grid_rule *r, uint8_t *dst, const float *x, int64_t k, const float *importance)
+{
+    struct fit_sums sums = {0};
+    struct grid_block b = {0};
+    float y[GRID_SUPER];
+    for (int64_t i = 0; i < k; i += GRID_SUPER) {
+        grid_decode_row(r, y, dst + i / GRID_SUPER * r->block_bytes, GRID_SUPER);
+        fit_sums_add(&sums, x + i, y, importance ? importance + i : NULL, GRID_SUPER);
+    }
+    float gain = fit_gain(&sums);
+    for (int64_t i = 0; i < k; i += GRID_SUPER, dst += r->block_bytes) {
+        r->unpack(&b, dst);
+        b.d = block_scale_f16(f16_to_f32(b.d) * gain);
+        r->pack(dst, &b);
+    }
+}
+
+void grid_encode_row(const struct grid_rule *r, uint8_t *dst, const float *x, int64_t k, const float *importance)
+{
+    struct search f = search_of(r);
+    struct grid_block b;
+    for (int64_t i = 0; i < k; i += GRID_SUPER) {
+        encode_block(&f, &b, x + i, importance ? importance + i : NULL);
+        r->pack(dst + i / GRID_SUPER * r->block_bytes, &b);
+    }
+    restore_gain(r, dst, x, k, importance);
 }

@@ -1,8 +1,6 @@
 /* 1.75 bits a weight: 8 weights are one of 2048 ternary points, shifted by +-1/8 each, 3-bit scale per 16 weights.
  * Fields: 32 low bytes of indices, 16 bytes with the high 3 bits of two indices and the signs of their shifts, four
  * times 16 bits with four scales and, on top, a quarter of d. */
-#include "base/half.h"
-#include "kernels/formats/blocks.h"
 #include "kernels/formats/grid.h"
 
 enum { BYTES = 56, HIGH = 32, SCALES = 48 };
@@ -53,17 +51,6 @@ static const struct grid_rule rule = {
     .unpack = unpack,
 };
 
-static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *importance)
-{
-    grid_encode_row(&rule, dst, x, k, importance);
-}
-
-static void decode_row(float *y, const uint8_t *src, int64_t k)
-{
-    grid_decode_row(&rule, y, src, k);
-}
-
-BLOCK_CODEC(iq1_m, GRID_SUPER, BYTES,
-            .doc = "8 weights to one of 2048 ternary points with a shift of an eighth, 3-bit scale per 16.",
-            .source = "llama.cpp ggml/src/ggml-common.h, block_iq1_m", .gguf_type = 29, .act = "q8_k",
-            .needs_importance = true);
+GRID_CODEC(iq1_m, BYTES,
+           .doc = "8 weights to one of 2048 ternary points with a shift of an eighth, 3-bit scale per 16.",
+           .source = "llama.cpp ggml/src/ggml-common.h, block_iq1_m", .gguf_type = 29, .needs_importance = true);

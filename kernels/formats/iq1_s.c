@@ -1,8 +1,6 @@
 /* 1.6 bits a weight: 8 weights are one of 2048 ternary points, shifted by +-1/8, 3-bit scale per 32 weights.
  * Fields: d, 32 low bytes of indices, per 32 weights 16 bits: four times the high 3 bits of an index, the scale, and
  * the sign of the shift. */
-#include "base/half.h"
-#include "kernels/formats/blocks.h"
 #include "kernels/formats/grid.h"
 
 enum { BYTES = 50, LOW = 2, HIGH = 34 };
@@ -48,17 +46,6 @@ static const struct grid_rule rule = {
     .unpack = unpack,
 };
 
-static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *importance)
-{
-    grid_encode_row(&rule, dst, x, k, importance);
-}
-
-static void decode_row(float *y, const uint8_t *src, int64_t k)
-{
-    grid_decode_row(&rule, y, src, k);
-}
-
-BLOCK_CODEC(iq1_s, GRID_SUPER, BYTES,
-            .doc = "8 weights to one of 2048 ternary points, a shift of an eighth and a 3-bit scale per 32.",
-            .source = "llama.cpp ggml/src/ggml-common.h, block_iq1_s", .gguf_type = 19, .act = "q8_k",
-            .needs_importance = true);
+GRID_CODEC(iq1_s, BYTES,
+           .doc = "8 weights to one of 2048 ternary points, a shift of an eighth and a 3-bit scale per 32.",
+           .source = "llama.cpp ggml/src/ggml-common.h, block_iq1_s", .gguf_type = 19, .needs_importance = true);

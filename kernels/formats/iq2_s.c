@@ -1,8 +1,6 @@
 /* 2.6 bits a weight: 8 weights are one of 1024 points, 8 signs, 4-bit scale per 16 weights.
  * Fields: d, 32 low bytes of indices, 32 bytes of signs, 8 bytes with the high 2 bits of four indices each, 8 bytes of
  * scales, low half first. */
-#include "base/half.h"
-#include "kernels/formats/blocks.h"
 #include "kernels/formats/grid.h"
 
 enum { BYTES = 82, LOW = 2, SIGNS = 34, HIGH = 66, SCALES = 74 };
@@ -47,16 +45,5 @@ static const struct grid_rule rule = {
     .unpack = unpack,
 };
 
-static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *importance)
-{
-    grid_encode_row(&rule, dst, x, k, importance);
-}
-
-static void decode_row(float *y, const uint8_t *src, int64_t k)
-{
-    grid_decode_row(&rule, y, src, k);
-}
-
-BLOCK_CODEC(iq2_s, GRID_SUPER, BYTES, .doc = "8 weights to a point of a grid of 1024, free signs, 4-bit scale per 16.",
-            .source = "llama.cpp ggml/src/ggml-common.h, block_iq2_s", .gguf_type = 22, .act = "q8_k",
-            .needs_importance = true);
+GRID_CODEC(iq2_s, BYTES, .doc = "8 weights to a point of a grid of 1024, free signs, 4-bit scale per 16.",
+           .source = "llama.cpp ggml/src/ggml-common.h, block_iq2_s", .gguf_type = 22, .needs_importance = true);

@@ -1,7 +1,5 @@
 /* 2.3 bits a weight: 8 weights are one of 512 points, signs with an even number of minuses, 4-bit scale per 16 weights.
  * Fields: d; 32 times 16 bits, 9 of index and 7 of signs; 8 bytes of scales, low half first. */
-#include "base/half.h"
-#include "kernels/formats/blocks.h"
 #include "kernels/formats/grid.h"
 
 enum { BYTES = 74, SCALES = 66 };
@@ -41,17 +39,5 @@ static const struct grid_rule rule = {
     .unpack = unpack,
 };
 
-static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *importance)
-{
-    grid_encode_row(&rule, dst, x, k, importance);
-}
-
-static void decode_row(float *y, const uint8_t *src, int64_t k)
-{
-    grid_decode_row(&rule, y, src, k);
-}
-
-BLOCK_CODEC(iq2_xs, GRID_SUPER, BYTES,
-            .doc = "8 weights to a point of a grid of 512, 7 bits of signs, 4-bit scale per 16.",
-            .source = "llama.cpp ggml/src/ggml-common.h, block_iq2_xs", .gguf_type = 17, .act = "q8_k",
-            .needs_importance = true);
+GRID_CODEC(iq2_xs, BYTES, .doc = "8 weights to a point of a grid of 512, 7 bits of signs, 4-bit scale per 16.",
+           .source = "llama.cpp ggml/src/ggml-common.h, block_iq2_xs", .gguf_type = 17, .needs_importance = true);

@@ -1,7 +1,5 @@
 /* 2 bits a weight: 8 weights are one of 256 points, signs with an even number of minuses, 4-bit scale per 32 weights.
  * Fields: d; per 32 weights 4 bytes of indices and 32 bits, four times 7 signs and above them the scale. */
-#include "base/half.h"
-#include "kernels/formats/blocks.h"
 #include "kernels/formats/grid.h"
 
 enum { BYTES = 66, N_SUBS = 8 };
@@ -48,17 +46,5 @@ static const struct grid_rule rule = {
     .unpack = unpack,
 };
 
-static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *importance)
-{
-    grid_encode_row(&rule, dst, x, k, importance);
-}
-
-static void decode_row(float *y, const uint8_t *src, int64_t k)
-{
-    grid_decode_row(&rule, y, src, k);
-}
-
-BLOCK_CODEC(iq2_xxs, GRID_SUPER, BYTES,
-            .doc = "8 weights to a point of a grid of 256, 7 bits of signs, 4-bit scale per 32.",
-            .source = "llama.cpp ggml/src/ggml-common.h, block_iq2_xxs", .gguf_type = 16, .act = "q8_k",
-            .needs_importance = true);
+GRID_CODEC(iq2_xxs, BYTES, .doc = "8 weights to a point of a grid of 256, 7 bits of signs, 4-bit scale per 32.",
+           .source = "llama.cpp ggml/src/ggml-common.h, block_iq2_xxs", .gguf_type = 16, .needs_importance = true);

@@ -1,8 +1,6 @@
 /* 3.4 bits a weight: 4 weights are one of 512 points, free signs, 4-bit scale per 32 weights.
  * Fields: d, 64 low bytes of indices, 8 bytes with the ninth bits of eight indices each, 32 bytes of signs, 4 bytes of
  * scales, low half first. */
-#include "base/half.h"
-#include "kernels/formats/blocks.h"
 #include "kernels/formats/grid.h"
 
 enum { BYTES = 110, LOW = 2, HIGH = 66, SIGNS = 74, SCALES = 106 };
@@ -49,16 +47,5 @@ static const struct grid_rule rule = {
     .unpack = unpack,
 };
 
-static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *importance)
-{
-    grid_encode_row(&rule, dst, x, k, importance);
-}
-
-static void decode_row(float *y, const uint8_t *src, int64_t k)
-{
-    grid_decode_row(&rule, y, src, k);
-}
-
-BLOCK_CODEC(iq3_s, GRID_SUPER, BYTES, .doc = "4 weights to a point of a grid of 512, free signs, 4-bit scale per 32.",
-            .source = "llama.cpp ggml/src/ggml-common.h, block_iq3_s", .gguf_type = 21, .act = "q8_k",
-            .needs_importance = false);
+GRID_CODEC(iq3_s, BYTES, .doc = "4 weights to a point of a grid of 512, free signs, 4-bit scale per 32.",
+           .source = "llama.cpp ggml/src/ggml-common.h, block_iq3_s", .gguf_type = 21);

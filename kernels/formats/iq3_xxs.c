@@ -1,7 +1,5 @@
 /* 3 bits a weight: 4 weights are one of 256 points, 8 signs with an even number of minuses, 4-bit scale per 32 weights.
  * Fields: d, 64 bytes of indices, per 32 weights 32 bits: four times 7 signs and above them the scale. */
-#include "base/half.h"
-#include "kernels/formats/blocks.h"
 #include "kernels/formats/grid.h"
 
 enum { BYTES = 98, LOW = 2, SIGNS = 66 };
@@ -46,17 +44,5 @@ static const struct grid_rule rule = {
     .unpack = unpack,
 };
 
-static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *importance)
-{
-    grid_encode_row(&rule, dst, x, k, importance);
-}
-
-static void decode_row(float *y, const uint8_t *src, int64_t k)
-{
-    grid_decode_row(&rule, y, src, k);
-}
-
-BLOCK_CODEC(iq3_xxs, GRID_SUPER, BYTES,
-            .doc = "4 weights to a point of a grid of 256, 7 bits of signs per 8, 4-bit scale per 32.",
-            .source = "llama.cpp ggml/src/ggml-common.h, block_iq3_xxs", .gguf_type = 18, .act = "q8_k",
-            .needs_importance = true);
+GRID_CODEC(iq3_xxs, BYTES, .doc = "4 weights to a point of a grid of 256, 7 bits of signs per 8, 4-bit scale per 32.",
+           .source = "llama.cpp ggml/src/ggml-common.h, block_iq3_xxs", .gguf_type = 18, .needs_importance = true);

@@ -1,9 +1,7 @@
 /* 2-bit codes, 4-bit scale and offset per 16 weights, two f16 per 256.
  * Fields: 16 bytes of scale (low half) and offset (high half), 64 bytes of codes, d, dmin. Byte 32h + l of
  * the codes holds weights 128h + 32p + l at bits 2p. */
-#include "base/half.h"
 #include "kernels/formats/block256.h"
-#include "kernels/formats/blocks.h"
 
 enum { BYTES = 84, CODES = 16, D = 80, DMIN = 82 };
 
@@ -33,6 +31,7 @@ static void unpack(struct fit_super *f, const uint8_t *src)
 
 static const struct block256_rule rule = {
     .block_bytes = BYTES,
+    .gain = true,
     .pack = pack,
     .unpack = unpack,
     .grid =
@@ -52,16 +51,5 @@ static const struct block256_rule rule = {
         },
 };
 
-static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *importance)
-{
-    block256_encode_row(&rule, dst, x, k, importance);
-}
-
-static void decode_row(float *y, const uint8_t *src, int64_t k)
-{
-    block256_decode_row(&rule, y, src, k);
-}
-
-BLOCK_CODEC(q2_k, FIT_SUPER, BYTES,
-            .doc = "2-bit codes, 4-bit scale and offset per 16 weights, two f16 per 256.",
-            .source = "llama.cpp ggml/src/ggml-common.h, block_q2_K", .gguf_type = 10, .act = "q8_k");
+BLOCK256_CODEC(q2_k, BYTES, .doc = "2-bit codes, 4-bit scale and offset per 16 weights, two f16 per 256.",
+               .source = "llama.cpp ggml/src/ggml-common.h, block_q2_K", .gguf_type = 10);

@@ -2,9 +2,7 @@
  * Fields: 32 bytes of high bits, 64 bytes of low bit pairs (as in Q2_K), 12 bytes of scales + 32, d. Weight i
  * = 32p + l has its high bit at bit p of byte l; value = pair + 4*high - 4. Scale j: low half byte j % 8,
  * high pair byte 8 + j % 4. */
-#include "base/half.h"
 #include "kernels/formats/block256.h"
-#include "kernels/formats/blocks.h"
 
 enum { BYTES = 110, LOW = 32, SCALES = 96, D = 108 };
 
@@ -34,8 +32,7 @@ static void pack(uint8_t *dst, const struct fit_super *f)
 static void unpack(struct fit_super *f, const uint8_t *src)
 {
     for (int i = 0; i < FIT_SUPER; i++) {
-        int pair = src[LOW + i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2) & 3,
-            high = src[i % 32] >> (i / 32) & 1;
+        int pair = src[LOW + i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2) & 3, high = src[i % 32] >> (i / 32) & 1;
         f->q[i] = (int8_t)(pair + 4 * high - 4);
     }
     for (int j = 0; j < 16; j++) {
@@ -47,6 +44,7 @@ static void unpack(struct fit_super *f, const uint8_t *src)
 
 static const struct block256_rule rule = {
     .block_bytes = BYTES,
+    .gain = true,
     .pack = pack,
     .unpack = unpack,
     .grid =
@@ -64,15 +62,5 @@ static const struct block256_rule rule = {
         },
 };
 
-static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *importance)
-{
-    block256_encode_row(&rule, dst, x, k, importance);
-}
-
-static void decode_row(float *y, const uint8_t *src, int64_t k)
-{
-    block256_decode_row(&rule, y, src, k);
-}
-
-BLOCK_CODEC(q3_k, FIT_SUPER, BYTES, .doc = "3-bit codes, signed 6-bit scale per 16 weights, one f16 per 256.",
-            .source = "llama.cpp ggml/src/ggml-common.h, block_q3_K", .gguf_type = 11, .act = "q8_k");
+BLOCK256_CODEC(q3_k, BYTES, .doc = "3-bit codes, signed 6-bit scale per 16 weights, one f16 per 256.",
+               .source = "llama.cpp ggml/src/ggml-common.h, block_q3_K", .gguf_type = 11);

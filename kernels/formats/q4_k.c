@@ -1,9 +1,7 @@
 /* 4-bit codes, 6-bit scale and offset per 32 weights, two f16 per 256.
  * Fields: d, dmin, 12 bytes of scales and offsets, 128 bytes of codes. Byte 32c + l of the codes holds weight
  * 64c + l in its low and weight 64c + 32 + l in its high half. */
-#include "base/half.h"
 #include "kernels/formats/block256.h"
-#include "kernels/formats/blocks.h"
 
 enum { BYTES = 144, SCALES = 4, CODES = 16 };
 
@@ -48,16 +46,5 @@ static const struct block256_rule rule = {
         },
 };
 
-static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *importance)
-{
-    block256_encode_row(&rule, dst, x, k, importance);
-}
-
-static void decode_row(float *y, const uint8_t *src, int64_t k)
-{
-    block256_decode_row(&rule, y, src, k);
-}
-
-BLOCK_CODEC(q4_k, FIT_SUPER, BYTES,
-            .doc = "4-bit codes, 6-bit scale and offset per 32 weights, two f16 per 256.",
-            .source = "llama.cpp ggml/src/ggml-common.h, block_q4_K", .gguf_type = 12, .act = "q8_k");
+BLOCK256_CODEC(q4_k, BYTES, .doc = "4-bit codes, 6-bit scale and offset per 32 weights, two f16 per 256.",
+               .source = "llama.cpp ggml/src/ggml-common.h, block_q4_K", .gguf_type = 12);

@@ -1,9 +1,7 @@
 /* 5-bit codes, 6-bit scale and offset per 32 weights, two f16 per 256.
  * Fields: d, dmin, 12 bytes of scales and offsets, 32 bytes of fifth bits, 128 bytes of low halves (as in
  * Q4_K). Weight i = 32p + l has its fifth bit at bit p of byte l. */
-#include "base/half.h"
 #include "kernels/formats/block256.h"
-#include "kernels/formats/blocks.h"
 
 enum { BYTES = 176, SCALES = 4, HIGH = 16, LOW = 48 };
 
@@ -30,8 +28,7 @@ static void unpack(struct fit_super *f, const uint8_t *src)
     f->dmin = rd_u16le(src + 2);
     block256_unpack_6bit(f, src + SCALES);
     for (int i = 0; i < FIT_SUPER; i++) {
-        int low = src[LOW + i / 64 * 32 + i % 32] >> (i % 64 / 32 * 4) & 15,
-            high = src[HIGH + i % 32] >> (i / 32) & 1;
+        int low = src[LOW + i / 64 * 32 + i % 32] >> (i % 64 / 32 * 4) & 15, high = src[HIGH + i % 32] >> (i / 32) & 1;
         f->q[i] = (int8_t)(low | high << 4);
     }
 }
@@ -57,16 +54,5 @@ static const struct block256_rule rule = {
         },
 };
 
-static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *importance)
-{
-    block256_encode_row(&rule, dst, x, k, importance);
-}
-
-static void decode_row(float *y, const uint8_t *src, int64_t k)
-{
-    block256_decode_row(&rule, y, src, k);
-}
-
-BLOCK_CODEC(q5_k, FIT_SUPER, BYTES,
-            .doc = "5-bit codes, 6-bit scale and offset per 32 weights, two f16 per 256.",
-            .source = "llama.cpp ggml/src/ggml-common.h, block_q5_K", .gguf_type = 13, .act = "q8_k");
+BLOCK256_CODEC(q5_k, BYTES, .doc = "5-bit codes, 6-bit scale and offset per 32 weights, two f16 per 256.",
+               .source = "llama.cpp ggml/src/ggml-common.h, block_q5_K", .gguf_type = 13);

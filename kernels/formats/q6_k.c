@@ -2,9 +2,7 @@
  * Fields: 128 bytes of low halves, 64 bytes of high pairs, 16 signed scales, d. Weight i = 128h + 32p + l has
  * its low half in byte 64h + 32(p % 2) + l, low nibble first, its high pair at bits 2p of byte 32h + l; value
  * = code - 32. */
-#include "base/half.h"
 #include "kernels/formats/block256.h"
-#include "kernels/formats/blocks.h"
 
 enum { BYTES = 210, HIGH = 128, SCALES = 192, D = 208 };
 
@@ -57,15 +55,5 @@ static const struct block256_rule rule = {
         },
 };
 
-static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *importance)
-{
-    block256_encode_row(&rule, dst, x, k, importance);
-}
-
-static void decode_row(float *y, const uint8_t *src, int64_t k)
-{
-    block256_decode_row(&rule, y, src, k);
-}
-
-BLOCK_CODEC(q6_k, FIT_SUPER, BYTES, .doc = "6-bit codes, 8-bit scale per 16 weights, one f16 per 256.",
-            .source = "llama.cpp ggml/src/ggml-common.h, block_q6_K", .gguf_type = 14, .act = "q8_k");
+BLOCK256_CODEC(q6_k, BYTES, .doc = "6-bit codes, 8-bit scale per 16 weights, one f16 per 256.",
+               .source = "llama.cpp ggml/src/ggml-common.h, block_q6_K", .gguf_type = 14);

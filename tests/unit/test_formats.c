@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 #include "base/half.h"
@@ -187,8 +188,8 @@ static void errors_shrink_with_bits(void **state)
     } want[] = {{"f32", 0},       {"f16", 3e-4},      {"bf16", 2.4e-3}, {"q8_0", 6.5e-3},  {"q6_k", 0.019},
                 {"q5_k", 0.037},  {"q5_1", 0.041},    {"q5_0", 0.045},  {"q4_k", 0.073},   {"q4_1", 0.083},
                 {"q4_0", 0.092},  {"q3_k", 0.16},     {"q2_k", 0.29},   {"iq4_nl", 0.077}, {"iq4_xs", 0.077},
-                {"iq3_s", 0.136}, {"iq3_xxs", 0.184}, {"iq2_s", 0.256}, {"iq2_xs", 0.305}, {"iq2_xxs", 0.345},
-                {"iq1_m", 0.445}, {"iq1_s", 0.485},   {"mxfp4", 0.114}, {"nvfp4", 0.097},  {"q1_0", 0.61}};
+                {"iq3_s", 0.136}, {"iq3_xxs", 0.184}, {"iq2_s", 0.256}, {"iq2_xs", 0.307}, {"iq2_xxs", 0.355},
+                {"iq1_m", 0.467}, {"iq1_s", 0.51},    {"mxfp4", 0.114}, {"nvfp4", 0.097},  {"q1_0", 0.61}};
     static float x[8 * K], y[8 * K];
     (void)state;
     fill_normal(x, 8 * K, 7, 1);
