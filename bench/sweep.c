@@ -96,6 +96,8 @@ static int encode_group(const struct sweep_input *in, struct plan *p, struct wei
         emit(in, what, i, p->n_cells);
         struct err why = {0};
         int rc = weights_encode(&w[i], in->model, p->cell[i].assign, in->calib, in->pool, &why);
+        if (rc == 0) /* widths may have been chosen only now */
+            rc = recipe_summarize(&in->model->d, p->cell[i].assign, &p->cell[i].summary, &why);
         if (rc == ERR_NOMEM || rc == ERR_CANCELLED)
             return err_set(e, rc, "%s", why.text);
         for (int j = i; rc < 0 && j < p->n_cells; j++)

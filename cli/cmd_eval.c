@@ -90,10 +90,10 @@ static int encode_candidate(struct cli *c, struct job *j, struct err *e)
     rc = recipe_assign(&j->model->d, j->recipe, c->req.numerics, c->req.imatrix || c->req.calibration,
                            j->assign, e);
     if (rc == 0)
-        rc = recipe_summarize(&j->model->d, j->assign, &j->summary, e);
-    if (rc == 0)
         rc = cli_calibration(c, &j->calib, j->model, recipe_statistics(c->req.formats, c->req.n_formats), e);
-    return rc < 0 ? rc : weights_encode(&j->weights, j->model, j->assign, j->calib, c->pool, e);
+    if (rc == 0)
+        rc = weights_encode(&j->weights, j->model, j->assign, j->calib, c->pool, e);
+    return rc < 0 ? rc : recipe_summarize(&j->model->d, j->assign, &j->summary, e);
 }
 
 static int prepare(struct cli *c, struct job *j, struct err *e)

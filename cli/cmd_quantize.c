@@ -45,7 +45,7 @@ static int print_plan(struct cli *c, const struct model *m, const struct recipe 
     return EXIT_DONE;
 }
 
-static int encode_and_write(struct cli *c, struct model *m, const struct recipe *r, const struct use_assign *a,
+static int encode_and_write(struct cli *c, struct model *m, const struct recipe *r, struct use_assign *a,
                             struct err *e)
 {
     struct weights *q = NULL;

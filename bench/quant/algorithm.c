@@ -20,7 +20,7 @@ const struct algorithm *algorithm_find(const char *name)
     return NULL;
 }
 
-enum { PIECE = 32 };
+enum { PIECE = 128 };
 struct quadratic_job {
     const struct algo_group *g;
     const float *d, *h;

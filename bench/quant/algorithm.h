@@ -27,6 +27,16 @@ struct algo_group {
     const struct kernel *gemm; /* Y = X W^T */
     struct arena *arena;
 };
+struct use_assign;
+struct calibration;
+struct algorithm;
+struct algo_plan {
+    const struct model *m;
+    const struct algorithm *algorithm; /* the tensors that are meant: those of a that name it */
+    struct use_assign *a;              /* one per tensor, to be changed */
+    const struct calibration *cal;     /* has all that the algorithm needs */
+    struct pool *pool;
+};
 struct algorithm {
     const char *name, *doc;
     const char *codec; /* what it writes */
@@ -34,6 +44,8 @@ struct algorithm {
     /* Planes beyond the codec's own, between layout and allocation; NULL: none. */
     int (*layout)(struct qmat *q, struct err *e);
     int (*encode)(const struct algo_group *g, struct err *e);
+    /* Parameters of all its tensors at once, before any is encoded; NULL: they stay as the recipe has them. */
+    int (*plan)(const struct algo_plan *p, struct err *e);
 };
 extern const struct algorithm *const algorithms[]; /* NULL-terminated */
 const struct algorithm *algorithm_find(const char *name);

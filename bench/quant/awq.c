@@ -14,7 +14,7 @@
 #include "kernels/formats/fit.h"
 #include "kernels/formats/grouped.h"
 
-enum { N_GRID = 20, N_CLIPS = 10, MAX_CODE = 15 };
+enum { N_GRID = 20, N_CLIPS = 10, MAX_CODE = 15, MAX_ROWS = 512 };
 
 /* ---- the 4-bit grid in plain f32: half precision matters for bytes, not for a search ---- */
 
@@ -83,16 +83,17 @@ struct rows_job {
     float *out; /* [n][k] */
     int64_t k, len;
     bool clip;
-    float *tmp; /* per thread: [3][len] */
+    float *tmp;   /* per thread: [3][len] */
+    int64_t step; /* of the rows looked at */
 };
 
-/* out = Q(w s) / s - w */
+/* out = Q(w s) / s - w, of every step-th row: the search looks at up to MAX_ROWS rows of a matrix. */
 static void difference_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
 {
     const struct rows_job *j = arg;
     (void)i_thread;
     for (int64_t r = r0; r < r1; r++) {
-        const float *w = j->t->w + r * j->k;
+        const float *w = j->t->w + r * j->step * j->k;
         float *d = j->out + r * j->k;
         for (int64_t i = 0; i < j->k; i++)
             d[i] = w[i] * j->scale[i];
@@ -111,9 +112,11 @@ static int error_of(const struct algo_group *g, const float *scale, float *out, 
         double part = 0;
         struct rows_job j = {
             .t = &g->target[t], .scale = scale, .out = out, .k = g->k, .len = grouped_len(g->target[t].q)};
-        pool_for(g->pool, j.t->q->n, 8, difference_rows, &j);
-        rc = algo_quadratic(g, out, j.t->q->n, g->cal->gram, &part, e);
-        *sum += part;
+        j.step = (j.t->q->n + MAX_ROWS - 1) / MAX_ROWS;
+        int64_t n = j.t->q->n / j.step;
+        pool_for(g->pool, n, 8, difference_rows, &j);
+        rc = algo_quadratic(g, out, n, g->cal->gram, &part, e);
+        *sum += part * (double)j.step;
     }
     return rc;
 }
@@ -166,30 +169,34 @@ static bool may_clip(const struct model_tensor *t)
 }
 
 /* d^T G d with the group's part of the gram matrix, scaled inputs. */
-static double group_error(const float *d, const float *gram, int64_t k, const float *scale, int64_t len, float *x)
+static double group_error(const float *d, const float *gram, int64_t k, const float *scale, int64_t len,
+                          float *restrict x, float *restrict y)
 {
     double sum = 0;
-    for (int64_t i = 0; i < len; i++)
-        x[i] = d[i] / scale[i];
     for (int64_t i = 0; i < len; i++) {
-        float dot = 0;
-        for (int64_t j = 0; j < len; j++)
-            dot += gram[i * k + j] * x[j];
-        sum += (double)(dot * x[i]);
+        x[i] = d[i] / scale[i];
+        y[i] = 0;
     }
+    for (int64_t i = 0; i < len; i++) {
+        const float xi = x[i];
+        for (int64_t j = 0; j < len; j++)
+            y[j] += gram[i * k + j] * xi;
+    }
+    for (int64_t i = 0; i < len; i++)
+        sum += (double)(y[i] * x[i]);
     return sum;
 }
 
 static void clip_group(float *w, const float *gram, int64_t k, const float *scale, int64_t len, float *tmp)
 {
-    float *d = tmp, *x = tmp + len, most = group_max(w, len), best = most;
+    float *d = tmp, *x = tmp + len, *y = tmp + 2 * len, most = group_max(w, len), best = most;
     double least = INFINITY;
     for (int i = 0; i < N_CLIPS; i++) {
         float cut = most * (1 - (float)i / N_GRID);
         round_group(d, w, len, cut);
         for (int64_t j = 0; j < len; j++)
             d[j] -= w[j];
-        double error = group_error(d, gram, k, scale, len, x);
+        double error = group_error(d, gram, k, scale, len, x, y);
         if (error < least) {
             least = error;
             best = cut;
@@ -203,7 +210,7 @@ static void encode_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
 {
     const struct rows_job *j = arg;
     struct qmat *q = j->t->q;
-    float *tmp = j->tmp + i_thread * 2 * j->len;
+    float *tmp = j->tmp + i_thread * 3 * j->len;
     for (int64_t r = r0; r < r1; r++) {
         float *w = j->out + r * j->k;
         for (int64_t i = 0; i < j->k; i++)
@@ -224,7 +231,7 @@ static int encode(const struct algo_group *g, struct err *e)
     }
     float *scale = arena_alloc_n(g->arena, (size_t)g->k, sizeof *scale);
     float *out = arena_alloc_n(g->arena, (size_t)rows * (size_t)g->k, sizeof *out);
-    float *tmp = arena_alloc_n(g->arena, (size_t)pool_n_threads(g->pool) * 2 * (size_t)len, sizeof *tmp);
+    float *tmp = arena_alloc_n(g->arena, (size_t)pool_n_threads(g->pool) * 3 * (size_t)len, sizeof *tmp);
     if (!scale || !out || !tmp)
         return err_nomem(e, (unsigned long long)rows * (unsigned long long)g->k * sizeof *out, "a matrix to scale");
     for (int64_t i = 0; i < g->k; i++)

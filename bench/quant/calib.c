@@ -55,36 +55,48 @@ static void finish_magnitude(struct calib_input *in)
         mean[j] = (float)(in->magnitude[j] / (double)in->n_rows);
 }
 
-/* ---- X^T X, chunk by chunk through the f32 GEMM ---- */
+/* ---- X^T X, chunk by chunk through the f32 GEMM; the half on and above the diagonal ---- */
 
-enum { GRAM_ROWS = 32 };
+enum { GRAM_ROWS = 96, GRAM_TILE = 16 };
 struct gram_work {
     const struct kernel *gemm;
     struct pool *pool;
     float *xt;          /* [k][n] the chunk, transposed */
     float *y;           /* [threads][GRAM_ROWS][k] */
     struct calib_input *in;
+    const float *x;
     int64_t n;
 };
+
+static void turn_columns(void *arg, int64_t j0, int64_t j1, int i_thread)
+{
+    const struct gram_work *g = arg;
+    int64_t k = g->in->k, n = g->n;
+    (void)i_thread;
+    for (int64_t i0 = 0; i0 < n; i0 += GRAM_TILE)
+        for (int64_t j = j0; j < j1; j++)
+            for (int64_t i = i0; i < n && i < i0 + GRAM_TILE; i++)
+                g->xt[j * n + i] = g->x[i * k + j];
+}
 
 static void gram_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
 {
     const struct gram_work *g = arg;
-    int64_t k = g->in->k, n = g->n;
-    float *y = g->y + i_thread * GRAM_ROWS * k, *sum = g->in->gram + r0 * k;
-    g->gemm->gemm_f32(y, k, g->xt + r0 * n, n, g->xt, n, r1 - r0, k, n);
-    for (int64_t i = 0; i < (r1 - r0) * k; i++)
-        sum[i] += y[i];
+    int64_t k = g->in->k, n = g->n, width = k - r0;
+    float *y = g->y + i_thread * GRAM_ROWS * k, *sum = g->in->gram + r0 * k + r0;
+    g->gemm->gemm_f32(y, width, g->xt + r0 * n, n, g->xt + r0 * n, n, r1 - r0, width, n);
+    for (int64_t i = 0; i < r1 - r0; i++)
+        for (int64_t j = 0; j < width; j++)
+            sum[i * k + j] += y[i * width + j];
 }
 
 static void add_gram(struct calibration *c, struct calib_input *in, const float *x, int n)
 {
     struct gram_work *g = c->gram;
-    for (int64_t j = 0; j < in->k; j++)
-        for (int i = 0; i < n; i++)
-            g->xt[j * n + i] = x[i * in->k + j];
     g->in = in;
+    g->x = x;
     g->n = n;
+    pool_for(g->pool, in->k, GRAM_TILE, turn_columns, g);
     pool_for(g->pool, in->k, GRAM_ROWS, gram_rows, g);
 }
 
@@ -100,8 +112,10 @@ static int take_gram(struct calib_input *in, struct arena *a)
 
 static void finish_gram(struct calib_input *in)
 {
-    for (int64_t j = 0; j < in->k * in->k; j++)
-        in->gram[j] = (float)((double)in->gram[j] / (double)in->n_rows);
+    for (int64_t i = 0; i < in->k; i++)
+        for (int64_t j = i; j < in->k; j++)
+            in->gram[i * in->k + j] = in->gram[j * in->k + i] =
+                (float)((double)in->gram[i * in->k + j] / (double)in->n_rows);
 }
 
 static int gram_start(struct calibration *c, int n_rows, uint64_t isa, struct pool *pool, struct err *e)

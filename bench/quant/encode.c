@@ -146,7 +146,7 @@ static int encode_one(struct weights *w, int i, const struct use_assign *a, cons
     return rc;
 }
 
-int weights_encode(struct weights **out, const struct model *m, const struct use_assign *a,
+int weights_encode(struct weights **out, const struct model *m, struct use_assign *a,
                    const struct calibration *cal, struct pool *pool, struct err *e)
 {
     struct weights *w;
@@ -159,6 +159,8 @@ int weights_encode(struct weights **out, const struct model *m, const struct use
     bool *done = arena_alloc_n(w->arena, (size_t)m->d.n_tensors, sizeof *done); /* with an earlier one of their group */
     if (rc == 0 && !done)
         rc = err_nomem(e, (size_t)m->d.n_tensors * sizeof *done, "a set of weights");
+    if (rc == 0)
+        rc = plan_algorithms(m, a, cal, pool, e);
     for (int i = 0; i < m->d.n_tensors && rc == 0; i++) {
         w->act[i] = a[i].act;
         if (!done[i])

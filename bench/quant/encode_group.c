@@ -54,6 +54,24 @@ static int prepare_target(struct algo_target *t, struct weights *w, int i, const
     return 0;
 }
 
+int plan_algorithms(const struct model *m, struct use_assign *a, const struct calibration *cal, struct pool *pool,
+                    struct err *e)
+{
+    const struct algorithm *last = NULL;
+    for (int i = 0; i < m->d.n_tensors; i++) {
+        const struct algorithm *algo = a[i].algorithm;
+        if (!algo || algo == last || !algo->plan) /* a recipe has one algorithm */
+            continue;
+        int rc = check_statistics(algo, cal, i, e);
+        if (rc == 0)
+            rc = algo->plan(&(struct algo_plan){m, algo, a, cal, pool}, e);
+        if (rc)
+            return rc;
+        last = algo;
+    }
+    return 0;
+}
+
 int encode_group(struct weights *w, int i, const struct use_assign *a, const struct calibration *cal, bool done[],
                  struct pool *pool, struct err *e)
 {

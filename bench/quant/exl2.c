@@ -1,11 +1,11 @@
 /* The grid of EXL2 with GPTQ's solve: columns by falling activation, damping 0.12, scales fitted group by group to the
- * weights as they then are, times the multiplier of 0.70 to 1.2 with the least sum of |error|^3.5. The widths are the
- * recipe's, the same for all layers: ExLlamaV2 itself measures every layer and spends its bits by annealing, so this
- * is "EXL2-grid", not EXL2. */
+ * weights as they then are, times the multiplier of 0.70 to 1.2 with the least sum of |error|^3.5. The widths of each
+ * matrix are chosen by exl2_plan.c, which is not how ExLlamaV2 chooses them: this is "EXL2-grid", not EXL2. */
 #include <math.h>
 #include <string.h>
 #include "bench/quant/algorithm.h"
 #include "bench/quant/calib.h"
+#include "bench/quant/exl2_plan.h"
 #include "bench/quant/solve.h"
 #include "kernels/formats/exl2.h"
 #include "kernels/formats/fit.h"
@@ -18,11 +18,12 @@ struct exl2_job {
     const struct algo_target *t;
     struct exl2_group at;
     int64_t g;
-    float largest; /* as stored */
-    float *w;      /* [n][k] in the order of positions, corrected on the way */
-    float *scale;  /* [n] of this group */
-    float *error;  /* per thread: [SOLVE_BLOCK] */
-    double *sum;   /* [n] */
+    float largest;    /* as stored */
+    float *w;         /* [n][k] in the order of positions, corrected on the way */
+    float *scale;     /* [n] of this group */
+    float *error, *y; /* per thread: [SOLVE_ROWS][SOLVE_BLOCK], [SOLVE_ROWS][k] */
+    const struct kernel *gemm;
+    double *sum; /* [n] */
 };
 
 static void gather_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
@@ -119,14 +120,17 @@ static void solve_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
     static const struct solve_grid grid = {.round = round_column};
     const struct exl2_job *j = arg;
     const struct qmat *q = j->t->q;
+    float *error = j->error + (int64_t)i_thread * SOLVE_ROWS * SOLVE_BLOCK;
     for (int64_t r = r0; r < r1; r++) {
         const uint8_t *nibbles = q->plane[PLANE_SCALE].p + (size_t)r * q->plane[PLANE_SCALE].row_stride;
         struct exl2_row row = {
             .scale = exl2_scale(bits_get(nibbles, j->g, 4), j->largest), .bits = j->at.bits, .k0 = j->at.k0};
-        solve_block(j->s, j->w + r * j->s->k, j->error + i_thread * SOLVE_BLOCK, &grid, &row, j->at.k0,
+        solve_block(j->s, j->w + r * j->s->k, error + (r - r0) * SOLVE_BLOCK, &grid, &row, j->at.k0,
                     j->at.k0 + j->at.len);
         bits_pack(codec_row(q, r) + j->at.at, row.code, j->at.len, j->at.bits);
     }
+    solve_behind(j->s, j->gemm, j->w + r0 * j->s->k, error, j->y + (int64_t)i_thread * SOLVE_ROWS * j->s->k, r1 - r0,
+                 j->at.k0, j->at.k0 + j->at.len);
 }
 
 static int encode(const struct algo_group *g, struct err *e)
@@ -138,12 +142,14 @@ static int encode(const struct algo_group *g, struct err *e)
         return rc;
     for (int t = 0; t < g->n; t++)
         rows = g->target[t].q->n > rows ? g->target[t].q->n : rows;
-    struct exl2_job j = {.s = &s};
+    struct exl2_job j = {.s = &s, .gemm = g->gemm};
     j.w = arena_alloc_n(g->arena, (size_t)rows * (size_t)g->k, sizeof *j.w);
     j.scale = arena_alloc_n(g->arena, (size_t)rows, sizeof *j.scale);
     j.sum = arena_alloc_n(g->arena, (size_t)rows, sizeof *j.sum);
-    j.error = arena_alloc_n(g->arena, (size_t)pool_n_threads(g->pool) * SOLVE_BLOCK, sizeof *j.error);
-    if (!j.w || !j.scale || !j.sum || !j.error)
+    size_t work = (size_t)pool_n_threads(g->pool) * SOLVE_ROWS; /* rows at a time */
+    j.error = arena_alloc_n(g->arena, work * SOLVE_BLOCK, sizeof *j.error);
+    j.y = arena_alloc_n(g->arena, work * (size_t)g->k, sizeof *j.y);
+    if (!j.w || !j.scale || !j.sum || !j.error || !j.y)
         return err_nomem(e, (unsigned long long)rows * (unsigned long long)g->k * sizeof *j.w, "a matrix to solve");
     for (int t = 0; t < g->n; t++) {
         j.t = &g->target[t];
@@ -154,14 +160,15 @@ static int encode(const struct algo_group *g, struct err *e)
         for (j.g = 0; j.g * q->seg->q.group < g->k; j.g++) {
             j.at = exl2_group(q, j.g);
             fit_group(g, &j);
-            pool_for(g->pool, q->n, 4, solve_rows, &j);
+            pool_for(g->pool, q->n, SOLVE_ROWS, solve_rows, &j);
         }
     }
     return 0;
 }
 
 const struct algorithm algorithm_exl2 = {.name = "exl2",
-                                         .doc = "the grid of EXL2 with GPTQ's solve, widths by recipe",
+                                         .doc = "the grid of EXL2 with GPTQ's solve, widths by measured error",
                                          .codec = "exl2",
                                          .needs = CALIB_GRAM,
-                                         .encode = encode};
+                                         .encode = encode,
+                                         .plan = exl2_plan};

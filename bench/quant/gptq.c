@@ -2,8 +2,9 @@
  * columns are rounded one by one, and what each rounding spoils is made up for by the columns still to come.
  *
  * With H = X^T X of the inputs and U^T U = H^-1 (upper U), the best correction of row w after column i is
- * w_j -= (w_i - q_i) / U_ii * U_ij for j > i. Rows do not depend on each other: they are shared out over the threads,
- * and within a row the correction is applied at once inside a block of columns and in one go behind it. */
+ * w_j -= (w_i - q_i) / U_ii * U_ij for j > i. Rows do not depend on each other: they are shared out over the threads, a
+ * piece at a time. The correction is applied at once inside a block of columns, and behind it for all rows of the piece
+ * in one product of matrices. */
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
@@ -12,9 +13,10 @@
 #include "bench/quant/linalg.h"
 #include "bench/quant/solve.h"
 #include "kernels/formats/gptq.h"
+#include "kernels/kernels.h"
 
 static const double damping = 0.01; /* of the mean diagonal; as much again until the factor exists */
-enum { BLOCK = SOLVE_BLOCK, MAX_DAMPINGS = 100 };
+enum { MAX_DAMPINGS = 100 };
 
 struct by_weight {
     float weight;
@@ -28,17 +30,17 @@ static int heavier_first(const void *a, const void *b)
                                   : (x->column > y->column) - (x->column < y->column);
 }
 
-static int order_columns(struct solve *s, const float *gram, bool by_activation, struct arena *a)
+int solve_order(uint32_t *column, const float *gram, int64_t k, bool by_activation, struct arena *a)
 {
-    struct by_weight *list = arena_alloc_n(a, (size_t)s->k, sizeof *list);
+    struct by_weight *list = arena_alloc_n(a, (size_t)k, sizeof *list);
     if (!list)
         return ERR_NOMEM;
-    for (int64_t i = 0; i < s->k; i++)
-        list[i] = (struct by_weight){gram[i * s->k + i], (uint32_t)i};
+    for (int64_t i = 0; i < k; i++)
+        list[i] = (struct by_weight){gram[i * k + i], (uint32_t)i};
     if (by_activation)
-        qsort(list, (size_t)s->k, sizeof *list, heavier_first);
-    for (int64_t i = 0; i < s->k; i++)
-        s->column[i] = list[i].column;
+        qsort(list, (size_t)k, sizeof *list, heavier_first);
+    for (int64_t i = 0; i < k; i++)
+        column[i] = list[i].column;
     return 0;
 }
 
@@ -67,15 +69,17 @@ int solve_prepare(struct solve *s, const float *gram, int64_t k, double damp, bo
     s->column = arena_alloc_n(a, (size_t)k, sizeof *s->column);
     s->dead = arena_alloc_n(a, (size_t)k, sizeof *s->dead);
     s->u = arena_alloc_n(a, (size_t)k * (size_t)k, sizeof *s->u);
+    s->l = arena_alloc_n(a, (size_t)k * (size_t)k, sizeof *s->l);
     double *h = arena_alloc_n(a, (size_t)k * (size_t)k, sizeof *h);
-    if (!s->column || !s->dead || !s->u || !h || order_columns(s, gram, by_activation, a) < 0)
+    if (!s->column || !s->dead || !s->u || !s->l || !h || solve_order(s->column, gram, k, by_activation, a) < 0)
         return err_nomem(e, (unsigned long long)k * (unsigned long long)k * sizeof *h, "the statistics of a matrix");
     for (int i = 1; i <= MAX_DAMPINGS && rc == ERR_DATA; i++) {
         damped(s, gram, i == 1 ? damp : damp + (i - 1) * damping, h);
         rc = linalg_inverse_factor(h, k, e);
     }
-    for (int64_t i = 0; i < k * k && rc == 0; i++)
-        s->u[i] = (float)h[i];
+    for (int64_t i = 0; i < k && rc == 0; i++)
+        for (int64_t j = i; j < k; j++)
+            s->u[i * k + j] = s->l[j * k + i] = (float)h[i * k + j];
     return rc;
 }
 
@@ -88,29 +92,25 @@ void solve_gather(const struct solve *s, float *dst, const float *w)
 void solve_block(const struct solve *s, float *w, float *error, const struct solve_grid *grid, void *arg, int64_t b0,
                  int64_t b1)
 {
-    int64_t k = s->k;
     for (int64_t i = b0; i < b1; i++) {
-        const float *u = s->u + i * k;
+        const float *u = s->u + i * s->k;
         float q = grid->round(arg, w, i);
         error[i - b0] = (w[i] - q) / u[i];
         for (int64_t j = i; j < b1; j++)
             w[j] -= error[i - b0] * u[j];
     }
-    for (int64_t i = b0; i < b1; i++) {
-        const float *u = s->u + i * k;
-        float part = error[i - b0];
-        for (int64_t j = b1; j < k; j++)
-            w[j] -= part * u[j];
-    }
 }
 
-void solve_row(const struct solve *s, float *w, float *error, const struct solve_grid *grid, void *arg)
+void solve_behind(const struct solve *s, const struct kernel *gemm, float *w, const float *error, float *y,
+                  int64_t n_rows, int64_t b0, int64_t b1)
 {
-    for (int64_t b0 = 0; b0 < s->k; b0 += BLOCK) {
-        int64_t b1 = b0 + BLOCK < s->k ? b0 + BLOCK : s->k;
-        grid->begin(arg, w, b0, b1);
-        solve_block(s, w, error, grid, arg, b0, b1);
-    }
+    const int64_t k = s->k, left = k - b1;
+    if (left == 0)
+        return;
+    gemm->gemm_f32(y, left, error, SOLVE_BLOCK, s->l + b1 * k + b0, k, n_rows, left, b1 - b0);
+    for (int64_t r = 0; r < n_rows; r++)
+        for (int64_t j = 0; j < left; j++)
+            w[r * k + b1 + j] -= y[r * left + j];
 }
 
 enum { RING = 32 }; /* more than the groups of 8 that touch a block */
@@ -127,7 +127,7 @@ static void fit_groups(void *arg, const float *w, int64_t b0, int64_t b1)
     const struct qpar *par = &row->q->seg->q;
     int64_t len = grouped_len(row->q);
     for (int64_t g = (b0 + len - 1) / len; g * len < b1; g++) {
-        row->grid[g % RING] = gptq_fit(w + g * len, len, 1, par->bits, par->sym);
+        row->grid[g % RING] = gptq_fit(w + g * len, grouped_len_of(row->q, g), 1, par->bits, par->sym);
         gptq_store(row->q, row->r, g, &row->grid[g % RING]);
     }
 }
@@ -144,43 +144,54 @@ static float round_column(void *arg, const float *w, int64_t i)
 struct gptq_job {
     const struct solve *s;
     const struct algo_target *t;
-    float *w, *error; /* per thread: [k], [BLOCK] */
-    uint8_t *code;    /* per thread: [k] */
+    const struct kernel *gemm;
+    float *w, *y, *error; /* per thread: [SOLVE_ROWS][k] twice, [SOLVE_ROWS][SOLVE_BLOCK] */
+    uint8_t *code;        /* per thread: [SOLVE_ROWS][k] */
 };
 
 static void solve_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
 {
     static const struct solve_grid grid = {fit_groups, round_column};
     const struct gptq_job *j = arg;
-    int64_t k = j->s->k;
-    float *w = j->w + i_thread * k;
-    for (int64_t r = r0; r < r1; r++) {
-        struct row row = {.q = j->t->q, .r = r, .code = j->code + i_thread * k};
-        solve_gather(j->s, w, j->t->w + r * k);
-        solve_row(j->s, w, j->error + i_thread * BLOCK, &grid, &row);
-        bits_pack(codec_row(j->t->q, r), row.code, (int)k, j->t->q->seg->q.bits);
+    const int64_t k = j->s->k, piece = (int64_t)i_thread * SOLVE_ROWS;
+    float *w = j->w + piece * k, *error = j->error + piece * SOLVE_BLOCK;
+    struct row row[SOLVE_ROWS];
+    for (int64_t i = 0; i < r1 - r0; i++) {
+        row[i] = (struct row){.q = j->t->q, .r = r0 + i, .code = j->code + (piece + i) * k};
+        solve_gather(j->s, w + i * k, j->t->w + (r0 + i) * k);
     }
+    for (int64_t b0 = 0; b0 < k; b0 += SOLVE_BLOCK) {
+        int64_t b1 = b0 + SOLVE_BLOCK < k ? b0 + SOLVE_BLOCK : k;
+        for (int64_t i = 0; i < r1 - r0; i++) {
+            grid.begin(&row[i], w + i * k, b0, b1);
+            solve_block(j->s, w + i * k, error + i * SOLVE_BLOCK, &grid, &row[i], b0, b1);
+        }
+        solve_behind(j->s, j->gemm, w, error, j->y + piece * k, r1 - r0, b0, b1);
+    }
+    for (int64_t i = 0; i < r1 - r0; i++)
+        bits_pack(codec_row(j->t->q, r0 + i), row[i].code, (int)k, j->t->q->seg->q.bits);
 }
 
 static int encode(const struct algo_group *g, bool by_activation, struct err *e)
 {
     struct solve s;
-    size_t n_threads = (size_t)pool_n_threads(g->pool);
-    struct gptq_job j = {.s = &s};
+    size_t rows = (size_t)pool_n_threads(g->pool) * SOLVE_ROWS; /* in work at a time */
+    struct gptq_job j = {.s = &s, .gemm = g->gemm};
     int rc = solve_prepare(&s, g->cal->gram, g->k, damping, by_activation, g->arena, e);
     if (rc)
         return rc;
-    j.w = arena_alloc_n(g->arena, n_threads * (size_t)g->k, sizeof *j.w);
-    j.error = arena_alloc_n(g->arena, n_threads * BLOCK, sizeof *j.error);
-    j.code = arena_alloc_n(g->arena, n_threads, (size_t)g->k);
-    if (!j.w || !j.error || !j.code)
-        return err_nomem(e, n_threads * (size_t)g->k * sizeof *j.w, "rows to solve");
+    j.w = arena_alloc_n(g->arena, rows * (size_t)g->k, sizeof *j.w);
+    j.y = arena_alloc_n(g->arena, rows * (size_t)g->k, sizeof *j.y);
+    j.error = arena_alloc_n(g->arena, rows * SOLVE_BLOCK, sizeof *j.error);
+    j.code = arena_alloc_n(g->arena, rows, (size_t)g->k);
+    if (!j.w || !j.y || !j.error || !j.code)
+        return err_nomem(e, rows * (size_t)g->k * sizeof *j.w, "rows to solve");
     for (int i = 0; i < g->n; i++) {
         j.t = &g->target[i];
         uint8_t *perm = j.t->q->plane[PLANE_PERM].p;
         for (int64_t c = 0; c < g->k && perm; c++)
             wr_u32le(perm + 4 * c, s.column[c]);
-        pool_for(g->pool, j.t->q->n, 4, solve_rows, &j);
+        pool_for(g->pool, j.t->q->n, SOLVE_ROWS, solve_rows, &j);
     }
     return 0;
 }

@@ -20,8 +20,10 @@ struct recipe {
     const char *high_codec;           /* what the tensors get that the family's rules (mix, ratio) except; NULL: none */
     struct qpar high;
     const char *mix;                  /* which ones: a name the family knows */
+    double bpw;                       /* bits per weight that the algorithm brings its tensors to; 0: as par says */
     double ratio;                     /* share of weights in the base codec where sensitivity decides; 0: all */
     const char *algorithm;            /* encodes whole matrices with activation statistics; NULL: the codec by rows */
+    bool all_linear;                  /* refused where a linear layer does not fit, as its package does */
     bool on_request;                  /* no part of a sweep that names no formats */
     int gguf_file_type;               /* general.file_type, -1 outside GGUF */
     const char *framework;            /* usual runtime: "llama.cpp" */
@@ -47,6 +49,7 @@ struct use_assign {                   /* one per model tensor, model order */
     const struct codec *head;         /* of a tied embedding: the head's own copy, stored beside it; NULL: the same */
     struct qpar head_par;
     const struct algorithm *algorithm; /* NULL: the codec alone, row by row */
+    double bpw;                       /* that all tensors of the algorithm are to meet together; 0: par stands */
     char why[96];                     /* reason of a substitution, else "" */
 };
 struct recipe_family {
@@ -75,7 +78,8 @@ struct recipe_summary {
 };
 int recipe_summarize(const struct model_desc *m, const struct use_assign *a, struct recipe_summary *s, struct err *e);
 
-/* Encodes the model into the recipe, threaded over rows; each row through f32. cal may be NULL. */
-int weights_encode(struct weights **out, const struct model *m, const struct use_assign *a,
+/* Encodes the model into the recipe, threaded over rows; each row through f32. cal may be NULL. Parameters that an
+ * algorithm chooses are put into a. */
+int weights_encode(struct weights **out, const struct model *m, struct use_assign *a,
                    const struct calibration *cal, struct pool *pool, struct err *e);
 #endif

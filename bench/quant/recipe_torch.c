@@ -1,6 +1,6 @@
 /* Formats of the torch world and BitNet: the linear layers are quantized, embedding and head stay floats (high_codec).
- * A tensor whose rows the groups do not divide stays float as well, as the packages' lists of modules not to convert
- * have it. */
+ * A tensor whose rows the groups do not divide stays float as well, as torchao has it; AutoAWQ stops (all_linear); GPTQ
+ * and EXL2 have a shorter last group. */
 #include <stdio.h>
 #include <string.h>
 #include "bench/quant/algorithm.h"
@@ -37,6 +37,12 @@ static int assign(const struct model_desc *m, const struct recipe *r, bool have_
         if (fits(t, r, &why)) {
             recipe_put(&out[i], r->codec, &r->par);
             out[i].algorithm = algo;
+            out[i].bpw = r->bpw;
+        } else if (r->all_linear) {
+            return err_set(e, ERR_UNSUPPORTED,
+                           "%s does not exist for this model: groups of %d do not divide its rows of %lld, and the "
+                           "package stops there; take smaller groups",
+                           r->name, (int)r->par.group, (long long)t->src.k);
         } else {
             out[i].wanted = codec_find(r->codec);
             snprintf(out[i].why, sizeof out[i].why, "rows of %lld do not divide: %s instead of %s", (long long)t->src.k,

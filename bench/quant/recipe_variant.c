@@ -51,6 +51,17 @@ static int set_ratio(struct recipe *r, const char *value)
     return 0;
 }
 
+static int set_bpw(struct recipe *r, const char *value)
+{
+    char *end;
+    double bpw = strtod(value, &end);
+    if (*end || !(bpw >= 2 && bpw <= 8) || r->bpw <= 0)
+        return -1;
+    r->bpw = bpw;
+    r->par = (struct qpar){.bits = (uint8_t)bpw, .group = 128}; /* until the algorithm has chosen */
+    return 0;
+}
+
 static int set_layers(struct recipe *r, const char *value)
 {
     r->mix = "all";
@@ -66,6 +77,7 @@ static const struct key {
     {"scale", "onnx", "f32, f16 or bf16", set_number},
     {"dtype", "mlx", "f32, f16 or bf16", set_dtype},
     {"ratio", "openvino", "more than 0, at most 1", set_ratio},
+    {"bpw", "exl2", "2 to 8 bits per weight", set_bpw},
     {"layers", "openvino", "all", set_layers},
 };
 enum { N_KEYS = sizeof keys / sizeof *keys };

@@ -10,9 +10,10 @@ struct solve {
     int64_t k;
     uint32_t *column; /* [k] the column at each position */
     bool *dead;       /* [k] position never carried anything: its weights become 0 */
-    float *u;         /* [k][k] upper factor of the inverse, in the order of positions */
+    float *u, *l;     /* [k][k] upper factor of the inverse, in the order of positions; transposed */
 };
-enum { SOLVE_BLOCK = 128 };
+struct kernel;
+enum { SOLVE_BLOCK = 128, SOLVE_ROWS = 32 /* that are solved side by side */ };
 struct solve_grid {
     /* Positions [b0, b1) come next; w[b0...] are as the earlier blocks left them. Groups that start there are fitted
      * now, not when their first position comes up: that is how the packages do it. */
@@ -23,10 +24,13 @@ struct solve_grid {
 /* gram[k][k] of the inputs. damp: share of the mean diagonal added to it. Memory from a. */
 int solve_prepare(struct solve *s, const float *gram, int64_t k, double damp, bool by_activation, struct arena *a,
                   struct err *e);
+/* The column at each position: as they are, or those with the largest inputs first. */
+int solve_order(uint32_t *column, const float *gram, int64_t k, bool by_activation, struct arena *a);
 void solve_gather(const struct solve *s, float *dst, const float *w);
-/* Positions [b0, b1) of a row, at most SOLVE_BLOCK, and what they change behind them; error[SOLVE_BLOCK] is scratch. */
+/* Positions [b0, b1) of a row w[k], at most SOLVE_BLOCK; error[SOLVE_BLOCK] is what they leave to those behind them. */
 void solve_block(const struct solve *s, float *w, float *error, const struct solve_grid *grid, void *arg, int64_t b0,
                  int64_t b1);
-/* w[k] as gathered, changed on the way; error[SOLVE_BLOCK] is scratch. */
-void solve_row(const struct solve *s, float *w, float *error, const struct solve_grid *grid, void *arg);
+/* Those behind them, w[n_rows][k] with error[n_rows][SOLVE_BLOCK]; y[n_rows][k] is scratch. */
+void solve_behind(const struct solve *s, const struct kernel *gemm, float *w, const float *error, float *y,
+                  int64_t n_rows, int64_t b0, int64_t b1);
 #endif

@@ -8,12 +8,14 @@
 
 static int64_t n_groups(const struct qmat *q)
 {
-    return q->k / q->seg->q.group;
+    return (q->k + q->seg->q.group - 1) / q->seg->q.group;
 }
 
+/* Groups of which the zone of wider codes is made: as many as its share of the columns touches. */
 static int64_t n_wide(const struct qmat *q)
 {
-    return (n_groups(q) * q->seg->q.wide_percent + 50) / 100;
+    const int64_t group = 100 * q->seg->q.group;
+    return (q->k * q->seg->q.wide_percent + group - 1) / group;
 }
 
 struct exl2_group exl2_group(const struct qmat *q, int64_t g)
@@ -22,7 +24,7 @@ struct exl2_group exl2_group(const struct qmat *q, int64_t g)
     int64_t wide = n_wide(q), before = g < wide ? g : wide;
     size_t bytes = (size_t)p->group / 8;
     return (struct exl2_group){.k0 = g * p->group,
-                               .len = p->group,
+                               .len = (int)grouped_len_of(q, g),
                                .bits = g < wide ? p->wide_bits : p->bits,
                                .at = bytes * ((size_t)before * p->wide_bits + (size_t)(g - before) * p->bits)};
 }
@@ -41,11 +43,12 @@ static int layout(struct qmat *q, int64_t n, int64_t k, const struct qpar *par, 
         return err_set(e, ERR_USAGE,
                        "exl2 has groups of 32 to 128 columns with codes of 2 to 8 bits, the wider ones "
                        "in front");
-    int rc = grouped_layout(&codec_exl2, q, n, k, p, 1, 0, e);
+    int rc = grouped_layout_cut(&codec_exl2, q, n, k, p, 1, 0, e);
     if (rc)
         return rc;
     size_t groups = (size_t)n_groups(q);
-    q->plane[PLANE_CODE].row_stride = exl2_group(q, (int64_t)groups).at;
+    struct exl2_group last = exl2_group(q, (int64_t)groups - 1);
+    q->plane[PLANE_CODE].row_stride = last.at + (size_t)(last.len * last.bits / 8);
     q->plane[PLANE_CODE].bytes = (size_t)n * q->plane[PLANE_CODE].row_stride;
     q->plane[PLANE_SCALE].row_stride = (groups + 1) / 2;
     q->plane[PLANE_SCALE].bytes = (size_t)n * q->plane[PLANE_SCALE].row_stride;

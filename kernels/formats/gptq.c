@@ -1,4 +1,5 @@
 /* 2, 3, 4 or 8-bit codes with a zero of as many bits and an f16 scale per group: w ~ f16((code - zero) * scale).
+ * The last group is shorter where groups do not divide a row, as in GPTQModel (g_idx[k] = k / group).
  * The codes are made with the f32 scale, the file holds its half. Plain rounding here; the Hessian solve that makes
  * the name is bench/quant/gptq.c. With an order of columns (PLANE_PERM) groups are of positions. */
 #include "kernels/formats/gptq.h"
@@ -10,7 +11,7 @@ static int layout(struct qmat *q, int64_t n, int64_t k, const struct qpar *par, 
     if ((p.bits != 2 && p.bits != 3 && p.bits != 4 && p.bits != 8) || p.group < 0)
         return err_set(e, ERR_USAGE, "gptq has codes of 2, 3, 4 or 8 bits in groups of a row: not %d bits, group %d",
                        p.bits, (int)p.group);
-    return grouped_layout(&codec_gptq, q, n, k, p, 2, p.bits, e);
+    return grouped_layout_cut(&codec_gptq, q, n, k, p, 2, p.bits, e);
 }
 
 struct gptq_grid gptq_fit(const float *w, int64_t n, int64_t stride, int bits, bool sym)
@@ -48,10 +49,11 @@ static int encode(struct qmat *q, int64_t r0, int64_t r1, const float *w, const 
     uint8_t codes[GROUPED_PIECE];
     for (int64_t r = r0; r < r1; r++, w += q->k)
         for (int64_t g = 0; g * len < q->k; g++) {
-            struct gptq_grid grid = gptq_fit(w + g * len, len, 1, q->seg->q.bits, q->seg->q.sym);
+            const int64_t own = grouped_len_of(q, g);
+            struct gptq_grid grid = gptq_fit(w + g * len, own, 1, q->seg->q.bits, q->seg->q.sym);
             gptq_store(q, r, g, &grid);
-            for (int64_t i = 0; i < len; i += GROUPED_PIECE) {
-                int n = len - i < GROUPED_PIECE ? (int)(len - i) : GROUPED_PIECE;
+            for (int64_t i = 0; i < own; i += GROUPED_PIECE) {
+                int n = own - i < GROUPED_PIECE ? (int)(own - i) : GROUPED_PIECE;
                 for (int j = 0; j < n; j++)
                     codes[j] = (uint8_t)gptq_code(&grid, w[g * len + i + j]);
                 grouped_put(q, r, g * len + i, codes, n);

@@ -10,8 +10,8 @@ static int refuse_group(const struct codec *c, int64_t k, int64_t group, struct 
                    c->name, (long long)group, (long long)k);
 }
 
-int grouped_layout(const struct codec *c, struct qmat *q, int64_t n, int64_t k, struct qpar par, int scale_bytes,
-                   int zero_bits, struct err *e)
+static int lay_out(const struct codec *c, struct qmat *q, int64_t n, int64_t k, struct qpar par, int scale_bytes,
+                   int zero_bits, bool cut, struct err *e)
 {
     memset(q, 0, sizeof *q);
     if (n < 1 || k < 1)
@@ -19,9 +19,9 @@ int grouped_layout(const struct codec *c, struct qmat *q, int64_t n, int64_t k, 
                        (long long)n, (long long)k, c->name);
     if (par.bits < 1 || par.bits > 8)
         return err_set(e, ERR_USAGE, "%s with %d bits: codes have 1 to 8", c->name, par.bits);
-    if (par.group > 0 && (k % par.group != 0 || par.group % 8 != 0))
+    if (par.group > 0 && (k % (cut ? 32 : par.group) != 0 || par.group % 8 != 0))
         return refuse_group(c, k, par.group, e);
-    int64_t n_groups = par.group > 0 ? k / par.group : 1;
+    int64_t n_groups = par.group > 0 ? (k + par.group - 1) / par.group : 1;
     size_t bytes;
     if (k > UINT32_MAX || n > INT32_MAX || !mem_mul((size_t)n, (size_t)k * 4, &bytes) || bytes > INT64_MAX)
         return err_set(e, ERR_LIMIT, "a matrix of %lld x %lld weights is beyond what this program can address",
@@ -42,6 +42,18 @@ int grouped_layout(const struct codec *c, struct qmat *q, int64_t n, int64_t k, 
     return 0;
 }
 
+int grouped_layout(const struct codec *c, struct qmat *q, int64_t n, int64_t k, struct qpar par, int scale_bytes,
+                   int zero_bits, struct err *e)
+{
+    return lay_out(c, q, n, k, par, scale_bytes, zero_bits, false, e);
+}
+
+int grouped_layout_cut(const struct codec *c, struct qmat *q, int64_t n, int64_t k, struct qpar par, int scale_bytes,
+                       int zero_bits, struct err *e)
+{
+    return lay_out(c, q, n, k, par, scale_bytes, zero_bits, true, e);
+}
+
 void grouped_share_plane(struct qmat *q, enum plane p, size_t bytes)
 {
     q->plane[p].row_stride = 0;
@@ -56,9 +68,10 @@ static void decode_row(float *y, const struct qmat *q, int64_t r, grouped_book *
     float value[GROUPED_MAX_CODES];
     uint8_t codes[GROUPED_PIECE];
     for (int64_t g = 0; g * len < q->k; g++) {
+        const int64_t end = g * len + grouped_len_of(q, g);
         book(value, q, r, g);
-        for (int64_t i = g * len; i < (g + 1) * len; i += GROUPED_PIECE) {
-            int n = (g + 1) * len - i < GROUPED_PIECE ? (int)((g + 1) * len - i) : GROUPED_PIECE;
+        for (int64_t i = g * len; i < end; i += GROUPED_PIECE) {
+            int n = end - i < GROUPED_PIECE ? (int)(end - i) : GROUPED_PIECE;
             bits_unpack(codes, src + (size_t)(i / 8) * (size_t)bits, n, bits);
             for (int j = 0; j < n && !perm; j++)
                 y[i + j] = value[codes[j]];

@@ -15,12 +15,21 @@ enum { GROUPED_PIECE = 256, GROUPED_MAX_CODES = 256 };
 /* Bytes per scale, bits per zero (rows of zeros are padded to bytes). par: the codec's own with defaults filled in. */
 int grouped_layout(const struct codec *c, struct qmat *q, int64_t n, int64_t k, struct qpar par, int scale_bytes,
                    int zero_bits, struct err *e);
+/* The same where groups need not divide the rows: the last one is shorter. Rows are a multiple of 32. */
+int grouped_layout_cut(const struct codec *c, struct qmat *q, int64_t n, int64_t k, struct qpar par, int scale_bytes,
+                       int zero_bits, struct err *e);
 /* Adds a plane of that many bytes that all rows share; before qmat_alloc. */
 void grouped_share_plane(struct qmat *q, enum plane p, size_t bytes);
 
 static inline int64_t grouped_len(const struct qmat *q)
 {
     return q->seg->q.group > 0 ? q->seg->q.group : q->k;
+}
+/* Weights in group g. */
+static inline int64_t grouped_len_of(const struct qmat *q, int64_t g)
+{
+    int64_t len = grouped_len(q), left = q->k - g * len;
+    return left < len ? left : len;
 }
 static inline uint8_t *grouped_scale(const struct qmat *q, int64_t r, int64_t g, int bytes)
 {

@@ -43,7 +43,11 @@ int main(int argc, char **argv)
         fputs("codec_raw CODEC BITS SYM GROUP SCALE_TYPE ROWS COLS [ALGORITHM] < f32 > f32\n", stderr);
         return 2;
     }
-    struct qpar par = {.bits = (uint8_t)atoi(argv[2]),
+    int bits = 0, wide_bits = 0, wide_percent = 0; /* 3, or 3,4,10: EXL2's 4 bits in the first tenth */
+    sscanf(argv[2], "%d,%d,%d", &bits, &wide_bits, &wide_percent);
+    struct qpar par = {.bits = (uint8_t)bits,
+                       .wide_bits = (uint16_t)wide_bits,
+                       .wide_percent = (uint16_t)wide_percent,
                        .sym = (uint8_t)atoi(argv[3]),
                        .group = atoi(argv[4]),
                        .scale_type = (uint8_t)atoi(argv[5])};

@@ -281,6 +281,40 @@ static void exl2_decodes_by_hand(void **state)
         ERR_USAGE);
 }
 
+/* 160 columns in groups of 128: what lies behind is coded as a matrix of 32 columns is. */
+static void last_group_is_shorter(void **state)
+{
+    static const struct {
+        const char *codec;
+        struct qpar par;
+    } rows[] = {{"gptq", {.bits = 3, .group = 128}}, {"gptq", {.bits = 4, .sym = 1, .group = 128}},
+                {"exl2", {.bits = 5, .group = 128}}};
+    enum { N = 6, K = 160, FIRST = 128 };
+    float w[N * K], part[2][N * FIRST], whole[N * K], piece[2][N * FIRST];
+    struct rng r;
+    (void)state;
+    rng_seed(&r, 8);
+    for (int i = 0; i < N * K; i++)
+        w[i] = (float)rng_normal(&r);
+    for (int i = 0; i < N; i++) {
+        memcpy(part[0] + i * FIRST, w + i * K, FIRST * sizeof *w);
+        memcpy(part[1] + i * (K - FIRST), w + i * K + FIRST, (K - FIRST) * sizeof *w);
+    }
+    for (size_t c = 0; c < sizeof rows / sizeof *rows; c++) {
+        struct qmat q;
+        through(&q, rows[c].codec, &rows[c].par, w, whole, N, K, 1);
+        qmat_free(&q);
+        for (int p = 0; p < 2; p++) {
+            through(&q, rows[c].codec, &rows[c].par, part[p], piece[p], N, p ? K - FIRST : FIRST, 1);
+            qmat_free(&q);
+        }
+        for (int i = 0; i < N; i++) {
+            assert_memory_equal(whole + i * K, piece[0] + i * FIRST, FIRST * sizeof *w);
+            assert_memory_equal(whole + i * K + FIRST, piece[1] + i * (K - FIRST), (K - FIRST) * sizeof *w);
+        }
+    }
+}
+
 static void bits_as_the_files_state(void **state)
 {
     static const struct {
@@ -339,6 +373,7 @@ int main(void)
         cmocka_unit_test(ternary_vector),           cmocka_unit_test(ternary_weights_stay),
         cmocka_unit_test(outlier_columns_stay),     cmocka_unit_test(rows_have_their_own_scale),
         cmocka_unit_test(exl2_decodes_by_hand),     cmocka_unit_test(bits_as_the_files_state),
+        cmocka_unit_test(last_group_is_shorter),
         cmocka_unit_test(bad_shapes_are_refused),
     };
     return cmocka_run_group_tests_name("torch", tests, NULL, NULL);

@@ -348,6 +348,73 @@ static void a_model_gains_from_its_statistics(void **state)
     model_close(m);
 }
 
+/* Bits of the linear layers as stored, and the sum of their outputs' relative errors. */
+static double bits_of_widths(const struct model *m, double bpw, const struct calibration *c, double *error)
+{
+    struct recipe r;
+    struct use_assign *a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a);
+    struct weights *w = NULL;
+    struct err e = {0};
+    double bits = 0, weights = 0;
+    assert_int_equal(recipe_resolve(&r, "exl2/grid", &e), 0);
+    r.bpw = bpw;
+    *error = 0;
+    assert_int_equal(recipe_assign(&m->d, &r, "weights-only", true, a, &e), 0);
+    if (weights_encode(&w, m, a, c, NULL, &e))
+        fail_msg("%s", e.text);
+    for (int i = 0; i < m->d.n_tensors; i++) {
+        const struct qmat *src = &m->d.tensor[i].src;
+        if (!a[i].algorithm)
+            continue;
+        size_t n = (size_t)(src->n * src->k);
+        float *x = mem_alloc_n(n, sizeof *x), *y = mem_alloc_n(n, sizeof *y), *zero = mem_alloc_n(n, sizeof *zero);
+        src->codec->decode(x, src, 0, src->n);
+        w->mat[i].codec->decode(y, &w->mat[i], 0, src->n);
+        *error += output_error(x, y, c->tensor[i]->gram, src->n, src->k) /
+                  output_error(x, zero, c->tensor[i]->gram, src->n, src->k);
+        bits += 8 * (double)qmat_bytes(&w->mat[i]);
+        weights += (double)n;
+        mem_free(x);
+        mem_free(y);
+        mem_free(zero);
+    }
+    weights_free(w);
+    mem_free(a);
+    return bits / weights;
+}
+
+static void widths_meet_their_bits(void **state)
+{
+    struct model *m = NULL;
+    struct recipe r;
+    struct err e = {0};
+    double same, chosen, last = 1e9;
+    (void)state;
+    need_lapacke();
+    assert_int_equal(model_open(&m, SOURCE_ROOT "/datasets/models/default.gguf", &e), 0);
+    struct calibration *c = collect(m, CALIB_GRAM, NULL);
+    for (double bpw = 2.5; bpw < 8; bpw += 1.5) {
+        double bits = bits_of_widths(m, bpw, c, &chosen);
+        if (!(bits <= bpw && bits > bpw - 0.02 && chosen < last))
+            fail_msg("%g bits asked, %g met, error %g", bpw, bits, chosen);
+        last = chosen;
+    }
+    double bits = bits_of_widths(m, 0, c, &same); /* 4 bits everywhere */
+    assert_true(bits_of_widths(m, bits, c, &chosen) <= bits);
+    if (!(chosen < same))
+        fail_msg("at %g bits: error %g with one width, %g with widths by error", bits, same, chosen);
+    assert_int_equal(recipe_resolve(&r, "exl2/grid@bpw=9", &e), ERR_USAGE);
+    assert_int_equal(recipe_resolve(&r, "exl2/grid@bpw=2", &e), 0);
+    struct use_assign *a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a);
+    struct weights *w = NULL;
+    assert_int_equal(recipe_assign(&m->d, &r, NULL, true, a, &e), 0);
+    assert_int_equal(weights_encode(&w, m, a, c, NULL, &e), ERR_UNSUPPORTED);
+    assert_non_null(strstr(e.text, "cannot be met"));
+    mem_free(a);
+    calibration_free(c);
+    model_close(m);
+}
+
 static void missing_statistics_are_named(void **state)
 {
     struct model *m = NULL;
@@ -366,12 +433,14 @@ static void missing_statistics_are_named(void **state)
     assert_int_equal(weights_encode(&w, m, a, c, NULL, &e), ERR_USAGE);
     assert_non_null(strstr(e.text, "importance matrix"));
     calibration_free(c);
-    /* groups of 128 do not divide rows of 32 and 48: the tensors stay halves, and say why */
-    assert_int_equal(recipe_assign(&m->d, recipe_find("awq/4bit-g128-rtn"), NULL, false, a, &e), 0);
+    /* groups of 128 do not divide rows of 32 and 48: AutoAWQ stops, torchao leaves such tensors as they are */
+    assert_int_equal(recipe_assign(&m->d, recipe_find("awq/4bit-g128-rtn"), NULL, false, a, &e), ERR_UNSUPPORTED);
+    assert_non_null(strstr(e.text, "do not divide"));
+    assert_int_equal(recipe_assign(&m->d, recipe_find("torchao/int4-g128"), NULL, false, a, &e), 0);
     for (int i = 0; i < m->d.n_tensors; i++)
         if (m->d.tensor[i].matrix && m->d.tensor[i].layer >= 0) {
-            assert_string_equal(a[i].codec->name, "f16");
-            assert_string_equal(a[i].wanted->name, "awq");
+            assert_string_equal(a[i].codec->name, "bf16");
+            assert_string_equal(a[i].wanted->name, "torchao_int4");
             assert_non_null(strstr(a[i].why, "do not divide"));
         }
     mem_free(a);
@@ -428,6 +497,7 @@ int main(void)
         cmocka_unit_test(exl2_beats_rounding),
         cmocka_unit_test(gram_has_the_squares_on_its_diagonal),
         cmocka_unit_test(a_model_gains_from_its_statistics),
+        cmocka_unit_test(widths_meet_their_bits),
         cmocka_unit_test(missing_statistics_are_named),
         cmocka_unit_test(every_failed_allocation_is_survived),
     };

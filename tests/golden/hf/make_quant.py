@@ -3,9 +3,9 @@
 a line per module with the SHA-256 of its dequantized weights as f32 (rows in the folder's order), and METHOD/logits.txt.
 
 usage: make_quant.py mlx|other|exl3 EXL3_HOST. "mlx" runs where the package mlx is (values by mx.dequantize), "other" where torch,
-bitsandbytes and transformers are: bitsandbytes by the package; fp8 by torch; AWQ, GPTQ and EXL2, whose packages need a
+bitsandbytes and transformers are: bitsandbytes by the package; fp8 by torch; AWQ and GPTQ, whose packages need a
 GPU, by the formulas of their sources in numpy; "exl3": random trellises, as any bits are one, tiles by EXL3_HOST
-(tests/equivalence/torch/exl3_host.cpp: the package's own code), rotations in f64. Run make_hf.py first (its tokenizer is used). Results are committed.
+(tests/equivalence/torch/exl3_host.cpp: the package's own code), rotations in f64. exl2: tests/equivalence/torch/compare_exl2.py --record. Run make_hf.py first (its tokenizer is used). Results are committed.
 """
 import hashlib
 import json
@@ -71,7 +71,7 @@ def rest(w, without=()):
     return {k: v for k, v in w.items() if k[:-7] not in linear_names() and k not in without}
 
 
-# ---- AWQ, GPTQ, EXL2: the containers by their sources ----
+# ---- AWQ, GPTQ: the containers by their sources ----
 
 def nibbles(codes, order):
     """codes[rows][N] to int32 words of eight; nibble i holds output order[i]."""
@@ -135,39 +135,6 @@ def gptq(w, folder, bits, v1, desc_act, group=32):
         tensors[name + ".g_idx"] = index.astype(np.int32)
     save(folder, tensors, {"quant_method": "gptq", "bits": bits, "group_size": group, "sym": False, "desc_act": desc_act,
                            "checkpoint_format": "gptq" if v1 else "gptq_v2"}, values, "GPTQModel's packing and formula, numpy")
-
-
-def exl2(w):
-    tensors, values, rng = rest(w), {}, np.random.default_rng(9)
-    f16 = lambda x: np.asarray(x, np.float32).astype(np.float16).astype(np.float32)
-    for name in linear_names():
-        x = w[name + ".weight"].astype(np.float32)
-        n, k = x.shape
-        perm = rng.permutation(k)                       # position -> input
-        zones = [(6, 32), (3, 32)] + ([(5, 32), (2, 32)] if k == 128 else [])
-        words, groups, scales, tops, at, w_out = [], [], [], [], 0, np.zeros((n, k), np.float32)
-        for bits, size in zones:
-            cols = perm[at:at + size]
-            part, mid = x[:, cols], 2 ** (bits - 1)
-            base = (np.abs(part).max(1) + 1e-12) / ((2 ** bits - 1) / 2)
-            top = np.float16(base.max())
-            c = np.clip(np.rint(16 * np.sqrt(base / np.float32(top))), 1, 16)
-            s = f16(f16(c * c) * f16(np.float32(top) * f16(1 / 256)))
-            q = np.clip(np.rint(part / s[:, None]) + mid, 0, 2 ** bits - 1)
-            w_out[:, cols] = f16(f16(q - mid) * s[:, None])
-            groups += [bits, sum(len(r) for r in words)]
-            words.append(stream(q.T.astype(np.uint8), bits))
-            scales.append(nibbles((c - 1)[None].astype(np.uint8), range(8)))
-            tops.append(top)
-            at += size
-        tensors[name + ".q_weight"] = np.concatenate(words)
-        tensors[name + ".q_groups"] = np.array(groups, np.int16)
-        tensors[name + ".q_scale"] = np.concatenate(scales)
-        tensors[name + ".q_scale_max"] = np.array(tops, np.float16)
-        tensors[name + ".q_invperm"] = np.argsort(perm).astype(np.int32)
-        values[name] = w_out
-    save("exl2", tensors, {"quant_method": "exl2", "version": "0.1.8", "bits": 4.0, "head_bits": 16}, values,
-         "ExLlamaV2's packing and formula, numpy")
 
 
 def ring_order():
@@ -303,7 +270,6 @@ def main(what):
     gptq(w, "gptq", 4, True, False)
     gptq(w, "gptq-v2-order", 4, False, True)
     gptq(w, "gptq-3bit", 3, True, False)
-    exl2(w)
     bnb(w, "bnb-nf4", "nf4", True)
     bnb(w, "bnb-fp4", "fp4", False)
     bnb(w, "bnb-int8", "int8", False)

@@ -1,0 +1,196 @@
+/* Which widths of EXL2 each matrix gets, so that all of them together meet a number of bits per weight.
+ *
+ * For every preset the error that it makes in the matrix's outputs is measured, relative to the outputs: plain rounding
+ * of a sample of rows, columns in the order of the solve, tr(D H D^T) / tr(W H W^T). Then every matrix starts at its
+ * smallest preset, and the budget is spent where it takes most error away per bit, along each matrix's lower hull. No
+ * chance is involved. ExLlamaV2 measures whole blocks and anneals; its presets have up to three widths and lengths of
+ * group, of which those of one length are here. */
+#include <math.h>
+#include "bench/quant/algorithm.h"
+#include "bench/quant/calib.h"
+#include "bench/quant/exl2_plan.h"
+#include "bench/quant/recipe.h"
+#include "bench/quant/solve.h"
+#include "kernels/kernels.h"
+
+#define PRESET(b, g, wide, percent)                                                                                    \
+    {                                                                                                                  \
+        .bits = b, .group = g, .wide_bits = wide, .wide_percent = percent                                              \
+    }
+static const struct qpar presets[] = {
+    PRESET(2, 64, 3, 5),  PRESET(2, 64, 3, 30),  PRESET(3, 128, 4, 10), PRESET(3, 32, 4, 25), PRESET(4, 128, 0, 0),
+    PRESET(4, 32, 0, 0),  PRESET(4, 128, 5, 25), PRESET(4, 32, 5, 10),  PRESET(5, 64, 0, 0),  PRESET(5, 32, 6, 10),
+    PRESET(6, 128, 0, 0), PRESET(6, 32, 0, 0),   PRESET(6, 128, 8, 15), PRESET(8, 128, 0, 0)};
+#undef PRESET
+enum { N_PRESETS = sizeof presets / sizeof *presets, N_SAMPLE = 256 };
+
+struct choice {
+    int tensor, n, at; /* options on the hull, the one taken */
+    struct {
+        double bits, error;
+        int preset;
+    } option[N_PRESETS];
+};
+
+struct sample {
+    const struct kernel *gemm;
+    int64_t n, k;
+    const float *w, *h;      /* [n][k], [k][k], both in the order of the solve */
+    float *d, *y;            /* per thread: [n][k] each */
+    double error[N_PRESETS]; /* NaN: out of memory */
+};
+
+static double quadratic(const struct sample *s, const float *d, float *y)
+{
+    double sum = 0;
+    s->gemm->gemm_f32(y, s->k, d, s->k, s->h, s->k, s->n, s->k, s->k);
+    for (int64_t i = 0; i < s->n * s->k; i++)
+        sum += (double)(y[i] * d[i]);
+    return sum;
+}
+
+static void measure_presets(void *arg, int64_t p0, int64_t p1, int i_thread)
+{
+    struct sample *s = arg;
+    float *d = s->d + i_thread * s->n * s->k, *y = s->y + i_thread * s->n * s->k;
+    for (int64_t p = p0; p < p1; p++) {
+        struct qmat q;
+        int rc = codec_exl2.layout(&q, s->n, s->k, &presets[p], NULL);
+        if (!rc && !(rc = qmat_alloc(&q, NULL))) {
+            rc = codec_exl2.encode_all(&q, s->w, NULL);
+            codec_exl2.decode(d, &q, 0, s->n);
+            qmat_free(&q);
+        }
+        for (int64_t i = 0; i < s->n * s->k && !rc; i++)
+            d[i] -= s->w[i];
+        s->error[p] = rc ? NAN : quadratic(s, d, y);
+    }
+}
+
+/* Rows evenly over the matrix and the gram matrix, columns with the largest inputs first. */
+static int take_sample(struct sample *s, const struct algo_plan *p, int i, struct arena *a)
+{
+    const struct qmat *src = &p->m->d.tensor[i].src;
+    const float *gram = p->cal->tensor[i]->gram;
+    const size_t k = (size_t)src->k, n_threads = (size_t)pool_n_threads(p->pool);
+    s->k = src->k;
+    s->n = src->n < N_SAMPLE ? src->n : N_SAMPLE;
+    const size_t n = (size_t)s->n;
+    uint32_t *column = arena_alloc_n(a, k, sizeof *column);
+    float *w = arena_alloc_n(a, n * k, sizeof *w), *h = arena_alloc_n(a, k * k, sizeof *h);
+    float *row = arena_alloc_n(a, k, sizeof *row);
+    s->d = arena_alloc_n(a, n_threads * n * k, sizeof *s->d);
+    s->y = arena_alloc_n(a, n_threads * n * k, sizeof *s->y);
+    if (!column || !w || !h || !row || !s->d || !s->y || solve_order(column, gram, s->k, true, a))
+        return ERR_NOMEM;
+    for (int64_t r = 0; r < s->n; r++) {
+        int64_t at = r * src->n / s->n;
+        src->codec->decode(row, src, at, at + 1);
+        for (int64_t c = 0; c < s->k; c++)
+            w[r * s->k + c] = row[column[c]];
+    }
+    for (int64_t c = 0; c < s->k; c++)
+        for (int64_t j = 0; j < s->k; j++)
+            h[c * s->k + j] = gram[(int64_t)column[c] * s->k + column[j]];
+    s->w = w;
+    s->h = h;
+    return 0;
+}
+
+/* By falling error from the fewest bits on, each step worth less per bit than the one before. */
+static void add_option(struct choice *c, double bits, double error, int preset)
+{
+    if (c->n > 0 && error >= c->option[c->n - 1].error)
+        return;
+    while (c->n > 1 && (c->option[c->n - 2].error - error) * (c->option[c->n - 1].bits - c->option[c->n - 2].bits) >=
+                           (c->option[c->n - 2].error - c->option[c->n - 1].error) * (bits - c->option[c->n - 2].bits))
+        c->n--;
+    if (c->n > 0 && c->option[c->n - 1].bits >= bits)
+        c->n--;
+    c->option[c->n].bits = bits;
+    c->option[c->n].error = error;
+    c->option[c->n++].preset = preset;
+}
+
+static int measure_matrix(struct choice *c, const struct algo_plan *p, int i, struct err *e)
+{
+    const struct qmat *src = &p->m->d.tensor[i].src;
+    struct sample s = {.gemm = kernel_find(OP_GEMM_F32, NULL, NULL, p->cal->isa)};
+    struct arena *a = arena_new();
+    double whole = 0, bits[N_PRESETS];
+    int rc = a ? take_sample(&s, p, i, a) : ERR_NOMEM;
+    if (rc == 0) {
+        whole = quadratic(&s, s.w, s.y);
+        pool_for(p->pool, N_PRESETS, 1, measure_presets, &s);
+    }
+    for (int o = 0; o < N_PRESETS && rc == 0; o++)
+        rc = isnan(s.error[o]) ? ERR_NOMEM : 0;
+    arena_free(a);
+    if (rc)
+        return err_set(e, rc, "the widths of %s cannot be measured", p->m->d.tensor[i].name);
+    *c = (struct choice){.tensor = i};
+    bool done[N_PRESETS] = {false};
+    for (int o = 0; o < N_PRESETS; o++) {
+        struct qmat q;
+        codec_exl2.layout(&q, src->n, src->k, &presets[o], NULL);
+        bits[o] = 8 * (double)qmat_bytes(&q);
+    }
+    for (int o = 0; o < N_PRESETS; o++) {
+        int next = -1;
+        for (int j = 0; j < N_PRESETS; j++)
+            if (!done[j] && (next < 0 || bits[j] < bits[next]))
+                next = j;
+        done[next] = true;
+        add_option(c, bits[next], whole > 0 ? s.error[next] / whole : 0, next);
+    }
+    return 0;
+}
+
+static double worth(const struct choice *c)
+{
+    return (c->option[c->at].error - c->option[c->at + 1].error) / (c->option[c->at + 1].bits - c->option[c->at].bits);
+}
+
+static void spend(struct choice *c, int n, double budget)
+{
+    for (;;) {
+        int best = -1;
+        for (int i = 0; i < n; i++)
+            if (c[i].at + 1 < c[i].n && c[i].option[c[i].at + 1].bits - c[i].option[c[i].at].bits <= budget &&
+                (best < 0 || worth(&c[i]) > worth(&c[best])))
+                best = i;
+        if (best < 0)
+            return;
+        budget -= c[best].option[c[best].at + 1].bits - c[best].option[c[best].at].bits;
+        c[best].at++;
+    }
+}
+
+int exl2_plan(const struct algo_plan *p, struct err *e)
+{
+    const struct model_desc *d = &p->m->d;
+    double budget = 0, weights = 0, bpw = 0;
+    int n = 0, rc = 0;
+    struct choice *c = mem_alloc_n((size_t)d->n_tensors, sizeof *c);
+    if (!c)
+        return err_nomem(e, (size_t)d->n_tensors * sizeof *c, "the choice of widths");
+    for (int i = 0; i < d->n_tensors && rc == 0; i++) {
+        if (p->a[i].algorithm != p->algorithm || p->a[i].bpw <= 0)
+            continue;
+        bpw = p->a[i].bpw;
+        rc = p->cal->tensor[i] ? measure_matrix(&c[n], p, i, e)
+                               : err_set(e, ERR_DATA, "the calibration text never reached %s", d->tensor[i].name);
+        weights += (double)d->tensor[i].src.n * (double)d->tensor[i].src.k;
+        budget += rc ? 0 : -c[n++].option[0].bits;
+    }
+    double least = weights > 0 ? -budget / weights : 0;
+    if (rc == 0 && least > bpw)
+        rc = err_set(e, ERR_UNSUPPORTED, "%.3g bits per weight cannot be met: the smallest widths take %.4g here", bpw,
+                     least);
+    if (rc == 0)
+        spend(c, n, budget + bpw * weights);
+    for (int i = 0; i < n && rc == 0; i++)
+        p->a[c[i].tensor].par = presets[c[i].option[c[i].at].preset];
+    mem_free(c);
+    return rc;
+}
