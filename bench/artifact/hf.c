@@ -242,9 +242,32 @@ int hf_hash(const struct hf *h, char out[65], struct err *e)
     return rc;
 }
 
+/* generation_config.json has the last word on what ends a text: *out is config with its eos_token_id. */
+static int config_of_generation(json_t **out, const struct hf *h, struct err *e)
+{
+    json_t *generation;
+    const char *path = in_folder(h, "generation_config.json");
+    *out = json_incref(h->config);
+    if (!path)
+        return err_nomem(e, strlen(h->path), "a path");
+    if (!file_exists(path))
+        return 0;
+    int rc = json_read_file(&generation, path, e);
+    if (rc)
+        return rc;
+    json_t *eos = json_object_get(generation, "eos_token_id"), *copy = eos ? json_copy(h->config) : NULL;
+    if (copy) {
+        json_object_set(copy, "eos_token_id", eos);
+        json_decref(*out);
+        *out = copy;
+    }
+    json_decref(generation);
+    return 0;
+}
+
 void hf_read_tokenizer(struct gguf_build *b, const struct hf *h, int64_t n_vocab)
 {
-    json_t *tokenizer = NULL, *settings = NULL;
+    json_t *tokenizer = NULL, *settings = NULL, *model = NULL;
     const char *path = in_folder(h, "tokenizer.json"), *config = in_folder(h, "tokenizer_config.json");
     if (b->rc)
         return;
@@ -259,7 +282,10 @@ void hf_read_tokenizer(struct gguf_build *b, const struct hf *h, int64_t n_vocab
     if (!b->rc && file_exists(config))
         b->rc = json_read_file(&settings, config, b->e);
     if (!b->rc)
-        hf_tokenizer(b, tokenizer, settings, h->config, n_vocab);
+        b->rc = config_of_generation(&model, h, b->e);
+    if (!b->rc)
+        hf_tokenizer(b, tokenizer, settings, model, n_vocab);
+    json_decref(model);
     json_decref(tokenizer);
     json_decref(settings);
 }

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "bench/artifact/hf.h"
 
-enum { MAX_VOCAB = 1 << 24, NORMAL = 1, UNKNOWN = 2, CONTROL = 3, USER = 4, UNUSED = 5, BYTE = 6 };
+enum { MAX_VOCAB = 1 << 24, NORMAL = 1, UNKNOWN = 2, CONTROL = 3, USER = 4, UNUSED = 5, BYTE = 6, MAX_ENDS = 64 };
 #define SPACE "\xe2\x96\x81"
 
 struct tokenizer {
@@ -370,6 +370,22 @@ static void put_id(struct tokenizer *t, const char *key, int64_t id)
         build_u32(t->b, key, id);
 }
 
+/* All that end a text: a number or a list. */
+static void put_ends(struct tokenizer *t, const json_t *config)
+{
+    int32_t id[MAX_ENDS];
+    size_t n = 0;
+    for (size_t i = 0; n < MAX_ENDS; i++) {
+        int64_t v = id_of_config(config, "eos_token_id", i);
+        if (v < 0)
+            break;
+        if (v < t->n)
+            id[n++] = (int32_t)v;
+    }
+    if (n > 0)
+        build_i32s(t->b, "whichquant.tokenizer.ends", id, n);
+}
+
 static void read_ends(struct tokenizer *t, const json_t *settings, const json_t *config)
 {
     int64_t bos = id_of_setting(t, settings, "bos_token"), eos = id_of_setting(t, settings, "eos_token");
@@ -389,6 +405,7 @@ static void read_ends(struct tokenizer *t, const json_t *settings, const json_t 
     put_id(t, "tokenizer.ggml.bos_token_id", bos);
     put_id(t, "tokenizer.ggml.eos_token_id", eos);
     put_id(t, "tokenizer.ggml.eot_token_id", id_of_config(config, "eos_token_id", 1));
+    put_ends(t, config);
     put_id(t, "tokenizer.ggml.unknown_token_id", id_of(t, json_get_str(t->model, "unk_token", NULL)));
     put_id(t, "tokenizer.ggml.padding_token_id", id_of_setting(t, settings, "pad_token"));
     build_bool(t->b, "tokenizer.ggml.add_bos_token", add_bos && bos >= 0);

@@ -335,6 +335,14 @@ enum need tensor_need(const struct model_desc *d, enum tensor_use use)
     case USE_ATTN_SUB_NORM:
     case USE_FFN_SUB_NORM:
         return d->arch->sub_norms ? NEED_REQUIRED : NEED_ABSENT;
+    case USE_ATTN_Q_SCALE:
+    case USE_ATTN_K_SCALE:
+    case USE_ATTN_V_SCALE:
+    case USE_ATTN_OUT_SCALE:
+    case USE_FFN_GATE_SCALE:
+    case USE_FFN_UP_SCALE:
+    case USE_FFN_DOWN_SCALE:
+        return d->arch->sub_norms ? NEED_OPTIONAL : NEED_ABSENT;
     case USE_ATTN_POST_NORM:
     case USE_FFN_POST_NORM:
         return d->arch->post_norms ? NEED_REQUIRED : NEED_ABSENT;
@@ -372,6 +380,13 @@ void tensor_shape(const struct model_desc *d, enum tensor_use use, int64_t *n, i
         [USE_ROPE_LONG] = {1, d->rope_dim / 2},
         [USE_ROPE_SHORT] = {1, d->rope_dim / 2},
         [USE_ATTN_QKV] = {d_q + 2 * d_kv, width},
+        [USE_ATTN_Q_SCALE] = {1, 1},
+        [USE_ATTN_K_SCALE] = {1, 1},
+        [USE_ATTN_V_SCALE] = {1, 1},
+        [USE_ATTN_OUT_SCALE] = {1, 1},
+        [USE_FFN_GATE_SCALE] = {1, 1},
+        [USE_FFN_UP_SCALE] = {1, 1},
+        [USE_FFN_DOWN_SCALE] = {1, 1},
     };
     *n = shape[use][0] * (use == USE_FFN_UP && d->arch->fused ? 2 : 1);
     *k = shape[use][1];

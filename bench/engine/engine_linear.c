@@ -105,14 +105,30 @@ static int setup_one(struct engine *g, int i, float **vectors, struct err *e)
     return setup_matrix(g, head, t->name, g->weights->act[i], e);
 }
 
+/* Ternary matrices may have their scale in a tensor of its own. */
+static void setup_scale(struct engine *g, enum tensor_use matrix, enum tensor_use scale)
+{
+    for (int l = 0; l < g->d->n_layer; l++) {
+        const struct model_tensor *t = model_tensor(g->model, matrix, l), *s = model_tensor(g->model, scale, l);
+        if (t && s)
+            g->linear[t - g->d->tensor].scale = g->linear[s - g->d->tensor].vector[0];
+    }
+}
+
 int linear_setup(struct engine *g, struct err *e)
 {
+    static const enum tensor_use scaled[][2] = {{USE_ATTN_Q, USE_ATTN_Q_SCALE},     {USE_ATTN_K, USE_ATTN_K_SCALE},
+                                                {USE_ATTN_V, USE_ATTN_V_SCALE},     {USE_ATTN_OUT, USE_ATTN_OUT_SCALE},
+                                                {USE_FFN_GATE, USE_FFN_GATE_SCALE}, {USE_FFN_UP, USE_FFN_UP_SCALE},
+                                                {USE_FFN_DOWN, USE_FFN_DOWN_SCALE}};
     float *vectors = g->buf[BUF_VECTORS];
     for (int i = 0; i < g->d->n_tensors; i++) {
         int rc = setup_one(g, i, &vectors, e);
         if (rc)
             return rc;
     }
+    for (size_t i = 0; i < sizeof scaled / sizeof *scaled && g->d->arch->sub_norms; i++)
+        setup_scale(g, scaled[i][0], scaled[i][1]);
     return 0;
 }
 
@@ -198,4 +214,7 @@ void linear_run(struct engine *g, float *y, int64_t ldy, const struct linear *l)
         linear_matvec(g->o.pool, l->matvec, y, l->w, in);
     else
         linear_matmul(g->o.pool, l->matmul, y, ldy, l->w, in, encoded_row_bytes(g->input.k), g->input.n, scratch);
+    for (int i = 0; i < g->input.n && l->scale != 0; i++)
+        for (int64_t j = 0; j < l->w->n; j++)
+            y[i * ldy + j] *= l->scale;
 }

@@ -34,6 +34,7 @@ struct linear {
     const struct kernel *matvec, *matmul, *decode;
     kernel_encode_act *encode;
     float *vector; /* for vectors: the values; nothing else is set */
+    float scale;   /* of the output; 0: none */
 };
 
 struct engine {

@@ -23,7 +23,11 @@
     X(ATTN_POST_NORM, "blk.%d.post_attention_norm.weight", 0) X(FFN_NORM, "blk.%d.ffn_norm.weight", 0)              \
     X(FFN_GATE, "blk.%d.ffn_gate.weight", 1) X(FFN_UP, "blk.%d.ffn_up.weight", 1)                                   \
     X(FFN_DOWN, "blk.%d.ffn_down.weight", 1) X(FFN_POST_NORM, "blk.%d.post_ffw_norm.weight", 0)                     \
-    X(ATTN_SUB_NORM, "blk.%d.attn_sub_norm.weight", 0) X(FFN_SUB_NORM, "blk.%d.ffn_sub_norm.weight", 0)
+    X(ATTN_SUB_NORM, "blk.%d.attn_sub_norm.weight", 0) X(FFN_SUB_NORM, "blk.%d.ffn_sub_norm.weight", 0)             \
+    X(ATTN_Q_SCALE, "blk.%d.attn_q.scale", 0) X(ATTN_K_SCALE, "blk.%d.attn_k.scale", 0)                             \
+    X(ATTN_V_SCALE, "blk.%d.attn_v.scale", 0) X(ATTN_OUT_SCALE, "blk.%d.attn_output.scale", 0)                      \
+    X(FFN_GATE_SCALE, "blk.%d.ffn_gate.scale", 0) X(FFN_UP_SCALE, "blk.%d.ffn_up.scale", 0)                         \
+    X(FFN_DOWN_SCALE, "blk.%d.ffn_down.scale", 0)
 
 enum tensor_use {
 #define X(id, name, matrix) USE_##id,
@@ -40,7 +44,7 @@ struct arch {
     bool qkv_bias, qk_norm;
     bool post_norms;               /* gemma: norms after attention and FFN */
     enum gate gate;                /* what the gate passes through */
-    bool sub_norms;                /* bitnet: norms before the output and down projections */
+    bool sub_norms;                /* bitnet: norms before the output and down projections, factors of outputs */
     bool scale_embd;               /* embedding times sqrt(d) */
     bool fused;                    /* q, k, v are rows of one matrix; so are gate and up, in ffn_up */
     int swa_global_every;          /* 6: five local layers, then a global one; 0 = a window is for all layers */

@@ -226,6 +226,16 @@ static void mark_rstrip(struct vocab *v, const struct gguf *g)
             v->tok[id].kind |= TOK_RSTRIP;
 }
 
+/* Folders list any number of them; GGUF has room for three. */
+static void mark_ends(struct vocab *v, const struct gguf *g)
+{
+    const struct gguf_kv *listed = gguf_find(g, "whichquant.tokenizer.ends");
+    int64_t id;
+    for (uint64_t i = 0; listed && gguf_array_i64(listed, i, &id); i++)
+        if (id >= 0 && id < v->n)
+            v->tok[id].kind |= TOK_END;
+}
+
 static int load_special(struct vocab *v, const struct gguf *g, struct err *e)
 {
     static const char *const fim_keys[N_ROLES][2] = {
@@ -253,6 +263,7 @@ static int load_special(struct vocab *v, const struct gguf *g, struct err *e)
     mark_by_key(v, g, "tokenizer.ggml.eot_token_id", TOK_END);
     mark_by_key(v, g, "tokenizer.ggml.eom_token_id", TOK_END);
     unmark_message_end(v);
+    mark_ends(v, g);
     mark_rstrip(v, g);
     if ((rc = special_set_new(&v->user, v, TOK_USER, TOK_CONTROL | TOK_UNKNOWN, e)))
         return rc;

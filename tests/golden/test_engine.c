@@ -135,6 +135,7 @@ static void bitnet_logits(void **state)
 {
     (void)state;
     check_arch("bitnet", 5e-5f);
+    check_arch("bitnet-scale", 5e-5f); /* the same with scales of their own */
     check_arch("bitnet-b1.58", 5e-5f); /* squared ReLU: recorded by reference_bitnet.py */
 }
 /* llama.cpp takes GELU from a table of f16 values: rounding input and output so brings the difference to

@@ -137,6 +137,10 @@ static void what_a_folder_says(void **state)
     assert_string_equal(model_source_codec(m, &quantized)->name, "bf16");
     assert_false(quantized);
     model_close(m);
+    assert_int_equal(model_open(&m, FOLDER("llama"), &e), 0); /* generation_config.json lists what ends a text */
+    for (int32_t id = 290; id < N_VOCAB; id++)
+        assert_int_equal(vocab_is_end(m->vocab, id), id == 317 || (id >= 300 && id <= 302));
+    model_close(m);
     assert_int_equal(model_open(&m, FOLDER("mistral/"), &e), 0);
     assert_true(m->d.sliding_window == 7 && model_layer_is_local(&m->d, 0) && model_layer_is_local(&m->d, 1));
     assert_string_equal(m->d.name, "mistral");

@@ -21,13 +21,15 @@ SHAPES = {
     "gemma3": (16, 12, 7, 2, 1, 16),
     "phi3": (36, 40, 2, 3, 1, 12),
     "bitnet": (32, 48, 2, 4, 2, 8),
+    "bitnet-scale": (32, 48, 2, 4, 2, 8),   # architecture bitnet, -1, 0, 1 with their scales in tensors of their own
     "bitnet-b1.58": (32, 48, 2, 4, 2, 8),   # llama.cpp does not know it: recorded by reference_bitnet.py
 }
 
 
 def write_model(path, arch, rng):
     d, ffn, n_layer, n_head, n_kv, hd = SHAPES[arch]
-    w = gguf.GGUFWriter(path, arch)
+    scaled = arch == "bitnet-scale"
+    w = gguf.GGUFWriter(path, "bitnet" if scaled else arch)
     w.add_name(f"tiny random {'phi' if arch == 'phi3' else arch}")   # "phi3" would ask for its vocabulary
     w.add_block_count(n_layer)
     w.add_context_length(N_CTX)
@@ -61,7 +63,9 @@ def write_model(path, arch, rng):
         x = rng.standard_normal((n, k)) * scale / np.sqrt(k)
         if bitnet and name.startswith("blk."):   # -g, 0, g, as the mean magnitude gives them
             g = np.abs(x).mean()
-            x = np.clip(np.round(x / g), -1, 1) * np.float32(g)
+            x = np.clip(np.round(x / g), -1, 1) * np.float32(1 if scaled else g)
+            if scaled:
+                w.add_tensor(name.replace(".weight", ".scale"), np.array([g], np.float32))
         w.add_tensor(name, x.astype(np.float32))
 
     def vector(name, k, mean=1.0):

@@ -161,6 +161,10 @@ def make(name):
     tok.save(os.path.join(folder, "tokenizer.json"))
     for f in glob.glob(os.path.join(folder, "generation_config.json")):
         os.remove(f)
+    if name == "llama":     # more ends than config.json has
+        with open(os.path.join(folder, "generation_config.json"), "w") as f:
+            json.dump({"eos_token_id": [317, 300, 301, 302]}, f)
+            f.write("\n")
     with open(os.path.join(folder, "logits.txt"), "w") as f:
         f.write(f"# transformers {transformers.__version__}, torch {torch.__version__}, f32, eager attention\n")
         f.write("tokens " + " ".join(map(str, tokens)) + "\n")
