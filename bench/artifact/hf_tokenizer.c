@@ -374,14 +374,10 @@ static void put_id(struct tokenizer *t, const char *key, int64_t id)
 static void put_ends(struct tokenizer *t, const json_t *config)
 {
     int32_t id[MAX_ENDS];
-    size_t n = 0;
-    for (size_t i = 0; n < MAX_ENDS; i++) {
-        int64_t v = id_of_config(config, "eos_token_id", i);
-        if (v < 0)
-            break;
+    size_t n = 0, i = 0;
+    for (int64_t v; n < MAX_ENDS && (v = id_of_config(config, "eos_token_id", i)) >= 0; i++)
         if (v < t->n)
             id[n++] = (int32_t)v;
-    }
     if (n > 0)
         build_i32s(t->b, "whichquant.tokenizer.ends", id, n);
 }

@@ -97,7 +97,7 @@ static void check_arch(const char *name, float tolerance)
         struct engine_opts o = fixture_opts(N_CTX, 40, NULL);
         o.isa = plain ? 0 : o.isa;
         struct fixture f = fixture_open(arch_path(name, "gguf"), false, &o);
-        assert_string_equal(engine_model(f.engine)->arch->name, name);
+        assert_int_equal(strncmp(engine_model(f.engine)->arch->name, name, strcspn(name, "-")), 0);
         const int pieces[] = {40, 1, 7};
         for (int i = 0; i < 3; i++)
             check_logits(f.engine, &r, pieces[i], tolerance);
