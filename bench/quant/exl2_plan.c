@@ -112,6 +112,12 @@ static void add_option(struct choice *c, double bits, double error, int preset)
     c->option[c->n++].preset = preset;
 }
 
+static double bits_of(const struct qmat *src, int preset)
+{
+    struct qmat q;
+    return codec_exl2.layout(&q, src->n, src->k, &presets[preset], NULL) ? INFINITY : 8 * (double)qmat_bytes(&q);
+}
+
 static int measure_matrix(struct choice *c, const struct algo_plan *p, int i, struct err *e)
 {
     const struct qmat *src = &p->m->d.tensor[i].src;
@@ -130,11 +136,8 @@ static int measure_matrix(struct choice *c, const struct algo_plan *p, int i, st
         return err_set(e, rc, "the widths of %s cannot be measured", p->m->d.tensor[i].name);
     *c = (struct choice){.tensor = i};
     bool done[N_PRESETS] = {false};
-    for (int o = 0; o < N_PRESETS; o++) {
-        struct qmat q;
-        codec_exl2.layout(&q, src->n, src->k, &presets[o], NULL);
-        bits[o] = 8 * (double)qmat_bytes(&q);
-    }
+    for (int o = 0; o < N_PRESETS; o++)
+        bits[o] = bits_of(src, o);
     for (int o = 0; o < N_PRESETS; o++) {
         int next = -1;
         for (int j = 0; j < N_PRESETS; j++)
@@ -166,29 +169,50 @@ static void spend(struct choice *c, int n, double budget)
     }
 }
 
+static bool is_meant(const struct algo_plan *p, int i)
+{
+    return p->a[i].algorithm == p->algorithm && p->a[i].bpw > 0;
+}
+
+/* Bits that all matrices have together, and whether their smallest forms fit. */
+static int find_budget(double *budget, const struct algo_plan *p, struct err *e)
+{
+    double weights = 0, least = 0, bpw = 0;
+    for (int i = 0; i < p->m->d.n_tensors; i++) {
+        const struct qmat *src = &p->m->d.tensor[i].src;
+        double smallest = INFINITY;
+        for (int o = 0; o < N_PRESETS && is_meant(p, i); o++)
+            smallest = fmin(smallest, bits_of(src, o));
+        if (!is_meant(p, i))
+            continue;
+        bpw = p->a[i].bpw;
+        weights += (double)src->n * (double)src->k;
+        least += smallest;
+    }
+    *budget = bpw * weights;
+    if (least > *budget)
+        return err_set(e, ERR_UNSUPPORTED, "%.4g bits per weight cannot be met: the smallest widths take %.4g here",
+                       bpw, least / weights);
+    return 0;
+}
+
 int exl2_plan(const struct algo_plan *p, struct err *e)
 {
     const struct model_desc *d = &p->m->d;
-    double budget = 0, weights = 0, bpw = 0;
-    int n = 0, rc = 0;
+    double budget = 0;
+    int n = 0, rc = find_budget(&budget, p, e);
     struct choice *c = mem_alloc_n((size_t)d->n_tensors, sizeof *c);
     if (!c)
         return err_nomem(e, (size_t)d->n_tensors * sizeof *c, "the choice of widths");
     for (int i = 0; i < d->n_tensors && rc == 0; i++) {
-        if (p->a[i].algorithm != p->algorithm || p->a[i].bpw <= 0)
+        if (!is_meant(p, i))
             continue;
-        bpw = p->a[i].bpw;
         rc = p->cal->tensor[i] ? measure_matrix(&c[n], p, i, e)
                                : err_set(e, ERR_DATA, "the calibration text never reached %s", d->tensor[i].name);
-        weights += (double)d->tensor[i].src.n * (double)d->tensor[i].src.k;
-        budget += rc ? 0 : -c[n++].option[0].bits;
+        budget -= rc ? 0 : c[n++].option[0].bits;
     }
-    double least = weights > 0 ? -budget / weights : 0;
-    if (rc == 0 && least > bpw)
-        rc = err_set(e, ERR_UNSUPPORTED, "%.3g bits per weight cannot be met: the smallest widths take %.4g here", bpw,
-                     least);
     if (rc == 0)
-        spend(c, n, budget + bpw * weights);
+        spend(c, n, budget);
     for (int i = 0; i < n && rc == 0; i++)
         p->a[c[i].tensor].par = presets[c[i].option[c[i].at].preset];
     mem_free(c);
