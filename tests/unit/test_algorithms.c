@@ -349,7 +349,7 @@ static void a_model_gains_from_its_statistics(void **state)
     model_close(m);
 }
 
-/* Bits of the linear layers in the widths chosen, and the sum of their outputs' relative errors by plain rounding. */
+/* Bits of the first layer's matrices in the widths chosen; the sum of 16 outputs' relative errors by plain rounding. */
 static double bits_of_widths(const struct model *m, double bpw, const struct calibration *c, double *error)
 {
     struct recipe r;
@@ -360,6 +360,8 @@ static double bits_of_widths(const struct model *m, double bpw, const struct cal
     assert_int_equal(recipe_resolve(&r, "exl2/grid", &e), 0);
     r.bpw = bpw;
     assert_int_equal(recipe_assign(&m->d, &r, "weights-only", true, a, &e), 0);
+    for (int i = 0; i < m->d.n_tensors; i++)
+        a[i].algorithm = m->d.tensor[i].layer == 0 ? a[i].algorithm : NULL;
     if (bpw > 0 && exl2_plan(&(struct algo_plan){m, algorithm_find("exl2"), a, c, NULL}, &e))
         fail_msg("%s", e.text);
     for (int i = 0; i < m->d.n_tensors; i++) {
@@ -374,8 +376,8 @@ static double bits_of_widths(const struct model *m, double bpw, const struct cal
         src->codec->decode(x, src, 0, src->n);
         assert_int_equal(codec_exl2.encode_all(&q, x, NULL), 0);
         codec_exl2.decode(y, &q, 0, src->n);
-        *error += output_error(x, y, c->tensor[i]->gram, src->n, src->k) /
-                  output_error(x, zero, c->tensor[i]->gram, src->n, src->k);
+        *error += output_error(x, y, c->tensor[i]->gram, 16, src->k) /
+                  output_error(x, zero, c->tensor[i]->gram, 16, src->k);
         bits += 8 * (double)qmat_bytes(&q);
         weights += (double)n;
         qmat_free(&q);
