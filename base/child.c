@@ -249,10 +249,11 @@ char *program_find(const char *name)
     const char *path = getenv("PATH");
     while (path && *path) {
         size_t n = strcspn(path, ":");
-        char *full = mem_alloc(n + strlen(name) + 3);
+        size_t size = n + strlen(name) + 3;
+        char *full = mem_alloc(size);
         if (!full)
             return NULL;
-        sprintf(full, "%.*s%s%s", (int)n, path, n ? "/" : "./", name);
+        snprintf(full, size, "%.*s%s%s", (int)n, path, n ? "/" : "./", name);
         if (access(full, X_OK) == 0 && file_exists(full))
             return full;
         mem_free(full);

@@ -281,21 +281,6 @@ static double cache_bytes(const struct sweep_input *in, struct err *e)
     return fmin(fmax(found, lo), believable >= lo ? believable : most);
 }
 
-static int tokenize(struct sweep *s, const struct sweep_input *in, struct err *e)
-{
-    size_t n = in->text_bytes, n_ids = 0;
-    if (n > 0 && in->text[n - 1] == '\n')
-        n--;
-    int rc = vocab_encode(in->model->vocab, in->text, n, true, false, &s->tokens, &n_ids, e);
-    s->n_tokens = (int64_t)n_ids;
-    if (rc == 0 && s->n_tokens < 2 * in->req->n_ctx_eval)
-        rc = err_set(
-            e, ERR_USAGE,
-            "%s has %lld tokens: the evaluation needs at least two chunks of %d; give a longer text or --n-ctx %lld",
-            in->text_name, (long long)s->n_tokens, in->req->n_ctx_eval, (long long)(s->n_tokens / 2));
-    return rc;
-}
-
 bool sweep_residents(struct plan *p, double cache)
 {
     int n_timed = 0, n_resident = 0;
@@ -345,7 +330,8 @@ int sweep_run(struct sweep **out, const struct sweep_input *in, struct err *e)
     s->arena = a;
     int rc = plan_formats(&p, in->model, in->req, e);
     if (rc == 0)
-        rc = tokenize(s, in, e);
+        rc = eval_encode(in->model->vocab, in->text, in->text_bytes, in->text_name, in->req->n_ctx_eval, &s->tokens,
+                         &s->n_tokens, e);
     if (rc == 0)
         rc = model_hash(in->model, e);
     if (rc == 0)

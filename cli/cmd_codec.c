@@ -15,6 +15,7 @@ struct job {
     struct recipe recipe;
     const struct codec *codec;
     const struct act *act;
+    bool usual; /* a bare codec with its usual parameters */
     struct qmat q;
     char *bytes; /* the input: f32, little-endian, as it came */
     float *x;    /* [rows][cols] */
@@ -93,6 +94,7 @@ static int choose(struct job *j, const char *name, struct err *e)
     j->codec = codec_find(bare);
     if (j->codec && !recipe_find(name)) {
         j->act = act_find(j->codec->act);
+        j->usual = !name[n];
         return name[n] ? parse_parameters(&j->recipe.par, name + n + 1, e) : 0;
     }
     int rc = recipe_resolve(&j->recipe, name, e);
@@ -138,7 +140,7 @@ static int read_weights(struct cli *c, struct job *j, struct err *e)
 static int encode(struct cli *c, struct job *j, struct err *e)
 {
     struct wstat stat = {0};
-    int rc = j->codec->layout(&j->q, c->rows, c->cols, &j->recipe.par, e);
+    int rc = j->codec->layout(&j->q, c->rows, c->cols, j->usual ? NULL : &j->recipe.par, e);
     if (rc == 0)
         rc = qmat_alloc(&j->q, e);
     if (rc)

@@ -33,22 +33,18 @@ struct eval {
 
 /* ---- text ---- */
 
-int eval_tokenize(const struct vocab *v, const char *path, int n_ctx, int32_t **tokens, int64_t *n, struct err *e)
+int eval_encode(const struct vocab *v, const char *text, size_t n_text, const char *name, int n_ctx, int32_t **tokens,
+                int64_t *n, struct err *e)
 {
-    char *text;
-    size_t n_text, n_ids;
+    size_t n_ids;
     if (vocab_adds_eos(v))
         return err_set(e, ERR_UNSUPPORTED,
                        "this vocabulary ends every text with EOS: perplexity is not defined for it");
-    int rc = file_read(path, (size_t)1 << 30, &text, &n_text, e);
-    if (rc)
-        return rc;
     if (n_text > 0 && text[n_text - 1] == '\n')
         n_text--;
-    rc = vocab_encode(v, text, n_text, true, false, tokens, &n_ids, e);
-    mem_free(text);
+    int rc = vocab_encode(v, text, n_text, true, false, tokens, &n_ids, e);
     if (rc)
-        return err_context(e, "%s", path), rc;
+        return err_context(e, "%s", name), rc;
     *n = (int64_t)n_ids;
     if (*n >= 2 * (int64_t)n_ctx)
         return 0;
@@ -57,7 +53,19 @@ int eval_tokenize(const struct vocab *v, const char *path, int n_ctx, int32_t **
     return err_set(e, ERR_USAGE,
                    "%s has %lld tokens and a context of %d needs at least %d: take a longer text, or a "
                    "context of at most %lld",
-                   path, (long long)*n, n_ctx, 2 * n_ctx, (long long)(*n / 2));
+                   name, (long long)*n, n_ctx, 2 * n_ctx, (long long)(*n / 2));
+}
+
+int eval_tokenize(const struct vocab *v, const char *path, int n_ctx, int32_t **tokens, int64_t *n, struct err *e)
+{
+    char *text;
+    size_t n_text;
+    int rc = file_read(path, (size_t)1 << 30, &text, &n_text, e);
+    if (rc)
+        return rc;
+    rc = eval_encode(v, text, n_text, path, n_ctx, tokens, n, e);
+    mem_free(text);
+    return rc;
 }
 
 /* ---- life ---- */

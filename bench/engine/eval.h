@@ -39,6 +39,9 @@ struct eval_text {
  * parsed. ERR_USAGE when the text is shorter than two chunks (says how long it is and what would do). *tokens:
  * mem_free. */
 int eval_tokenize(const struct vocab *v, const char *path, int n_ctx, int32_t **tokens, int64_t *n, struct err *e);
+/* The same of n_text bytes that are called name. */
+int eval_encode(const struct vocab *v, const char *text, size_t n_text, const char *name, int n_ctx, int32_t **tokens,
+                int64_t *n, struct err *e);
 
 struct eval;
 /* ref NULL: perplexity only, until eval_use_base_file. cand[] and the engines must outlive it; each engine needs

@@ -182,11 +182,11 @@ struct reading {
  * what the caches held of it is gone each time. -1: none. */
 static int read_again(const struct weights *w, int i, const struct reading *r, const struct synthesis *s, int64_t total)
 {
-    const struct qmat *new = &w->mat[i];
+    const struct qmat *late = &w->mat[i];
     for (int j = 0; j < i && s->far_bytes > 0; j++) {
         const struct qmat *q = &w->mat[j];
-        if (w->model->d.tensor[j].matrix && !w->again[j] && q->codec == new->codec && q->n == new->n &&
-            q->k == new->k &&r[i].first - r[j].end >= s->far_bytes &&total - r[i].end + r[j].first >= s->far_bytes)
+        if (w->model->d.tensor[j].matrix && !w->again[j] && q->codec == late->codec && q->n == late->n &&
+            q->k == late->k && r[i].first - r[j].end >= s->far_bytes && total - r[i].end + r[j].first >= s->far_bytes)
             return j;
     }
     return -1;

@@ -96,7 +96,7 @@ void fit_weigh(float *w, const float *x, const float *importance, int n)
 void fit_sums_add(struct fit_sums *s, const float *x, const float *decoded, const float *importance, int n)
 {
     for (int i = 0; i < n; i++) {
-        double w = importance ? (double)importance[i] : 1;
+        double w = importance ? sqrt((double)importance[i]) : 1;
         s->xx += w * (double)x[i] * (double)x[i];
         s->xy += w * (double)x[i] * (double)decoded[i];
     }

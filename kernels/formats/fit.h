@@ -43,10 +43,10 @@ void fit_blocks(uint16_t scale[4], uint16_t offset[4], const struct fit_grid *g,
  * alone says: without that, matrices lose less by the measure and models more (docs/METHOD.md). */
 void fit_weigh(float *w, const float *x, const float *importance, int n);
 
-/* What a row of weights and the decoded one make of inputs as large as the importances say (alike without any). Least
- * squares decodes to less than the row made: 1 to 20 % at 3 bits and below, the same way in every layer, where errors
- * of both signs average out. So encoders of such types multiply the scales of a row by fit_gain, which costs squared
- * error and keeps more of the model (docs/METHOD.md). */
+/* What a row of weights and the decoded one make of typical inputs. Least squares decodes to less than the row made: 1
+ * to 20 % at 3 bits and below, the same way in every layer, where errors of both signs average out. So encoders of such
+ * types multiply the scales of a row by fit_gain, which costs squared error and keeps more of the model
+ * (docs/METHOD.md). Columns count by the root of their importance: one column of huge inputs must not set the row. */
 struct fit_sums {
     double xx, xy;
 };

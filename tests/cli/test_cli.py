@@ -230,6 +230,29 @@ def test_importance_matrices():
     run("imatrix", "default", "-o", gguf, expect=2)
 
 
+def test_bad_rows():
+    def refused(values, cols, codec, wanted, code=1):
+        file = path("rows.f32", struct.pack(f"<{len(values)}f", *values))
+        p = run("codec", codec, file, "--rows", str(len(values) // cols), "--cols", str(cols), "-o", "rows.out", expect=code)
+        sentence = one_sentence(p)
+        assert wanted in sentence, sentence
+
+    rows = [0.25, -1.0, 0.5] * 200
+    refused(rows, 300, "q4_k", "do not divide rows of 300")
+    refused(rows, 300, "gptq", "do not divide rows of 300")
+    refused(rows[:64], 64, "hqq@bits=4,group=128", "128")  # a group larger than the row
+    refused(rows[:64], 64, "awq", "128")
+    for number in float("nan"), float("inf"):
+        refused([0.5] * 255 + [number], 256, "q8_0", "weight 255 of row 0 is not a finite number")
+    refused(rows[:64], 64, "hqq@bits=9", "bits=9", code=2)
+    text = path("short.txt", b"Once upon a time there was a short text.")
+    model = os.path.join(ROOT, "datasets/models/default.gguf")
+    for options in (["eval", model, "-f", "q8_0", "--text", text], ["imatrix", model, "--text", text, "-o", "x.gguf"]):
+        assert "longer text" in one_sentence(run(*options, "-q", expect=2)), options
+    short = run("quantize", model, "-f", "iq2_xxs", "--calibration", text, "-o", "x.gguf", "-q", expect=2)
+    assert "tokens" in one_sentence(short), short.err
+
+
 def test_a_format_without_importances_is_a_row():
     out = os.path.join(TMP, "refused")
     run("default", "--chunks", "2", "--budget", "4", "-f", "q8_0,iq1_s", "-q", "-o", out)

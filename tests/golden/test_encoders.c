@@ -47,7 +47,7 @@ static const struct golden {
     {"im-Q4_0", "q4_0", true, false, 0.9773, 0.9936, "d04e964249b74067900982bc504cf47405cc688be12e988ad97237343d7c3860",
      "d11c12e3cda6a26facf0eec0b732d5e0f6026e250bde4eede74ae612b9a3c49c"},
     {"im-Q2_K", "q2_k", true, false, 0.9591, 0.9452, "f07ca09a4716a6d180bba561a0350a0ae2c8e05fdf63e170a0699fceff796ca0",
-     "fc2cb4e49468605efd015e907c86ce1fcf7084ea47564733c40cc0ac68947972", true},
+     "7614e838881889cdb4936307b84f7b52ecda30f7d57100b9544fed2541d26e90", true},
     {"im-Q4_K_S", "q4_k", true, false, 0.9966, 0.9853,
      "ded87854eb0735626ea0df7b202c2c3878057043ce163543b913f7d5394a7ffe",
      "0617af2701b1737ae1aa730ec5776afaa4c07b5394fb0cb805b9551ab83e7842"},
@@ -67,25 +67,25 @@ static const struct golden {
      "4238753b028ce8d3ab66d10852f18fdbc49cacae6f2bf577ac540c6a040dbaec", true},
     {"mix-IQ3_M", "iq3_s", true, false, 0.9431, 0.9994,
      "36896040f0024aadaed8581dff1e405d137e6b44b51cf471823982e1d283fbd2",
-     "c7c789d7605e551ea33628bcd2a284d52b077ef05fcc8e06cf78e309424879e5", true},
+     "8f25fa0a14d18a1c6cf3c2601f9edd7ea0258ce22d9ea51d6b8d179070cfd098", true},
     {"im-IQ3_XXS", "iq3_xxs", true, false, 0.9352, 0.9911,
      "8a75957b51b5c9976967924bd02928a198a97f7b9ac4acf449ed56edb16a0cf2",
-     "ab167f720bfc0ee49e9d927c1e98dbb8b2118a91be5cd8129f43c664f4fdd38d", true},
+     "ecf38282aa8493af318fc06e3245a40a49889781a5dd51a1b3db22cd6efa492e", true},
     {"mix-IQ2_M", "iq2_s", true, false, 1.0045, 1.0125,
      "1ae7b2405383cc4a495a3e41fd470ef4f4d9146b569ec1648d83fbe1ab0d1dfe",
-     "40013511a35a2336bdaddc64c0ee8988d09e250ce4a94e5e16468e8c47371f61", true},
+     "9ba7ea63a8fbd033e3ab7ac448084313c0d194d72be394073f44dbb75599d444", true},
     {"im-IQ2_XS", "iq2_xs", true, false, 1.0047, 1.0012,
      "97ea1a15d247e6d598b73146d4dbcdef1dd7112439e3b8264c47afe860af5663",
-     "d6cb8a539680220fdf1f89a10e45d1728ccbbd03c88120feed7607112980be02", true},
+     "15557648af8abb4a5c2d6d593e5976780f77ed52d2a5a1ce0af3b2cf414574d5", true},
     {"im-IQ2_XXS", "iq2_xxs", true, false, 1.0155, 1.0045,
      "869bc95a40dfc96f1bda1a1a4526cc288f8f3a8e02df64ab19a10a9b442b4885",
-     "64ba21a311cb91ba2d5d9c8e4d28399e0ea557bd2ede2c8975be01a6d9c5e1fe", true},
+     "ee0115b0c50ca145734a7ec7cb40dc44dc36c33dcc117a00edc28a9c9299b476", true},
     {"im-IQ1_M", "iq1_m", true, false, 0.9377, 1.0058,
      "cda33a7056845ddd81a0f079bf9480ecf9f7566bad91852c12b8700e95d3bff8",
-     "b2af06ec80604b357a6337efd49d0c8ddedc496a37732daa0be9311321f8ed8d", true},
+     "4511f4b914c5d2e4cd13dda7f89b6d217db6af10450bf31ce44bda3c404bb295", true},
     {"im-IQ1_S", "iq1_s", true, false, 1.0036, 1.0121,
      "8b9e62e2ad7a80925d15b33ce5f105e96bac66ea08f9d15c445801710dd4c66c",
-     "2a34705d2adb43d3c47bab76044354efd9f9eaf6760b068dccff76dea5b59e41", true},
+     "610ec60bb01b145ace58198636af772fb210f3215d701c05e53ebc4e890772bf", true},
     {"pure-TQ1_0", "tq1_0", false, true, 1, 1, "b753ae4528f5cc77654b4f89fe808378ed2497c5481582df903a2ca500157e16"},
     {"pure-TQ2_0", "tq2_0", false, true, 1, 1, "b753ae4528f5cc77654b4f89fe808378ed2497c5481582df903a2ca500157e16"},
     {"pure-Q1_0", "q1_0", false, true, 1, 1, "6f7f8ee40b23e84eccd4d3254a363403a311ef6b3f36b73ec49b161f4eeeaf05"},
@@ -126,7 +126,8 @@ static void read_importance(float *imp, const char *tensor, int64_t k)
 }
 
 struct loss {
-    double error, xx, xy; /* squared error of the best multiple of each decoded row */
+    double error;  /* squared error of the best multiple of each decoded row */
+    double xx, xy; /* columns weighted by the root of their importance */
 };
 
 static void add_loss(struct loss *l, const float *x, const float *y, const float *imp, int64_t n, int64_t k)
@@ -137,10 +138,10 @@ static void add_loss(struct loss *l, const float *x, const float *y, const float
             xx += (double)imp[i] * (double)x[i] * (double)x[i];
             xy += (double)imp[i] * (double)x[i] * (double)y[i];
             yy += (double)imp[i] * (double)y[i] * (double)y[i];
+            l->xx += sqrt((double)imp[i]) * (double)x[i] * (double)x[i];
+            l->xy += sqrt((double)imp[i]) * (double)x[i] * (double)y[i];
         }
         l->error += yy > 0 ? xx - xy * xy / yy : xx;
-        l->xx += xx;
-        l->xy += xy;
     }
 }
 
