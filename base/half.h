@@ -25,6 +25,15 @@ static inline float f16_to_f32(uint16_t h)
     return f32_from_bits(bits | (uint32_t)(h & 0x8000) << 16);
 }
 uint16_t f32_to_f16(float f);
+/* The nearest f16, as a float; of NaN some NaN or infinity. Without branches too. */
+static inline float f16_round(float x)
+{
+    uint32_t u = f32_bits(x), sign = u & 0x80000000u, a = u & 0x7fffffff;
+    float small = f32_from_bits(a) + 0.75f - 0.75f; /* steps of 2^-24 */
+    uint32_t normal = (a + 0xfff + (a >> 13 & 1)) & ~0x1fffu;
+    normal = normal > 0x477fe000 ? 0x7f800000 : normal;
+    return f32_from_bits(sign | (a < 0x38800000 ? f32_bits(small) : normal));
+}
 static inline float bf16_to_f32(uint16_t h)
 {
     return f32_from_bits((uint32_t)h << 16);

@@ -29,7 +29,7 @@ static int make_engine(struct quality_run *q, struct engine **g, const struct we
     struct engine_opts o = {.mode = ENGINE_REFERENCE,
                             .n_ctx = req->n_ctx_eval,
                             .n_batch = req->n_ctx_eval,
-                            .kv_f32 = !numerics || numerics_kv_is_f32(numerics),
+                            .kv = numerics ? numerics_kv(numerics) : KV_BOTH(F32),
                             .isa = req->isa,
                             .pool = q->in->pool};
     return engine_new(g, w, &o, e);

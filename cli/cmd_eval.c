@@ -7,10 +7,12 @@
 #include "bench/quant/recipe.h"
 #include "cli/cli.h"
 
+enum { PIECE = 512 };
+
 struct job {
     struct model *model, *base;
     struct weights *weights, *base_weights;
-    struct engine *engine, *ref;
+    struct engine *ref;
     struct use_assign *assign;
     struct calibration *calib;
     struct recipe_summary summary;
@@ -19,14 +21,19 @@ struct job {
     int32_t *tokens;
     int64_t n_tokens;
     struct eval *eval;
-    struct eval_cand cand;
+    struct kv_pair *kv;     /* [n_cand] the cache of each candidate */
+    struct eval_cand *cand; /* [n_cand] the same weights each */
+    int n_cand;
 };
 
 static void job_free(struct job *j)
 {
     eval_free(j->eval);
-    engine_free(j->engine);
+    for (int i = 0; j->cand && i < j->n_cand; i++)
+        engine_free(j->cand[i].engine);
     engine_free(j->ref);
+    mem_free(j->cand);
+    mem_free(j->kv);
     weights_free(j->weights);
     weights_free(j->base_weights);
     mem_free(j->assign);
@@ -42,13 +49,14 @@ static const char *numerics(const struct cli *c, const struct job *j)
     return j->recipe ? recipe_numerics(j->recipe, c->req.numerics) : c->req.numerics ? c->req.numerics : "llama.cpp";
 }
 
-static int make_engine(const struct cli *c, const struct job *j, struct engine **g, const struct weights *w,
-                       bool reference, struct err *e)
+static int make_engine(const struct cli *c, struct engine **g, const struct weights *w, struct kv_pair kv,
+                       struct err *e)
 {
+    const int n_ctx = c->req.n_ctx_eval; /* long chunks in pieces, as llama-perplexity runs them */
     struct engine_opts o = {.mode = ENGINE_REFERENCE,
-                            .n_ctx = c->req.n_ctx_eval,
-                            .n_batch = c->req.n_ctx_eval,
-                            .kv_f32 = reference || numerics_kv_is_f32(numerics(c, j)),
+                            .n_ctx = n_ctx,
+                            .n_batch = c->kv.n && n_ctx > PIECE ? PIECE : n_ctx,
+                            .kv = kv,
                             .isa = c->req.isa,
                             .pool = c->pool};
     return engine_new(g, w, &o, e);
@@ -87,13 +95,48 @@ static int encode_candidate(struct cli *c, struct job *j, struct err *e)
     j->assign = mem_alloc_n((size_t)j->model->d.n_tensors, sizeof *j->assign);
     if (!j->assign)
         return err_nomem(e, (unsigned long long)j->model->d.n_tensors * sizeof *j->assign, "the tensor table");
-    rc = recipe_assign(&j->model->d, j->recipe, c->req.numerics, c->req.imatrix || c->req.calibration,
-                           j->assign, e);
+    rc = recipe_assign(&j->model->d, j->recipe, c->req.numerics, c->req.imatrix || c->req.calibration, j->assign, e);
     if (rc == 0)
         rc = cli_calibration(c, &j->calib, j->model, recipe_statistics(c->req.formats, c->req.n_formats), e);
     if (rc == 0)
         rc = weights_encode(&j->weights, j->model, j->assign, j->calib, c->pool, e);
     return rc < 0 ? rc : recipe_summarize(&j->model->d, j->assign, &j->summary, e);
+}
+
+/* The candidates' caches: those asked for, else that of the arithmetic. */
+static int take_kv(struct cli *c, struct job *j, struct err *e)
+{
+    const struct model_desc *d = &j->model->d;
+    j->n_cand = c->kv.n ? c->kv.n : 1;
+    j->kv = mem_alloc_n((size_t)j->n_cand, sizeof *j->kv);
+    j->cand = mem_alloc_n((size_t)j->n_cand, sizeof *j->cand);
+    if (!j->kv || !j->cand)
+        return err_nomem(e, (unsigned long long)j->n_cand * sizeof *j->cand, "the candidates");
+    int rc = 0;
+    j->kv[0] = numerics_kv(numerics(c, j));
+    for (int i = 0; i < c->kv.n && rc == 0; i++) {
+        rc = kv_parse(&j->kv[i], c->kv.v[i], e);
+        if (rc == 0)
+            rc = kv_check_framework(j->kv[i], numerics(c, j), e);
+        if (rc == 0)
+            rc = kv_check(j->kv[i], d, e);
+    }
+    if (rc == 0 && c->req.n_ctx_eval > d->n_ctx_train && d->n_ctx_train > 0)
+        cli_warn("%s was trained for contexts of %d: in chunks of %d its positions mean nothing to it", c->arg[0],
+                 d->n_ctx_train, c->req.n_ctx_eval);
+    return rc;
+}
+
+/* Against another model or, of a format, the model in f32; a cache alone against the same arithmetic with its plain
+ * cache. */
+static int make_reference(struct cli *c, struct job *j, struct err *e)
+{
+    if (c->base_logits || !(j->base || c->formats.n || c->kv.n))
+        return 0;
+    if (!j->base && !c->formats.n)
+        return make_engine(c, &j->ref, j->weights, numerics_kv(numerics(c, j)), e);
+    int rc = weights_source(&j->base_weights, j->base ? j->base : j->model, false, e);
+    return rc ? rc : make_engine(c, &j->ref, j->base_weights, KV_BOTH(F32), e);
 }
 
 static int prepare(struct cli *c, struct job *j, struct err *e)
@@ -104,23 +147,21 @@ static int prepare(struct cli *c, struct job *j, struct err *e)
     if (rc == 0)
         rc = encode_candidate(c, j, e);
     if (rc == 0)
-        rc = make_engine(c, j, &j->engine, j->weights, false, e);
-    bool reference = j->base || (c->formats.n && !c->base_logits);
-    if (rc == 0 && reference)
-        rc = weights_source(&j->base_weights, j->base ? j->base : j->model, false, e);
-    if (rc == 0 && reference)
-        rc = make_engine(c, j, &j->ref, j->base_weights, true, e);
+        rc = take_kv(c, j, e);
+    for (int i = 0; i < j->n_cand && rc == 0; i++)
+        rc = make_engine(c, &j->cand[i].engine, j->weights, j->kv[i], e);
+    if (rc == 0)
+        rc = make_reference(c, j, e);
     if (rc == 0)
         rc = eval_tokenize(j->model->vocab, c->text, c->req.n_ctx_eval, &j->tokens, &j->n_tokens, e);
     if (rc < 0)
         return rc;
-    j->cand.engine = j->engine;
     struct eval_text t = {.tokens = j->tokens,
                           .n_tokens = j->n_tokens,
                           .n_ctx = c->req.n_ctx_eval,
                           .n_chunks = c->req.n_chunks,
                           .bos = vocab_adds_bos(j->model->vocab) ? vocab_bos(j->model->vocab) : -1};
-    rc = eval_new(&j->eval, &t, j->ref, &j->cand, 1, e);
+    rc = eval_new(&j->eval, &t, j->ref, j->cand, j->n_cand, e);
     if (rc == 0 && c->base_logits)
         rc = eval_use_base_file(j->eval, c->base_logits, e);
     if (rc == 0 && c->save_logits)
@@ -130,25 +171,28 @@ static int prepare(struct cli *c, struct job *j, struct err *e)
 
 static int run(struct cli *c, struct job *j, struct err *e)
 {
-    int n = eval_n_chunks(j->eval);
+    int n = eval_n_chunks(j->eval), rc = 0;
     for (int i = 0; i < n; i++) {
-        int rc = interrupt_seen() ? err_set(e, ERR_CANCELLED, "interrupted after %d of %d chunks", i, n)
-                                  : eval_chunk(j->eval, i, NULL, e);
+        rc = interrupt_seen() ? err_set(e, ERR_CANCELLED, "interrupted after %d of %d chunks", i, n)
+                              : eval_chunk(j->eval, i, NULL, e);
         if (rc < 0)
             return rc;
-        eval_result(j->eval, 0, &j->cand.q, e);
+        eval_result(j->eval, 0, &j->cand[0].q, e);
         char what[96];
-        snprintf(what, sizeof what, "perplexity %.4f", j->cand.q.ppl);
+        snprintf(what, sizeof what, "perplexity %.4f", j->cand[0].q.ppl);
         cli_progress(c, i + 1, n, what);
     }
     cli_progress_end(c);
-    return eval_result(j->eval, 0, &j->cand.q, e);
+    for (int i = 0; i < j->n_cand && rc == 0; i++)
+        rc = eval_result(j->eval, i, &j->cand[i].q, e);
+    return rc;
 }
 
 /* What eval prints, in order: JSON key, label as llama-perplexity prints it, value, error, factor for the text form. */
-static int print_result(struct cli *c, const struct job *j)
+static json_t *result_of(struct cli *c, const struct job *j, int i_cand, bool text)
 {
-    const struct eval_quality *q = &j->cand.q;
+    const struct eval_quality *q = &j->cand[i_cand].q;
+    char kv[48];
     const struct {
         const char *key, *label;
         double v, err, scale;
@@ -175,7 +219,7 @@ static int print_result(struct cli *c, const struct job *j)
         json_put(o, row[i].key, json_num(row[i].v));
         if (isfinite(row[i].err) || i == 0)
             json_put(o, key, json_num(row[i].err));
-        if (c->json || !isfinite(row[i].v))
+        if (!text || !isfinite(row[i].v))
             continue;
         printf("%-24s %12.6f", row[i].label, row[i].v * row[i].scale);
         if (isfinite(row[i].err))
@@ -192,11 +236,47 @@ static int print_result(struct cli *c, const struct job *j)
     json_put(o, "format", json_str_or_null(j->recipe ? j->recipe->name : NULL));
     json_put(o, "effective_bpw", json_num(j->recipe ? j->summary.bits_per_weight : NAN));
     json_put(o, "substitutions", j->recipe ? json_integer(j->summary.n_substituted) : json_null());
-    if (c->json)
-        return cli_print_json(o);
-    json_decref(o);
-    printf("%d chunks of %d tokens, %lld scored, numerics %s\n", q->n_chunks, c->req.n_ctx_eval, (long long)q->n_scored,
+    json_put(o, "kv", json_string(kv_name(j->kv[i_cand], kv)));
+    json_put(o, "kv_bytes_per_token", json_num(kv_bytes_per_token(j->kv[i_cand], &j->model->d)));
+    json_put(o, "ctx", json_integer(c->req.n_ctx_eval));
+    return o;
+}
+
+static void print_kv_table(const struct job *j)
+{
+    printf("%-16s %12s %12s %12s %12s %10s %8s\n", "KV cache", "bytes/token", "mean KLD", "+-", "99 % KLD", "PPL",
+           "top %");
+    for (int i = 0; i < j->n_cand; i++) {
+        const struct eval_quality *q = &j->cand[i].q;
+        char name[48];
+        printf("%-16s %12.0f %12.6f %12.6f %12.6f %10.4f %8.3f\n", kv_name(j->kv[i], name),
+               kv_bytes_per_token(j->kv[i], &j->model->d), q->kld, q->kld_err, q->kld_p99, q->ppl,
+               100 * q->top1_agreement);
+    }
+}
+
+static int print_result(struct cli *c, const struct job *j)
+{
+    const struct eval_quality *q = &j->cand[0].q;
+    json_t *all = json_array();
+    for (int i = 0; i < j->n_cand; i++)
+        json_array_append_new(all, result_of(c, j, i, !c->json && j->n_cand == 1));
+    if (c->json && j->n_cand > 1)
+        return cli_print_json(all);
+    if (c->json) {
+        json_t *one = json_incref(json_array_get(all, 0));
+        json_decref(all);
+        return cli_print_json(one);
+    }
+    json_decref(all);
+    if (j->n_cand > 1)
+        print_kv_table(j);
+    char kv[48];
+    printf("%d chunks of %d tokens, %lld scored, numerics %s", q->n_chunks, c->req.n_ctx_eval, (long long)q->n_scored,
            numerics(c, j));
+    if (j->n_cand == 1)
+        printf(", KV cache %s", kv_name(j->kv[0], kv));
+    putchar('\n');
     return EXIT_DONE;
 }
 

@@ -176,11 +176,43 @@ static json_t *list_metrics(struct cli *cli)
     return a;
 }
 
+static json_t *list_kv(struct cli *cli)
+{
+    const struct model_desc head = {.n_layer = 1, .n_head_kv = 1, .head_dim = 128};
+    struct model *m = NULL;
+    struct err e = {0};
+    if (cli->n_args > 1 && cli_model_header(&m, cli->arg[1], &e) < 0) {
+        cli_fail(&e);
+        return NULL;
+    }
+    json_t *a = json_array();
+    int n_verified = 0;
+    for (int i = 0; i < n_kv_formats; i++) {
+        const struct kv_format *f = &kv_formats[i];
+        const struct kv_pair p = {f, f};
+        json_t *o = named(f->name);
+        json_put(o, "frameworks", json_string(f->frameworks));
+        json_put(o, "bits_per_value", json_num(kv_bytes_per_token(p, &head) * 8 / 256));
+        if (m)
+            json_put(o, "bytes_per_token", json_num(kv_bytes_per_token(p, &m->d)));
+        json_put(o, "verified_by", json_str_or_null(f->verified_by));
+        json_put(o, "doc", json_string(f->doc));
+        json_array_append_new(a, o);
+        n_verified += f->verified_by != NULL;
+    }
+    if (!cli->json)
+        printf("%d KV cache formats verified against their runtime, %d unverified\n", n_verified,
+               n_kv_formats - n_verified);
+    model_close(m);
+    return a;
+}
+
 static const struct {
     const char *name;
     json_t *(*make)(struct cli *cli);
 } tables[] = {
     {"formats", list_formats},
+    {"kv", list_kv},
     {"codecs", list_codecs},
     {"kernels", list_kernels},
     {"shapes", list_shapes},
@@ -233,7 +265,7 @@ int cmd_list(struct cli *c)
         return EXIT_DONE;
     }
     const char *near = cli_nearest(c->arg[0], names, N_TABLES);
-    cli_warn("list %s: give formats, codecs, kernels, shapes, architectures, frameworks or metrics%s%s%s", c->arg[0],
-             near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+    cli_warn("list %s: give formats, kv, codecs, kernels, shapes, architectures, frameworks or metrics%s%s%s",
+             c->arg[0], near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
     return EXIT_USAGE;
 }

@@ -27,12 +27,12 @@ struct job {
 };
 
 /* Packed kernels where the format has them, else the reference way: the same arithmetic. */
-static int open_engine(struct job *j, struct engine **g, const struct weights *w, bool kv_f32, struct err *e)
+static int open_engine(struct job *j, struct engine **g, const struct weights *w, struct kv_pair kv, struct err *e)
 {
     struct engine_opts o = {.mode = ENGINE_PACKED,
                             .n_ctx = j->cli->req.n_ctx_eval,
                             .n_batch = j->cli->req.n_ctx_eval,
-                            .kv_f32 = kv_f32,
+                            .kv = kv,
                             .isa = j->cli->req.isa,
                             .pool = j->cli->pool};
     if (engine_new(g, w, &o, NULL) == 0)
@@ -66,13 +66,13 @@ static int answer_all(struct job *j, struct engine *g, struct result *r, struct 
     return 0;
 }
 
-static int run_one(struct job *j, struct weights *w, const char *format, double bits, bool kv_f32, struct err *e)
+static int run_one(struct job *j, struct weights *w, const char *format, double bits, struct kv_pair kv, struct err *e)
 {
     struct engine *g = NULL;
     struct result *r = &j->result[j->n_results];
     r->bits_per_weight = bits;
     snprintf(r->format, sizeof r->format, "%s", format);
-    int rc = open_engine(j, &g, w, kv_f32, e);
+    int rc = open_engine(j, &g, w, kv, e);
     if (rc == 0)
         rc = answer_all(j, g, r, e);
     j->n_results += rc == 0;
@@ -86,13 +86,13 @@ static int run_formats(struct job *j, struct err *e)
     struct weights *w = NULL;
     int rc = weights_source(&w, j->model, false, e);
     if (rc == 0)
-        rc = run_one(j, w, "the model as it is", NAN, true, e);
+        rc = run_one(j, w, "the model as it is", NAN, KV_BOTH(F32), e);
     for (int i = 0; i < j->plan->n_cells && rc == 0; i++) {
         const struct plan_cell *p = &j->plan->cell[i];
         const char *numerics = recipe_numerics(p->recipe, j->cli->req.numerics);
         rc = weights_encode(&w, j->model, p->assign, j->calib, j->cli->pool, e);
         if (rc == 0)
-            rc = run_one(j, w, p->recipe->name, p->summary.bits_per_weight, numerics_kv_is_f32(numerics), e);
+            rc = run_one(j, w, p->recipe->name, p->summary.bits_per_weight, numerics_kv(numerics), e);
     }
     return rc;
 }

@@ -40,7 +40,7 @@ static inline struct engine_opts fixture_opts(int n_ctx, int n_batch, struct poo
     return (struct engine_opts){.mode = ENGINE_REFERENCE,
                                 .n_ctx = n_ctx,
                                 .n_batch = n_batch,
-                                .kv_f32 = true,
+                                .kv = KV_BOTH(F32),
                                 .isa = fixture_isa(),
                                 .pool = pool};
 }

@@ -14,6 +14,7 @@ enum { Q_BLOCK = 64, POS_BLOCK = 256, FEW_QUERIES = 64 }; /* fewer: llama.cpp le
 /* Per-thread scratch of one task. */
 struct work {
     float *k, *v;     /* decoded block: [POS_BLOCK][head_dim], [head_dim][POS_BLOCK] */
+    float *t;         /* V before it is transposed */
     float *s;         /* scores [Q_BLOCK or group][POS_BLOCK] */
     float *o;         /* product with V [rows][head_dim] */
     float *max, *sum; /* running maximum and sum of each row of each pass */
@@ -28,7 +29,7 @@ size_t attention_scratch_floats(int n_head, int n_head_kv, int head_dim)
 {
     int group = n_head / n_head_kv;
     int64_t rows = max_rows(group), states = (int64_t)group * Q_BLOCK;
-    int64_t n = 2 * (int64_t)POS_BLOCK * head_dim + rows * POS_BLOCK + rows * head_dim + 2 * states;
+    int64_t n = 3 * (int64_t)POS_BLOCK * head_dim + rows * POS_BLOCK + rows * head_dim + 2 * states;
     return (size_t)(n + 15) / 16 * 16;
 }
 
@@ -38,7 +39,8 @@ static struct work work_of(const struct attention *a, int i_thread)
     struct work w;
     w.k = a->scratch + (size_t)i_thread * attention_scratch_floats(a->n_head, a->kv->n_head_kv, hd);
     w.v = w.k + (int64_t)POS_BLOCK * hd;
-    w.s = w.v + (int64_t)POS_BLOCK * hd;
+    w.t = w.v + (int64_t)POS_BLOCK * hd;
+    w.s = w.t + (int64_t)POS_BLOCK * hd;
     w.o = w.s + max_rows(group) * POS_BLOCK;
     w.max = w.o + max_rows(group) * hd;
     w.sum = w.max + (int64_t)group * Q_BLOCK;
@@ -54,34 +56,91 @@ struct rows {
     int n, pos, step;
 };
 
-/* Positions [pos, pos + n) of one KV head in f32: k[n][ldk], v[head_dim][ldv]. */
+/* Positions [pos, pos + n) of one KV head in f32: k[n][ldk], and v[head_dim][ldv] or, by_rows, v[n][head_dim]. */
 struct block {
     const float *k, *v;
     int64_t ldk, ldv;
     int pos, n;
+    bool by_rows;
 };
 
-/* n rows of k values, stride apart, from f16 to contiguous f32. */
-static const float *decode_f16(const struct attention *a, const uint16_t *at, int64_t n, int64_t k, int64_t stride,
-                               float *dst)
+/* Columns [pos, pos + n) of hd rows from row0 of plain floats. */
+static void decode_columns(float *dst, const struct kv_side *side, const struct qmat *q, int64_t row0, int64_t hd,
+                           int pos, int n)
 {
-    struct qmat q = {.codec = a->f16, .n = n, .k = k, .n_seg = 1};
-    q.seg = &q.seg1;
-    q.plane[PLANE_CODE].p = (uint8_t *)at;
-    q.plane[PLANE_CODE].row_stride = (size_t)stride * sizeof *at;
-    q.plane[PLANE_CODE].bytes = (size_t)(n * stride) * sizeof *at;
-    a->decode_f16(dst, &q, 0, n);
-    return dst;
+    struct qmat view = {.codec = q->codec, .n = hd, .k = n, .n_seg = 1};
+    view.seg = &view.seg1;
+    view.plane[PLANE_CODE] = q->plane[PLANE_CODE];
+    view.plane[PLANE_CODE].p +=
+        (size_t)row0 * view.plane[PLANE_CODE].row_stride + (size_t)pos * (size_t)q->codec->block_bytes;
+    side->decode(dst, &view, 0, hd);
 }
 
-/* A block of head h: in place in an f32 cache, decoded into the scratch from an f16 one. */
-static struct block load_block(const struct attention *a, const struct work *w, int h, int pos, int n)
+/* dst[cols][rows] of src[rows][cols], in tiles that stay in the first cache. */
+static void transpose(float *dst, const float *src, int64_t rows, int64_t cols)
+{
+    enum { TILE = 16 };
+    for (int64_t r0 = 0; r0 < rows; r0 += TILE)
+        for (int64_t c = 0; c < cols; c++)
+            for (int64_t r = r0; r < rows && r < r0 + TILE; r++)
+                dst[c * rows + r] = src[r * cols + c];
+}
+
+static bool is_f32(const struct kv_side *side)
+{
+    return side->format == &kv_formats[KV_ID_F32];
+}
+
+static const float *load_k(const struct attention *a, const struct work *w, int h, int pos, int n)
 {
     const struct kv_layer *kv = a->kv;
-    int64_t hd = kv->head_dim, k = (h * kv->n_ctx + pos) * hd, v = h * hd * kv->v_stride + pos;
-    struct block b = {.pos = pos, .n = n, .ldk = hd, .ldv = kv->f32 ? kv->v_stride : n};
-    b.k = kv->f32 ? (const float *)kv->k + k : decode_f16(a, (const uint16_t *)kv->k + k, n, hd, hd, w->k);
-    b.v = kv->f32 ? (const float *)kv->v + v : decode_f16(a, (const uint16_t *)kv->v + v, hd, n, kv->v_stride, w->v);
+    const int64_t row = h * kv->n_ctx + pos;
+    if (is_f32(kv->k_side))
+        return (const float *)(const void *)kv->k.plane[PLANE_CODE].p + row * kv->head_dim;
+    kv->k_side->decode(w->k, &kv->k, row, row + n);
+    return w->k;
+}
+
+static void load_v(struct block *b, const struct attention *a, const struct work *w, int h)
+{
+    const struct kv_layer *kv = a->kv;
+    const int64_t hd = kv->head_dim, row = h * kv->n_ctx + b->pos;
+    float *first = kv->v_side->transposed == b->by_rows ? w->t : w->v;
+    b->v = w->v;
+    b->ldv = b->by_rows ? hd : b->n;
+    if (is_f32(kv->v_side) && !b->by_rows) {
+        b->v = (const float *)(const void *)kv->v.plane[PLANE_CODE].p + h * hd * kv->v.k + b->pos;
+        b->ldv = kv->v.k;
+        return;
+    }
+    if (kv->v_side->transposed)
+        decode_columns(first, kv->v_side, &kv->v, h * hd, hd, b->pos, b->n);
+    else
+        kv->v_side->decode(first, &kv->v, row, row + b->n);
+    if (first == w->t && kv->v_side->transposed)
+        transpose(w->v, w->t, hd, b->n);
+    else if (first == w->t)
+        transpose(w->v, w->t, b->n, hd);
+}
+
+/* llama.cpp takes two plain float formats that are the same in tiles, unless there are few queries. */
+static bool is_tiled(const struct attention *a)
+{
+    const struct kv_side *k = a->kv->k_side, *v = a->kv->v_side;
+    bool f16 = k->format == &kv_formats[KV_ID_F16];
+    return k->format == v->format && (is_f32(k) || f16) && (a->n >= FEW_QUERIES || !a->as_runtime);
+}
+
+static bool sums_in_f16(const struct attention *a)
+{
+    return a->as_runtime && a->kv->v_side->format == &kv_formats[KV_ID_F16] && !is_tiled(a);
+}
+
+static struct block load_block(const struct attention *a, const struct work *w, int h, int pos, int n)
+{
+    struct block b = {.pos = pos, .n = n, .ldk = a->kv->head_dim, .k = load_k(a, w, h, pos, n)};
+    b.by_rows = sums_in_f16(a) || (a->n == 1 && !a->kv->v_side->transposed);
+    load_v(&b, a, w, h);
     return b;
 }
 
@@ -107,16 +166,64 @@ static float softmax_step(float *s, int64_t n, int64_t lo, int64_t hi, float sca
     return shrink;
 }
 
+/* One row of scores and what it adds to out, the sum over V held in f16, position by position: as llama.cpp's kernel
+ * does it, its error being part of what that runtime answers. */
+static void add_row_f16(const struct attention *a, const struct rows *q, int r, const float *s, const struct block *b,
+                        int64_t lo, int64_t hi)
+{
+    const int hd = a->kv->head_dim;
+    float *out = q->out + r * q->ld;
+    for (int64_t j = lo < 0 ? 0 : lo; j < b->n && j < hi; j++) {
+        const float score = s[j] * a->scale, *v = b->v + j * hd;
+        float shrink = 1, weight = 1;
+        if (score > q->max[r]) {
+            shrink = expf(q->max[r] - score);
+            q->max[r] = score;
+            for (int i = 0; i < hd; i++)
+                out[i] = f16_round(out[i] * shrink);
+        } else {
+            weight = expf(score - q->max[r]);
+        }
+        for (int i = 0; i < hd; i++)
+            out[i] = f16_round(v[i] * weight + out[i]);
+        q->sum[r] = q->sum[r] * shrink + weight;
+    }
+}
+
+/* out += P V, V by rows: a few rows of P. */
+static void add_by_rows(const struct work *w, const struct rows *q, const struct block *b, int hd)
+{
+    for (int r = 0; r < q->n; r++)
+        for (int j = 0; j < b->n; j++) {
+            const float weight = w->s[(int64_t)r * POS_BLOCK + j], *v = b->v + (int64_t)j * hd;
+            float *out = q->out + r * q->ld;
+            for (int i = 0; i < hd; i++)
+                out[i] += weight * v[i];
+        }
+}
+
 /* The rows take in one block: weights against the running maximum, what was summed before shrinks to it. */
 static void attend_block(const struct attention *a, const struct work *w, const struct rows *q, const struct block *b)
 {
     int hd = a->kv->head_dim;
+    bool f16 = sums_in_f16(a);
     a->gemm->gemm_f32(w->s, POS_BLOCK, q->q, q->ld, b->k, b->ldk, q->n, b->n, hd);
     for (int r = 0; r < q->n; r++) {
         int64_t own = (int64_t)q->pos + r * q->step - b->pos, lo = a->window ? own - a->window + 1 : 0;
-        float shrink = softmax_step(w->s + (int64_t)r * POS_BLOCK, b->n, lo, own + 1, a->scale, &q->max[r], &q->sum[r]);
+        float *s = w->s + (int64_t)r * POS_BLOCK;
+        if (f16) {
+            add_row_f16(a, q, r, s, b, lo, own + 1);
+            continue;
+        }
+        float shrink = softmax_step(s, b->n, lo, own + 1, a->scale, &q->max[r], &q->sum[r]);
         for (int i = 0; i < hd; i++)
             q->out[r * q->ld + i] *= shrink;
+    }
+    if (f16)
+        return;
+    if (b->by_rows) {
+        add_by_rows(w, q, b, hd);
+        return;
     }
     a->gemm->gemm_f32(w->o, hd, w->s, POS_BLOCK, b->v, b->ldv, q->n, hd, b->n);
     for (int r = 0; r < q->n; r++)
@@ -179,49 +286,6 @@ static void attend(const struct attention *a, const struct work *w, int h, int t
     }
 }
 
-/* One query of one head as llama.cpp's CPU kernel takes a few queries over an f16 cache: q rounded to f16, positions
- * one by one, the sum over V held in f16. Its error is part of what that runtime answers. */
-static void attend_f16(const struct attention *a, const struct work *w, int t, int head)
-{
-    const struct kv_layer *kv = a->kv;
-    int64_t hd = kv->head_dim, kv_head = head / (a->n_head / kv->n_head_kv), at = ((int64_t)t * a->n_head + head) * hd;
-    const uint16_t *k = (const uint16_t *)kv->k + kv_head * kv->n_ctx * hd;
-    const uint16_t *v = (const uint16_t *)kv->v + kv_head * hd * kv->v_stride;
-    float *q = w->k, *out = a->out + at, max = -INFINITY, sum = 0;
-    int end = a->pos0 + t + 1, begin = a->window && end > a->window ? end - a->window : 0;
-    for (int64_t i = 0; i < hd; i++) {
-        q[i] = f16_to_f32(f32_to_f16(a->q[at + i]));
-        out[i] = 0;
-    }
-    for (int pos = begin; pos < end; pos++) {
-        float s = 0, shrink = 1, weight = 1;
-        for (int64_t i = 0; i < hd; i++)
-            s += q[i] * f16_to_f32(k[pos * hd + i]);
-        s *= a->scale;
-        if (s > max) {
-            shrink = expf(max - s);
-            max = s;
-        } else {
-            weight = expf(s - max);
-        }
-        for (int64_t i = 0; i < hd; i++) {
-            float old = shrink < 1 ? f16_to_f32(f32_to_f16(out[i] * shrink)) : out[i];
-            out[i] = f16_to_f32(f32_to_f16(fmaf(f16_to_f32(v[i * kv->v_stride + pos]), weight, old)));
-        }
-        sum = sum * shrink + weight;
-    }
-    for (int64_t i = 0; i < hd; i++)
-        out[i] *= 1.0f / sum;
-}
-
-static void attend_f16_tasks(void *arg, int64_t i0, int64_t i1, int i_thread)
-{
-    const struct attention *a = arg;
-    struct work w = work_of(a, i_thread);
-    for (int64_t i = i0; i < i1; i++)
-        attend_f16(a, &w, (int)(i / a->n_head), (int)(i % a->n_head));
-}
-
 /* Late queries see the most positions: they are handed out first. */
 static void attend_tasks(void *arg, int64_t i0, int64_t i1, int i_thread)
 {
@@ -235,51 +299,40 @@ static void attend_tasks(void *arg, int64_t i0, int64_t i1, int i_thread)
     }
 }
 
+/* Q as the product with K sees it: rotated as K was, rounded as K's partner. */
+static void prepare_q(void *arg, int64_t i0, int64_t i1, int i_thread)
+{
+    const struct attention *a = arg;
+    const struct kv_side *k = a->kv->k_side;
+    const int64_t hd = a->kv->head_dim;
+    void *encoded = work_of(a, i_thread).k;
+    for (int64_t i = i0; i < i1; i++) {
+        float *q = a->q + i * hd;
+        if (k->rotation)
+            hadamard_rotate(q, hd, k->rotation);
+        if (k->q && !is_tiled(a)) {
+            k->encode_q(encoded, q, hd);
+            k->q->decode(q, encoded, hd);
+        }
+    }
+}
+
+static void rotate_back(void *arg, int64_t i0, int64_t i1, int i_thread)
+{
+    const struct attention *a = arg;
+    const int64_t hd = a->kv->head_dim;
+    (void)i_thread;
+    hadamard_rotate(a->out + i0 * hd, (i1 - i0) * hd, a->kv->v_side->rotation);
+}
+
 void attention_run(struct pool *p, const struct attention *a)
 {
-    if (a->f16_sums && !a->kv->f32 && a->n < FEW_QUERIES) {
-        pool_for(p, (int64_t)a->n * a->n_head, 1, attend_f16_tasks, (void *)a);
-        return;
-    }
-    int64_t n_task = (int64_t)((a->n + Q_BLOCK - 1) / Q_BLOCK) * a->kv->n_head_kv;
-    pool_for(p, n_task, 1, attend_tasks, (void *)a);
-}
-
-struct store {
-    const struct kv_layer *kv;
-    const float *k, *v;
-    int pos0, n;
-};
-
-static void put(const struct kv_layer *kv, void *base, int64_t at, float x)
-{
-    if (kv->f32)
-        ((float *)base)[at] = x;
-    else
-        ((uint16_t *)base)[at] = f32_to_f16(x);
-}
-
-static void store_heads(void *arg, int64_t i0, int64_t i1, int i_thread)
-{
-    const struct store *s = arg;
-    const struct kv_layer *kv = s->kv;
-    int64_t hd = kv->head_dim, d = kv->n_head_kv * hd;
-    (void)i_thread;
-    for (int64_t h = i0; h < i1; h++) {
-        for (int64_t t = 0; t < s->n; t++)
-            for (int64_t i = 0; i < hd; i++)
-                put(kv, kv->k, (h * kv->n_ctx + s->pos0 + t) * hd + i, s->k[t * d + h * hd + i]);
-        for (int64_t i = 0; i < hd; i++)
-            for (int64_t t = 0; t < s->n; t++)
-                put(kv, kv->v, (h * hd + i) * kv->v_stride + s->pos0 + t, s->v[t * d + h * hd + i]);
-    }
-}
-
-void attention_store(struct pool *p, const struct kv_layer *kv, const float *k, const float *v, int pos0, int n)
-{
-    struct store s = {.kv = kv, .k = k, .v = v, .pos0 = pos0, .n = n};
-    if (n == 1)
-        store_heads(&s, 0, kv->n_head_kv, 0);
-    else
-        pool_for(p, kv->n_head_kv, 1, store_heads, &s);
+    const int64_t n_rows = (int64_t)a->n * a->n_head;
+    const int64_t n_task = (int64_t)((a->n + Q_BLOCK - 1) / Q_BLOCK) * a->kv->n_head_kv;
+    void *arg = (void *)(uintptr_t)a;
+    if (a->kv->k_side->rotation || (a->kv->k_side->q && !is_tiled(a)))
+        pool_for(p, n_rows, 64, prepare_q, arg);
+    pool_for(p, n_task, 1, attend_tasks, arg);
+    if (a->kv->v_side->rotation)
+        pool_for(p, n_rows, 64, rotate_back, arg);
 }

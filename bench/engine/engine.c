@@ -7,8 +7,6 @@
 #include "base/mem.h"
 #include "bench/engine/engine_state.h"
 
-enum { V_PAD = 32 }; /* keeps rows of V^T from falling on the same cache sets */
-
 /* ---- memory ---- */
 
 static size_t f32s(int64_t rows, int64_t cols)
@@ -24,6 +22,13 @@ static int64_t n_vector_values(const struct model_desc *d)
     return n;
 }
 
+static int plan_kv(struct kv_side *k, struct kv_side *v, const struct model_desc *d, const struct engine_opts *o,
+                   struct err *e)
+{
+    int rc = kv_side_init(k, o->kv.k, false, d, o->n_ctx, o->isa, e);
+    return rc ? rc : kv_side_init(v, o->kv.v, true, d, o->n_ctx, o->isa, e);
+}
+
 /* Bytes of every buffer. Bounds on the shape and on n_ctx keep the products far from overflow. */
 static int engine_plan(const struct model_desc *d, const struct engine_opts *o, size_t bytes[N_ENGINE_BUFFERS],
                        struct err *e)
@@ -33,9 +38,12 @@ static int engine_plan(const struct model_desc *d, const struct engine_opts *o, 
     int64_t n = o->n_batch, d_q = (int64_t)d->n_head * d->head_dim, d_kv = (int64_t)d->n_head_kv * d->head_dim;
     int64_t k = d->d_model > d->d_ff ? d->d_model : d->d_ff, n_threads = pool_n_threads(o->pool);
     k = k > d_q ? k : d_q;
-    size_t elem = o->kv_f32 ? 4 : 2;
-    bytes[BUF_K] = (size_t)d->n_layer * (size_t)d_kv * (size_t)o->n_ctx * elem;
-    bytes[BUF_V] = (size_t)d->n_layer * (size_t)d_kv * (size_t)(o->n_ctx + V_PAD) * elem;
+    struct kv_side kv_k, kv_v;
+    int rc = plan_kv(&kv_k, &kv_v, d, o, e);
+    if (rc)
+        return rc;
+    bytes[BUF_K] = (size_t)d->n_layer * qmat_bytes(&kv_k.layer);
+    bytes[BUF_V] = (size_t)d->n_layer * qmat_bytes(&kv_v.layer);
     bytes[BUF_X] = bytes[BUF_H] = f32s(n, d->d_model);
     bytes[BUF_Q] = f32s(n, d->arch->fused ? d_q + 2 * d_kv : d_q);
     bytes[BUF_ATT] = f32s(n, d_q);
@@ -81,8 +89,7 @@ static int take_buffers(struct engine *g, struct err *e)
                              b < BUF_FIRST_SCRATCH ? "the KV cache: take a smaller context" : "activations");
     }
     g->linear = g->buf[BUF_TABLE];
-    g->v_stride = g->o.n_ctx + V_PAD;
-    return 0;
+    return plan_kv(&g->k, &g->v, g->d, &g->o, e);
 }
 
 int engine_new(struct engine **out, const struct weights *w, const struct engine_opts *o, struct err *e)
@@ -96,8 +103,6 @@ int engine_new(struct engine **out, const struct weights *w, const struct engine
     g->o = *o;
     g->ops = &ops_cpu;
     g->gemm = kernel_find(OP_GEMM_F32, NULL, NULL, o->isa);
-    g->f16 = codec_find("f16");
-    g->decode_f16 = kernel_decoder(g->f16, o->isa);
     g->rope_pos0[0] = g->rope_pos0[1] = -1;
     int rc = take_buffers(g, e);
     if (rc == 0)
@@ -171,7 +176,7 @@ bool engine_is_packed(const struct engine *g)
 int64_t engine_bytes_per_token(const struct engine *g, int pos)
 {
     const struct model_desc *d = g->d;
-    int64_t bytes = 0, per_pos = 2 * (int64_t)d->n_head_kv * d->head_dim * (g->o.kv_f32 ? 4 : 2);
+    int64_t bytes = 0, per_pos = (int64_t)kv_bytes_per_token(g->o.kv, d) / d->n_layer;
     for (int i = 0; i < d->n_tensors; i++) {
         const struct linear *l = read_per_token(g, i);
         bytes += l ? (int64_t)qmat_bytes(l->w) : 0;
@@ -245,17 +250,25 @@ static struct rope rope_for(struct engine *g, bool local, int n_head, int pos0, 
                          .neox = d->arch->rope_neox};
 }
 
-static struct kv_layer kv_of(const struct engine *g, int layer)
+/* The planes of one layer follow each other; so do the layers. */
+static void point_at_layer(struct qmat *q, const struct kv_side *side, void *base, int layer)
 {
-    const struct model_desc *d = g->d;
-    int64_t elem = g->o.kv_f32 ? 4 : 2, rows = (int64_t)layer * d->n_head_kv * d->head_dim;
-    return (struct kv_layer){.k = (char *)g->buf[BUF_K] + rows * g->o.n_ctx * elem,
-                             .v = (char *)g->buf[BUF_V] + rows * g->v_stride * elem,
-                             .f32 = g->o.kv_f32,
-                             .n_head_kv = d->n_head_kv,
-                             .head_dim = d->head_dim,
-                             .n_ctx = g->o.n_ctx,
-                             .v_stride = g->v_stride};
+    qmat_share(q, &side->layer);
+    uint8_t *at = (uint8_t *)base + (size_t)layer * qmat_bytes(q);
+    for (int i = 0; i < N_PLANES; at += q->plane[i++].bytes)
+        q->plane[i].p = q->plane[i].bytes ? at : NULL;
+}
+
+static void kv_of(struct kv_layer *kv, const struct engine *g, int layer)
+{
+    *kv = (struct kv_layer){.k_side = &g->k,
+                            .v_side = &g->v,
+                            .n_head_kv = g->d->n_head_kv,
+                            .head_dim = g->d->head_dim,
+                            .n_ctx = g->o.n_ctx,
+                            .arena = g->arena};
+    point_at_layer(&kv->k, &g->k, g->buf[BUF_K], layer);
+    point_at_layer(&kv->v, &g->v, g->buf[BUF_V], layer);
 }
 
 /* y = input W^T (+ bias) */
@@ -317,7 +330,8 @@ static void attention_block(struct engine *g, int layer, float *h, int pos0, int
     rope.n_head = d->n_head_kv;
     g->ops->rope(p, k, n, &rope);
 
-    struct kv_layer kv = kv_of(g, layer);
+    struct kv_layer kv;
+    kv_of(&kv, g, layer);
     g->ops->store_kv(p, &kv, k, v, pos0, n);
     struct attention a = {.kv = &kv,
                           .q = q,
@@ -327,10 +341,8 @@ static void attention_block(struct engine *g, int layer, float *h, int pos0, int
                           .n = n,
                           .window = local ? d->sliding_window : 0,
                           .scale = (float)d->attn_scale,
-                          .f16_sums = g->o.mode == ENGINE_REFERENCE,
+                          .as_runtime = g->o.mode == ENGINE_REFERENCE,
                           .gemm = g->gemm,
-                          .f16 = g->f16,
-                          .decode_f16 = g->decode_f16,
                           .scratch = engine_f32(g, BUF_ATT_SCRATCH)};
     g->ops->attention(p, &a);
     if (d->arch->sub_norms)

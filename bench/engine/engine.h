@@ -1,4 +1,4 @@
-/* The forward pass: embed, layers, head; batch prefill and single-token decode over an F16 KV cache.
+/* The forward pass: embed, layers, head; batch prefill and single-token decode over a KV cache of any format.
  *
  * Two ways through a linear layer: ENGINE_REFERENCE decodes weights and activations to f32 and runs the f32 GEMM
  * (every format, any machine: quality); ENGINE_PACKED runs the packed kernels (speed). Both do the same arithmetic.
@@ -8,13 +8,14 @@
 #define BENCH_ENGINE_ENGINE_H
 #include "base/err.h"
 #include "base/pool.h"
+#include "bench/engine/kv.h"
 #include "bench/engine/weights.h"
 
 enum engine_mode { ENGINE_REFERENCE, ENGINE_PACKED };
 struct engine_opts {
     enum engine_mode mode;
     int n_ctx, n_batch; /* positions of KV, most tokens per call */
-    bool kv_f32;        /* the reference: KV not rounded to f16 */
+    struct kv_pair kv;  /* formats of the KV cache; none: f16 */
     uint64_t isa;
     struct pool *pool;
     /* Sees the input x[n][k] of every matrix before it is rounded: activation statistics. NULL: none. */

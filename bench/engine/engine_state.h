@@ -44,13 +44,11 @@ struct engine {
     struct engine_opts o;
     const struct ops *ops;
     const struct kernel *gemm;
-    const struct codec *f16;
-    kernel_decode *decode_f16;
+    struct kv_side k, v;
     struct arena *arena;
     void *buf[N_ENGINE_BUFFERS];
     struct linear *linear; /* [n_tensors + 1]: the last one is the head of weights that have it apart */
     int n_past, n_last;    /* cached positions; tokens of the last forward */
-    int64_t v_stride;
     int rope_pos0[2], rope_n[2]; /* what BUF_ROPE holds */
     struct {                     /* the input that the next linear layers read */
         const float *x;

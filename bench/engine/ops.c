@@ -160,6 +160,6 @@ const struct ops ops_cpu = {
     .add_row = cpu_add_row,
     .rope = cpu_rope,
     .gate = cpu_gate,
-    .store_kv = attention_store,
+    .store_kv = kv_store,
     .attention = attention_run,
 };

@@ -5,29 +5,39 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/pool.h"
+#include "bench/engine/kv.h"
 #include "bench/engine/model.h"
 #include "kernels/kernels.h"
 
-/* One layer's KV cache: K as k[head][pos][head_dim], V transposed, v[head][head_dim][v_stride], f16 or f32.
- */
+/* K or V of one layer: how it is stored and read. Rows of a head's values, [head][pos]; V of plain floats transposed,
+ * [head][value][pos], so that both products read rows. */
+struct kv_side {
+    const struct kv_format *format;
+    struct qmat layer; /* the shape of one layer; no data */
+    kernel_decode *decode;
+    kernel_encode_act *encode;   /* NULL: the codec's own */
+    kernel_encode_act *encode_q; /* NULL: Q stays as it is */
+    const struct act *q;
+    int rotation; /* size of the Hadamard matrices that values go through; 0: none */
+    bool transposed;
+};
 struct kv_layer {
-    void *k, *v;
-    bool f32;
+    const struct kv_side *k_side, *v_side;
+    struct qmat k, v;
     int n_head_kv, head_dim;
-    int64_t n_ctx, v_stride;
+    int64_t n_ctx;
+    struct arena *arena; /* for encoders, given back at once */
 };
 
 struct attention {
     const struct kv_layer *kv;
-    const float *q;      /* [n][n_head * head_dim], rotated */
+    float *q;            /* [n][n_head * head_dim], after rope; rotated and rounded here as the cache's runtime does */
     float *out;          /* the same shape */
     int n_head, pos0, n; /* n queries at positions pos0... */
     int window;          /* positions that a query sees, itself included; 0 = all before */
     float scale;
-    bool f16_sums;       /* few queries over an f16 cache: round as llama.cpp does */
+    bool as_runtime; /* floats: round Q and the sum over V where llama.cpp does */
     const struct kernel *gemm;
-    kernel_decode *decode_f16;
-    const struct codec *f16;
     float *scratch; /* attention_scratch_floats per thread */
 };
 size_t attention_scratch_floats(int n_head, int n_head_kv, int head_dim);
@@ -47,15 +57,20 @@ struct ops {
     void (*rope)(struct pool *p, float *x, int64_t n, const struct rope *r);
     /* gate = act(gate) * up; kind of enum gate */
     void (*gate)(struct pool *p, float *gate, const float *up, int64_t n, int64_t d, enum gate kind);
-    /* k, v[n][n_head_kv * head_dim] go to positions pos0... */
-    void (*store_kv)(struct pool *p, const struct kv_layer *kv, const float *k, const float *v, int pos0,
-                     int n);
+    /* k, v[n][n_head_kv * head_dim] go to positions pos0...; they may be changed on the way */
+    void (*store_kv)(struct pool *p, struct kv_layer *kv, float *k, float *v, int pos0, int n);
     void (*attention)(struct pool *p, const struct attention *a);
 };
 extern const struct ops ops_cpu;
 
 /* attention.c */
 void attention_run(struct pool *p, const struct attention *a);
-void attention_store(struct pool *p, const struct kv_layer *kv, const float *k, const float *v, int pos0,
-                     int n);
+
+/* kv_cache.c */
+int kv_side_init(struct kv_side *out, const struct kv_format *f, bool is_v, const struct model_desc *d, int n_ctx,
+                 uint64_t isa, struct err *e);
+void kv_store(struct pool *p, struct kv_layer *kv, float *k, float *v, int pos0, int n);
+/* x[n], n a multiple of size: every piece of `size` values times the orthonormal Walsh-Hadamard matrix, its own
+ * inverse. */
+void hadamard_rotate(float *x, int64_t n, int size);
 #endif

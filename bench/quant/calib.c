@@ -307,7 +307,7 @@ int calibration_collect(struct calibration **out, const struct weights *w, unsig
     struct engine_opts o = {.mode = ENGINE_REFERENCE,
                             .n_ctx = text->n_ctx,
                             .n_batch = text->n_ctx,
-                            .kv_f32 = true, /* statistics of the model itself */
+                            .kv = KV_BOTH(F32), /* statistics of the model itself */
                             .isa = isa,
                             .pool = pool,
                             .on_input = see_input,

@@ -109,12 +109,14 @@ static int assign_base(const struct model_desc *m, const struct recipe *r, bool 
 }
 const struct recipe_family family_base = {.name = "base", .assign = assign_base};
 
-/* The frameworks whose arithmetic is known. OpenVINO's own KV cache is u8 on x86: an axis of its own. */
+/* The frameworks whose arithmetic is known, and their unquantized KV cache. OpenVINO's default is u8 on x86: an axis of
+ * its own. */
 static const struct numerics {
     const char *name;
-    bool kv_f32;
+    struct kv_pair kv;
 } numerics_table[] = {
-    {"llama.cpp", false}, {"weights-only", true}, {"mlx", false}, {"onnxruntime", true}, {"openvino", true},
+    {"llama.cpp", KV_BOTH(F16)},   {"weights-only", KV_BOTH(F32)}, {"mlx", KV_BOTH(F16)},
+    {"onnxruntime", KV_BOTH(F32)}, {"openvino", KV_BOTH(F32)},
 };
 
 const char *recipe_numerics(const struct recipe *r, const char *asked)
@@ -122,12 +124,12 @@ const char *recipe_numerics(const struct recipe *r, const char *asked)
     return asked ? asked : r->framework;
 }
 
-bool numerics_kv_is_f32(const char *numerics)
+struct kv_pair numerics_kv(const char *numerics)
 {
     for (size_t i = 0; i < sizeof numerics_table / sizeof *numerics_table; i++)
         if (strcmp(numerics_table[i].name, numerics) == 0)
-            return numerics_table[i].kv_f32;
-    return false;
+            return numerics_table[i].kv;
+    return KV_BOTH(F16);
 }
 
 static int check_numerics(const struct recipe *r, const char *asked, struct err *e)

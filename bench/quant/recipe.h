@@ -4,6 +4,7 @@
 #define BENCH_QUANT_RECIPE_H
 #include "base/err.h"
 #include "base/pool.h"
+#include "bench/engine/kv.h"
 #include "bench/engine/model.h"
 #include "bench/engine/weights.h"
 #include "bench/quant/calib.h"
@@ -60,8 +61,8 @@ struct recipe_family {
 };
 /* Whose arithmetic: what was asked for, or (asked NULL) that of the recipe's own framework. */
 const char *recipe_numerics(const struct recipe *r, const char *asked);
-/* Does that framework keep keys and values in f32? (llama.cpp and MLX: f16.) */
-bool numerics_kv_is_f32(const char *numerics);
+/* The KV cache of that framework where nobody asks for another: f32, of llama.cpp and MLX f16. */
+struct kv_pair numerics_kv(const char *numerics);
 /* Does it hold matrices in types that are not made without an importance matrix? */
 bool recipe_needs_importance(const struct recipe *r);
 /* numerics: the recipe's framework or NULL (its activation rules), or "weights-only" (f32 activations).

@@ -26,21 +26,12 @@ static void fit(const struct qpar *par, const float *x, int64_t n, const struct 
     *g = (struct grid){s, bias};
 }
 
-static inline float round_f16(float x)
-{
-    uint32_t u = f32_bits(x), sign = u & 0x80000000u, a = u & 0x7fffffff;
-    float small = f32_from_bits(a) + 0.75f - 0.75f; /* steps of 2^-24 */
-    uint32_t normal = (a + 0xfff + (a >> 13 & 1)) & ~0x1fffu;
-    normal = normal > 0x477fe000 ? 0x7f800000 : normal;
-    return f32_from_bits(sign | (a < 0x38800000 ? f32_bits(small) : normal));
-}
-
 static void values(const struct qpar *par, float *y, const uint8_t *code, int n, struct grid g)
 {
     switch (par->scale_type) {
     case NUMBER_F16:
         for (int i = 0; i < n; i++)
-            y[i] = round_f16(round_f16((float)code[i] * g.scale) + g.zero);
+            y[i] = f16_round(f16_round((float)code[i] * g.scale) + g.zero);
         break;
     case NUMBER_BF16:
         for (int i = 0; i < n; i++)

@@ -11,7 +11,7 @@ static void run(const struct model *m)
     struct weights *w;
     struct engine *g;
     struct err e;
-    const struct engine_opts o = {.n_ctx = 3, .n_batch = 2, .kv_f32 = true};
+    const struct engine_opts o = {.n_ctx = 3, .n_batch = 2, .kv = KV_BOTH(F32)};
     const int32_t tokens[2] = {0, m->d.n_vocab - 1};
     if (weights_source(&w, m, true, &e))
         return;

@@ -167,7 +167,7 @@ static double perplexity(const char *model, const char *text, bool reference, in
 {
     struct err e = {0};
     struct engine_opts o = fixture_opts(512, 512, pool);
-    o.kv_f32 = reference;
+    o.kv = reference ? KV_BOTH(F32) : KV_BOTH(F16);
     struct fixture f = fixture_open(model, !reference, &o);
     struct eval_cand c = {.engine = f.engine};
     struct eval_text t = {.n_ctx = 512, .n_chunks = n_chunks};
@@ -250,7 +250,7 @@ static void story_greedy(void **state)
     for (size_t i = 0; i < sizeof greedy_rows / sizeof greedy_rows[0]; i++) {
         const struct greedy_row *r = &greedy_rows[i];
         struct engine_opts o = fixture_opts(64, 8, NULL);
-        o.kv_f32 = false;
+        o.kv = KV_BOTH(F16);
         struct fixture f = fixture_open(test_data(r->model), true, &o);
         int32_t ids[32];
         int n;
@@ -282,7 +282,7 @@ static void batches_agree(void **state)
             const int pieces[] = {N, N, 77, 1};
             for (int i = 0; i < 4; i++) {
                 struct engine_opts o = fixture_opts(N, pieces[i], i == 1 || i == 3 ? NULL : pool);
-                o.kv_f32 = !f16;
+                o.kv = f16 ? KV_BOTH(F16) : KV_BOTH(F32);
                 struct fixture f = fixture_open(arch_path(names[m], "gguf"), false, &o);
                 for (int t = 0, n; t < N; t += n) {
                     n = N - t < pieces[i] ? N - t : pieces[i];
@@ -455,7 +455,7 @@ static void memory_is_what_was_planned(void **state)
     assert_int_equal(pool_new(&pool, 3, NULL, &e), 0);
     for (int i = 0; i < 32; i++) {
         struct engine_opts o = fixture_opts(i & 1 ? 512 : 40, i & 2 ? 40 : 3, i & 4 ? pool : NULL);
-        o.kv_f32 = i & 8;
+        o.kv = i & 8 ? KV_BOTH(F32) : KV_BOTH(F16);
         o.mode = i & 16 ? ENGINE_PACKED : ENGINE_REFERENCE;
         for (int m = 0; m < 5; m++) {
             struct fixture f = fixture_open(arch_path(names[m], "gguf"), true, &o);
@@ -463,7 +463,7 @@ static void memory_is_what_was_planned(void **state)
             assert_int_equal(engine_memory(&f.model->d, &o, &need, &e), 0);
             assert_int_equal(need.kv_bytes + need.scratch_bytes, engine_bytes(f.engine));
             const struct model_desc *d = &f.model->d;
-            int64_t per_pos = (int64_t)d->n_layer * d->n_head_kv * d->head_dim * (o.kv_f32 ? 4 : 2);
+            int64_t per_pos = (int64_t)d->n_layer * d->n_head_kv * d->head_dim * (i & 8 ? 4 : 2);
             assert_int_equal(need.kv_bytes, per_pos * (2 * o.n_ctx + 32));
             assert_int_equal(need.weights_bytes, d->n_params * 4);
             fixture_close(&f);

@@ -101,7 +101,7 @@ static void check(const char *model)
     struct engine_opts o = fixture_opts(512, 512, pool);
     struct fixture ref = fixture_open(test_data(path), false, &o);
     struct eval_cand cand[MAX_ROWS] = {0};
-    o.kv_f32 = false;
+    o.kv = KV_BOTH(F16);
     for (int i = 0; i < n; i++) {
         encode(&rows[i], ref.model, &o);
         cand[i].engine = rows[i].engine;
@@ -173,7 +173,7 @@ static void types_have_their_arithmetic(void **state)
     struct engine_opts o = fixture_opts(512, 512, pool);
     struct fixture ref = fixture_open(test_data("golden/source-f32.gguf"), false, &o), file[N];
     struct eval_cand cand[N] = {0};
-    o.kv_f32 = false;
+    o.kv = KV_BOTH(F16);
     for (int i = 0; i < N; i++) {
         char name[64];
         snprintf(name, sizeof name, "golden/%s.gguf", want[i].file);

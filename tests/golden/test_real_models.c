@@ -127,7 +127,7 @@ static void check(const struct real *r)
         fprintf(stderr, "SKIP: %s is not there (set WHICHQUANT_TEST_MODELS)\n", model_path(r));
         skip();
     }
-    o.kv_f32 = false;
+    o.kv = KV_BOTH(F16);
     struct fixture f = fixture_open(model_path(r), true, &o);
     assert_int_equal(model_hash(f.model, &e), 0);
     assert_string_equal(f.model->sha256, r->sha256);

@@ -1,0 +1,95 @@
+/* The table of KV cache formats and questions to it (kv.h). */
+#include "bench/engine/kv.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "bench/engine/model.h"
+
+const struct kv_format kv_formats[] = {
+#define KV(id, name_, frameworks_, codec_, ...)                                                                        \
+    {.name = name_, .frameworks = frameworks_, .codec = codec_, __VA_ARGS__},
+#include "bench/engine/kv.def"
+#undef KV
+};
+const int n_kv_formats = sizeof kv_formats / sizeof *kv_formats;
+
+static const struct kv_format *find(const char *name, size_t n)
+{
+    for (int i = 0; i < n_kv_formats; i++)
+        if (strlen(kv_formats[i].name) == n && memcmp(kv_formats[i].name, name, n) == 0)
+            return &kv_formats[i];
+    return NULL;
+}
+
+int kv_parse(struct kv_pair *out, const char *text, struct err *e)
+{
+    const char *slash = strchr(text, '/');
+    size_t n = slash ? (size_t)(slash - text) : strlen(text);
+    out->k = find(text, n);
+    out->v = slash ? find(slash + 1, strlen(slash + 1)) : out->k;
+    if (out->k && out->v)
+        return 0;
+    return err_set(e, ERR_USAGE, "KV format \"%s\" is unknown: `whichquant list kv` names them; K/V apart: q8_0/q4_0",
+                   text);
+}
+
+const char *kv_name(struct kv_pair p, char buf[48])
+{
+    const char *k = p.k ? p.k->name : "f16", *v = p.v ? p.v->name : "f16";
+    snprintf(buf, 48, p.k == p.v ? "%s" : "%s/%s", k, v);
+    return buf;
+}
+
+int kv_check(struct kv_pair p, const struct model_desc *d, struct err *e)
+{
+    const struct kv_format *const side[] = {p.k, p.v};
+    struct err why = {0};
+    struct qmat q;
+    for (int i = 0; i < 2; i++)
+        if (side[i] && codec_find(side[i]->codec)->layout(&q, d->n_head_kv, d->head_dim, &side[i]->par, &why))
+            return err_set(e, ERR_UNSUPPORTED, "the KV format %s does not fit heads of %d values: %s", side[i]->name,
+                           d->head_dim, why.text);
+    return 0;
+}
+
+static bool has_word(const char *list, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *p = strstr(list, word); p; p = strstr(p + 1, word))
+        if ((p == list || p[-1] == ' ') && (p[n] == ' ' || p[n] == 0))
+            return true;
+    return false;
+}
+
+int kv_check_framework(struct kv_pair p, const char *framework, struct err *e)
+{
+    const struct kv_format *const side[] = {p.k, p.v};
+    if (!framework || strcmp(framework, "weights-only") == 0)
+        return 0;
+    for (int i = 0; i < 2; i++)
+        if (side[i] && !has_word(side[i]->frameworks, framework))
+            return err_set(e, ERR_UNSUPPORTED,
+                           "%s has no KV cache of %s (that is of %s): --numerics weights-only measures the cache alone",
+                           framework, side[i]->name, side[i]->frameworks);
+    return 0;
+}
+
+bool kv_is_verified(struct kv_pair p)
+{
+    return (!p.k || p.k->verified_by) && (!p.v || p.v->verified_by);
+}
+
+static double bytes_of_head(const struct kv_format *f, int head_dim)
+{
+    struct qmat q; /* of many rows, so that what a tensor has once does not count */
+    const struct kv_format *given = f ? f : &kv_formats[KV_ID_F16];
+    enum { MANY = 1 << 20 };
+    return codec_find(given->codec)->layout(&q, MANY, head_dim, &given->par, NULL) ? NAN
+                                                                                   : (double)(qmat_bytes(&q) / MANY);
+}
+
+double kv_bytes_per_token(struct kv_pair p, const struct model_desc *d)
+{
+    return (bytes_of_head(p.k, d->head_dim) + bytes_of_head(p.v, d->head_dim)) * d->n_head_kv * d->n_layer;
+}
