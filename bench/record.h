@@ -79,7 +79,7 @@ struct record {
     char kernels[512];
     uint64_t isa;                                   /* the mask they were chosen from; written as flag names */
     struct {
-        char text_sha256[65], kv_type[16];
+        char text_sha256[65], kv_type[48];
         int64_t n_tokens;
         int n_ctx, n_prompt, n_gen, n_depth, n_batch, threads;
         uint64_t seed;

@@ -206,8 +206,11 @@ static void put_llama_bench(json_t *o, const struct record *r, bool prefill, boo
     json_put(o, "n_batch", json_integer(r->workload.n_batch));
     json_put(o, "n_ubatch", json_integer(r->workload.n_batch));
     json_put(o, "n_threads", json_integer(r->workload.threads));
-    json_put(o, "type_k", text_to_json(r->workload.kv_type));
-    json_put(o, "type_v", text_to_json(r->workload.kv_type));
+    const char *kv = r->workload.kv_type, *slash = strchr(kv, '/');
+    char k[sizeof r->workload.kv_type];
+    snprintf(k, sizeof k, "%.*s", (int)strcspn(kv, "/"), kv);
+    json_put(o, "type_k", text_to_json(k));
+    json_put(o, "type_v", text_to_json(slash ? slash + 1 : kv));
     put_settings(o);
     json_put(o, "n_prompt", json_integer(n_prompt));
     json_put(o, "n_gen", json_integer(n_gen));

@@ -31,6 +31,9 @@ struct request {
     int n_formats;
     const char *const *frameworks; /* n_frameworks 0 = all found */
     int n_frameworks;
+    const char *const *kv; /* KV cache formats, the second axis; n_kv 0 = the framework's own */
+    int n_kv;
+    int kv_ctx[4], n_kv_ctx; /* chunk lengths of their KLD; none: 2048, or what the model was trained for */
     const char *text_path;             /* evaluation text; NULL = the one shipped */
     const char *out_dir, *store_path;  /* NULL = none / the default store */
     const char *imatrix, *calibration; /* an importance matrix, or a text to compute statistics from; NULL = none */

@@ -47,6 +47,10 @@ void sweep_free(struct sweep *s);
 int sweep_real(struct sweep *s, const struct sweep_input *in, const struct runner *runner, const char *const *formats,
                int n, double budget_s, struct err *e);
 
+/* The second axis: each KV format of the request on the model's own weights, all else exact, against an f32 cache, in
+ * long chunks. One record a format and length, without a weight format: its KLD is what the cache alone costs. */
+int sweep_kv(struct sweep *s, const struct sweep_input *in, struct err *e);
+
 /* Parts of it, called by sweep_run. A deadline of 0 = none. */
 /* Marks the formats in which the model fits the caches. True where that is all of those that have a speed: shapes of
  * real models then stand in; else the others are measured on the model itself. */

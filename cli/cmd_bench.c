@@ -139,12 +139,20 @@ static int write_artifact(struct job *j, struct format *f, struct err *e)
     return export_gguf(f->path, j->model, f->weights, f->plan.recipe, e);
 }
 
-static int add_cell(struct job *j, struct format *f, const struct runner *runner, struct err *e)
+/* kv NULL: the usual cache. */
+static int add_cell(struct job *j, struct format *f, const struct runner *runner, const char *kv, struct err *e)
 {
     struct cli *c = j->cli;
     const struct request *req = &c->req;
     int longest = req->want.n_prompt > req->want.n_gen ? req->want.n_prompt : req->want.n_gen;
-    int rc = runner->own_process ? write_artifact(j, f, e) : 0;
+    struct kv_pair pair = {0};
+    int rc = kv ? kv_parse(&pair, kv, e) : 0;
+    if (rc == 0)
+        rc = kv_check(pair, &j->model->d, e);
+    if (rc == 0 && runner->real && kv_check_framework(pair, runner->name, e) < 0)
+        return req->n_frameworks ? ERR_UNSUPPORTED : 0; /* nobody asked for that framework */
+    if (rc == 0 && runner->own_process)
+        rc = write_artifact(j, f, e);
     if (rc < 0)
         return rc;
     struct measure_cell *cell = &j->cell[j->n_cells];
@@ -155,6 +163,7 @@ static int add_cell(struct job *j, struct format *f, const struct runner *runner
                                   .threads = req->threads,
                                   .n_ctx = longest + c->depth,
                                   .n_batch = c->n_batch ? c->n_batch : 512,
+                                  .kv = pair,
                                   .isa = req->isa,
                                   .pool = c->pool};
     record_init(r);
@@ -167,6 +176,8 @@ static int add_cell(struct job *j, struct format *f, const struct runner *runner
     r->workload.n_ctx = cell->n_ctx;
     r->workload.n_batch = cell->n_batch;
     r->isa = req->isa;
+    if (kv)
+        kv_name(pair, r->workload.kv_type);
     record_cell_id(r);
     return 0;
 }
@@ -181,7 +192,8 @@ static int take_frameworks(struct job *j, struct err *e)
         req->n_formats == 0 && runner_find("llama.cpp")->detect(&info, NULL) == 0 && info.found && j->model->path;
     const char *const *name = req->n_frameworks ? req->frameworks : both;
     int n = req->n_frameworks ? req->n_frameworks : 1 + real, rc = 0;
-    j->cap = n * j->n_formats;
+    const int n_kv = req->n_kv > 0 ? req->n_kv : 1;
+    j->cap = n * j->n_formats * n_kv;
     j->cell = mem_alloc_n((size_t)j->cap, sizeof *j->cell);
     j->rec = mem_alloc_n((size_t)j->cap, sizeof *j->rec);
     if (!j->cell || !j->rec)
@@ -190,8 +202,8 @@ static int take_frameworks(struct job *j, struct err *e)
         const struct runner *runner = runner_find(name[i]);
         if (!runner)
             return err_set(e, ERR_USAGE, "unknown framework %s; `whichquant list frameworks` names them", name[i]);
-        for (int k = 0; k < j->n_formats && rc == 0; k++)
-            rc = add_cell(j, &j->format[k], runner, e);
+        for (int k = 0; k < j->n_formats * n_kv && rc == 0; k++)
+            rc = add_cell(j, &j->format[k / n_kv], runner, req->n_kv ? req->kv[k % n_kv] : NULL, e);
     }
     return rc;
 }
@@ -274,7 +286,10 @@ static void print_number(const char *format, int width, double v)
 
 static void print_row(const struct record *r)
 {
-    printf("%-14s  %-9s", r->format.name, r->framework.name);
+    char name[96];
+    bool usual = !r->workload.kv_type[0] || !strcmp(r->workload.kv_type, "f16");
+    snprintf(name, sizeof name, "%s%s%s", r->format.name, usual ? "" : ", KV ", usual ? "" : r->workload.kv_type);
+    printf("%-14s  %-9s", name, r->framework.name);
     if (r->status != STATUS_OK) {
         printf("  %s: %s\n", record_status_name(r->status), r->reason);
         return;

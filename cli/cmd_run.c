@@ -166,6 +166,8 @@ static int sweep_model(struct job *j, const char *name, struct err *e)
     in.calib = calib;
     if (rc == 0)
         rc = sweep_run(&s, &in, e);
+    if (rc == 0 && !s->interrupted)
+        rc = sweep_kv(s, &in, e);
     if (rc == 0 && real && has_own_speed(s, m))
         rc = measure_framework(j, &in, real, s, e);
     cli_progress_end(c);

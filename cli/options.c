@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 #include "base/mem.h"
+#include "bench/engine/kv.h"
 
 enum type { FLAG, INT, NUM, TEXT, LIST, SIZE, TIME, U64 };
 struct option_row {
@@ -278,6 +279,25 @@ static int check_arguments(const struct cli *c, struct err *e)
                    *m->args ? m->args : "no argument", c->n_args, m->name);
 }
 
+/* Names are checked before any work; what a model or framework cannot do is a row of its own. */
+static int take_kv(struct cli *c, struct err *e)
+{
+    enum { MOST = sizeof c->req.kv_ctx / sizeof *c->req.kv_ctx };
+    struct kv_pair p;
+    int rc = 0;
+    for (int i = 0; i < c->kv.n && rc == 0; i++)
+        rc = kv_parse(&p, c->kv.v[i], e);
+    for (int i = 0; i < c->kv_ctx.n && rc == 0; i++) {
+        char *end;
+        long n = strtol(c->kv_ctx.v[i], &end, 10);
+        if (*end || n < 4 || n > 1 << 20 || i == MOST)
+            return err_set(e, ERR_USAGE, "--kv-ctx %s: give up to %d chunk lengths of at least 4", c->kv_ctx.v[i],
+                           MOST);
+        c->req.kv_ctx[c->req.n_kv_ctx++] = (int)n;
+    }
+    return rc;
+}
+
 int cli_parse(struct cli *c, int argc, char **argv, struct err *e)
 {
     *c = (struct cli){.n_predict = 32};
@@ -297,9 +317,13 @@ int cli_parse(struct cli *c, int argc, char **argv, struct err *e)
     c->req.n_formats = c->formats.n;
     c->req.frameworks = c->frameworks.v;
     c->req.n_frameworks = c->frameworks.n;
+    c->req.kv = c->kv.v;
+    c->req.n_kv = c->kv.n;
     c->req.models = c->arg;
     c->req.n_models = c->n_args;
     c->req.text_path = c->text;
+    if ((rc = take_kv(c, e)))
+        return rc;
     if (c->objective) {
         int o = objective_find(c->objective);
         if (o < 0)

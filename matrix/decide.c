@@ -89,10 +89,11 @@ static bool may_be_best(const struct judge *j, int i)
 {
     const struct row *r = j->d->row;
     bool low;
-    if (!j->stands[i] || !isfinite(row_metric(j, &r[i], &low).v))
+    if (!j->stands[i] || (j->usual_kv && r[i].kv_variant) || !isfinite(row_metric(j, &r[i], &low).v))
         return false;
     for (int k = 0; k < j->d->n_rows; k++)
-        if (j->stands[k] && r[k].group == r[i].group && clearly_worse(j, &r[i], &r[k]))
+        if (j->stands[k] && !(j->usual_kv && r[k].kv_variant) && r[k].group == r[i].group &&
+            clearly_worse(j, &r[i], &r[k]))
             return false;
     return true;
 }
@@ -162,11 +163,15 @@ static int compare_rows(const void *pa, const void *pb, void *arg)
     if (a->group != b->group)
         return a->group < b->group ? -1 : 1;
     int m = compare_metric(arg, a, b);
+    if (m == 0 && a->kv_variant != b->kv_variant)
+        m = a->kv_variant ? 1 : -1;
     if (m == 0)
         m = compare_bytes(a, b);
     if (m == 0)
         m = strcmp(a->format, b->format);
-    return m ? m : strcmp(a->framework, b->framework);
+    if (m == 0)
+        m = strcmp(a->framework, b->framework);
+    return m ? m : (a->kld > b->kld) - (a->kld < b->kld); /* other KV caches */
 }
 
 /* Rows [i, end) are one class of one model, sorted by their figure: those that may be the best of them move to the
@@ -290,7 +295,8 @@ static void pick(struct judge *j)
     d->row[best].recommended = 1;
     d->row[best].verdict = "recommended";
     for (int i = 0; i < d->n_rows && d->runner_up < 0; i++)
-        if (i != best && row_eligible(&d->row[i], 0) && d->row[i].group == d->row[best].group)
+        if (i != best && d->row[i].kv_variant == d->row[best].kv_variant && row_eligible(&d->row[i], 0) &&
+            d->row[i].group == d->row[best].group)
             d->runner_up = i;
 }
 
@@ -305,16 +311,27 @@ static void mark_dominated(struct judge *j)
             j->d->row[i].verdict = "dominated";
 }
 
-void judge_decide(struct judge *j)
+/* The limit that holds for the rows there are. */
+static bool begin(struct judge *j)
 {
     size_t n = (size_t)j->d->n_rows + 1;
     j->unbeaten = arena_alloc(j->arena, n);
     j->stands = arena_alloc(j->arena, n);
-    if (!j->unbeaten || !j->stands) {
-        j->failed = true;
+    j->failed |= !j->unbeaten || !j->stands;
+    j->limit_moved = false;
+    if (!j->failed)
+        set_limit(j);
+    return !j->failed;
+}
+
+void judge_decide(struct judge *j)
+{
+    if (!begin(j))
         return;
-    }
-    set_limit(j);
+    int best = judge_best(j, 0, j->d->kld_limit, ANY_GROUP, NULL);
+    j->usual_kv = best >= 0 && j->want->objective != OBJECTIVE_MEMORY;
+    if (kv_add_rows(j, best) && !begin(j))
+        return;
     mark_dominated(j);
     pick(j);
     explain_decision(j);

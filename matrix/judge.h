@@ -30,6 +30,7 @@ struct judge {
     int n_recs;
     int64_t usable_bytes;    /* INT64_MIN unknown */
     bool by_size;            /* balanced, and no row has a speed that may be shown: the smallest wins */
+    bool usual_kv;           /* a row of the usual KV cache can be the pick: those of other caches are not */
     bool limit_moved;        /* nothing that fits keeps the default quality limit: it was given up */
     bool *unbeaten, *stands; /* [n_rows] scratch of front_mark */
     bool failed;             /* an allocation failed */
@@ -44,15 +45,19 @@ void row_set_memory(struct judge *j, struct row *r); /* peak_bytes from its part
 /* The line that runs the choice; with the path of the source it first makes the file. "" when nothing is
  * known. */
 const char *row_command(struct judge *j, const struct row *r, const char *model, const char *path);
+/* The framework's flags for the row's KV cache; "" for the usual one. */
+const char *row_kv_flags(struct judge *j, const struct row *r);
 int rows_from_records(struct judge *j, struct err *e);
+/* kv.c: row `best` under the other measured KV caches; -1: every row that only memory forbids. False: none. */
+bool kv_add_rows(struct judge *j, int best);
 
 /* compat.def: what a framework can run at all. */
 struct runtime {
     const char *framework, *families, *archs; /* space-separated; "*" any */
     const char *elsewhere;                    /* what to say of other architectures; "": no build */
     int64_t base_bytes;                       /* resident without a model */
-    const char *command;                      /* {file} {threads} {ctx} {kv} */
-    const char *kv_flags;                     /* for a KV type other than f16; {kv} is the type */
+    const char *command;                      /* {file} {threads} {ctx} */
+    const char *kv_flags;                     /* for a KV type other than f16; {k} and {v} are the types */
 };
 const struct runtime *runtime_find(const char *framework);
 /* False with the reason when the framework cannot run the format on that device. */

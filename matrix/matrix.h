@@ -29,6 +29,8 @@ struct row {
     bool not_comparable; /* a quantized source makes this format look lossless */
     bool low_confidence, dirty;
     bool cache_resident; /* its speed is that of the caches: never ranked, never in a headline */
+    bool kv_variant;     /* another row under another KV cache: it is the pick only where that one cannot be */
+    const char *kv_note; /* ", KV q8_0"; "" the usual cache */
     bool unverified;     /* the format was never compared with an independent implementation */
     bool reference;      /* the weights that KLD is measured against */
     int group;           /* models in the order asked for: KLD orders rows of one group only */

@@ -41,7 +41,8 @@ static void row_init(struct row *r)
                       .kernels = "",
                       .license = "",
                       .speed_note = "",
-                      .quality_of = ""};
+                      .quality_of = "",
+                      .kv_note = ""};
 #define STR(name)          r->name = "";
 #define NUM(name)          r->name = NAN;
 #define INT(name)          r->name = INT64_MIN;
@@ -134,11 +135,26 @@ static void expand(struct sbuf *b, const char *template, const struct row *r, co
             sbuf_printf(b, "%lld", (long long)r->threads), c += 9;
         else if (strncmp(c, "{ctx}", 5) == 0)
             sbuf_printf(b, "%lld", (long long)r->ctx), c += 5;
-        else if (strncmp(c, "{kv}", 4) == 0)
-            add_quoted(b, r->kv_type), c += 4;
+        else if (strncmp(c, "{k}", 3) == 0)
+            sbuf_add(b, r->kv_type, strcspn(r->kv_type, "/")), c += 3;
+        else if (strncmp(c, "{v}", 3) == 0)
+            sbuf_puts(b, strchr(r->kv_type, '/') ? strchr(r->kv_type, '/') + 1 : r->kv_type), c += 3;
         else
             sbuf_putc(b, *c++);
     }
+}
+
+const char *row_kv_flags(struct judge *j, const struct row *r)
+{
+    const struct runtime *run = runtime_find(r->framework);
+    if (!run || !*r->kv_type || strcmp(r->kv_type, "f16") == 0)
+        return "";
+    struct sbuf b = {0};
+    expand(&b, run->kv_flags, r, "");
+    j->failed = j->failed || b.failed;
+    const char *s = keep(j, sbuf_str(&b));
+    sbuf_free(&b);
+    return s;
 }
 
 const char *row_command(struct judge *j, const struct row *r, const char *model, const char *path)
@@ -157,10 +173,9 @@ const char *row_command(struct judge *j, const struct row *r, const char *model,
         sbuf_printf(&b, " -o %s && ", name);
     }
     expand(&b, run->command, r, path && r->reference ? path : name);
-    if (*r->kv_type && strcmp(r->kv_type, "f16") != 0) {
-        sbuf_putc(&b, ' ');
-        expand(&b, run->kv_flags, r, name);
-    }
+    const char *kv = row_kv_flags(j, r);
+    if (*kv)
+        sbuf_printf(&b, " %s", kv);
     j->failed = j->failed || b.failed;
     const char *s = keep(j, sbuf_str(&b));
     sbuf_free(&b);

@@ -92,6 +92,7 @@ static void table_row(struct sbuf *out, const struct row *r, bool with_framework
     const char *look = verdict_look(r);
     sbuf_printf(out, "<tr class=\"%s\"><th scope=\"row\">", look);
     escape_html(out, r->format);
+    escape_html(out, r->kv_note);
     sbuf_printf(out, "<span class=\"of\"><span class=\"tag %s\">%s</span>", look, verdict_label(r));
     if (!with_framework)
         text_cell(out, " ", r->framework, "");
@@ -243,6 +244,7 @@ void html_evidence(struct sbuf *out, const struct report_input *in)
         const struct row *r = &d->row[i];
         sbuf_puts(out, "<details><summary>");
         escape_html(out, r->format);
+        escape_html(out, r->kv_note);
         sbuf_puts(out, " <span class=\"muted\">on ");
         escape_html(out, r->framework);
         text_cell(out, ", ", r->model, "</span></summary>\n<dl>\n");

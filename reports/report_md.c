@@ -64,6 +64,8 @@ static void table_row(struct sbuf *b, const struct row *r)
     const char *text[] = {r->model, r->format, r->framework};
     for (int i = 0; i < 3; i++) {
         escape_markdown(b, text[i]);
+        if (i == 1)
+            escape_markdown(b, r->kv_note);
         sbuf_puts(b, " | ");
     }
     struct figure range = figure_range(r->decode_tok_s_lo, r->decode_tok_s_hi);

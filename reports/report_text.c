@@ -203,7 +203,10 @@ static void fill_row(struct text_row *t, const struct report_input *in, const st
     t->spans = !r->ran;
     snprintf(t->cell[C_MARK], 96, "%s", r->recommended ? ">" : t->spans ? "!" : "");
     snprintf(t->cell[C_RANK], 96, "%lld", (long long)r->rank);
-    copy_clean(t->cell[C_FORMAT], strncmp(r->format, "gguf/", 5) == 0 ? r->format + 5 : r->format, 28);
+    char format[96];
+    bool gguf = strncmp(r->format, "gguf/", 5) == 0;
+    snprintf(format, sizeof format, "%s%s", gguf ? r->format + 5 : r->format, r->kv_note);
+    copy_clean(t->cell[C_FORMAT], format, 40);
     copy_clean(t->cell[C_RUNTIME], r->framework, 20);
     if (t->spans)
         return;

@@ -13,7 +13,7 @@ struct kv_format {
     const char *name, *frameworks; /* words */
     const char *codec;
     struct qpar par;
-    const char *encoder; /* the activation rule that writes the codec's rows as the runtime does; NULL: the codec itself */
+    const char *encoder; /* the activation rule that writes rows as the runtime does; NULL: the codec itself */
     const char *q;       /* the activation rule of Q; NULL: f32 */
     bool floats;         /* no blocks: V may be stored transposed */
     bool rotated;        /* heads of a multiple of 64 go through a Hadamard matrix first */

@@ -137,22 +137,19 @@ static int run_bench(struct session *s, int n_prompt, int n_gen, int n_depth, un
     snprintf(n, sizeof n, "%d", n_gen);
     snprintf(d, sizeof d, "%d", n_depth);
     snprintf(t, sizeof t, "%d", s->cell->threads > 0 ? s->cell->threads : 1);
-    const char *argv[] = {s->info.library_path,
-                          "-m",
-                          s->cell->model_path,
-                          "-p",
-                          p,
-                          "-n",
-                          n,
-                          "-t",
-                          t,
-                          "-r",
-                          "1",
-                          "-o",
-                          "jsonl",
-                          n_depth > 0 ? "-d" : NULL,
-                          d,
-                          NULL}; /* older builds know no depth */
+    const struct kv_pair kv = s->cell->kv;
+    const char *argv[24] = {s->info.library_path, "-m", s->cell->model_path, "-p", p, "-n", n, "-t", t, "-r", "1", "-o",
+                            "jsonl"};
+    int n_args = 13;
+    if (kv.k && kv.v) {
+        const char *const flags[] = {"-fa", "1", "-ctk", kv.k->name, "-ctv", kv.v->name};
+        memcpy(&argv[n_args], flags, sizeof flags);
+        n_args += 6;
+    }
+    if (n_depth > 0) { /* older builds know no depth */
+        argv[n_args++] = "-d";
+        argv[n_args++] = d;
+    }
     struct child_cmd cmd = {.argv = argv, .timeout_ms = timeout_ms, .max_output = MOST_OUTPUT};
     struct child_result r;
     *x = (struct results){0};
@@ -258,6 +255,8 @@ static int llama_measure(struct session *s, const struct workload *w, struct sam
 static void llama_describe(const struct session *s, struct record *r)
 {
     llama_bench_describe(&s->row, r);
+    if (s->cell->kv.k)
+        kv_name(s->cell->kv, r->workload.kv_type);
     if (s->info.version[0])
         snprintf(r->framework.version, sizeof r->framework.version, "%s", s->info.version);
     snprintf(r->framework.library_sha256, sizeof r->framework.library_sha256, "%s", s->info.library_sha256);

@@ -53,8 +53,12 @@ static int make_buffers(struct session *s, struct err *e)
 
 static int make_engine(struct session *s, const struct measure_cell *cell, struct err *e)
 {
-    struct engine_opts o = {
-        .mode = ENGINE_PACKED, .n_ctx = s->n_ctx, .n_batch = s->n_batch, .isa = cell->isa, .pool = cell->pool};
+    struct engine_opts o = {.mode = ENGINE_PACKED,
+                            .n_ctx = s->n_ctx,
+                            .n_batch = s->n_batch,
+                            .kv = cell->kv,
+                            .isa = cell->isa,
+                            .pool = cell->pool};
     int rc = engine_memory(&cell->weights->model->d, &o, &s->need, e);
     if (rc == 0)
         rc = engine_new(&s->engine, cell->weights, &o, e);
@@ -167,7 +171,7 @@ static void own_describe(const struct session *s, struct record *r)
     snprintf(r->framework.version, sizeof r->framework.version, "%s", WHICHQUANT_VERSION);
     snprintf(r->framework.backend, sizeof r->framework.backend, "cpu");
     snprintf(r->kernels, sizeof r->kernels, "%s", engine_kernels(s->engine));
-    snprintf(r->workload.kv_type, sizeof r->workload.kv_type, "f16");
+    kv_name(s->cell->kv, r->workload.kv_type);
     r->workload.n_batch = s->n_batch;
     r->workload.n_ctx = s->n_ctx;
     r->memory.weights_bytes = s->cell->weights->bytes;

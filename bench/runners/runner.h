@@ -29,6 +29,7 @@ struct measure_cell {                 /* what to run: filled by plan, owned by t
     const struct weights *weights;    /* own runner */
     const char *model_path;           /* external runners: the artifact */
     int threads, n_ctx, n_batch;
+    struct kv_pair kv;                /* none: f16 */
     uint64_t isa;
     struct pool *pool;
 };

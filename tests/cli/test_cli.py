@@ -96,11 +96,11 @@ def test_usage_errors():
 
 
 def test_list():
-    for table in ("formats", "codecs", "kernels", "shapes", "architectures", "frameworks"):
+    for table in ("formats", "kv", "codecs", "kernels", "shapes", "architectures", "frameworks"):
         rows = json.loads(run("list", table, "--json").text)
         assert rows and all(r["name"] for r in rows)
         lines = run("list", table).text.strip().split("\n")
-        if table == "formats":
+        if table in ("formats", "kv"):
             verified = sum(1 for r in rows if r["verified_by"])
             assert [int(n) for n in re.findall(r"\d+", lines.pop(0))] == [verified, len(rows) - verified], lines
         assert len(lines) == len(rows), table
@@ -138,6 +138,40 @@ def test_eval():
     assert head[:8] == b"_logits_" and struct.unpack("<3i", head[8:]) [0] == 512
     q = json.loads(run("eval", "default", "--text", text, "--chunks", "2", "--json", "-q", "--base-logits", logits).text)
     assert 0 <= q["kld"] + 1e-4 < 1e-2
+
+
+def test_kv_caches():
+    text = os.path.join(ROOT, "datasets/text/eval.txt")
+    rows = json.loads(run("eval", "default", "--text", text, "--chunks", "2", "--json", "-q", "--kv",
+                          "f16,q8_0,q8_0/q4_0,q4_0").text)
+    assert [r["kv"] for r in rows] == ["f16", "q8_0", "q8_0/q4_0", "q4_0"]
+    kld = [r["kld"] for r in rows]
+    assert abs(kld[0]) < 1e-6 < kld[1] < kld[2] < kld[3], kld
+    assert [r["kv_bytes_per_token"] for r in rows] == [3 * 2 * 2 * b for b in (128, 68, 52, 36)]
+    one = json.loads(run("eval", "default", "--text", text, "--chunks", "2", "--json", "-q", "-f", "q8_0", "--kv", "q4_0").text)
+    assert one["kv"] == "q4_0" and one["format"] == "gguf/q8_0" and one["kld"] > kld[1]
+    run("eval", "default", "--text", text, "--chunks", "2", "-q", "--kv", "u8,mlx-4bit-g64", "--numerics", "weights-only")
+    for kv, word in (("q9_0", "list kv"), ("u8", "openvino"), ("q8_0/", "list kv")):
+        sentence = one_sentence(run("eval", "default", "--text", text, "--chunks", "2", "--kv", kv, expect=2 if "list" in word else 1))
+        assert word in sentence, sentence
+    one_sentence(run("default", "--kv", "q9_0", expect=2))
+    one_sentence(run("default", "--kv", "q8_0", "--kv-ctx", "2k", expect=2))
+
+
+def test_kv_axis_of_a_sweep():
+    out = os.path.join(TMP, "kv")
+    run(*QUICK, "--demo", "--budget", "12s", "--kv", "q8_0,u8,q4_0", "--kv-ctx", "512,8192", "-o", out)
+    rows = [r for r in read_matrix(out) if r["kv_type"] not in ("", "f16")]
+    assert [r["kv_type"] for r in rows if r["verdict"] == "unsupported"] == ["u8"], rows
+    measured = {r["kv_type"]: r for r in rows if r["verdict"] != "unsupported"}
+    assert set(measured) == {"q8_0", "q4_0"}
+    q8, q4 = measured["q8_0"], measured["q4_0"]
+    assert 0 < float(q8["kv_kld"]) < float(q4["kv_kld"]) and q8["kv_ctx"] == "512" and not q8["kv_kld_long"]
+    assert float(q8["kld"]) > float(q8["kv_kld"]) and int(q4["kv_bytes"]) < int(q8["kv_bytes"])
+    assert "-ctk q8_0 -ctv q8_0" in q8["command"] and q8["quality_from"] == "predicted"
+    records = [json.loads(line) for line in open(os.path.join(out, "records.jsonl"))]
+    refused = [r for r in records if r["workload"]["n_ctx"] == 8192]
+    assert len(refused) == 3 and all("trained for contexts of 512" in r["reason"] for r in refused)
 
 
 def test_bad_models():

@@ -55,7 +55,7 @@ static void check_model(const char *model, const char *path, const char *text, i
     struct row rows[MAX_ROWS];
     struct err e = {0};
     struct pool *pool;
-    int n_chunks, n = read_rows(model, n_ctx, rows, &n_chunks);
+    int n_chunks = 0, n = read_rows(model, n_ctx, rows, &n_chunks);
     assert_true(n >= 3);
     assert_int_equal(pool_new(&pool, 2, NULL, &e), 0);
     struct engine_opts o = fixture_opts(n_ctx, 512, pool);
@@ -173,7 +173,10 @@ static void bytes_of_a_token(void **state)
                {"mlx-4bit-g64", 32 + 4},
                {"mlx-3bit-g64", 24 + 4},
                {"mlx-4bit-g32", 32 + 8},
-               {"fp8_e4m3", 64}};
+               {"fp8_e4m3", 64},
+               {"u8", 64 + 8},
+               {"u8-g32", 64 + 16},
+               {"u4", 32 + 8}};
     struct kv_pair p;
     struct err e = {0};
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
@@ -182,6 +185,53 @@ static void bytes_of_a_token(void **state)
     }
     assert_int_equal(kv_parse(&p, "q8_0/q4_0", &e), 0);
     assert_true(kv_bytes_per_token(p, &d) == 3 * 2 * (2 * 34 + 2 * 18));
+}
+
+/* Rows of keys, and what the u8 cache of OpenVINO 2026.4.1 gave back for them (tests/equivalence/compare_kv.py): zeros,
+ * a constant, a ramp and random ones. */
+static void openvino_u8(void **state)
+{
+    (void)state;
+    enum { ROWS = 8, DIM = 64 };
+    char *data;
+    size_t n;
+    struct err e = {0};
+    struct qmat q;
+    float got[ROWS * DIM];
+    const struct kv_format *f = &kv_formats[KV_ID_U8];
+    struct arena *a = arena_new();
+    assert_int_equal(file_read(SOURCE_ROOT "/tests/golden/kv/openvino-u8.f32", 1 << 16, &data, &n, &e), 0);
+    assert_int_equal(n, 2 * sizeof got);
+    const float *in = (const float *)(const void *)data;
+    const struct codec *c = codec_find(f->codec);
+    assert_int_equal(c->layout(&q, ROWS, DIM, &f->par, &e), 0);
+    assert_int_equal(qmat_alloc(&q, &e), 0);
+    assert_int_equal(c->encode(&q, 0, ROWS, in, NULL, NULL, a), 0);
+    c->decode(got, &q, 0, ROWS);
+    assert_memory_equal(got, in + ROWS * DIM, sizeof got);
+    qmat_free(&q);
+    arena_free(a);
+    mem_free(data);
+}
+
+/* The first of two 4-bit codes has the high half of the byte. */
+static void openvino_bytes(void **state)
+{
+    (void)state;
+    static const float x[4] = {-1, 2, 0.5f, -0.25f};
+    struct err e = {0};
+    struct qmat q;
+    const struct kv_format *f = &kv_formats[KV_ID_U4];
+    struct arena *a = arena_new();
+    const struct codec *c = codec_find(f->codec);
+    assert_int_equal(c->layout(&q, 1, 4, &f->par, &e), 0);
+    assert_int_equal(qmat_bytes(&q), 2 + 8);
+    assert_int_equal(qmat_alloc(&q, &e), 0);
+    assert_int_equal(c->encode(&q, 0, 1, x, NULL, NULL, a), 0);
+    const uint8_t want[2] = {0x0f, 0x84}; /* step 0.2, zero point 5: codes 0 15 7.5->8 3.75->4 */
+    assert_memory_equal(q.plane[PLANE_CODE].p, want, 2);
+    qmat_free(&q);
+    arena_free(a);
 }
 
 static void says_what_is_wrong(void **state)
@@ -209,8 +259,9 @@ static void says_what_is_wrong(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest quick[] = {cmocka_unit_test(embedded_model), cmocka_unit_test(batches_agree),
-                                       cmocka_unit_test(bytes_of_a_token), cmocka_unit_test(says_what_is_wrong)};
+    const struct CMUnitTest quick[] = {cmocka_unit_test(embedded_model),   cmocka_unit_test(batches_agree),
+                                       cmocka_unit_test(bytes_of_a_token), cmocka_unit_test(openvino_u8),
+                                       cmocka_unit_test(openvino_bytes),   cmocka_unit_test(says_what_is_wrong)};
     const struct CMUnitTest full[] = {cmocka_unit_test(smollm2)};
     return argc > 1 && strcmp(argv[1], "full") == 0 ? cmocka_run_group_tests(full, NULL, NULL)
                                                     : cmocka_run_group_tests(quick, NULL, NULL);

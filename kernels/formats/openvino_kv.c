@@ -1,0 +1,44 @@
+/* OpenVINO's quantized KV cache: codes of 8 or 4 bits, an f32 scale and an f32 zero point per token and head, or per
+ * group of a head. scale = (max - min) / top, 1e-4 where that is 0; zero = -min / scale, not rounded;
+ * x ~ (code - zero) * scale. Of two 4-bit codes the first has the high half of the byte. */
+#include "kernels/formats/group.h"
+#include "kernels/formats/minifloat.h"
+
+/* Where code i of n stands: a pair of 4-bit codes changes places. */
+static inline int64_t place(const struct qpar *par, int64_t i, int64_t n)
+{
+    return par->bits == 4 && (i ^ 1) < n ? i ^ 1 : i;
+}
+
+static void fit(const struct qpar *par, const float *x, int64_t n, const struct wstat *stat, uint8_t *code,
+                struct grid *g)
+{
+    (void)stat;
+    struct range r = range_of(x, n);
+    float top = (float)((1 << par->bits) - 1), s = (r.hi - r.lo) / top;
+    s = s == 0 ? 1e-4f : s;
+    float inverse = 1.0f / s, zero = -r.lo / s;
+    for (int64_t i = 0; i < n; i++) {
+        float q = minifloat_rne(fmaf(x[i], inverse, zero));
+        code[place(par, i, n)] = (uint8_t)(q > 0 ? q < top ? q : top : 0);
+    }
+    *g = (struct grid){s, zero};
+}
+
+static void values(const struct qpar *par, float *y, const uint8_t *code, int n, struct grid g)
+{
+    for (int i = 0; i < n; i++)
+        y[i] = ((float)code[place(par, i, n)] - g.zero) * g.scale;
+}
+
+static const struct group_rule rule = {
+    .usual = {.bits = 8, .scale_type = NUMBER_F32, .zero_type = ZERO_FLOAT},
+    .bits = 1 << 4 | 1 << 8,
+    .zero_plane = PLANE_ZERO,
+    .fit = fit,
+    .values = values,
+};
+GROUP_CODEC(openvino_kv,
+            .doc = "OpenVINO's KV cache: codes of 4 or 8 bits, f32 scale and zero point per token or group.",
+            .source = "openvinotoolkit/openvino src/plugins/intel_cpu/src/nodes/kernels/scaled_attn/attn_quant.cpp",
+            .act = "f32");
