@@ -59,7 +59,8 @@ void front_mark(struct judge *j, uint64_t ignored, double kld_limit)
             to[i] = row_within(a, ignored, kld_limit);
             for (int k = 0; k < d->n_rows && to[i]; k++) {
                 const struct row *b = &d->row[k];
-                bool counts = k != i && b->group == a->group && row_within(b, ignored, kld_limit) &&
+                bool aside = j->usual_kv && b->kv_variant && !a->kv_variant;
+                bool counts = k != i && !aside && b->group == a->group && row_within(b, ignored, kld_limit) &&
                               (pass == 0 || j->unbeaten[k]);
                 to[i] = !(counts && row_beaten(a, b));
             }

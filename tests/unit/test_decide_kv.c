@@ -102,6 +102,19 @@ static void rows_of_the_pick(void **state)
     decision_free(d);
 }
 
+/* However much smaller another cache is: what fits with the usual one is picked with it. */
+static void the_usual_cache_where_it_fits(void **state)
+{
+    (void)state;
+    struct record r[MOST];
+    req.want.ctx = 4 << 20;
+    struct decision *d = decide(r, caches(r));
+    assert_string_equal(d->row[d->recommended].format, "gguf/q4_k_m");
+    assert_string_equal(d->row[d->recommended].kv_type, "f16");
+    assert_string_equal(d->verdict, "recommended");
+    decision_free(d);
+}
+
 /* 1 KiB a position: four million of them are 4 GiB, and 2.1 under q8_0. */
 static void another_cache_where_memory_is_short(void **state)
 {
@@ -136,8 +149,8 @@ static void smallest(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test_setup(rows_of_the_pick, setup),
-                                       cmocka_unit_test_setup(another_cache_where_memory_is_short, setup),
-                                       cmocka_unit_test_setup(smallest, setup)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(rows_of_the_pick, setup), cmocka_unit_test_setup(the_usual_cache_where_it_fits, setup),
+        cmocka_unit_test_setup(another_cache_where_memory_is_short, setup), cmocka_unit_test_setup(smallest, setup)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
