@@ -66,7 +66,8 @@ static int add_cell(struct plan *p, const struct recipe *r, const struct request
     if (!c->assign)
         return err_nomem(e, (unsigned long long)n * sizeof *c->assign, "the plan");
     struct err why = {0};
-    int rc = recipe_assign(&p->model->d, r, req->numerics, have_importance(p->model, req), c->assign, &why);
+    struct recipe_known known = {have_importance(p->model, req), p->cal};
+    int rc = recipe_assign(&p->model->d, r, req->numerics, &known, c->assign, &why);
     if (rc == 0)
         rc = recipe_summarize(&p->model->d, c->assign, &c->summary, &why);
     if (rc == ERR_UNSUPPORTED || rc == ERR_MISSING || rc == ERR_LIMIT) {
@@ -133,7 +134,8 @@ static int add_usual(struct plan *p, const struct request *req, struct err *e)
     return 0;
 }
 
-int plan_formats(struct plan **out, const struct model *m, const struct request *req, struct err *e)
+int plan_formats(struct plan **out, const struct model *m, const struct request *req, const struct calibration *cal,
+                 struct err *e)
 {
     *out = NULL;
     struct arena *a = arena_new();
@@ -145,7 +147,7 @@ int plan_formats(struct plan **out, const struct model *m, const struct request 
         arena_free(a);
         return err_nomem(e, most * sizeof *cell, "the plan");
     }
-    *p = (struct plan){.model = m, .cell = cell, .refused = refused, .arena = a};
+    *p = (struct plan){.model = m, .cal = cal, .cell = cell, .refused = refused, .arena = a};
     int rc = req->n_formats ? add_named(p, req, e) : add_usual(p, req, e);
     if (rc < 0) {
         plan_free(p);

@@ -17,14 +17,17 @@ struct plan_cell {
 };
 struct plan {
     const struct model *model;
+    const struct calibration *cal;
     struct plan_cell *cell;
     int n_cells;
     struct plan_cell *refused; /* formats that cannot be made of this model: recipe and why_not only */
     int n_refused;
     struct arena *arena;
 };
-/* The formats asked for (names, variants, families, "all"), or the usual ones; unknown names are ERR_USAGE. */
-int plan_formats(struct plan **out, const struct model *m, const struct request *req, struct err *e);
+/* The formats asked for (names, variants, families, "all"), or the usual ones; unknown names are ERR_USAGE.
+ * cal: where activations decide what a tensor gets; may be NULL. */
+int plan_formats(struct plan **out, const struct model *m, const struct request *req, const struct calibration *cal,
+                 struct err *e);
 /* Cells in the order in which a budget should be spent: packed kernels first, then what is verified and of a usual
  * width, the families taking turns; what was never verified comes last. */
 int plan_order(struct plan *p, struct err *e);

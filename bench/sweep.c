@@ -328,7 +328,7 @@ int sweep_run(struct sweep **out, const struct sweep_input *in, struct err *e)
         return err_nomem(e, sizeof *s, "the sweep");
     }
     s->arena = a;
-    int rc = plan_formats(&p, in->model, in->req, e);
+    int rc = plan_formats(&p, in->model, in->req, in->calib, e);
     if (rc == 0)
         rc = eval_encode(in->model->vocab, in->text, in->text_bytes, in->text_name, in->req->n_ctx_eval, &s->tokens,
                          &s->n_tokens, e);

@@ -42,7 +42,7 @@ static int open_real(struct real_run *r, const char *const *formats, int n, stru
     struct request req = *r->in->req;
     req.formats = formats;
     req.n_formats = n;
-    int rc = plan_formats(&r->plan, r->in->model, &req, e);
+    int rc = plan_formats(&r->plan, r->in->model, &req, r->in->calib, e);
     if (rc < 0)
         return rc;
     size_t cells = (size_t)r->plan->n_cells;

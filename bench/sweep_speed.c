@@ -187,7 +187,7 @@ int sweep_shape_speed(struct sweep *s, const struct sweep_input *in, const char 
     struct plan *p = NULL;
     int rc = model_from_shape(&m, &shape->d, e);
     if (rc == 0)
-        rc = plan_formats(&p, m, in->req, e);
+        rc = plan_formats(&p, m, in->req, NULL, e);
     for (int c = 0; rc == 0 && c < p->n_cells && !s->interrupted;)
         rc = shape_group(s, in, p, &c, deadline_ns, e);
     plan_free(p);

@@ -106,7 +106,7 @@ static int take_formats(struct job *j, struct err *e)
     int rc =
         c->shape ? 0 : cli_calibration(c, &j->calib, j->model, recipe_statistics(c->req.formats, c->req.n_formats), e);
     if (rc == 0)
-        rc = plan_formats(&j->plan, j->model, &c->req, e);
+        rc = plan_formats(&j->plan, j->model, &c->req, j->calib, e);
     if (rc == 0 && j->plan->n_refused)
         rc = err_set(e, ERR_UNSUPPORTED, "%s", j->plan->refused[0].why_not);
     for (int i = 0; rc == 0 && i < j->plan->n_cells && !interrupt_seen(); i++) {

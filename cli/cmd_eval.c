@@ -95,9 +95,10 @@ static int encode_candidate(struct cli *c, struct job *j, struct err *e)
     j->assign = mem_alloc_n((size_t)j->model->d.n_tensors, sizeof *j->assign);
     if (!j->assign)
         return err_nomem(e, (unsigned long long)j->model->d.n_tensors * sizeof *j->assign, "the tensor table");
-    rc = recipe_assign(&j->model->d, j->recipe, c->req.numerics, c->req.imatrix || c->req.calibration, j->assign, e);
+    rc = cli_calibration(c, &j->calib, j->model, recipe_statistics(c->req.formats, c->req.n_formats), e);
+    struct recipe_known known = {j->calib, j->calib};
     if (rc == 0)
-        rc = cli_calibration(c, &j->calib, j->model, recipe_statistics(c->req.formats, c->req.n_formats), e);
+        rc = recipe_assign(&j->model->d, j->recipe, c->req.numerics, &known, j->assign, e);
     if (rc == 0)
         rc = weights_encode(&j->weights, j->model, j->assign, j->calib, c->pool, e);
     return rc < 0 ? rc : recipe_summarize(&j->model->d, j->assign, &j->summary, e);

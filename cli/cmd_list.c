@@ -23,14 +23,15 @@ static double bits_per_weight(const struct recipe *r, const struct model *m)
     if (!m)
         return codec_find(r->codec)->layout(&q, 4096, 4096, &r->par, NULL) ? NAN : qmat_bits_per_weight(&q);
     struct use_assign *a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a);
-    bool ok = a && !recipe_assign(&m->d, r, NULL, true, a, NULL) && !recipe_summarize(&m->d, a, &s, NULL);
+    bool ok = a && !recipe_assign(&m->d, r, NULL, &(struct recipe_known){.importance = true}, a, NULL) &&
+              !recipe_summarize(&m->d, a, &s, NULL);
     mem_free(a);
     return ok ? s.bits_per_weight : NAN;
 }
 
 static const char *calibration_need(const struct recipe *r)
 {
-    if (r->family->needs_activation_stats)
+    if (recipe_needs(r))
         return "needed";
     if (recipe_needs_importance(r))
         return "importance matrix needed";

@@ -46,21 +46,17 @@ static int print_plan(struct cli *c, const struct model *m, const struct recipe 
 }
 
 static int encode_and_write(struct cli *c, struct model *m, const struct recipe *r, struct use_assign *a,
-                            struct err *e)
+                            const struct calibration *cal, struct err *e)
 {
     struct weights *q = NULL;
-    struct calibration *cal = NULL;
     int rc = model_check_finite(m, e);
     if (rc == 0)
         rc = cli_pool(c, e);
-    if (rc == 0)
-        rc = cli_calibration(c, &cal, m, recipe_statistics(c->req.formats, c->req.n_formats), e);
     if (rc == 0)
         rc = weights_encode(&q, m, a, cal, c->pool, e);
     if (rc == 0)
         rc = export_gguf(c->req.out_dir, m, q, r, e);
     weights_free(q);
-    calibration_free(cal);
     return rc;
 }
 
@@ -80,21 +76,26 @@ int cmd_quantize(struct cli *c)
     }
     struct model *m = NULL;
     struct use_assign *a = NULL;
+    struct calibration *cal = NULL;
     int code = EXIT_FAILED, rc = cli_model(&m, c->arg[0], &e);
     bool quantized = false;
     if (rc == 0 && model_source_codec(m, &quantized) && quantized)
         cli_warn("%s is already quantized: the result carries the errors of both formats", c->arg[0]);
     if (rc == 0 && !(a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a)))
         rc = err_nomem(&e, (unsigned long long)m->d.n_tensors * sizeof *a, "the tensor table");
+    if (rc == 0 && (!c->dry_run || r->metric))
+        rc = cli_calibration(c, &cal, m, recipe_statistics(c->req.formats, c->req.n_formats), &e);
+    struct recipe_known known = {c->req.imatrix || c->req.calibration, cal};
     if (rc == 0)
-        rc = recipe_assign(&m->d, r, NULL, c->req.imatrix || c->req.calibration, a, &e);
+        rc = recipe_assign(&m->d, r, NULL, &known, a, &e);
     if (rc == 0)
         code = print_plan(c, m, r, a);
     if (rc == 0 && code == EXIT_DONE && !c->dry_run)
-        rc = encode_and_write(c, m, r, a, &e);
+        rc = encode_and_write(c, m, r, a, cal, &e);
     if (rc < 0)
         code = cli_fail(&e);
     mem_free(a);
+    calibration_free(cal);
     model_close(m);
     return code;
 }

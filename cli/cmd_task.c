@@ -110,9 +110,9 @@ static int prepare(struct job *j, struct err *e)
     if (rc == 0 && c->req.dither)
         rc = model_dither(j->model, c->req.seed, e);
     if (rc == 0)
-        rc = plan_formats(&j->plan, j->model, &c->req, e);
-    if (rc == 0)
         rc = cli_calibration(c, &j->calib, j->model, recipe_statistics(c->req.formats, c->req.n_formats), e);
+    if (rc == 0)
+        rc = plan_formats(&j->plan, j->model, &c->req, j->calib, e);
     if (rc < 0)
         return rc;
     for (int i = 0; i < j->plan->n_refused; i++)

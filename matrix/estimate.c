@@ -96,7 +96,8 @@ static int add_format(struct judge *j, const struct model_desc *m, const struct 
     struct recipe_summary s;
     struct memory_need need = {0};
     struct engine_opts o = {.mode = ENGINE_PACKED, .n_ctx = j->want->ctx, .n_batch = 512};
-    if (recipe_assign(m, r, NULL, true, a, NULL) < 0 || recipe_summarize(m, a, &s, NULL) < 0)
+    if (recipe_assign(m, r, NULL, &(struct recipe_known){.importance = true}, a, NULL) < 0 ||
+        recipe_summarize(m, a, &s, NULL) < 0)
         return 0; /* this format is not for this architecture: no row */
     int rc = engine_memory(m, &o, &need, e);
     struct row *w = rc < 0 ? NULL : row_add(j);

@@ -12,6 +12,8 @@
 #include "kernels/formats/codec.h"
 
 struct kernel;
+struct use_assign;
+struct calibration;
 struct algo_target {
     struct qmat *q;               /* laid out and allocated */
     const float *w;               /* [n][k] */
@@ -19,7 +21,9 @@ struct algo_target {
 };
 struct algo_group {
     const struct model_desc *d;
-    const struct calib *cal; /* has all that the algorithm needs */
+    const struct calib *cal; /* has all that the algorithm needs; NULL where it needs nothing */
+    const struct calibration *all;   /* of all matrices; may be NULL likewise */
+    const struct use_assign *assign; /* [d->n_tensors] */
     int64_t k;
     int n;
     struct algo_target *target;

@@ -132,6 +132,68 @@ static int gram_start(struct calibration *c, int n_rows, uint64_t isa, struct po
     return g && g->xt && g->y ? 0 : err_nomem(e, (size_t)k * (size_t)n_rows * sizeof *g->xt, "activation statistics");
 }
 
+/* ---- what NNCF asks of a chunk: means per column, how columns vary over its tokens ---- */
+
+static int take_samples(struct calib_input *in, struct arena *a)
+{
+    (void)in, (void)a; /* samples_start: the number of chunks is not known here */
+    return 0;
+}
+
+static int samples_start(struct calibration *c, struct err *e)
+{
+    for (int i = 0; i < c->n_inputs; i++) {
+        struct calib_input *in = &c->input[i];
+        size_t count;
+        in->sample = mem_mul((size_t)c->n_chunks, (size_t)in->k, &count)
+                         ? arena_alloc_n(c->arena, count, sizeof *in->sample)
+                         : NULL;
+        if (!in->sample)
+            return err_nomem(e, (size_t)c->n_chunks * (size_t)in->k * sizeof *in->sample, "activation statistics");
+        in->stat.sample = in->sample;
+    }
+    return 0;
+}
+
+static void add_samples(struct calibration *c, struct calib_input *in, const float *x, int n)
+{
+    struct calib_spread *s = &in->spread;
+    double most = 0, variances = 0, magnitudes = 0, power = 0;
+    if (in->stat.n_samples >= c->n_chunks) /* the head, row by row */
+        return;
+    for (int64_t j = 0; j < in->k; j++) {
+        double sum = 0, squares = 0, variance = 0;
+        float peak = 0;
+        for (int i = 0; i < n; i++) {
+            float v = x[i * in->k + j];
+            sum += (double)v;
+            squares += (double)v * (double)v;
+            peak = fabsf(v) > peak ? fabsf(v) : peak;
+        }
+        for (int i = 0; i < n; i++) {
+            double d = (double)x[i * in->k + j] - sum / n;
+            variance += d * d;
+        }
+        in->sample[(int64_t)in->stat.n_samples * in->k + j] = (float)(sum / n);
+        most = variance / n > most ? variance / n : most;
+        variances += variance / n;
+        magnitudes += (double)peak;
+        power += squares;
+    }
+    s->max_variance += most;
+    s->mean_variance += variances / (double)in->k;
+    s->magnitude += magnitudes / (double)in->k;
+    s->power += power / (double)n / (double)in->k;
+    in->stat.n_samples++;
+}
+
+static void finish_samples(struct calib_input *in)
+{
+    struct calib_spread *s = &in->spread;
+    int n = in->stat.n_samples > 0 ? in->stat.n_samples : 1;
+    *s = (struct calib_spread){s->max_variance / n, s->mean_variance / n, s->magnitude / n, s->power / n};
+}
+
 static const struct stat_rule {
     enum calib_stat bit;
     int (*take)(struct calib_input *in, struct arena *a);       /* memory */
@@ -141,6 +203,7 @@ static const struct stat_rule {
     {CALIB_SQUARES, take_squares, add_squares, finish_squares},
     {CALIB_MAGNITUDE, take_magnitude, add_magnitude, finish_magnitude},
     {CALIB_GRAM, take_gram, add_gram, finish_gram},
+    {CALIB_SAMPLES, take_samples, add_samples, finish_samples},
 };
 enum { N_STATS = sizeof stats / sizeof *stats };
 
@@ -314,6 +377,8 @@ int calibration_collect(struct calibration **out, const struct weights *w, unsig
                             .on_input_arg = c};
     if (want & CALIB_GRAM)
         rc = gram_start(c, text->n_ctx, isa, pool, e);
+    if (rc == 0 && (want & CALIB_SAMPLES))
+        rc = samples_start(c, e);
     if (rc == 0)
         rc = engine_new(&g, w, &o, e);
     if (rc == 0)

@@ -13,6 +13,13 @@ enum calib_stat {
     CALIB_SQUARES = 1,   /* mean squared input per column: struct calib's importance */
     CALIB_MAGNITUDE = 2, /* mean of |x| per column */
     CALIB_GRAM = 4,      /* mean of x x^T: k^2 floats per input; only calibration_collect makes it */
+    CALIB_SAMPLES = 8,   /* mean of x per column and chunk, and struct calib_spread; likewise */
+};
+
+struct calib_spread { /* of each chunk, then the mean over chunks */
+    double max_variance, mean_variance; /* over the columns, of the variance over tokens */
+    double magnitude;                   /* mean over columns of the largest |x| */
+    double power;                       /* mean x^2 */
 };
 
 struct calib_input {
@@ -21,6 +28,8 @@ struct calib_input {
     double *squares;   /* [k] sums over the rows */
     double *magnitude; /* [k] likewise */
     float *gram;       /* [k][k] f32 sums of sums over chunks; scaled in place at the end */
+    float *sample;     /* [chunks][k] */
+    struct calib_spread spread;
     struct calib stat; /* means, made by calibration_finish; its fields are NULL where no row was seen */
 };
 struct calibration {

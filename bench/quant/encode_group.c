@@ -6,6 +6,8 @@
 
 static int check_statistics(const struct algorithm *algo, const struct calibration *cal, int i, struct err *e)
 {
+    if (!algo->needs)
+        return 0;
     if (!cal || (algo->needs & ~cal->have))
         return err_set(e, ERR_USAGE,
                        "%s needs statistics of what flows into the model%s: give --calibration TEXT, a text like those "
@@ -72,6 +74,11 @@ int plan_algorithms(const struct model *m, struct use_assign *a, const struct ca
     return 0;
 }
 
+static bool shares_input(const struct calibration *cal, int i, int j)
+{
+    return cal ? cal->input_of[i] == cal->input_of[j] : i == j;
+}
+
 int encode_group(struct weights *w, int i, const struct use_assign *a, const struct calibration *cal, bool done[],
                  struct pool *pool, struct err *e)
 {
@@ -80,16 +87,18 @@ int encode_group(struct weights *w, int i, const struct use_assign *a, const str
     if (rc)
         return rc;
     struct algo_group g = {.d = &w->model->d,
-                           .cal = cal->tensor[i],
+                           .cal = cal ? cal->tensor[i] : NULL,
+                           .all = cal,
+                           .assign = a,
                            .k = w->model->d.tensor[i].src.k,
                            .pool = pool,
-                           .gemm = kernel_find(OP_GEMM_F32, NULL, NULL, cal->isa),
+                           .gemm = kernel_find(OP_GEMM_F32, NULL, NULL, cal ? cal->isa : 0),
                            .arena = arena_new()};
     g.target = g.arena ? arena_alloc_n(g.arena, (size_t)n, sizeof *g.target) : NULL;
     if (!g.target)
         rc = err_nomem(e, (size_t)n * sizeof *g.target, "a group of matrices");
     for (int j = i; j < n && rc == 0; j++)
-        if (a[j].algorithm == algo && cal->input_of[j] == cal->input_of[i] && w->model->d.tensor[j].matrix) {
+        if (a[j].algorithm == algo && shares_input(cal, i, j) && w->model->d.tensor[j].matrix) {
             rc = prepare_target(&g.target[g.n++], w, j, &a[j], &g, e);
             done[j] = true;
         }

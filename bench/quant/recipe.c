@@ -75,14 +75,21 @@ bool recipe_in_group(const struct recipe *r, const char *group)
     return strcasecmp(group, "all") == 0 || strcasecmp(group, r->family->name) == 0;
 }
 
+unsigned recipe_needs(const struct recipe *r)
+{
+    return (r->algorithm ? algorithm_find(r->algorithm)->needs : 0) | (r->metric ? CALIB_SAMPLES : 0);
+}
+
 unsigned recipe_statistics(const char *const *names, int n)
 {
     unsigned want = CALIB_SQUARES;
-    for (int i = 0; i < n; i++)
+    struct recipe r;
+    for (int i = 0; i < n; i++) {
+        if (recipe_find(names[i]) && recipe_resolve(&r, names[i], NULL) == 0)
+            want |= recipe_needs(&r);
         for (int j = 0; j < n_recipes; j++)
-            if (recipes[j].algorithm &&
-                (recipe_in_group(&recipes[j], names[i]) || recipe_find(names[i]) == &recipes[j]))
-                want |= algorithm_find(recipes[j].algorithm)->needs;
+            want |= recipe_in_group(&recipes[j], names[i]) ? recipe_needs(&recipes[j]) : 0;
+    }
     return want;
 }
 
@@ -98,10 +105,10 @@ void recipe_put(struct use_assign *a, const char *codec, const struct qpar *par)
 }
 
 /* Plain floats: every matrix in one codec. */
-static int assign_base(const struct model_desc *m, const struct recipe *r, bool have_importance,
+static int assign_base(const struct model_desc *m, const struct recipe *r, const struct recipe_known *known,
                        struct use_assign out[], struct err *e)
 {
-    (void)have_importance, (void)e;
+    (void)known, (void)e;
     for (int i = 0; i < m->n_tensors; i++)
         if (m->tensor[i].matrix)
             out[i].codec = out[i].wanted = codec_find(r->codec);
@@ -155,17 +162,34 @@ static const struct act *act_of(const struct recipe *r, const struct use_assign 
     return a->act ? a->act : act_find(r->act ? r->act : a->head ? a->head->act : a->codec->act);
 }
 
-int recipe_assign(const struct model_desc *m, const struct recipe *r, const char *numerics, bool have_importance,
-                  struct use_assign out[], struct err *e)
+/* What the recipe needs to know of the activations, against what there is or will be. */
+static int check_known(const struct recipe *r, const struct recipe_known *known, struct err *e)
 {
+    unsigned needs = recipe_needs(r);
+    bool lacks = known->cal && (needs & ~known->cal->have);
+    if (!needs || (known->importance && !lacks))
+        return 0;
+    return err_set(e, ERR_MISSING,
+                   "%s needs statistics of what flows into the model%s: give --calibration TEXT, a text like those "
+                   "that the model will read",
+                   r->name, lacks ? " that an importance matrix does not have" : "");
+}
+
+int recipe_assign(const struct model_desc *m, const struct recipe *r, const char *numerics,
+                  const struct recipe_known *known, struct use_assign out[], struct err *e)
+{
+    static const struct recipe_known nothing;
+    known = known ? known : &nothing;
     numerics = recipe_numerics(r, numerics);
     int rc = check_numerics(r, numerics, e);
+    if (rc == 0)
+        rc = check_known(r, known, e);
     if (rc)
         return rc;
     memset(out, 0, (size_t)m->n_tensors * sizeof *out);
     for (int i = 0; i < m->n_tensors; i++)
         out[i].codec = out[i].wanted = m->tensor[i].src.codec;
-    rc = r->family->assign(m, r, have_importance, out, e);
+    rc = r->family->assign(m, r, known, out, e);
     for (int i = 0; i < m->n_tensors && rc == 0; i++)
         if (m->tensor[i].matrix)
             out[i].act = act_of(r, &out[i], strcmp(numerics, "weights-only") == 0);

@@ -23,6 +23,7 @@ struct recipe {
     const char *mix;                  /* which ones: a name the family knows */
     double bpw;                       /* bits per weight that the algorithm brings its tensors to; 0: as par says */
     double ratio;                     /* share of weights in the base codec where sensitivity decides; 0: all */
+    const char *metric;               /* what decides with activations; NULL: the weights alone */
     const char *algorithm;            /* encodes whole matrices with activation statistics; NULL: the codec by rows */
     bool all_linear;                  /* refused where a linear layer does not fit, as its package does */
     bool on_request;                  /* no part of a sweep that names no formats */
@@ -39,6 +40,8 @@ const struct recipe *recipe_find(const char *name);
 int recipe_resolve(struct recipe *out, const char *name, struct err *e);
 /* "onnx", or "all": is the recipe one of those? */
 bool recipe_in_group(const struct recipe *r, const char *group);
+/* Bits of enum calib_stat that the recipe cannot do without. */
+unsigned recipe_needs(const struct recipe *r);
 /* Bits of enum calib_stat that encoding the formats of a request can use: names and groups. */
 unsigned recipe_statistics(const char *const *names, int n);
 
@@ -53,11 +56,15 @@ struct use_assign {                   /* one per model tensor, model order */
     double bpw;                       /* that all tensors of the algorithm are to meet together; 0: par stands */
     char why[96];                     /* reason of a substitution, else "" */
 };
+/* What is known of the model's activations where tensors are assigned. */
+struct recipe_known {
+    bool importance;               /* the encoders will know which columns matter, which changes some mixtures */
+    const struct calibration *cal; /* where activations decide; NULL: there in model order, for sizes alone */
+};
 struct recipe_family {
     const char *name;                 /* "gguf" */
-    int (*assign)(const struct model_desc *m, const struct recipe *r, bool have_importance, struct use_assign out[],
-                  struct err *e);
-    bool needs_weight_stats, needs_activation_stats;
+    int (*assign)(const struct model_desc *m, const struct recipe *r, const struct recipe_known *known,
+                  struct use_assign out[], struct err *e);
 };
 /* Whose arithmetic: what was asked for, or (asked NULL) that of the recipe's own framework. */
 const char *recipe_numerics(const struct recipe *r, const char *asked);
@@ -65,10 +72,10 @@ const char *recipe_numerics(const struct recipe *r, const char *asked);
 struct kv_pair numerics_kv(const char *numerics);
 /* Does it hold matrices in types that are not made without an importance matrix? */
 bool recipe_needs_importance(const struct recipe *r);
-/* numerics: the recipe's framework or NULL (its activation rules), or "weights-only" (f32 activations).
- * have_importance: the encoders will know which columns matter, which changes some mixtures. out[m->n_tensors]. */
-int recipe_assign(const struct model_desc *m, const struct recipe *r, const char *numerics, bool have_importance,
-                  struct use_assign out[], struct err *e);
+/* numerics: the recipe's framework or NULL (its activation rules), or "weights-only" (f32 activations). known may be
+ * NULL: nothing is. out[m->n_tensors]. */
+int recipe_assign(const struct model_desc *m, const struct recipe *r, const char *numerics,
+                  const struct recipe_known *known, struct use_assign out[], struct err *e);
 
 struct recipe_summary {
     double bits_per_weight;           /* all tensors */

@@ -11,5 +11,7 @@ extern const struct recipe_family family_base, family_gguf, family_mlx, family_o
 /* Layers that the mixed recipes of MLX, ONNX Runtime and llama.cpp give more bits: the first and last eighth, and every
  * third between; `first` is the eighth as each of them rounds it. */
 bool recipe_spread_half(int layer, int n_layer, int first);
+/* What decides under a ratio, by its name; NULL: no such metric. */
+const char *openvino_metric(const char *name);
 void recipe_put(struct use_assign *a, const char *codec, const struct qpar *par);
 #endif

@@ -144,17 +144,17 @@ static int check_codec(const struct model_tensor *t, const struct recipe *r, con
     return 0;
 }
 
-static int assign(const struct model_desc *m, const struct recipe *r, bool have_importance, struct use_assign out[],
-                  struct err *e)
+static int assign(const struct model_desc *m, const struct recipe *r, const struct recipe_known *known,
+                  struct use_assign out[], struct err *e)
 {
     for (int i = 0; i < m->n_tensors; i++) {
         const struct model_tensor *t = &m->tensor[i];
         if (!t->matrix)
             continue;
-        out[i].wanted = codec_find(mixed_codec(r, m, t, have_importance));
+        out[i].wanted = codec_find(mixed_codec(r, m, t, known->importance));
         bool odd_head = is_head(m, t) && t->src.k % codec_find(r->codec)->block; /* what the base type cannot hold */
         out[i].codec = fitting_codec(odd_head ? codec_find("q8_0") : out[i].wanted, t->src.k);
-        int rc = check_codec(t, r, &out[i], have_importance, e);
+        int rc = check_codec(t, r, &out[i], known->importance, e);
         if (rc < 0)
             return rc;
         if (out[i].codec != out[i].wanted)

@@ -14,10 +14,10 @@ static bool gets_high(const struct model_desc *m, const struct model_tensor *t)
     return heavy && recipe_spread_half(t->layer, m->n_layer, m->n_layer / 8);
 }
 
-static int assign(const struct model_desc *m, const struct recipe *r, bool have_importance, struct use_assign out[],
-                  struct err *e)
+static int assign(const struct model_desc *m, const struct recipe *r, const struct recipe_known *known,
+                  struct use_assign out[], struct err *e)
 {
-    (void)have_importance, (void)e;
+    (void)known, (void)e;
     const struct codec *floats = codec_find(r->act); /* the type of the activations is that of the model */
     for (int i = 0; i < m->n_tensors; i++) {
         const struct model_tensor *t = &m->tensor[i];

@@ -43,10 +43,10 @@ static void put_embedding(const struct model_desc *m, const struct recipe *r, st
     a->head_par = high ? r->high : r->par;
 }
 
-static int assign(const struct model_desc *m, const struct recipe *r, bool have_importance, struct use_assign out[],
-                  struct err *e)
+static int assign(const struct model_desc *m, const struct recipe *r, const struct recipe_known *known,
+                  struct use_assign out[], struct err *e)
 {
-    (void)have_importance, (void)e;
+    (void)known, (void)e;
     for (int i = 0; i < m->n_tensors; i++) {
         const struct model_tensor *t = &m->tensor[i];
         if (!t->matrix)

@@ -17,15 +17,11 @@ static bool fits(const struct model_tensor *t, const struct recipe *r, struct er
     return codec_find(r->codec)->layout(&q, t->src.n, t->src.k, &r->par, e) == 0;
 }
 
-static int assign(const struct model_desc *m, const struct recipe *r, bool have_importance, struct use_assign out[],
-                  struct err *e)
+static int assign(const struct model_desc *m, const struct recipe *r, const struct recipe_known *known,
+                  struct use_assign out[], struct err *e)
 {
+    (void)known, (void)e;
     const struct algorithm *algo = r->algorithm ? algorithm_find(r->algorithm) : NULL;
-    if (algo && !have_importance)
-        return err_set(e, ERR_MISSING,
-                       "%s needs statistics of what flows into the model: give --calibration TEXT, a text like those "
-                       "that the model will read",
-                       r->name);
     for (int i = 0; i < m->n_tensors; i++) {
         const struct model_tensor *t = &m->tensor[i];
         struct err why = {0};

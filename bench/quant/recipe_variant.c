@@ -62,6 +62,13 @@ static int set_bpw(struct recipe *r, const char *value)
     return 0;
 }
 
+static int set_metric(struct recipe *r, const char *value)
+{
+    bool weights = strcmp(value, "weights") == 0;
+    r->metric = weights ? NULL : openvino_metric(value);
+    return weights || r->metric ? 0 : -1;
+}
+
 static int set_layers(struct recipe *r, const char *value)
 {
     r->mix = "all";
@@ -78,6 +85,7 @@ static const struct key {
     {"dtype", "mlx", "f32, f16 or bf16", set_dtype},
     {"ratio", "openvino", "more than 0, at most 1", set_ratio},
     {"bpw", "exl2", "2 to 8 bits per weight", set_bpw},
+    {"metric", "openvino", "weights, max-variance, mean-variance, magnitude or hessian", set_metric},
     {"layers", "openvino", "all", set_layers},
 };
 enum { N_KEYS = sizeof keys / sizeof *keys };

@@ -59,6 +59,8 @@ struct calib {               /* activation statistics of one tensor; NULL where 
     const float *importance; /* [k] mean of squared activations */
     const float *magnitude;  /* [k] mean of |x| */
     const float *gram;       /* [k][k] mean of x x^T, both triangles */
+    const float *sample;     /* [n_samples][k] mean of x over a chunk of the text */
+    int n_samples;
 };
 
 struct codec {

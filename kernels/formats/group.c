@@ -198,6 +198,13 @@ static void encode_row(const struct group_rule *r, struct qmat *q, int64_t row, 
     }
     if (!r->pads_coded)
         memset(code + q->k, 0, (size_t)(s.n_codes - q->k));
+    group_store_row(r, q, row, code, g);
+}
+
+void group_store_row(const struct group_rule *r, struct qmat *q, int64_t row, uint8_t *code, const struct grid *g)
+{
+    const struct qpar *p = &q->seg->q;
+    struct shape s = shape_of(r, p, q->k);
     bits_pack(codec_row(q, row), code, s.n_codes, p->bits);
     if (p->group < 0 && row > 0)
         return; /* the first row has written what all share */

@@ -28,6 +28,8 @@ int group_layout(const struct codec *c, const struct group_rule *r, struct qmat 
                  const struct qpar *par, struct err *e);
 int group_encode(const struct group_rule *r, struct qmat *q, int64_t r0, int64_t r1, const float *w,
                  const struct wstat *stat, struct arena *a);
+/* The codes of a row, with what pads it, and its grids; code has room for 8 more and is overwritten. */
+void group_store_row(const struct group_rule *r, struct qmat *q, int64_t row, uint8_t *code, const struct grid *g);
 void group_decode(const struct group_rule *r, float *dst, const struct qmat *q, int64_t r0, int64_t r1);
 int group_measure(struct wstat *s, const struct qmat *q, const float *w, int64_t n_rows);
 

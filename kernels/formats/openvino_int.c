@@ -3,8 +3,8 @@
  * magnitude on the lowest code, the scale's sign with it. OpenVINO's own u3 tensors split the bits of 8 codes over 3
  * bytes, here they are one stream. */
 #include <float.h>
-#include "kernels/formats/group.h"
 #include "kernels/formats/minifloat.h"
+#include "kernels/formats/openvino_int.h"
 
 /* Symmetric codes are two's complement; only unsigned types have 2 or 3 bits. */
 static int sign_flip(const struct qpar *par)
@@ -17,27 +17,40 @@ static float not_too_small(float s)
     return fabsf(s) < FLT_EPSILON ? FLT_EPSILON : s;
 }
 
+struct grid openvino_int_grid(const struct qpar *par, const float *x, int64_t n)
+{
+    int middle = 1 << (par->bits - 1), mask = 2 * middle - 1;
+    if (par->sym) {
+        struct range r = range_of(x, n);
+        float a = fabsf(r.lo);
+        return (struct grid){not_too_small((a >= r.hi ? a : -r.hi) / (float)middle), 0};
+    }
+    struct range r = range_with_zero(x, n);
+    float s = not_too_small((r.hi - r.lo) / (float)mask);
+    return (struct grid){s, group_clamp(0 - rintf(r.lo / s), 0, (float)mask)};
+}
+
+void openvino_int_levels(const struct qpar *par, struct grid g, const float *x, int64_t n, float *level)
+{
+    float middle = (float)(1 << (par->bits - 1)), lo = par->sym ? -middle : 0, hi = lo + 2 * middle - 1;
+    for (int64_t i = 0; i < n; i++)
+        level[i] = group_clamp(minifloat_rne(x[i] / g.scale + g.zero), lo, hi) - g.zero;
+}
+
+void openvino_int_codes(const struct qpar *par, struct grid g, const float *x, int64_t n, uint8_t *code)
+{
+    float middle = (float)(1 << (par->bits - 1)), lo = par->sym ? -middle : 0, hi = lo + 2 * middle - 1;
+    int up = par->sym ? (int)middle - sign_flip(par) : 0, mask = 2 * (int)middle - 1;
+    for (int64_t i = 0; i < n; i++)
+        code[i] = (uint8_t)(((int)group_clamp(minifloat_rne(x[i] / g.scale + g.zero), lo, hi) + up) & mask);
+}
+
 static void fit(const struct qpar *par, const float *x, int64_t n, const struct wstat *stat, uint8_t *code,
                 struct grid *g)
 {
     (void)stat;
-    int middle = 1 << (par->bits - 1), mask = 2 * middle - 1;
-    if (par->sym) {
-        struct range r = range_of(x, n);
-        float a = fabsf(r.lo), s = not_too_small((a >= r.hi ? a : -r.hi) / (float)middle);
-        for (int64_t i = 0; i < n; i++) {
-            int q = (int)group_clamp(minifloat_rne(x[i] / s), (float)-middle, (float)middle - 1);
-            code[i] = (uint8_t)((q + middle - sign_flip(par)) & mask);
-        }
-        *g = (struct grid){s, 0};
-        return;
-    }
-    struct range r = range_with_zero(x, n);
-    float s = not_too_small((r.hi - r.lo) / (float)mask);
-    float zero = group_clamp(0 - rintf(r.lo / s), 0, (float)mask);
-    for (int64_t i = 0; i < n; i++)
-        code[i] = (uint8_t)group_clamp(minifloat_rne(x[i] / s + zero), 0, (float)mask);
-    *g = (struct grid){s, zero};
+    *g = openvino_int_grid(par, x, n);
+    openvino_int_codes(par, *g, x, n, code);
 }
 
 static void values(const struct qpar *par, float *y, const uint8_t *code, int n, struct grid g)
@@ -54,6 +67,11 @@ static const struct group_rule rule = {
     .fit = fit,
     .values = values,
 };
+void openvino_int_store(struct qmat *q, int64_t row, uint8_t *code, const struct grid *g)
+{
+    group_store_row(&rule, q, row, code, g);
+}
+
 GROUP_CODEC(openvino_int,
             .doc = "NNCF: codes of 2, 3, 4 or 8 bits, f16 scale and perhaps a zero point per row or group.",
             .source = "openvinotoolkit/nncf src/nncf/quantization/algorithms/weight_compression/weight_lowering.py",

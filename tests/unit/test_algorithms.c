@@ -310,7 +310,7 @@ static double model_error(const struct model *m, const char *recipe, const struc
     double sum = 0;
     *n_touched = 0;
     assert_non_null(r);
-    assert_int_equal(recipe_assign(&m->d, r, "weights-only", true, a, &e), 0);
+    assert_int_equal(recipe_assign(&m->d, r, "weights-only", &(struct recipe_known){.importance = true}, a, &e), 0);
     if (weights_encode(&w, m, a, c, NULL, &e))
         fail_msg("%s", e.text);
     for (int i = 0; i < m->d.n_tensors; i++) {
@@ -425,9 +425,9 @@ static void missing_statistics_are_named(void **state)
     assert_int_equal(model_open(&m, SOURCE_ROOT "/tests/golden/arch/llama.gguf", &e), 0);
     struct use_assign *a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a);
     const struct recipe *r = recipe_find("gptq/4bit-channel-sym");
-    assert_int_equal(recipe_assign(&m->d, r, NULL, false, a, &e), ERR_MISSING);
+    assert_int_equal(recipe_assign(&m->d, r, NULL, NULL, a, &e), ERR_MISSING);
     assert_non_null(strstr(e.text, "--calibration"));
-    assert_int_equal(recipe_assign(&m->d, r, NULL, true, a, &e), 0);
+    assert_int_equal(recipe_assign(&m->d, r, NULL, &(struct recipe_known){.importance = true}, a, &e), 0);
     assert_int_equal(weights_encode(&w, m, a, NULL, NULL, &e), ERR_USAGE);
     assert_non_null(strstr(e.text, "--calibration"));
     struct calibration *c = collect(m, CALIB_SQUARES, NULL); /* what an importance matrix has */
@@ -435,9 +435,9 @@ static void missing_statistics_are_named(void **state)
     assert_non_null(strstr(e.text, "importance matrix"));
     calibration_free(c);
     /* groups of 128 do not divide rows of 32 and 48: AutoAWQ stops, torchao leaves such tensors as they are */
-    assert_int_equal(recipe_assign(&m->d, recipe_find("awq/4bit-g128-rtn"), NULL, false, a, &e), ERR_UNSUPPORTED);
+    assert_int_equal(recipe_assign(&m->d, recipe_find("awq/4bit-g128-rtn"), NULL, NULL, a, &e), ERR_UNSUPPORTED);
     assert_non_null(strstr(e.text, "do not divide"));
-    assert_int_equal(recipe_assign(&m->d, recipe_find("torchao/int4-g128"), NULL, false, a, &e), 0);
+    assert_int_equal(recipe_assign(&m->d, recipe_find("torchao/int4-g128"), NULL, NULL, a, &e), 0);
     for (int i = 0; i < m->d.n_tensors; i++)
         if (m->d.tensor[i].matrix && m->d.tensor[i].layer >= 0) {
             assert_string_equal(a[i].codec->name, "bf16");
@@ -454,7 +454,7 @@ static void every_failed_allocation_is_survived(void **state)
     float magnitude[K];
     const struct model_tensor t = {.use = USE_FFN_UP};
     const struct model_desc d = {.n_head = 1, .n_head_kv = 1};
-    struct calib cal = {.gram = gram, .magnitude = magnitude};
+    struct calib cal = {.gram = gram, .magnitude = magnitude, .sample = w, .n_samples = 3};
     const struct qpar par = {.bits = 4, .group = 32};
     (void)state;
     draw_case(2, TOKENS, w, gram, magnitude);

@@ -72,7 +72,7 @@ static struct use_assign *assign(const struct model *m, const char *name, bool i
     const struct recipe *r = recipe_find(name);
     struct err e = {0};
     assert_non_null(r);
-    if (recipe_assign(&m->d, r, NULL, importance, a, &e) != 0)
+    if (recipe_assign(&m->d, r, NULL, &(struct recipe_known){.importance = importance}, a, &e) != 0)
         fail_msg("%s", e.text);
     return a;
 }
@@ -340,13 +340,13 @@ static void numerics_choose_the_activation_rule(void **state)
     struct use_assign *a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a);
     struct err e = {0};
     (void)state;
-    assert_int_equal(recipe_assign(&m->d, recipe_find("q4_k_m"), "llama.cpp", false, a, &e), 0);
+    assert_int_equal(recipe_assign(&m->d, recipe_find("q4_k_m"), "llama.cpp", NULL, a, &e), 0);
     for (int i = 0; i < m->d.n_tensors; i++)
         assert_ptr_equal(a[i].act, m->d.tensor[i].matrix ? act_find("q8_k") : NULL);
-    assert_int_equal(recipe_assign(&m->d, recipe_find("q4_1"), "weights-only", false, a, &e), 0);
+    assert_int_equal(recipe_assign(&m->d, recipe_find("q4_1"), "weights-only", NULL, a, &e), 0);
     for (int i = 0; i < m->d.n_tensors; i++)
         assert_ptr_equal(a[i].act, m->d.tensor[i].matrix ? act_find("f32") : NULL);
-    assert_int_equal(recipe_assign(&m->d, recipe_find("q4_1"), "abacus", false, a, &e), ERR_USAGE);
+    assert_int_equal(recipe_assign(&m->d, recipe_find("q4_1"), "abacus", NULL, a, &e), ERR_USAGE);
     assert_non_null(strstr(e.text, "abacus"));
     mem_free(a);
     model_close(m);
