@@ -167,7 +167,7 @@ static void families_take_turns(void **state)
     struct plan *p;
     struct err e = {0};
     (void)state;
-    assert_int_equal(plan_formats(&p, world.model, &req, &e), 0);
+    assert_int_equal(plan_formats(&p, world.model, &req, NULL, &e), 0);
     int n = p->n_cells;
     assert_int_equal(plan_order(p, &e), 0);
     assert_int_equal(p->n_cells, n);
