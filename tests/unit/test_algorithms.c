@@ -359,7 +359,7 @@ static double bits_of_widths(const struct model *m, double bpw, const struct cal
     *error = 0;
     assert_int_equal(recipe_resolve(&r, "exl2/grid", &e), 0);
     r.bpw = bpw;
-    assert_int_equal(recipe_assign(&m->d, &r, "weights-only", true, a, &e), 0);
+    assert_int_equal(recipe_assign(&m->d, &r, "weights-only", &(struct recipe_known){.importance = true}, a, &e), 0);
     for (int i = 0; i < m->d.n_tensors; i++)
         a[i].algorithm = m->d.tensor[i].layer == 0 ? a[i].algorithm : NULL;
     if (bpw > 0 && exl2_plan(&(struct algo_plan){m, algorithm_find("exl2"), a, c, NULL}, &e))
@@ -408,7 +408,7 @@ static void widths_meet_their_bits(void **state)
     assert_int_equal(recipe_resolve(&r, "exl2/grid@bpw=2", &e), 0);
     struct use_assign *a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a);
     struct weights *w = NULL;
-    assert_int_equal(recipe_assign(&m->d, &r, NULL, true, a, &e), 0);
+    assert_int_equal(recipe_assign(&m->d, &r, NULL, &(struct recipe_known){.importance = true}, a, &e), 0);
     assert_int_equal(weights_encode(&w, m, a, c, NULL, &e), ERR_UNSUPPORTED);
     assert_non_null(strstr(e.text, "cannot be met"));
     mem_free(a);
