@@ -53,6 +53,13 @@ struct speed {                                      /* all NaN until measured */
     bool low_confidence, cache_resident, dirty;
     int n_reruns;
 };
+struct task_result {                                /* multiple choice, in pairs with the reference on the same items */
+    char name[64];
+    int n_items, n_correct, n_ref_correct, n_lost, n_gained, n_changed;   /* lost: right in the reference only */
+    double chance;                                  /* share right by guessing */
+    struct interval score, share;                   /* share right; of the reference's right answers, kept */
+    double p;                                       /* exact McNemar test of lost against gained */
+};
 struct memory_use {                                 /* -1 = not measured */
     int64_t weights_bytes, kv_bytes, scratch_bytes, peak_rss_bytes, peak_anon_bytes, peak_file_bytes;
 };
@@ -84,8 +91,9 @@ struct record {
         int n_ctx, n_prompt, n_gen, n_depth, n_batch, threads;
         uint64_t seed;
     } workload;
-    enum provenance quality_from, speed_from, memory_from;
+    enum provenance quality_from, task_from, speed_from, memory_from;
     struct eval_quality quality;
+    struct task_result task;
     struct speed speed;
     struct memory_use memory;
     double energy_j_per_tok;

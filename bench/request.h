@@ -34,6 +34,8 @@ struct request {
     const char *const *kv; /* KV cache formats, the second axis; n_kv 0 = the framework's own */
     int n_kv;
     int kv_ctx[4], n_kv_ctx; /* chunk lengths of their KLD; none: 2048, or what the model was trained for */
+    const char *const *tasks; /* files of multiple-choice items; n_tasks 0 = none */
+    int n_tasks, n_items;     /* n_items: of each file; 0 = all */
     const char *text_path;             /* evaluation text; NULL = the one shipped */
     const char *out_dir, *store_path;  /* NULL = none / the default store */
     const char *imatrix, *calibration; /* an importance matrix, or a text to compute statistics from; NULL = none */

@@ -210,6 +210,17 @@ struct interval stats_share(int k, int n)
     return (struct interval){p, (mid - half) / (1 + zz), (mid + half) / (1 + zz)};
 }
 
+struct interval stats_paired_ratio(int both, int before_only, int after_only)
+{
+    const double z = 1.959963984540054;
+    double before = both + before_only, after = both + after_only;
+    if (before <= 0)
+        return INTERVAL_NONE;
+    double err = sqrt((before_only + after_only + 1) / ((before + 0.5) * (after + 0.5)));
+    double mid = log((after + 0.5) / (before + 0.5));
+    return (struct interval){after / before, exp(mid - z * err), exp(mid + z * err)};
+}
+
 double stats_mcnemar(int b, int c)
 {
     int n = b + c, few = b < c ? b : c;

@@ -26,5 +26,8 @@ struct interval stats_share(int k, int n);
 /* Exact two-sided McNemar test of paired answers: b changed one way, c the other; the probability of a split at least
  * as uneven if both ways were equally likely. */
 double stats_mcnemar(int b, int c);
+/* (both + after_only) / (both + before_only) of paired counts: what is kept of a score. Half a count is added to each
+ * before the interval is taken (from its logarithm), so that a few items without a change are no certainty. */
+struct interval stats_paired_ratio(int both, int before_only, int after_only);
 struct interval stats_exact(double v);                                 /* {v, v, v} */
 #endif

@@ -112,8 +112,9 @@ static int encode_group(const struct sweep_input *in, struct plan *p, struct wei
 
 /* The budget, and what a format turned out to cost: 0 until one was measured. */
 struct spending {
-    uint64_t end_ns; /* 0: no end */
-    double encode_s, chunk_s;
+    struct sweep_tasks *tasks; /* NULL: none were asked for */
+    uint64_t end_ns;           /* 0: no end */
+    double encode_s, chunk_s;  /* encode_s: and its tasks */
     int n_encoded;
 };
 
@@ -174,6 +175,9 @@ static int run_group(struct sweep *s, const struct sweep_input *in, struct plan 
     double reserve = timed ? (isfinite(left) ? left : req->budget_s) * part * speed_share : 0;
     uint64_t t0 = clock_ns(), enough = after(left * part - reserve), end = after(fmax(left - reserve, 0));
     int n = encode_group(in, p, w, c0, c1, e);
+    int rc = n > 0 && b->tasks ? sweep_tasks_group(s, b->tasks, p, w, c0, c1, end, e) : 0;
+    if (rc < 0)
+        return rc;
     uint64_t t1 = clock_ns();
     int n_chunks = n < 0 ? n : sweep_quality(s, in, p, w, c0, c1, enough, end, e);
     if (n_chunks < 0)
@@ -195,7 +199,7 @@ static int run_groups(struct sweep *s, const struct sweep_input *in, struct plan
     if (!w)
         return err_nomem(e, (unsigned long long)p->n_cells * sizeof *w, "the sweep");
     struct spending b = {.end_ns = end_ns};
-    int rc = 0;
+    int rc = in->req->n_tasks > 0 ? sweep_tasks_open(&b.tasks, in, after(seconds_left(&b) / 4), e) : 0;
     for (int c0 = 0, c1; c0 < p->n_cells && rc == 0 && !s->interrupted; c0 = c1) {
         c1 = group_end(in, p, &b, c0);
         if (c1 == c0)
@@ -203,6 +207,7 @@ static int run_groups(struct sweep *s, const struct sweep_input *in, struct plan
         rc = run_group(s, in, p, w, &b, speeds, c0, c1, e);
         free_group(w, c0, c1);
     }
+    sweep_tasks_close(b.tasks);
     return rc;
 }
 

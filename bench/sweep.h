@@ -9,6 +9,7 @@
 #include "bench/plan.h"
 #include "bench/record.h"
 #include "bench/store.h"
+#include "bench/tasks.h"
 
 enum { SWEEP_LEAST_CHUNKS = 10 }; /* fewer make a row of low confidence */
 
@@ -57,11 +58,17 @@ int sweep_kv(struct sweep *s, const struct sweep_input *in, struct err *e);
 bool sweep_residents(struct plan *p, double cache_bytes);
 struct record *sweep_add(struct sweep *s);
 /* The formats of a group, all on the same chunks; returns how many. After `enough_ns` no chunk is begun beyond the
- * fewest that make a row (or those asked for), after `end_ns` none at all beyond the second. */
+ * fewest that make a row (or those asked for), after `end_ns` none at all beyond the first. */
 int sweep_quality(struct sweep *s, const struct sweep_input *in, struct plan *p, struct weights *const *w, int c0,
                   int c1, uint64_t enough_ns, uint64_t end_ns, struct err *e);
 int sweep_speed(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct weights *const *w, int c0,
                 int c1, uint64_t deadline_ns, struct err *e);
+struct sweep_tasks;
+/* Reads the tasks and asks the reference; *out is closed by the caller whatever is returned. */
+int sweep_tasks_open(struct sweep_tasks **out, const struct sweep_input *in, uint64_t deadline_ns, struct err *e);
+int sweep_tasks_group(struct sweep *s, struct sweep_tasks *t, const struct plan *p, struct weights *const *w, int c0,
+                      int c1, uint64_t deadline_ns, struct err *e);
+void sweep_tasks_close(struct sweep_tasks *t);
 int sweep_shape_speed(struct sweep *s, const struct sweep_input *in, const char *shape_id, uint64_t deadline_ns,
                       struct err *e);
 /* Seeded weights of a shape in the codecs of that cell, for speed only. */

@@ -134,7 +134,7 @@ static int run_chunks(struct quality_run *q, struct sweep *s, uint64_t enough_ns
             break;
         }
         bool enough = i >= least && enough_ns && t0 + longest > enough_ns;
-        if (enough || (i >= 2 && end_ns && t0 + longest > end_ns)) {
+        if (enough || (i >= 1 && end_ns && t0 + longest > end_ns)) {
             s->out_of_budget = true;
             break;
         }

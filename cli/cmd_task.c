@@ -117,7 +117,7 @@ static int prepare(struct job *j, struct err *e)
         return rc;
     for (int i = 0; i < j->plan->n_refused; i++)
         cli_warn("%s is left out: %s", j->plan->refused[i].recipe->name, j->plan->refused[i].why_not);
-    j->n = c->n_items > 0 && c->n_items < j->tasks->n ? c->n_items : j->tasks->n;
+    j->n = c->req.n_items > 0 && c->req.n_items < j->tasks->n ? c->req.n_items : j->tasks->n;
     int n_results = j->plan->n_cells + 1;
     j->result = mem_alloc_n((size_t)n_results, sizeof *j->result);
     j->answers = mem_alloc_n((size_t)j->n * (size_t)n_results, sizeof *j->answers);

@@ -315,6 +315,8 @@ int cli_parse(struct cli *c, int argc, char **argv, struct err *e)
         return rc;
     c->req.formats = c->formats.v;
     c->req.n_formats = c->formats.n;
+    c->req.tasks = c->tasks.v;
+    c->req.n_tasks = c->tasks.n;
     c->req.frameworks = c->frameworks.v;
     c->req.n_frameworks = c->frameworks.n;
     c->req.kv = c->kv.v;

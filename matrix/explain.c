@@ -412,13 +412,20 @@ static void explain_undecided(struct judge *j)
 {
     static const char *const figure[N_OBJECTIVES] = {"quality", "quality", "speed", "memory", "energy per token"};
     struct decision *d = j->d;
+    const struct row *gate = NULL; /* the first that a gate asked for cannot judge */
     bool tried = false;
-    for (int i = 0; i < d->n_rows; i++)
-        tried = tried || (d->row[i].ran && !d->row[i].own);
+    for (int i = 0; i < d->n_rows; i++) {
+        const struct row *r = &d->row[i];
+        tried = tried || (r->ran && !r->own);
+        if (!gate && !r->own && r->vetoes && __builtin_ctzll(r->vetoes) == RULE_undecided_quality)
+            gate = r;
+    }
     if (!d->n_rows)
         d->headline = "Nothing was measured, so nothing is recommended";
     else if (!tried)
         d->headline = say(j, "No cell could be run, so nothing is recommended: %s", d->row[0].reason);
+    else if (gate)
+        d->headline = say(j, "Undecided: of %s, %s", row_name(j, gate), gate->reason);
     else
         d->headline =
             say(j, "Undecided: no row has a measured %s, which the answer depends on", figure[j->want->objective]);

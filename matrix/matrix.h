@@ -37,6 +37,8 @@ struct row {
     uint64_t vetoes;     /* bit i: rule i of rules.def is broken */
     const char *remark;  /* why a figure is missing, as the record says; "" nothing to say */
     const char *veto;    /* id of the first broken rule, "" none */
+    int task_lost, task_gained, task_ref_correct; /* of task_items */
+    double task_chance;                           /* share right by guessing */
     double prefill_lo, prefill_hi, bandwidth_share, share_substituted;
     double energy_lo, energy_hi;
     int64_t scratch_bytes, runtime_bytes; /* the rest of peak_bytes beside weights and KV */

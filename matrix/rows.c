@@ -18,7 +18,7 @@ struct subject { /* a model of which there are records */
     bool shipped; /* the program's own small model: it stands for models at large, so its rows take sizes too from the
                    * shape */
 };
-enum aspect { ASPECT_QUALITY, ASPECT_SPEED, ASPECT_EMPTY, ASPECT_FAILED };
+enum aspect { ASPECT_QUALITY, ASPECT_TASK, ASPECT_SPEED, ASPECT_EMPTY, ASPECT_FAILED };
 
 static bool has_quality(const struct record *r)
 {
@@ -34,6 +34,8 @@ static bool shows(const struct record *r, enum aspect a)
     switch (a) {
     case ASPECT_QUALITY:
         return ok && has_quality(r);
+    case ASPECT_TASK:
+        return ok && r->task.n_items > 0;
     case ASPECT_SPEED:
         return ok && has_speed(r);
     case ASPECT_FAILED:
@@ -47,7 +49,7 @@ static bool shows(const struct record *r, enum aspect a)
  * prompt for speed. Among equals the newest wins, then the last. */
 static int fitness(const struct judge *j, const struct record *r, enum aspect a)
 {
-    if (a == ASPECT_QUALITY)
+    if (a == ASPECT_QUALITY || a == ASPECT_TASK)
         return strcmp(r->framework.numerics, "weights-only") != 0;
     return 2 * (r->workload.n_depth == 0) + (r->workload.n_prompt == j->want->n_prompt);
 }
@@ -105,6 +107,19 @@ static void set_quality(struct judge *j, struct row *w, const struct record *r)
     w->low_confidence = w->low_confidence || (q->n_chunks > 0 && q->n_chunks < 10);
     if (!*w->date)
         w->date = keep(j, r->date), w->run_id = keep(j, r->run_id);
+}
+
+static void set_task(struct judge *j, struct row *w, const struct record *r)
+{
+    const struct task_result *t = &r->task;
+    w->task = keep(j, t->name);
+    w->task_score = t->score.v, w->task_score_lo = t->score.lo, w->task_score_hi = t->score.hi;
+    w->task_share = t->share.v, w->task_share_lo = t->share.lo, w->task_share_hi = t->share.hi;
+    w->task_p = t->p;
+    w->task_items = t->n_items;
+    w->task_lost = t->n_lost, w->task_gained = t->n_gained, w->task_ref_correct = t->n_ref_correct;
+    w->task_chance = t->chance;
+    w->task_from = provenance_name(r->task_from);
 }
 
 /* The time to the first token of the prompt that was asked for, from that of the prompt that was run. */
@@ -302,6 +317,9 @@ static void add_row(struct judge *j, const struct subject *q, const struct subje
         set_quality(j, w, quality);
     else
         w->remark = keep(j, any->reason);
+    const struct record *task = best_record(j, q, format, NULL, ASPECT_TASK);
+    if (task)
+        set_task(j, w, task);
     if (speed && !factored)
         set_speed(j, w, speed, one, one);
     if (speed && factored) {

@@ -136,17 +136,51 @@ static bool broken_max_kld(const struct judge *j, const struct row *r, char why[
 
 static double quality_share(const struct row *r)
 {
-    return isfinite(r->task_score) ? r->task_score : r->top1_agreement;
+    return isfinite(r->task_share) ? r->task_share : r->top1_agreement;
 }
 
+/* Does the reference itself do better than guessing? Else a share of its right answers says nothing. */
+static bool beats_chance(const struct row *r)
+{
+    return stats_share(r->task_ref_correct, (int)r->task_items).lo > r->task_chance;
+}
+
+static void describe_task(const struct row *r, double least, const char *verdict, char why[WHY])
+{
+    snprintf(why, WHY,
+             "%s%s (%s) of the reference's accuracy on %lld tasks (%.40s), %s were asked for; %d answers lost, %d "
+             "gained, McNemar p %.2g",
+             verdict, figure_percent(r->task_share).s, figure_range(100 * r->task_share_lo, 100 * r->task_share_hi).s,
+             (long long)r->task_items, r->task, figure_percent(least).s, r->task_lost, r->task_gained, r->task_p);
+}
+
+/* With tasks: all of the share's interval is under the limit. */
 static bool broken_min_quality(const struct judge *j, const struct row *r, char why[WHY])
 {
-    double share = quality_share(r);
-    if (!isfinite(j->want->min_quality) || !isfinite(share) || share >= j->want->min_quality)
+    double least = j->want->min_quality, share = quality_share(r);
+    if (!isfinite(least) || !isfinite(share))
         return false;
+    if (isfinite(r->task_share)) {
+        describe_task(r, least, "keeps ", why);
+        return beats_chance(r) && r->task_share_hi < least;
+    }
     snprintf(why, WHY, "%s of the reference's answers stay, %s were asked for", figure_percent(share).s,
-             figure_percent(j->want->min_quality).s);
-    return true;
+             figure_percent(least).s);
+    return share < least;
+}
+
+static bool broken_undecided_quality(const struct judge *j, const struct row *r, char why[WHY])
+{
+    double least = j->want->min_quality;
+    if (!isfinite(least) || !isfinite(r->task_share) || r->reference)
+        return false;
+    if (beats_chance(r))
+        describe_task(r, least, "too few tasks to tell: ", why);
+    else
+        snprintf(why, WHY,
+                 "the reference has %d of %lld tasks (%.40s) right, no better than guessing: take easier ones",
+                 r->task_ref_correct, (long long)r->task_items, r->task);
+    return !beats_chance(r) || (r->task_share_lo < least && r->task_share_hi >= least);
 }
 
 static bool broken_min_decode(const struct judge *j, const struct row *r, char why[WHY])

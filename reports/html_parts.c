@@ -69,7 +69,16 @@ static double bytes_value(int64_t n)
     return n >= 0 ? (double)n : NAN;
 }
 
-static void figures_of(struct sbuf *out, const struct row *r)
+/* The accuracy kept, its interval below. */
+static void task_cell(struct sbuf *out, const struct row *r)
+{
+    struct sbuf range = {0};
+    add_range(&range, 100 * r->task_share_lo, 100 * r->task_share_hi);
+    number(out, r->task_share, figure_percent(r->task_share).s, sbuf_str(&range), "");
+    sbuf_free(&range);
+}
+
+static void figures_of(struct sbuf *out, const struct row *r, bool tasks)
 {
     struct sbuf half = {0}, range = {0};
     bool timed = !r->cache_resident;
@@ -79,6 +88,8 @@ static void figures_of(struct sbuf *out, const struct row *r)
     number(out, r->kld, r->reference ? "reference" : figure_kld(r->kld).s, half_width(&half, r),
            r->reference ? "" : r->quality_from);
     number(out, r->top1_agreement, figure_percent(r->top1_agreement).s, "", "");
+    if (tasks)
+        task_cell(out, r);
     number(out, bytes_value(r->weights_bytes), figure_bytes(r->weights_bytes).s, "", "");
     number(out, bytes_value(r->peak_bytes), figure_bytes(r->peak_bytes).s, "", "");
     number(out, timed ? r->prefill_tok_s : NAN, timed ? figure_rate(r->prefill_tok_s).s : "-", "", "");
@@ -87,7 +98,7 @@ static void figures_of(struct sbuf *out, const struct row *r)
     sbuf_free(&range);
 }
 
-static void table_row(struct sbuf *out, const struct row *r, bool with_framework)
+static void table_row(struct sbuf *out, const struct row *r, bool with_framework, bool tasks)
 {
     const char *look = verdict_look(r);
     sbuf_printf(out, "<tr class=\"%s\"><th scope=\"row\">", look);
@@ -99,7 +110,7 @@ static void table_row(struct sbuf *out, const struct row *r, bool with_framework
     sbuf_printf(out, "</span></th><td data-v=\"%lld\">%lld</td>", (long long)r->rank, (long long)r->rank);
     if (with_framework)
         text_cell(out, "<td class=\"text\">", r->framework, "</td>");
-    figures_of(out, r);
+    figures_of(out, r, tasks);
     text_cell(out, "<td class=\"text why-cell\">", r->reason, "</td></tr>\n");
 }
 
@@ -119,19 +130,20 @@ static bool several_frameworks(const struct decision *d, int group)
 
 static void group_table(struct sbuf *out, const struct decision *d, int group)
 {
-    bool frameworks = several_frameworks(d, group);
+    bool frameworks = several_frameworks(d, group), tasks = decision_has_tasks(d);
     sbuf_puts(out, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Candidates\">\n<table "
                    "class=\"sortable\">\n<thead><tr>"
                    "<th scope=\"col\" class=\"text\">format</th><th scope=\"col\">#</th>");
     sbuf_puts(out, frameworks ? "<th scope=\"col\" class=\"text\">runtime</th>" : "");
+    sbuf_puts(out, "<th scope=\"col\" data-high>decode tok/s</th><th scope=\"col\">KLD</th><th scope=\"col\" "
+                   "data-high>same top</th>");
+    sbuf_puts(out, tasks ? "<th scope=\"col\" data-high>accuracy kept</th>" : "");
     sbuf_puts(out,
-              "<th scope=\"col\" data-high>decode tok/s</th><th scope=\"col\">KLD</th><th scope=\"col\" data-high>same "
-              "top</th>"
               "<th scope=\"col\">size</th><th scope=\"col\">memory</th><th scope=\"col\" data-high>prefill tok/s</th>"
               "<th scope=\"col\">first token</th><th scope=\"col\" class=\"text\">why</th></tr></thead>\n<tbody>\n");
     for (int i = 0; i < d->n_rows; i++)
         if (!d->row[i].own && d->row[i].group == group)
-            table_row(out, &d->row[i], frameworks);
+            table_row(out, &d->row[i], frameworks, tasks);
     sbuf_puts(out, "</tbody>\n</table>\n</div>\n");
 }
 
@@ -189,6 +201,21 @@ static void quality_entries(struct sbuf *out, const struct row *r)
     if (isfinite(r->ppl))
         sbuf_printf(&b, "%.4f, %.4f times the reference's", r->ppl, r->ppl_ratio);
     entry_and_free(out, "Perplexity", &b);
+}
+
+static void task_entries(struct sbuf *out, const struct row *r)
+{
+    struct sbuf b = {0};
+    if (!isfinite(r->task_score))
+        return;
+    sbuf_printf(&b, "%s right (%s) of %lld, %s by guessing: %s", figure_percent(r->task_score).s,
+                figure_range(100 * r->task_score_lo, 100 * r->task_score_hi).s, (long long)r->task_items,
+                figure_percent(r->task_chance).s, r->task);
+    entry_and_free(out, "Tasks", &b);
+    sbuf_printf(&b, "%s (%s); %d answers lost, %d gained, exact McNemar p %.2g", figure_percent(r->task_share).s,
+                figure_range(100 * r->task_share_lo, 100 * r->task_share_hi).s, r->task_lost, r->task_gained,
+                r->task_p);
+    entry_and_free(out, "Accuracy kept", &b);
 }
 
 static void speed_entries(struct sbuf *out, const struct row *r)
@@ -251,6 +278,7 @@ void html_evidence(struct sbuf *out, const struct report_input *in)
         entry(out, "Verdict", r->verdict);
         entry(out, "Why", r->reason);
         quality_entries(out, r);
+        task_entries(out, r);
         speed_entries(out, r);
         memory_entries(out, r);
         entry(out, "Source", r->source);

@@ -58,7 +58,7 @@ static void answer(struct sbuf *b, const struct decision *d)
     }
 }
 
-static void table_row(struct sbuf *b, const struct row *r)
+static void table_row(struct sbuf *b, const struct row *r, bool tasks)
 {
     sbuf_printf(b, "| %lld | ", (long long)r->rank);
     const char *text[] = {r->model, r->format, r->framework};
@@ -73,7 +73,11 @@ static void table_row(struct sbuf *b, const struct row *r)
     sbuf_printf(b, "%s%s%s%s | ", figure_rate(r->decode_tok_s).s, *range.s ? " (" : "", range.s, *range.s ? ")" : "");
     sbuf_printf(b, "%s | %s | ", figure_rate(r->prefill_tok_s).s, figure_ms(r->ttft_ms).s);
     escape_markdown(b, figure_kld(r->kld).s);
-    sbuf_printf(b, " | %s | %s | ", figure_percent(r->top1_agreement).s, figure_bytes(r->peak_bytes).s);
+    sbuf_printf(b, " | %s | ", figure_percent(r->top1_agreement).s);
+    if (tasks)
+        sbuf_printf(b, "%s%s%s%s | ", figure_percent(r->task_share).s, isfinite(r->task_share) ? " (" : "",
+                    figure_range(100 * r->task_share_lo, 100 * r->task_share_hi).s, isfinite(r->task_share) ? ")" : "");
+    sbuf_printf(b, "%s | ", figure_bytes(r->peak_bytes).s);
     sbuf_printf(b, "%s%s%s | ", r->recommended ? "**" : "", verdict_label(r), r->recommended ? "**" : "");
     escape_markdown(b, r->reason);
     sbuf_puts(b, " |\n");
@@ -89,12 +93,16 @@ int report_markdown(struct sbuf *out, const struct report_input *in, struct err 
     sbuf_free(&title);
     sbuf_puts(out, "\n\n");
     answer(out, d);
+    bool tasks = decision_has_tasks(d);
     if (d->n_rows)
-        sbuf_puts(out, "\n| # | model | format | runtime | size | decode tok/s | prefill tok/s | first token | KLD | "
-                       "same top | peak memory "
-                       "| verdict | why |\n|--:|---|---|---|--:|--:|--:|--:|--:|--:|--:|---|---|\n");
+        sbuf_printf(
+            out,
+            "\n| # | model | format | runtime | size | decode tok/s | prefill tok/s | first token | KLD | "
+            "same top | %speak memory | verdict | why |\n|--:|---|---|---|--:|--:|--:|--:|--:|--:|%s--:|---|---|"
+            "\n",
+            tasks ? "accuracy kept | " : "", tasks ? "--:|" : "");
     for (int i = 0; i < d->n_rows; i++)
-        table_row(out, &d->row[i]);
+        table_row(out, &d->row[i], tasks);
     bullets(out, "At other limits", d->neighbours, d->n_neighbours);
     bullets(out, "What would change the answer", d->changes, d->n_changes);
     bullets(out, "Left open", d->undecided, d->n_undecided);

@@ -20,6 +20,7 @@ enum text_column {
     C_PREFILL,
     C_KLD,
     C_TOP,
+    C_TASKS,
     C_RAM,
     C_VERDICT,
     N_TEXT_COLUMNS
@@ -32,7 +33,7 @@ static const struct {
     {"", false, 0},        {"", true, 5},         {"format", false, 0},
     {"runtime", false, 4}, {"size", true, 3},     {"decode tok/s", false, 0},
     {"prefill", true, 6},  {"KLD", false, 1},     {"same top", true, 7},
-    {"RAM", true, 2},      {"verdict", false, 0},
+    {"tasks", true, 4},    {"RAM", true, 2},      {"verdict", false, 0},
 };
 struct text_row {
     char cell[N_TEXT_COLUMNS][96];
@@ -218,6 +219,7 @@ static void fill_row(struct text_row *t, const struct report_input *in, const st
     else
         put_range(t->cell[C_KLD], in, r->kld, r->kld_lo, r->kld_hi);
     snprintf(t->cell[C_TOP], 96, "%s", figure_percent(r->top1_agreement).s);
+    snprintf(t->cell[C_TASKS], 96, "%s", figure_percent(r->task_share).s);
     snprintf(t->cell[C_RAM], 96, "%s", figure_bytes(r->peak_bytes).s);
     snprintf(t->cell[C_VERDICT], 96, "%s", verdict_label(r));
 }

@@ -1,6 +1,7 @@
 /* The table of writers, the words that they share, and the output directory. */
 #include "reports/reports.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/os.h"
@@ -13,6 +14,14 @@ const struct writer writers[] = {
 #undef W
 };
 const int n_writers = (int)(sizeof writers / sizeof writers[0]);
+
+bool decision_has_tasks(const struct decision *d)
+{
+    for (int i = 0; i < d->n_rows; i++)
+        if (isfinite(d->row[i].task_share))
+            return true;
+    return false;
+}
 
 const struct writer *writer_find(const char *ext)
 {
@@ -28,6 +37,7 @@ static const struct {
 } looks[] = {
     {"recommended", NULL, "PICK", "pick"},
     {"ok", "unknown_quality", "quality unknown", "unknown"},
+    {"ok", "undecided_quality", "undecided", "unknown"},
     {"ok", "unknown_speed", "speed unknown", "unknown"},
     {"ok", NULL, "ok", "front"},
     {"dominated", NULL, "beaten", "beaten"},

@@ -15,4 +15,6 @@ const char *provenance_label(const char *from); /* "measured" "equiv." "shape" "
 /* "MODEL on DEVICE", cleaned for nothing: escape it. */
 void report_title(struct sbuf *b, const struct report_input *in);
 int report_end(struct sbuf *out, const char *what, struct err *e); /* ERR_NOMEM when the buffer failed */
+/* Was accuracy on tasks measured for any row? */
+bool decision_has_tasks(const struct decision *d);
 #endif

@@ -325,6 +325,52 @@ static void test_veto_gates(void **state)
     expect_veto(r, n, "gguf/q4_0", "vetoed", "battery", "3.0 h");
 }
 
+/* Of n tasks, `both` right before and after. */
+static void give_task(struct record *r, int n, int both, int lost, int gained)
+{
+    struct task_result *t = &r->task;
+    r->task_from = FROM_MEASURED;
+    snprintf(t->name, sizeof t->name, "quiz");
+    t->n_items = n, t->n_correct = both + gained, t->n_ref_correct = both + lost;
+    t->n_lost = lost, t->n_gained = gained;
+    t->chance = 0.25;
+    t->score = stats_share(t->n_correct, n);
+    t->share = stats_paired_ratio(both, lost, gained);
+    t->p = stats_mcnemar(lost, gained);
+}
+
+static void test_task_gate(void **state)
+{
+    (void)state;
+    struct record r[6];
+    int n = sample_records(r);
+    req.want.min_quality = 0.95;
+    req.want.max_kld = 1;
+    give_task(&r[1], 200, 100, 0, 0); /* q8_0: nothing changed */
+    give_task(&r[2], 200, 70, 30, 2); /* q4_k_m: certainly too few */
+    give_task(&r[3], 200, 95, 5, 3);  /* q5_k_m: could be either */
+    struct decision *d = decide(r, n);
+    const struct row *kept = row_of(d, "gguf/q8_0", "llama.cpp"), *lost = row_of(d, "gguf/q4_k_m", "llama.cpp");
+    const struct row *open = row_of(d, "gguf/q5_k_m", "llama.cpp");
+    assert_string_equal(picked(d), "gguf/q8_0");
+    assert_double_equal(kept->task_share, 1, 0);
+    assert_double_equal(kept->task_share_lo, exp(-1.959964 / 100.5), 1e-6);
+    assert_string_equal(lost->veto, "min_quality");
+    assert_double_equal(lost->task_score, 0.36, 1e-12);
+    assert_non_null(strstr(lost->reason, "keeps 72.0 %"));
+    assert_non_null(strstr(lost->reason, "30 answers lost, 2 gained, McNemar p 2.5e-07")); /* 2 (1+32+496) / 2^32 */
+    assert_string_equal(open->veto, "undecided_quality");
+    assert_non_null(strstr(open->reason, "too few tasks to tell: 98.0 %"));
+    decision_free(d);
+    for (int i = 0; i < n; i++)
+        give_task(&r[i], 200, 55, 0, 0); /* 27.5 % right of one in four */
+    d = decide(r + 1, n - 1);
+    assert_int_equal(d->recommended, -1);
+    assert_string_equal(d->verdict, "undecided");
+    assert_non_null(strstr(d->headline, "no better than guessing"));
+    decision_free(d);
+}
+
 /* --- the own engine --- */
 static void own_record(struct record *r, const char *model, const char *format, int64_t weights, double tok_s)
 {
@@ -960,6 +1006,7 @@ int main(void)
         T(test_veto_not_comparable),
         T(test_veto_framework),
         T(test_veto_gates),
+        T(test_task_gate),
         T(test_own_becomes_equivalent),
         T(test_measured_framework_replaces_equivalent),
         T(test_ratio_measured_here_stands_in),

@@ -173,6 +173,11 @@ static void shares_and_paired_answers(void **state)
     assert_true(fabs(stats_mcnemar(0, 5) - 2.0 / 32) < 1e-12);
     assert_true(fabs(stats_mcnemar(10, 2) - 2 * 79.0 / 4096) < 1e-12);
     assert_true(stats_mcnemar(2, 10) == stats_mcnemar(10, 2) && stats_mcnemar(3000, 1000) < 1e-200);
+    struct interval kept = stats_paired_ratio(90, 10, 5); /* 95 of 100; error of the logarithm sqrt(16 / (100.5 95.5)) */
+    assert_true(fabs(kept.v - 0.95) < 1e-12);
+    assert_true(fabs(log(kept.hi / kept.lo) - 2 * 1.959963984540054 * sqrt(16 / (100.5 * 95.5))) < 1e-12);
+    assert_true(fabs(kept.lo * kept.hi - pow(95.5 / 100.5, 2)) < 1e-12);
+    assert_true(isnan(stats_paired_ratio(0, 0, 3).v));
 }
 
 static void request_names(void **state)

@@ -182,12 +182,53 @@ static void families_take_turns(void **state)
     plan_free(p);
 }
 
+/* The reference is right where llama-perplexity is on the same questions (test_task.c); the figures of a format are
+ * those of asking it alone. */
+static void tasks_are_scored(void **state)
+{
+    static const char theirs[] = "000100000000000000000100011000011001000100100000100000000000";
+    static const char *const formats[] = {"gguf/q4_0", "onnx/int4-g32-sym"};
+    const char *path[] = {test_data("text/ARC-Challenge-test.jsonl")};
+    int n_right = 0, n = (int)strlen(theirs);
+    struct model *small = world.model;
+    struct err e = {0};
+    (void)state;
+    if (!test_data_there("text/ARC-Challenge-test.jsonl"))
+        skip();
+    for (int i = 0; i < n; i++)
+        n_right += theirs[i] == '1';
+    assert_int_equal(model_open(&world.model, SOURCE_ROOT "/datasets/models/default.gguf", &e), 0);
+    struct request req = request_of(formats, 2);
+    req.tasks = path;
+    req.n_tasks = 1;
+    req.n_items = n;
+    struct sweep *s = run(&req);
+    int n_found = 0;
+    for (int i = 0; i < s->n; i++) {
+        const struct task_result *t = &s->rec[i].task;
+        if (s->rec[i].task_from != FROM_MEASURED)
+            continue;
+        n_found++;
+        assert_int_equal(t->n_items, n);
+        assert_int_equal(t->n_ref_correct, n_right);
+        assert_int_equal(t->n_correct, n_right - t->n_lost + t->n_gained);
+        assert_true(t->n_changed >= t->n_lost + t->n_gained && t->n_changed > 0);
+        assert_true(fabs(t->share.v - (double)t->n_correct / n_right) < 1e-12);
+        assert_true(t->share.lo < t->share.v && t->share.v < t->share.hi);
+        assert_string_equal(t->name, "ARC-Challenge-test");
+    }
+    assert_int_equal(n_found, 2);
+    sweep_free(s);
+    model_close(world.model);
+    world.model = small;
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_cells_are_rows),     cmocka_unit_test(groups_change_nothing),
         cmocka_unit_test(the_budget_leaves_rows), cmocka_unit_test(residency_is_of_the_format),
-        cmocka_unit_test(families_take_turns),
+        cmocka_unit_test(families_take_turns),    cmocka_unit_test(tasks_are_scored),
     };
     if (!test_data_there("models/stories260K-F32.gguf") || !test_data_there("text/stories-ascii.txt"))
         return TEST_SKIPPED;
