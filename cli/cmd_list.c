@@ -6,6 +6,7 @@
 #include "bench/quant/recipe.h"
 #include "bench/record_fields.h"
 #include "cli/cli.h"
+#include "datasets/catalogue.h"
 #include "kernels/kernels.h"
 
 static json_t *named(const char *name)
@@ -208,6 +209,23 @@ static json_t *list_kv(struct cli *cli)
     return a;
 }
 
+static json_t *list_claims(struct cli *cli)
+{
+    (void)cli;
+    static const char *const columns[] = {"format", "shape", "metric", "unit", "note", "source"};
+    json_t *a = json_array();
+    struct csv c;
+    for (bool more = csv_open(&c, dataset_claims) && csv_next(&c); more; more = csv_next(&c)) {
+        json_t *o = named(csv_text(&c, "id"));
+        for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
+            json_put(o, columns[i], json_str_or_null(csv_text(&c, columns[i])));
+        json_put(o, "low", json_num(csv_number(&c, "low")));
+        json_put(o, "high", json_num(csv_number(&c, "high")));
+        json_array_append_new(a, o);
+    }
+    return a;
+}
+
 static const struct {
     const char *name;
     json_t *(*make)(struct cli *cli);
@@ -220,6 +238,7 @@ static const struct {
     {"architectures", list_architectures},
     {"frameworks", list_frameworks},
     {"metrics", list_metrics},
+    {"claims", list_claims},
 };
 enum { N_TABLES = sizeof tables / sizeof *tables };
 
@@ -266,7 +285,7 @@ int cmd_list(struct cli *c)
         return EXIT_DONE;
     }
     const char *near = cli_nearest(c->arg[0], names, N_TABLES);
-    cli_warn("list %s: give formats, kv, codecs, kernels, shapes, architectures, frameworks or metrics%s%s%s",
+    cli_warn("list %s: give formats, kv, codecs, kernels, shapes, architectures, frameworks, metrics or claims%s%s%s",
              c->arg[0], near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
     return EXIT_USAGE;
 }

@@ -5,7 +5,7 @@
 #define DATASETS_CATALOGUE_H
 #include <stdbool.h>
 
-extern const char dataset_frameworks[], dataset_published_quality[];
+extern const char dataset_frameworks[], dataset_published_quality[], dataset_claims[];
 
 enum { CSV_FIELDS = 24, CSV_ROW = 2048 };
 struct csv_row {

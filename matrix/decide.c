@@ -386,8 +386,10 @@ int matrix_decide(struct decision **out, const struct record *recs, int n_recs, 
     j.recs = recs;
     j.n_recs = n_recs;
     rc = rows_from_records(&j, e);
-    if (rc == 0)
+    if (rc == 0) {
         judge_decide(&j);
+        explain_claims(&j);
+    }
     if (rc == 0 && j.failed)
         rc = err_nomem(e, 0, "the sentences of the decision");
     if (rc < 0) {

@@ -98,6 +98,7 @@ void judge_decide(struct judge *j); /* all of it, on the rows there are */
 /* explain.c: the pick or why there is none, in words; notes.c: risks, notes, what was left open. */
 void explain_decision(struct judge *j);
 void explain_notes(struct judge *j);
+void explain_claims(struct judge *j); /* claims.c, on rows that were measured */
 const char *row_name(struct judge *j,
                      const struct row *r); /* "gguf/q4_k_m", with the framework where several were tried */
 #endif

@@ -49,6 +49,13 @@ struct row {
 struct risk {
     const char *id, *text, *mitigation;
 };
+struct claim { /* what is asserted of a format, beside what was found here; a row of datasets/claims.csv */
+    const char *id, *subject, *what, *claimed;
+    const char *here;    /* the figure, or why there is none */
+    const char *verdict; /* "holds" "holds in part" "does not hold" "not measured" */
+    const char *source;
+    double lo, hi; /* of the figure; NaN = not measured */
+};
 struct decision {
     const char *verdict;                /* "recommended" "tie" "nothing-fits" "undecided" */
     int exit_code;                      /* 0, 1 (nothing was measured), 3 (gate asked for not met), 4 (nothing fits) */
@@ -75,6 +82,8 @@ struct decision {
     const char *note[16]; /* state of machine and weights worth a line */
     int n_notes;
     const char *command;
+    struct claim claim[32];
+    int n_claims;
     struct arena *arena;
 };
 /* recs: all records of this run (or from the store). want: limits and objective. */

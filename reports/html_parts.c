@@ -176,6 +176,28 @@ void html_table(struct sbuf *out, const struct report_input *in)
                    "<span><span class=\"from published\">publ.</span> published</span></p>\n</section>\n");
 }
 
+/* --- claims --- */
+void html_claims(struct sbuf *out, const struct report_input *in)
+{
+    const struct decision *d = in->decision;
+    if (!d->n_claims || !d->n_rows)
+        return;
+    sbuf_puts(out, "<section>\n<h2>Claimed beside measured</h2>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
+                   "aria-label=\"Claims\">\n<table>\n<thead><tr><th scope=\"col\" class=\"text\">of</th><th "
+                   "scope=\"col\" class=\"text\">what</th><th scope=\"col\">claimed</th><th scope=\"col\" "
+                   "class=\"text\">here</th><th scope=\"col\" class=\"text\">verdict</th></tr></thead>\n<tbody>\n");
+    for (int i = 0; i < d->n_claims; i++) {
+        const struct claim *c = &d->claim[i];
+        text_cell(out, "<tr><th scope=\"row\">", c->subject, "</th>");
+        text_cell(out, "<td class=\"text\">", c->what, "</td>");
+        text_cell(out, "<td>", c->claimed, "</td>");
+        text_cell(out, "<td class=\"text\">", c->here, "</td>");
+        text_cell(out, "<td class=\"text\">", c->verdict, "</td></tr>\n");
+    }
+    sbuf_puts(out, "</tbody>\n</table>\n</div>\n<p class=\"legend\"><span>Claims as course material has them; sizes of "
+                   "named models follow from their architecture.</span></p>\n</section>\n");
+}
+
 /* --- evidence --- */
 static void entry(struct sbuf *out, const char *name, const char *value)
 {

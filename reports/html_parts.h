@@ -4,5 +4,7 @@
 #include "reports/reports.h"
 
 void html_table(struct sbuf *out, const struct report_input *in);
+/* Claimed beside measured. */
+void html_claims(struct sbuf *out, const struct report_input *in);
 void html_evidence(struct sbuf *out, const struct report_input *in);
 #endif

@@ -271,6 +271,7 @@ int report_html(struct sbuf *out, const struct report_input *in, struct err *e)
         return rc;
     html_table(out, in);
     cautions(out, d);
+    html_claims(out, in);
     html_evidence(out, in);
     foot(out, in);
     return report_end(out, "the page", e);

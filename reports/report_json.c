@@ -79,6 +79,26 @@ static void put_words(json_t *o, const struct decision *d)
     json_put(o, "notes", list(d->note, d->n_notes));
 }
 
+static json_t *claims(const struct decision *d)
+{
+    json_t *a = json_array();
+    for (int i = 0; i < d->n_claims; i++) {
+        const struct claim *c = &d->claim[i];
+        json_t *o = json_object();
+        json_put(o, "id", clean_string(c->id));
+        json_put(o, "subject", clean_string(c->subject));
+        json_put(o, "what", clean_string(c->what));
+        json_put(o, "claimed", clean_string(c->claimed));
+        json_put(o, "here", clean_string(c->here));
+        json_put(o, "lo", json_num(c->lo));
+        json_put(o, "hi", json_num(c->hi));
+        json_put(o, "verdict", clean_string(c->verdict));
+        json_put(o, "source", clean_string(c->source));
+        json_array_append_new(a, o);
+    }
+    return a;
+}
+
 int report_json(struct sbuf *out, const struct report_input *in, struct err *e)
 {
     const struct decision *d = in->decision;
@@ -92,6 +112,7 @@ int report_json(struct sbuf *out, const struct report_input *in, struct err *e)
     json_put(o, "exit_code", json_integer(d->exit_code));
     put_words(o, d);
     json_put(o, "rows", rows);
+    json_put(o, "claims", claims(d));
     json_put(o, "device", in->device ? probe_to_json(in->device) : json_null());
     json_put(o, "elapsed_s", json_num(in->elapsed_s));
     json_put(o, "tool_version", json_string(WHICHQUANT_VERSION));

@@ -83,6 +83,23 @@ static void table_row(struct sbuf *b, const struct row *r, bool tasks)
     sbuf_puts(b, " |\n");
 }
 
+static void claims(struct sbuf *b, const struct decision *d)
+{
+    if (d->n_claims)
+        sbuf_puts(b,
+                  "\n## Claimed beside measured\n\n| of | what | claimed | here | verdict |\n|---|---|--:|---|---|\n");
+    for (int i = 0; i < d->n_claims; i++) {
+        const struct claim *c = &d->claim[i];
+        const char *text[] = {c->subject, c->what, c->claimed, c->here, c->verdict};
+        for (int k = 0; k < 5; k++) {
+            sbuf_puts(b, "| ");
+            escape_markdown(b, text[k]);
+            sbuf_putc(b, ' ');
+        }
+        sbuf_puts(b, "|\n");
+    }
+}
+
 int report_markdown(struct sbuf *out, const struct report_input *in, struct err *e)
 {
     const struct decision *d = in->decision;
@@ -116,5 +133,7 @@ int report_markdown(struct sbuf *out, const struct report_input *in, struct err 
         sbuf_putc(out, '\n');
     }
     bullets(out, "Notes", d->note, d->n_notes);
+    if (d->n_rows)
+        claims(out, d);
     return report_end(out, "the summary", e);
 }

@@ -339,6 +339,23 @@ static void lines(struct sbuf *out, const struct report_input *in, const char *n
         wrapped(out, in, i ? "" : name, "head", s[i]);
 }
 
+/* What is said of these formats beside what was found; what nothing here can tell is left to the other reports. */
+static void claims(struct sbuf *out, const struct report_input *in)
+{
+    const struct decision *d = in->decision;
+    bool first = true;
+    for (int i = 0; i < d->n_claims; i++) {
+        const struct claim *c = &d->claim[i];
+        char text[400];
+        if (!isfinite(c->lo))
+            continue;
+        snprintf(text, sizeof text, "%s, %s: claimed %s, here %s: %s", c->subject, c->what, c->claimed, c->here,
+                 c->verdict);
+        wrapped(out, in, first ? "said" : "", "head", text);
+        first = false;
+    }
+}
+
 static void rest(struct sbuf *out, const struct report_input *in)
 {
     const struct decision *d = in->decision;
@@ -357,6 +374,8 @@ static void rest(struct sbuf *out, const struct report_input *in)
     }
     if (in->verbose)
         lines(out, in, "open", d->undecided, d->n_undecided);
+    if (in->verbose)
+        claims(out, in);
     lines(out, in, "note", d->note, in->verbose ? d->n_notes : d->n_notes < 3 ? d->n_notes : 3);
 }
 

@@ -1,4 +1,5 @@
-/* Dense linear algebra for encoders that solve, all of it behind this file: LAPACKE where the build has it. */
+/* Dense linear algebra for encoders that solve, all of it behind this file: LAPACKE where the
+ * machine has it, loaded at the first call. */
 #ifndef BENCH_QUANT_LINALG_H
 #define BENCH_QUANT_LINALG_H
 #include <stdbool.h>

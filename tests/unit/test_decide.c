@@ -371,6 +371,49 @@ static void test_task_gate(void **state)
     decision_free(d);
 }
 
+static const struct claim *claim_of(const struct decision *d, const char *id)
+{
+    for (int i = 0; i < d->n_claims; i++)
+        if (strcmp(d->claim[i].id, id) == 0)
+            return &d->claim[i];
+    fail_msg("no claim %s", id);
+    return NULL;
+}
+
+/* 600 Mi weights: 1200 MiB in f16. */
+static void test_claims(void **state)
+{
+    (void)state;
+    struct record r[6];
+    int n = sample_records(r);
+    give_task(&r[2], 200, 96, 4, 1);
+    for (int i = 0; i < n; i++)
+        give_memory(&r[i], i == 0 ? 1200 << 20 : i == 1 ? 638 << 20 : i == 4 ? 338 << 20 : 400 << 20);
+    struct decision *d = decide(r, n);
+    const struct claim *c = claim_of(d, "size-q8_0"); /* 46.8 % less */
+    assert_double_equal(c->lo, 100 * (1 - 638.0 / 1200), 1e-9);
+    assert_string_equal(c->verdict, "does not hold");
+    assert_string_equal(c->claimed, "50 %");
+    c = claim_of(d, "size-q4_0"); /* 71.8 % less */
+    assert_string_equal(c->here, "71.8 %");
+    c = claim_of(d, "llamacpp-speed");
+    assert_double_equal(c->lo, 107.7 / 63.5, 1e-9);
+    assert_string_equal(c->verdict, "does not hold");
+    c = claim_of(d, "size-q2_k"); /* 419 MB of at most 500 */
+    assert_string_equal(c->verdict, "holds");
+    assert_string_equal(c->claimed, "at most 500 MB");
+    c = claim_of(d, "gate-accuracy"); /* of the pick, q4_k_m: 97 of 100 */
+    assert_double_equal(c->lo, 97, 1e-9);
+    assert_string_equal(c->verdict, "holds");
+    c = claim_of(d, "olive-acc");
+    assert_string_equal(c->verdict, "not measured");
+    assert_true(isnan(c->lo));
+    c = claim_of(d, "phi4mini-f16"); /* 3836 M parameters */
+    assert_double_equal(c->lo, 7.67, 0.01);
+    assert_string_equal(c->verdict, "holds");
+    decision_free(d);
+}
+
 /* --- the own engine --- */
 static void own_record(struct record *r, const char *model, const char *format, int64_t weights, double tok_s)
 {
@@ -1007,6 +1050,7 @@ int main(void)
         T(test_veto_framework),
         T(test_veto_gates),
         T(test_task_gate),
+        T(test_claims),
         T(test_own_becomes_equivalent),
         T(test_measured_framework_replaces_equivalent),
         T(test_ratio_measured_here_stands_in),

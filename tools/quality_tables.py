@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""Writes docs/QUALITY.md from finished sweeps: quality_tables.py RESULT... > docs/QUALITY.md
+
+RESULT is the folder that `whichquant MODEL -o FOLDER` wrote, or the document of `whichquant MODEL --json`. Results of
+one model are merged: a format measured twice stands once, with its larger number of chunks. Nothing is computed here
+that the results do not hold; only the order, by KLD, is made."""
+import json
+import os
+import sys
+
+
+def load(path):
+    """(decision, records of the run) of a folder or a JSON document."""
+    folder = os.path.isdir(path)
+    with open(os.path.join(path, "decision.json") if folder else path, encoding="utf-8") as f:
+        decision = json.load(f)
+    records = []
+    if folder:
+        with open(os.path.join(path, "records.jsonl"), encoding="utf-8") as f:
+            records = [json.loads(line) for line in f if line.strip()]
+    return decision, records
+
+
+def chunks_of(records):
+    return {r["format"]["name"]: r["quality"]["n_chunks"] or 0 for r in records
+            if r.get("quality", {}).get("kld") is not None}
+
+
+def merge(results):
+    """model -> {"rows": format -> row, "claims": id -> claim, "about": record}"""
+    models = {}
+    for path in results:
+        decision, records = load(path)
+        n_chunks = chunks_of(records)
+        for row in decision["rows"]:
+            if row["framework"] == "own":
+                continue
+            m = models.setdefault(row["model"], {"rows": {}, "claims": {}, "about": None, "device": row["device"]})
+            row["chunks"] = n_chunks.get(row["format"], 0)
+            old = m["rows"].get(row["format"])
+            if old is None or (row["kld"] is not None, row["chunks"]) > (old["kld"] is not None, old["chunks"]):
+                m["rows"][row["format"]] = row
+            for record in records:
+                if m["about"] is None and record["model"]["name"] == row["model"]:
+                    m["about"] = record
+        for claim in decision.get("claims", []):
+            group = models.get(decision["subject"])
+            if group is not None and (claim["verdict"] != "not measured" or claim["id"] not in group["claims"]):
+                group["claims"][claim["id"]] = claim
+    return models
+
+
+def number(x, digits):
+    return "" if x is None else f"{x:.{digits}f}"
+
+
+def kld(row):
+    half = "" if row["kld_hi"] is None else f" ± {(row['kld_hi'] - row['kld_lo']) / 2:.5f}"
+    return f"{row['kld']:.5f}{half}"
+
+
+def cell(text):
+    return str(text or "").replace("|", "\\|").replace("\n", " ")
+
+
+def table(rows, out):
+    tasks = any(r.get("task_share") is not None for r in rows)
+    chunks = {r["chunks"] for r in rows}
+    head = ["format", "runtime", "bits per weight", "KLD", "same top", "PPL ratio"]
+    head += ["accuracy kept"] if tasks else []
+    head += ["chunks"] if len(chunks) > 1 else []
+    out.append("| " + " | ".join(head) + " |")
+    out.append("|---|---|" + "--:|" * (len(head) - 2))
+    for r in rows:
+        line = [r["format"], r["framework"], number(r["effective_bpw"], 2), kld(r),
+                number(100 * r["top1_agreement"], 2) + " %", number(r["ppl_ratio"], 4)]
+        if tasks:
+            share = r.get("task_share")
+            line.append("" if share is None else f"{100 * share:.1f} % ({100 * r['task_share_lo']:.1f} to "
+                                                 f"{100 * r['task_share_hi']:.1f})")
+        if len(chunks) > 1:
+            line.append(str(r["chunks"]))
+        out.append("| " + " | ".join(cell(x) for x in line) + " |")
+
+
+def describe(name, m):
+    about = m["about"]
+    if about is None:
+        return f"{name}."
+    source = f", source {about['model']['source_format']}" if about["model"].get("source_format") else ""
+    dither = ", dithered off its grid" if about["model"].get("dithered") else ""
+    chunks = sorted({r["chunks"] for r in m["rows"].values() if r["chunks"]})
+    span = "" if not chunks else f"; {chunks[0]}" + (f" to {chunks[-1]}" if len(chunks) > 1 else "") + " chunks"
+    return (f"{about['model']['n_params'] / 1e6:.0f} M parameters{source}{dither}{span} of {about['workload']['n_ctx']} "
+            f"tokens, text sha256 {about['workload']['text_sha256'][:12]}, {about['date'][:10]}.")
+
+
+def model_section(name, m, out):
+    rows = list(m["rows"].values())
+    measured = sorted((r for r in rows if r["kld"] is not None), key=lambda r: r["kld"])
+    rest = sorted((r for r in rows if r["kld"] is None), key=lambda r: r["format"])
+    out += ["", f"## {name}", "", describe(name, m), ""]
+    if measured:
+        table(measured, out)
+    if rest:
+        out += ["", f"Not measured ({len(rest)}):", ""]
+        out += [f"- {r['format']}: {cell(r['reason'])}" for r in rest]
+
+
+def claims_section(models, out):
+    ids = []
+    for m in models.values():
+        ids += [i for i in m["claims"] if i not in ids]
+    if not ids:
+        return
+    names = [n for n, m in models.items() if m["claims"]]
+    out += ["", "## Claimed beside measured", "",
+            "What course material asserts of these formats, as `whichquant list claims` prints it, beside what the "
+            "sweeps above found.", "",
+            "| claim | of | claimed | " + " | ".join(cell(n) for n in names) + " |", "|---|---|--:|" + "---|" * len(names)]
+    for i in ids:
+        c = next(m["claims"][i] for m in models.values() if i in m["claims"])
+        found = [models[n]["claims"].get(i) for n in names]
+        line = [c["what"], c["subject"], c["claimed"]]
+        line += ["" if f is None else f["verdict"] if f["verdict"] == "not measured" else f"{f['here']}: {f['verdict']}"
+                 for f in found]
+        out.append("| " + " | ".join(cell(x) for x in line) + " |")
+
+
+def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    models = merge(sys.argv[1:])
+    out = ["# Quality of every format", "",
+           "Made by `tools/quality_tables.py` from finished sweeps; no figure is written by hand. KLD is the mean KL",
+           "divergence from the unquantized weights in nats, ± half of its 95 % interval (bootstrap over chunks); same top",
+           "is the share of tokens whose most likely word stays; PPL ratio is perplexity over the reference's. Each format",
+           "is evaluated with the arithmetic of the runtime named beside it (docs/METHOD.md)."]
+    for name, m in models.items():
+        model_section(name, m, out)
+    claims_section(models, out)
+    print("\n".join(out))
+
+
+main()
