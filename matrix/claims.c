@@ -61,10 +61,17 @@ static double speedup(const struct row *r, const struct row *base)
     return timed ? r->decode_tok_s / base->decode_tok_s : NAN;
 }
 
-static double accuracy_kept(const struct row *r, const struct row *base)
+/* The interval's ends: a few tasks prove nothing, nor do those at which the reference only guesses. */
+static double accuracy_lo(const struct row *r, const struct row *base)
 {
     (void)base;
-    return 100 * r->task_share;
+    return row_beats_chance(r) ? 100 * r->task_share_lo : NAN;
+}
+
+static double accuracy_hi(const struct row *r, const struct row *base)
+{
+    (void)base;
+    return row_beats_chance(r) ? 100 * r->task_share_hi : NAN;
 }
 
 /* more: 1 where more is better, 0 where the figure itself is claimed. near: what "approximately" may hide, relative for
@@ -73,6 +80,8 @@ static const struct metric {
     const char *name, *what, *missing;
     double (*of)(const struct row *r, const struct row *base);
     int more;
+    double (*upper)(const struct row *r,
+                    const struct row *base); /* of an interval that begins at `of`; NULL: a point */
 } metrics[] = {
     {"size_reduction", "file size less than f16", "this format was not in the sweep", size_reduction, 0},
     {"size_mb", "file size", "this format was not in the sweep", size_mb, 0},
@@ -80,7 +89,8 @@ static const struct metric {
     {"memory_factor", "peak memory over file size", "this format was not in the sweep", memory_factor, 0},
     {"memory_reduction", "peak memory less than f16", "these formats were not in the sweep", memory_reduction, 1},
     {"speedup", "tokens per second over f16", "no speed of both was measured here", speedup, 1},
-    {"accuracy_kept", "accuracy kept on tasks", "no tasks were asked: give --tasks FILE", accuracy_kept, 1},
+    {"accuracy_kept", "accuracy kept on tasks", "no tasks (--tasks FILE), or the reference guesses", accuracy_lo, 1,
+     accuracy_hi},
 };
 
 static const struct metric *metric_find(const char *name)
@@ -119,6 +129,8 @@ static struct span span_of_rows(const struct decision *d, const char *format, co
         if (r->own || r->kv_variant || r->group != group || (pick ? i != d->recommended : !matches(format, r->format)))
             continue;
         widen(&s, m->of(r, base_of(d, r)));
+        if (m->upper)
+            widen(&s, m->upper(r, base_of(d, r)));
     }
     return s;
 }
@@ -152,7 +164,9 @@ static const char *judge_claim(const struct metric *m, double low, double high, 
     if (!s.n)
         return "not measured";
     bool worst = s.lo >= lo && s.lo <= hi, best = s.hi >= lo && s.hi <= hi;
-    return worst && best ? "holds" : s.hi < lo || s.lo > hi ? "does not hold" : "holds in part";
+    if (worst && best)
+        return "holds";
+    return s.hi < lo || s.lo > hi ? "does not hold" : m->upper ? "undecided" : "holds in part";
 }
 
 static const char *figure(struct judge *j, double lo, double hi, const char *unit)

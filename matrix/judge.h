@@ -79,6 +79,7 @@ bool record_same_model(const struct record *a, const struct record *b);
  * here. */
 struct interval framework_here(const struct judge *j, const struct record *own, const char *framework, bool prefill,
                                char source[256]);
+bool row_beats_chance(const struct row *r); /* the reference does better than guessing on its tasks */
 bool row_eligible(const struct row *r, uint64_t ignored);
 /* True when a is beaten by b: somewhere worse beyond the intervals, nowhere better. */
 bool row_beaten(const struct row *a, const struct row *b);

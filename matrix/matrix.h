@@ -52,7 +52,7 @@ struct risk {
 struct claim { /* what is asserted of a format, beside what was found here; a row of datasets/claims.csv */
     const char *id, *subject, *what, *claimed;
     const char *here;    /* the figure, or why there is none */
-    const char *verdict; /* "holds" "holds in part" "does not hold" "not measured" */
+    const char *verdict; /* "holds" "holds in part" "undecided" "does not hold" "not measured" */
     const char *source;
     double lo, hi; /* of the figure; NaN = not measured */
 };

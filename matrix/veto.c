@@ -140,7 +140,7 @@ static double quality_share(const struct row *r)
 }
 
 /* Does the reference itself do better than guessing? Else a share of its right answers says nothing. */
-static bool beats_chance(const struct row *r)
+bool row_beats_chance(const struct row *r)
 {
     return stats_share(r->task_ref_correct, (int)r->task_items).lo > r->task_chance;
 }
@@ -162,7 +162,7 @@ static bool broken_min_quality(const struct judge *j, const struct row *r, char 
         return false;
     if (isfinite(r->task_share)) {
         describe_task(r, least, "keeps ", why);
-        return beats_chance(r) && r->task_share_hi < least;
+        return row_beats_chance(r) && r->task_share_hi < least;
     }
     snprintf(why, WHY, "%s of the reference's answers stay, %s were asked for", figure_percent(share).s,
              figure_percent(least).s);
@@ -174,13 +174,13 @@ static bool broken_undecided_quality(const struct judge *j, const struct row *r,
     double least = j->want->min_quality;
     if (!isfinite(least) || !isfinite(r->task_share) || r->reference)
         return false;
-    if (beats_chance(r))
+    if (row_beats_chance(r))
         describe_task(r, least, "too few tasks to tell: ", why);
     else
         snprintf(why, WHY,
                  "the reference has %d of %lld tasks (%.40s) right, no better than guessing: take easier ones",
                  r->task_ref_correct, (long long)r->task_items, r->task);
-    return !beats_chance(r) || (r->task_share_lo < least && r->task_share_hi >= least);
+    return !row_beats_chance(r) || (r->task_share_lo < least && r->task_share_hi >= least);
 }
 
 static bool broken_min_decode(const struct judge *j, const struct row *r, char why[WHY])

@@ -41,7 +41,7 @@ def merge(results):
             if old is None or (row["kld"] is not None, row["chunks"]) > (old["kld"] is not None, old["chunks"]):
                 m["rows"][row["format"]] = row
             for record in records:
-                if m["about"] is None and record["model"]["name"] == row["model"]:
+                if m["about"] is None and record["model"]["name"] == row["model"] and record["workload"]["n_ctx"]:
                     m["about"] = record
         for claim in decision.get("claims", []):
             group = models.get(decision["subject"])

@@ -402,9 +402,9 @@ static void test_claims(void **state)
     c = claim_of(d, "size-q2_k"); /* 419 MB of at most 500 */
     assert_string_equal(c->verdict, "holds");
     assert_string_equal(c->claimed, "at most 500 MB");
-    c = claim_of(d, "gate-accuracy"); /* of the pick, q4_k_m: 97 of 100 */
-    assert_double_equal(c->lo, 97, 1e-9);
-    assert_string_equal(c->verdict, "holds");
+    c = claim_of(d, "gate-accuracy"); /* of the pick, q4_k_m: 97 of 100, by tasks too few to tell */
+    assert_true(c->lo < 95 && c->hi > 97);
+    assert_string_equal(c->verdict, "undecided");
     c = claim_of(d, "olive-acc");
     assert_string_equal(c->verdict, "not measured");
     assert_true(isnan(c->lo));
