@@ -146,7 +146,8 @@ static struct span span_of_shape(const char *id, const char *format)
     request_defaults(&req);
     req.formats = &format;
     req.n_formats = 1;
-    if (shape && model_from_shape(&m, &shape->d, &e) == 0 && plan_formats(&p, m, &req, &e) == 0 && p->n_cells == 1)
+    if (shape && model_from_shape(&m, &shape->d, &e) == 0 && plan_formats(&p, m, &req, NULL, &e) == 0 &&
+        p->n_cells == 1)
         widen(&s, (double)p->cell[0].summary.bytes * 1e-9);
     plan_free(p);
     model_close(m);
