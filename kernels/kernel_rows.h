@@ -9,6 +9,11 @@
 #else
 #define KERNELS_X86 0
 #endif
+#if defined(__aarch64__)
+#define KERNELS_ARM 1
+#else
+#define KERNELS_ARM 0
+#endif
 
 #define GEMM_F32(symbol, ...) kernel_gemm_f32 symbol;
 #define MATVEC(symbol, ...)   kernel_matvec symbol;

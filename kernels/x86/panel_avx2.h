@@ -4,7 +4,7 @@
 #ifndef KERNELS_X86_PANEL_AVX2_H
 #define KERNELS_X86_PANEL_AVX2_H
 #include "kernels/x86/avx2.h"
-#include "kernels/x86/panel.h"
+#include "kernels/panel.h"
 
 enum { NR = 16, MR = 4 }; /* rows of a panel, tokens at once */
 

@@ -7,7 +7,7 @@
 #ifndef KERNELS_X86_PANEL_AVX512_H
 #define KERNELS_X86_PANEL_AVX512_H
 #include "kernels/x86/avx512.h"
-#include "kernels/x86/panel.h"
+#include "kernels/panel.h"
 
 enum { NR = 32, MR = 6 }; /* rows of a panel, tokens at once */
 

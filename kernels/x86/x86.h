@@ -4,20 +4,7 @@
 #include <immintrin.h>
 #include <stdint.h>
 #include <string.h>
-#include "base/half.h"
-#include "kernels/kernel_rows.h"
-
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE int64_t min_i64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-INLINE const uint8_t *qmat_row(const struct qmat *w, int64_t r)
-{
-    return w->plane[PLANE_CODE].p + (size_t)r * w->plane[PLANE_CODE].row_stride;
-}
+#include "kernels/inline.h"
 
 INLINE float half_at(const uint8_t *p)
 {

@@ -1,8 +1,8 @@
 /* How many tokens a prefill kernel takes in hand at once. W is unpacked anew for each handful, so it should be large;
  * but the tokens' encoded rows should stay in a cache while all rows of W pass over them. */
-#ifndef KERNELS_X86_PANEL_H
-#define KERNELS_X86_PANEL_H
-#include "kernels/x86/x86.h"
+#ifndef KERNELS_PANEL_H
+#define KERNELS_PANEL_H
+#include "kernels/inline.h"
 
 enum { FEW = 4, MIN_TOKENS = 96, MAX_TOKENS = 516, X_BYTES = 1280 << 10 }; /* fewer than FEW: the decode kernel */
 

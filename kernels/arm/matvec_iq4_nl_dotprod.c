@@ -1,0 +1,7 @@
+/* Decode: IQ4_NL rows times one Q8_0 activation row. */
+#include "kernels/arm/matvec_blocks_neon.h"
+
+void matvec_iq4_nl_dotprod(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
+{
+    matvec_blocks(y, w, r0, r1, x, codec_iq4_nl());
+}
