@@ -16,7 +16,7 @@ INLINE float dot_blocks(const uint8_t *w, const uint8_t *x, const float *dx, con
                         struct block_codec codec)
 {
     float32x4_t sum = vdupq_n_f32(0);
-    float min = 0;
+    double min = 0; /* a sum of many that cancel against the dots */
     for (int64_t i = 0; i < n; i++, x += codec.x_block) {
         const uint8_t *b = w + i / codec.x_blocks * codec.block;
         const int8_t *code = (const int8_t *)x + codec.x_block - 32;
@@ -32,9 +32,9 @@ INLINE float dot_blocks(const uint8_t *w, const uint8_t *x, const float *dx, con
             sum = vfmaq_n_f32(sum, vcvtq_f32_s32(hi), codec.scale(b, 2 * part + 1) * dx[i]);
         }
         if (codec.has_min)
-            min += half_at(b + 2) * sx[i];
+            min += (double)(half_at(b + 2) * sx[i]);
     }
-    return vaddvq_f32(sum) + min;
+    return (float)((double)vaddvq_f32(sum) + min);
 }
 
 INLINE void matvec_blocks(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x,
