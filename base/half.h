@@ -43,6 +43,10 @@ static inline uint16_t f32_to_bf16(float f)
     uint32_t u = f32_bits(f), quiet = (u >> 16) | 0x40; /* NaN stays a NaN */
     return (uint16_t)((u & 0x7fffffff) > 0x7f800000 ? quiet : (u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
+static inline float bf16_round(float x)
+{
+    return bf16_to_f32(f32_to_bf16(x));
+}
 
 static inline uint16_t rd_u16le(const void *p)
 {

@@ -12,7 +12,7 @@
 #include "bench/quant/algorithm.h"
 #include "bench/quant/calib.h"
 #include "kernels/formats/fit.h"
-#include "kernels/formats/grouped.h"
+#include "kernels/formats/group.h"
 
 enum { N_GRID = 20, N_CLIPS = 10, MAX_CODE = 15, MAX_ROWS = 512 };
 
@@ -32,27 +32,19 @@ static void round_group(float *dst, const float *w, int64_t n, float cut)
         dst[i] = (clampf(fit_round(clampf(w[i], -cut, cut) * inv) + zero, 0, MAX_CODE) - zero) * scale;
 }
 
-static float group_max(const float *w, int64_t n)
-{
-    float m = 0;
-    for (int64_t i = 0; i < n; i++)
-        m = fabsf(w[i]) > m ? fabsf(w[i]) : m;
-    return m;
-}
-
 /* ---- scales ---- */
 
 /* Mean over all rows of the group's matrices of |w| over the largest of its 128. */
 static void relative_weights(const struct algo_group *g, float *mean)
 {
-    int64_t len = grouped_len(g->target[0].q), rows = 0;
+    int64_t len = group_size(g->target[0].q), rows = 0;
     for (int64_t i = 0; i < g->k; i++)
         mean[i] = 0;
     for (int t = 0; t < g->n; t++) {
         const float *w = g->target[t].w;
         for (int64_t r = 0; r < g->target[t].q->n; r++, rows++, w += g->k)
             for (int64_t k0 = 0; k0 < g->k; k0 += len) {
-                float inv = 1 / (group_max(w + k0, len) + 1e-6f);
+                float inv = 1 / (range_absmax(w + k0, len) + 1e-6f);
                 for (int64_t i = k0; i < k0 + len; i++)
                     mean[i] += fabsf(w[i]) * inv;
             }
@@ -111,7 +103,7 @@ static int error_of(const struct algo_group *g, const float *scale, float *out, 
     for (int t = 0; t < g->n && rc == 0; t++) {
         double part = 0;
         struct rows_job j = {
-            .t = &g->target[t], .scale = scale, .out = out, .k = g->k, .len = grouped_len(g->target[t].q)};
+            .t = &g->target[t], .scale = scale, .out = out, .k = g->k, .len = group_size(g->target[t].q)};
         j.step = (j.t->q->n + MAX_ROWS - 1) / MAX_ROWS;
         int64_t n = j.t->q->n / j.step;
         pool_for(g->pool, n, 8, difference_rows, &j);
@@ -189,7 +181,7 @@ static double group_error(const float *d, const float *gram, int64_t k, const fl
 
 static void clip_group(float *w, const float *gram, int64_t k, const float *scale, int64_t len, float *tmp)
 {
-    float *d = tmp, *x = tmp + len, *y = tmp + 2 * len, most = group_max(w, len), best = most;
+    float *d = tmp, *x = tmp + len, *y = tmp + 2 * len, most = range_absmax(w, len), best = most;
     double least = INFINITY;
     for (int i = 0; i < N_CLIPS; i++) {
         float cut = most * (1 - (float)i / N_GRID);
@@ -206,10 +198,10 @@ static void clip_group(float *w, const float *gram, int64_t k, const float *scal
         w[i] = clampf(w[i], -best, best);
 }
 
-static void encode_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
+/* The rows that are to be rounded. */
+static void make_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
 {
     const struct rows_job *j = arg;
-    struct qmat *q = j->t->q;
     float *tmp = j->tmp + i_thread * 3 * j->len;
     for (int64_t r = r0; r < r1; r++) {
         float *w = j->out + r * j->k;
@@ -217,13 +209,12 @@ static void encode_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
             w[i] = j->t->w[r * j->k + i] * j->scale[i];
         for (int64_t k0 = 0; k0 < j->k && j->clip; k0 += j->len)
             clip_group(w + k0, j->gram + k0 * j->k + k0, j->k, j->scale + k0, j->len, tmp);
-        q->codec->encode(q, r, r + 1, w, NULL, NULL, NULL);
     }
 }
 
 static int encode(const struct algo_group *g, struct err *e)
 {
-    int64_t rows = 0, len = grouped_len(g->target[0].q);
+    int64_t rows = 0, len = group_size(g->target[0].q);
     bool fold = true;
     for (int t = 0; t < g->n; t++) {
         rows = g->target[t].q->n > rows ? g->target[t].q->n : rows;
@@ -247,7 +238,9 @@ static int encode(const struct algo_group *g, struct err *e)
                              .clip = may_clip(g->target[t].t),
                              .tmp = tmp};
         memcpy(j.t->q->plane[PLANE_COLUMN].p, scale, (size_t)g->k * sizeof *scale);
-        pool_for(g->pool, j.t->q->n, 4, encode_rows, &j);
+        pool_for(g->pool, j.t->q->n, 4, make_rows, &j);
+        if ((rc = j.t->q->codec->encode(j.t->q, 0, j.t->q->n, out, NULL, NULL, g->arena)))
+            err_set(e, rc, "no memory for rows of %lld weights", (long long)g->k);
     }
     return rc;
 }
@@ -255,7 +248,7 @@ static int encode(const struct algo_group *g, struct err *e)
 static int layout(struct qmat *q, struct err *e)
 {
     (void)e;
-    grouped_share_plane(q, PLANE_COLUMN, (size_t)q->k * sizeof(float));
+    group_share_plane(q, PLANE_COLUMN, (size_t)q->k * sizeof(float));
     return 0;
 }
 

@@ -37,10 +37,7 @@ static void gather_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
 static float row_max(const struct exl2_job *j, int64_t r)
 {
     const float *w = j->w + r * j->s->k + j->at.k0;
-    float m = 0;
-    for (int i = 0; i < j->at.len; i++)
-        m = fabsf(w[i]) > m ? fabsf(w[i]) : m;
-    return (m + 1e-12f) / (((float)(1 << j->at.bits) - 1) / 2);
+    return (range_absmax(w, j->at.len) + 1e-12f) / (((float)(1 << j->at.bits) - 1) / 2);
 }
 
 static float code_of(float w, float scale, int bits)
@@ -97,7 +94,7 @@ static void fit_group(const struct algo_group *g, struct exl2_job *j)
     wr_u16le(q->plane[PLANE_BIAS].p + 2 * j->g, f32_to_f16(best));
     wr_u16le(q->plane[PLANE_BOOK].p + 4 * j->g, (uint16_t)j->at.bits);
     wr_u16le(q->plane[PLANE_BOOK].p + 4 * j->g + 2, (uint16_t)(j->at.at / 4));
-    j->largest = round_f16(best);
+    j->largest = f16_round(best);
 }
 
 struct exl2_row {
@@ -112,7 +109,7 @@ static float round_column(void *arg, const float *w, int64_t i)
     struct exl2_row *row = arg;
     float code = code_of(w[i], row->scale, row->bits);
     row->code[i - row->k0] = (uint8_t)code;
-    return round_f16((code - (float)(1 << (row->bits - 1))) * row->scale);
+    return f16_round((code - (float)(1 << (row->bits - 1))) * row->scale);
 }
 
 static void solve_rows(void *arg, int64_t r0, int64_t r1, int i_thread)

@@ -117,7 +117,7 @@ enum { RING = 32 }; /* more than the groups of 8 that touch a block */
 struct row {
     const struct qmat *q;
     int64_t r;
-    struct gptq_grid grid[RING]; /* group g at g % RING */
+    struct grid grid[RING]; /* group g at g % RING */
     uint8_t *code;
 };
 
@@ -125,20 +125,20 @@ static void fit_groups(void *arg, const float *w, int64_t b0, int64_t b1)
 {
     struct row *row = arg;
     const struct qpar *par = &row->q->seg->q;
-    int64_t len = grouped_len(row->q);
+    int64_t len = group_size(row->q);
     for (int64_t g = (b0 + len - 1) / len; g * len < b1; g++) {
-        row->grid[g % RING] = gptq_fit(w + g * len, grouped_len_of(row->q, g), 1, par->bits, par->sym);
-        gptq_store(row->q, row->r, g, &row->grid[g % RING]);
+        row->grid[g % RING] = gptq_grid(w + g * len, group_size_of(row->q, g), par->bits, par->sym);
+        gptq_store(row->q, row->r, g, row->grid[g % RING]);
     }
 }
 
 static float round_column(void *arg, const float *w, int64_t i)
 {
     struct row *row = arg;
-    const struct gptq_grid *grid = &row->grid[i / grouped_len(row->q) % RING];
-    float code = gptq_code(grid, w[i]);
+    struct grid grid = row->grid[i / group_size(row->q) % RING];
+    float code = gptq_code(grid, row->q->seg->q.bits, w[i]);
     row->code[i] = (uint8_t)code;
-    return grid->scale * (code - grid->zero);
+    return grid.scale * (code - grid.zero);
 }
 
 struct gptq_job {
@@ -209,7 +209,7 @@ static int encode_ordered(const struct algo_group *g, struct err *e)
 static int layout_ordered(struct qmat *q, struct err *e)
 {
     (void)e;
-    grouped_share_plane(q, PLANE_PERM, 4 * (size_t)q->k);
+    group_share_plane(q, PLANE_PERM, 4 * (size_t)q->k);
     return 0;
 }
 

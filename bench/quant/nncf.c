@@ -192,7 +192,7 @@ static void strengths(float *strength, float *sorted, const float *peak, int64_t
     float lo = sorted[(int64_t)at], hi = sorted[(int64_t)at + (len > 1)], d = hi - lo;
     float least = t >= 0.5f ? hi - d * (1 - t) : lo + d * t;
     for (int64_t i = 0; i < len; i++)
-        strength[i] = group_clamp(peak[i], least, 100);
+        strength[i] = clampf(peak[i], least, 100);
 }
 
 static int search_group(const struct awq *a, int64_t k0, int64_t len, struct pool *pool, struct arena *arena,

@@ -3,7 +3,7 @@
 
 static void encode(void *dst, const float *x, int64_t k)
 {
-    double most = (double)act_abs_max(x, k);
+    double most = (double)range_absmax(x, k);
     float factor = (float)(127.0 / (most > 1e-5 ? most : 1e-5));
     act_int8_row_put(dst, x, k, factor, 1 / factor);
 }

@@ -9,7 +9,7 @@ static bool is_outlier_column(const float *x, int64_t n, int64_t k)
 {
     bool found = false;
     for (int64_t i = 0; i < n; i++)
-        found |= fabsf(round_f16(x[i * k])) >= threshold;
+        found |= fabsf(f16_round(x[i * k])) >= threshold;
     return found;
 }
 
@@ -17,7 +17,7 @@ static float row_max(const float *x, int64_t k)
 {
     float m = 0;
     for (int64_t i = 0; i < k; i++) {
-        float v = fabsf(round_f16(x[i]));
+        float v = fabsf(f16_round(x[i]));
         m = v < threshold && v > m ? v : m;
     }
     return m;
@@ -28,12 +28,12 @@ static void round_batch(float *dst, const float *x, int64_t n, int64_t k)
     for (int64_t i = 0; i < n; i++) {
         float most = row_max(x + i * k, k), factor = most > 0 ? 1 / most * 127 : 0;
         for (int64_t j = 0; j < k; j++)
-            dst[i * k + j] = fit_round(round_f16(x[i * k + j]) * factor) * (most * 7.874015718698502e-3f);
+            dst[i * k + j] = fit_round(f16_round(x[i * k + j]) * factor) * (most * 7.874015718698502e-3f);
     }
     for (int64_t j = 0; j < k; j++)
         if (is_outlier_column(x + j, n, k))
             for (int64_t i = 0; i < n; i++)
-                dst[i * k + j] = round_f16(x[i * k + j]);
+                dst[i * k + j] = f16_round(x[i * k + j]);
 }
 
 static void encode(void *dst, const float *x, int64_t k)

@@ -4,7 +4,7 @@
 
 static void encode(void *dst, const float *x, int64_t k)
 {
-    float scale = act_abs_max(x, k) / E4M3_MAX;
+    float scale = range_absmax(x, k) / E4M3_MAX;
     uint8_t *out = dst;
     wr_u32le(out, f32_bits(scale));
     for (int64_t i = 0; i < k; i++)

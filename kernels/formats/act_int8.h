@@ -6,13 +6,12 @@
 #include "base/half.h"
 #include "kernels/formats/blocks.h"
 #include "kernels/formats/fit.h"
+#include "kernels/formats/range.h"
 
 /* q[n] from x[n], block scale max|x| / 127 returned. */
 static inline float act_int8_codes(uint8_t *q, const float *x, int n)
 {
-    float amax = 0;
-    for (int i = 0; i < n; i++)
-        amax = fabsf(x[i]) > amax ? fabsf(x[i]) : amax;
+    float amax = range_absmax(x, n);
     float inv = amax >= 0x1p-120f ? 127 / amax : 0;
     for (int i = 0; i < n; i++)
         q[i] = (uint8_t)(int)fit_round(x[i] * inv);

@@ -3,15 +3,9 @@
 #define KERNELS_FORMATS_ACT_INT8_ROW_H
 #include "base/half.h"
 #include "kernels/formats/fit.h"
-#include "kernels/formats/grouped.h"
+#include "kernels/formats/blocks.h"
+#include "kernels/formats/range.h"
 
-static inline float act_abs_max(const float *x, int64_t k)
-{
-    float m = 0;
-    for (int64_t i = 0; i < k; i++)
-        m = fabsf(x[i]) > m ? fabsf(x[i]) : m;
-    return m;
-}
 /* code = nearest(x * factor) within -128..127; the scale stands in front. */
 static inline void act_int8_row_put(void *dst, const float *x, int64_t k, float factor, float scale)
 {

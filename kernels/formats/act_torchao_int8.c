@@ -3,7 +3,7 @@
 
 static void encode(void *dst, const float *x, int64_t k)
 {
-    float scale = act_abs_max(x, k) / 127.5f;
+    float scale = range_absmax(x, k) / 127.5f;
     scale = scale < 0x1p-23f ? 0x1p-23f : scale;
     act_int8_row_put(dst, x, k, 1 / scale, scale);
 }

@@ -13,11 +13,11 @@ static void encode(void *dst, const float *x, int64_t k)
     if (s == 0)
         s = 1;
     else
-        zero = group_clamp(rintf(0 - r.lo / s), 0, 255);
+        zero = clampf(rintf(0 - r.lo / s), 0, 255);
     wr_u32le(out, f32_bits(s));
     wr_u32le(out + 4, f32_bits(zero));
     for (int64_t i = 0; i < k; i++)
-        out[HEADER + i] = (uint8_t)group_clamp(rintf(x[i] / s) + zero, 0, 255);
+        out[HEADER + i] = (uint8_t)clampf(rintf(x[i] / s) + zero, 0, 255);
 }
 
 static void decode(float *dst, const void *src, int64_t k)

@@ -25,8 +25,10 @@ static int layout(struct qmat *q, int64_t n, int64_t k, const struct qpar *par, 
 {
     int kind = par ? par->scale_type : BITNET_I2_S;
     int block = kind == BITNET_I2_S ? 128 : 4;
+    if (kind > BITNET_TL2)
+        return err_set(e, ERR_USAGE, "bitnet has layouts 0 (I2_S), 1 (TL1) and 2 (TL2): not %d", kind);
     struct qpar p = {.bits = 2, .sym = 1, .scale_type = (uint8_t)kind, .group = -1};
-    int rc = grouped_layout(&codec_bitnet, q, n, k, p, 4, 0, e);
+    int rc = group_start(&codec_bitnet, q, n, k, p, 4, GROUP_DIVIDES, e);
     if (rc)
         return rc;
     if (k % block != 0)
@@ -41,7 +43,7 @@ static int layout(struct qmat *q, int64_t n, int64_t k, const struct qpar *par, 
         q->plane[PLANE_HIGH].row_stride = (size_t)(tl2_triples(k) + 7) / 8;
         q->plane[PLANE_HIGH].bytes = (size_t)n * q->plane[PLANE_HIGH].row_stride;
     }
-    grouped_share_plane(q, PLANE_SCALE, 4);
+    group_share_plane(q, PLANE_SCALE, 4);
     return 0;
 }
 

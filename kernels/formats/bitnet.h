@@ -1,7 +1,7 @@
 /* The layouts of ternary weights, as qpar.scale_type of the codec names them. */
 #ifndef KERNELS_FORMATS_BITNET_H
 #define KERNELS_FORMATS_BITNET_H
-#include "kernels/formats/grouped.h"
+#include "kernels/formats/group.h"
 
 enum bitnet_layout { BITNET_I2_S, BITNET_TL1, BITNET_TL2 };
 #endif

@@ -9,11 +9,11 @@ int bnb_4bit_layout(const struct codec *c, struct qmat *q, int64_t n, int64_t k,
         return err_set(e, ERR_USAGE, "%s has blocks of 32 to 4096 weights, not one scale per row or tensor", c->name);
     p.bits = 4;
     bool nested = p.scale_type == BNB_NESTED;
-    int rc = grouped_layout(c, q, n, k, p, nested ? 1 : 4, 0, e);
+    int rc = group_start(c, q, n, k, p, nested ? 1 : 4, GROUP_DIVIDES, e);
     if (rc == 0 && nested) {
         int64_t blocks = n * (k / p.group);
-        grouped_share_plane(q, PLANE_BIAS, 4 * (size_t)((blocks + BNB_NESTED_BLOCK - 1) / BNB_NESTED_BLOCK));
-        grouped_share_plane(q, PLANE_TENSOR, 4);
+        group_share_plane(q, PLANE_BIAS, 4 * (size_t)((blocks + BNB_NESTED_BLOCK - 1) / BNB_NESTED_BLOCK));
+        group_share_plane(q, PLANE_TENSOR, 4);
     }
     return rc;
 }
@@ -58,14 +58,6 @@ static float inverse(float abs_max)
     return 1 / (abs_max < 1e-38f ? 1e-38f : abs_max);
 }
 
-static float block_max(const float *w, int64_t n)
-{
-    float m = 0;
-    for (int64_t i = 0; i < n; i++)
-        m = fabsf(w[i]) > m ? fabsf(w[i]) : m;
-    return m;
-}
-
 static void encode_block(const struct bnb_4bit *t, uint8_t *dst, const float *w, int64_t n, float abs_max)
 {
     float inv = inverse(abs_max);
@@ -78,13 +70,13 @@ static void encode_block(const struct bnb_4bit *t, uint8_t *dst, const float *w,
 
 int bnb_4bit_encode(const struct bnb_4bit *t, struct qmat *q, int64_t r0, int64_t r1, const float *w)
 {
-    int64_t len = grouped_len(q);
+    int64_t len = group_size(q);
     if (q->seg->q.scale_type == BNB_NESTED)
         return ERR_USAGE; /* scales of scales need the whole matrix: encode_all */
     for (int64_t r = r0; r < r1; r++)
         for (int64_t g = 0; g * len < q->k; g++, w += len) {
-            float m = block_max(w, len);
-            wr_u32le(grouped_scale(q, r, g, 4), f32_bits(m));
+            float m = range_absmax(w, len);
+            wr_u32le(group_scales(q, r) + 4 * g, f32_bits(m));
             encode_block(t, codec_row(q, r) + g * len / 2, w, len, m);
         }
     return 0;
@@ -103,7 +95,7 @@ static void nest(struct qmat *q, float *m, int64_t n)
         int64_t i0 = b * BNB_NESTED_BLOCK, i1 = i0 + BNB_NESTED_BLOCK < n ? i0 + BNB_NESTED_BLOCK : n;
         for (int64_t i = i0; i < i1; i++)
             m[i] -= mean;
-        float most = block_max(m + i0, i1 - i0), inv = inverse(most);
+        float most = range_absmax(m + i0, i1 - i0), inv = inverse(most);
         wr_u32le(q->plane[PLANE_BIAS].p + 4 * b, f32_bits(most));
         for (int64_t i = i0; i < i1; i++)
             q->plane[PLANE_SCALE].p[i] = (uint8_t)nearest(map, 256, clampf(m[i] * inv, -1, 1));
@@ -112,7 +104,7 @@ static void nest(struct qmat *q, float *m, int64_t n)
 
 int bnb_4bit_encode_all(const struct bnb_4bit *t, struct qmat *q, const float *w, struct arena *a)
 {
-    int64_t len = grouped_len(q), n = q->n * (q->k / len);
+    int64_t len = group_size(q), n = q->n * (q->k / len);
     if (q->seg->q.scale_type != BNB_NESTED)
         return bnb_4bit_encode(t, q, 0, q->n, w);
     size_t mark = arena_mark(a);
@@ -120,7 +112,7 @@ int bnb_4bit_encode_all(const struct bnb_4bit *t, struct qmat *q, const float *w
     if (!m)
         return ERR_NOMEM;
     for (int64_t i = 0; i < n; i++, w += len) {
-        m[i] = block_max(w, len);
+        m[i] = range_absmax(w, len);
         encode_block(t, q->plane[PLANE_CODE].p + i * len / 2, w, len, m[i]);
     }
     nest(q, m, n);
@@ -130,7 +122,7 @@ int bnb_4bit_encode_all(const struct bnb_4bit *t, struct qmat *q, const float *w
 
 void bnb_4bit_decode(const struct bnb_4bit *t, float *dst, const struct qmat *q, int64_t r0, int64_t r1)
 {
-    int64_t len = grouped_len(q), per_row = q->k / len;
+    int64_t len = group_size(q), per_row = q->k / len;
     bool nested = q->seg->q.scale_type == BNB_NESTED;
     float map[256], book[16];
     if (nested)
@@ -145,7 +137,7 @@ void bnb_4bit_decode(const struct bnb_4bit *t, float *dst, const struct qmat *q,
                    : f32_from_bits(rd_u32le(scale + 4 * i));
         float value[16];
         for (int c = 0; c < 16; c++)
-            value[c] = round_f16(book[c] * m);
+            value[c] = f16_round(book[c] * m);
         for (int64_t j = 0; j < len / 2; j++) {
             dst[2 * j] = value[src[j] >> 4];
             dst[2 * j + 1] = value[src[j] & 15];

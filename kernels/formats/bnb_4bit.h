@@ -5,7 +5,7 @@
  * Planes of the latter: PLANE_SCALE one byte per block, PLANE_BIAS f32 per 256 blocks, PLANE_TENSOR the f32 mean. */
 #ifndef KERNELS_FORMATS_BNB_4BIT_H
 #define KERNELS_FORMATS_BNB_4BIT_H
-#include "kernels/formats/grouped.h"
+#include "kernels/formats/group.h"
 
 struct bnb_4bit {
     float sorted[16]; /* values in rising order */

@@ -24,7 +24,7 @@ struct exl2_group exl2_group(const struct qmat *q, int64_t g)
     int64_t wide = n_wide(q), before = g < wide ? g : wide;
     size_t bytes = (size_t)p->group / 8;
     return (struct exl2_group){.k0 = g * p->group,
-                               .len = (int)grouped_len_of(q, g),
+                               .len = (int)group_size_of(q, g),
                                .bits = g < wide ? p->wide_bits : p->bits,
                                .at = bytes * ((size_t)before * p->wide_bits + (size_t)(g - before) * p->bits)};
 }
@@ -32,7 +32,7 @@ struct exl2_group exl2_group(const struct qmat *q, int64_t g)
 float exl2_scale(unsigned nibble, float largest)
 {
     float c = (float)(nibble + 1);
-    return round_f16(round_f16(c * c) * round_f16(largest * (1.0f / 256)));
+    return f16_round(f16_round(c * c) * f16_round(largest * (1.0f / 256)));
 }
 
 static int layout(struct qmat *q, int64_t n, int64_t k, const struct qpar *par, struct err *e)
@@ -43,7 +43,7 @@ static int layout(struct qmat *q, int64_t n, int64_t k, const struct qpar *par, 
         return err_set(e, ERR_USAGE,
                        "exl2 has groups of 32 to 128 columns with codes of 2 to 8 bits, the wider ones "
                        "in front");
-    int rc = grouped_layout_cut(&codec_exl2, q, n, k, p, 1, 0, e);
+    int rc = group_start(&codec_exl2, q, n, k, p, 1, GROUP_CUT, e);
     if (rc)
         return rc;
     size_t groups = (size_t)n_groups(q);
@@ -52,9 +52,9 @@ static int layout(struct qmat *q, int64_t n, int64_t k, const struct qpar *par, 
     q->plane[PLANE_CODE].bytes = (size_t)n * q->plane[PLANE_CODE].row_stride;
     q->plane[PLANE_SCALE].row_stride = (groups + 1) / 2;
     q->plane[PLANE_SCALE].bytes = (size_t)n * q->plane[PLANE_SCALE].row_stride;
-    grouped_share_plane(q, PLANE_BIAS, 2 * groups);
-    grouped_share_plane(q, PLANE_BOOK, 4 * groups);
-    grouped_share_plane(q, PLANE_PERM, 4 * (size_t)k);
+    group_share_plane(q, PLANE_BIAS, 2 * groups);
+    group_share_plane(q, PLANE_BOOK, 4 * groups);
+    group_share_plane(q, PLANE_PERM, 4 * (size_t)k);
     return 0;
 }
 
@@ -74,17 +74,15 @@ static int encode_all(struct qmat *q, const float *w, struct arena *a)
         wr_u16le(q->plane[PLANE_BIAS].p + 2 * g, f32_to_f16(largest));
         wr_u16le(q->plane[PLANE_BOOK].p + 4 * g, (uint16_t)at.bits);
         wr_u16le(q->plane[PLANE_BOOK].p + 4 * g + 2, (uint16_t)(at.at / 4));
-        largest = round_f16(largest);
+        largest = f16_round(largest);
         for (int64_t r = 0; r < q->n; r++) {
-            float most = 0;
-            for (int i = 0; i < at.len; i++)
-                most = fmaxf(most, fabsf(w[r * q->k + at.k0 + i]));
+            const float *x = w + r * q->k + at.k0;
+            float most = range_absmax(x, at.len);
             float c = clampf(fit_round(16 * sqrtf((most + 1e-12f) / half / fmaxf(largest, 1e-12f))), 1, 16);
             float s = exl2_scale((unsigned)c - 1, largest);
-            bits_set(q->plane[PLANE_SCALE].p + (size_t)r * q->plane[PLANE_SCALE].row_stride, g, 4, (unsigned)c - 1);
+            bits_set(group_scales(q, r), g, 4, (unsigned)c - 1);
             for (int i = 0; i < at.len; i++)
-                code[i] = (uint8_t)(s > 0 ? clampf(fit_round(w[r * q->k + at.k0 + i] / s) + middle, 0, 2 * middle - 1)
-                                          : middle);
+                code[i] = (uint8_t)(s > 0 ? clampf(fit_round(x[i] / s) + middle, 0, 2 * middle - 1) : middle);
             bits_pack(codec_row(q, r) + at.at, code, at.len, at.bits);
         }
     }
@@ -105,11 +103,11 @@ static void decode(float *dst, const struct qmat *q, int64_t r0, int64_t r1)
         for (int64_t g = 0; g < n_groups(q); g++) {
             struct exl2_group at = exl2_group(q, g);
             const uint8_t *perm = q->plane[PLANE_PERM].p + 4 * at.k0;
-            const uint8_t *nibbles = q->plane[PLANE_SCALE].p + (size_t)r * q->plane[PLANE_SCALE].row_stride;
+            const uint8_t *nibbles = group_scales(q, r);
             float s = exl2_scale(bits_get(nibbles, g, 4), f16_to_f32(rd_u16le(q->plane[PLANE_BIAS].p + 2 * g)));
             float value[256];
             for (int c = 0; c < 1 << at.bits; c++)
-                value[c] = round_f16((float)(c - (1 << (at.bits - 1))) * s);
+                value[c] = f16_round((float)(c - (1 << (at.bits - 1))) * s);
             bits_unpack(code, codec_row(q, r) + at.at, at.len, at.bits);
             for (int i = 0; i < at.len; i++)
                 dst[rd_u32le(perm + 4 * i)] = value[code[i]];

@@ -5,7 +5,7 @@
  */
 #ifndef KERNELS_FORMATS_EXL2_H
 #define KERNELS_FORMATS_EXL2_H
-#include "kernels/formats/grouped.h"
+#include "kernels/formats/group.h"
 
 struct exl2_group {
     int64_t k0;    /* first position */

@@ -32,7 +32,7 @@ static const struct source {
 #undef GRID
 };
 
-static struct grid grids[N_GRIDS];
+static struct grid_points grids[N_GRIDS];
 static float points[POINT_FLOATS];
 static uint16_t near_points[NODES][GRID_NEAR];
 static atomic_int stage[N_GRIDS]; /* 1: points, 2: neighbours as well */
@@ -49,11 +49,11 @@ static int n_nodes(const struct source *s)
 static void make_points(enum grid_id id)
 {
     const struct source *s = &sources[id];
-    struct grid *g = &grids[id];
+    struct grid_points *g = &grids[id];
     float *p = points;
     for (int i = 0; i < (int)id; i++)
         p += sources[i].n_points * sources[i].dim;
-    *g = (struct grid){s->dim, s->n_levels, s->n_points, n_nodes(s), s->level, p, NULL};
+    *g = (struct grid_points){s->dim, s->n_levels, s->n_points, n_nodes(s), s->level, p, NULL};
     for (int node = 0; node < g->n_nodes; node++) {
         if (!(s->kept[node / 64] >> (node % 64) & 1))
             continue;
@@ -63,7 +63,7 @@ static void make_points(enum grid_id id)
 }
 
 /* The nearest kept points of one node, by insertion. */
-static void find_near(const struct grid *g, const float *at, uint16_t *near)
+static void find_near(const struct grid_points *g, const float *at, uint16_t *near)
 {
     float dist[GRID_NEAR];
     int n = 0;
@@ -88,7 +88,7 @@ static void find_near(const struct grid *g, const float *at, uint16_t *near)
 
 static void make_near(enum grid_id id)
 {
-    struct grid *g = &grids[id];
+    struct grid_points *g = &grids[id];
     uint16_t(*near)[GRID_NEAR] = near_points;
     for (int i = 0; i < (int)id; i++)
         near += n_nodes(&sources[i]);
@@ -101,7 +101,7 @@ static void make_near(enum grid_id id)
     g->near = near[0];
 }
 
-const struct grid *grid_get(enum grid_id id, bool for_search)
+const struct grid_points *grid_get(enum grid_id id, bool for_search)
 {
     int want = for_search ? 2 : 1;
     if (atomic_load_explicit(&stage[id], memory_order_acquire) >= want)

@@ -11,7 +11,7 @@
 enum grid_id { GRID_IQ2XXS, GRID_IQ2XS, GRID_IQ2S, GRID_IQ1S, GRID_IQ3XXS, GRID_IQ3S, N_GRIDS };
 enum { GRID_SUPER = 256, GRID_MAX_VECTORS = 64, GRID_MAX_SUBS = 16, GRID_NEAR = 24 };
 
-struct grid {
+struct grid_points {
     int dim, n_levels, n_points, n_nodes; /* nodes: all points of the lattice, n_levels^dim */
     const float *level;                   /* [n_levels] */
     const float *point;                   /* [n_points][dim] */
@@ -21,7 +21,7 @@ struct grid {
 };
 enum { GRID_KEPT = 0x8000 };
 /* Never fails: its memory is static, what is in it is made once. */
-const struct grid *grid_get(enum grid_id id, bool for_search);
+const struct grid_points *grid_get(enum grid_id id, bool for_search);
 
 enum grid_signs {
     GRID_SIGNED_LEVELS, /* the levels have signs themselves */

@@ -7,7 +7,7 @@ struct grid_bytes grid_bytes;
 
 static uint64_t point_bytes(enum grid_id id, int i, float times, float plus)
 {
-    const struct grid *g = grid_get(id, false);
+    const struct grid_points *g = grid_get(id, false);
     uint64_t bytes = 0;
     for (int j = 0; j < g->dim; j++)
         bytes |= (uint64_t)(g->point[i * g->dim + j] * times + plus) << 8 * j;
@@ -16,7 +16,7 @@ static uint64_t point_bytes(enum grid_id id, int i, float times, float plus)
 
 static uint16_t point_levels(enum grid_id id, int i)
 {
-    const struct grid *g = grid_get(id, false);
+    const struct grid_points *g = grid_get(id, false);
     int levels = 0, bits = 16 / g->dim == 2 ? 2 : 3;
     for (int j = 0; j < g->dim; j++)
         for (int n = 0; n < g->n_levels; n++)

@@ -24,7 +24,7 @@ struct sub {
 };
 struct search {
     const struct grid_rule *rule;
-    const struct grid *g;
+    const struct grid_points *g;
     int n_vec, n_v4;       /* vectors of a sub-block; registers of a vector */
     float inv_step, first; /* node coordinate = x/s * inv_step + first */
     v4 place[2];           /* weight of each coordinate in the node's number */
@@ -32,7 +32,7 @@ struct search {
 
 static struct search search_of(const struct grid_rule *r)
 {
-    const struct grid *g = grid_get(r->grid, true);
+    const struct grid_points *g = grid_get(r->grid, true);
     float step = g->level[1] - g->level[0], place = 1;
     struct search f = {.rule = r, .g = g, .n_vec = r->len / g->dim, .n_v4 = g->dim / 4, .inv_step = 1 / step};
     f.first = -g->level[0] / step;
@@ -44,7 +44,7 @@ static struct search search_of(const struct grid_rule *r)
 /* Of the kept points near x/s - shift, the one that loses least. t[] = x - s*shift. */
 static int nearest_point(const struct search *f, const v4 *t, const v4 *w, float s, float inv)
 {
-    const struct grid *g = f->g;
+    const struct grid_points *g = f->g;
     v4 most = v4_of((float)(g->n_levels - 1)), sum = v4_of(0), vs = v4_of(s);
     for (int i = 0; i < f->n_v4; i++)
         sum += f->place[i] * v4_clamp(v4_round(t[i] * v4_of(inv * f->inv_step) + v4_of(f->first)), v4_of(0), most);
@@ -229,7 +229,7 @@ static void encode_block(const struct search *f, struct grid_block *b, const flo
     }
 }
 
-static void decode_block(const struct grid_rule *r, const struct grid *g, float *y, const struct grid_block *b)
+static void decode_block(const struct grid_rule *r, const struct grid_points *g, float *y, const struct grid_block *b)
 {
     int half = g->dim == 8 ? 0 : 1; /* where the second four weights have a point of their own */
     float d = f16_to_f32(b->d) * r->unit;
@@ -245,7 +245,7 @@ static void decode_block(const struct grid_rule *r, const struct grid *g, float 
 
 void grid_decode_row(const struct grid_rule *r, float *y, const uint8_t *src, int64_t k)
 {
-    const struct grid *g = grid_get(r->grid, false);
+    const struct grid_points *g = grid_get(r->grid, false);
     struct grid_block b = {0};
     for (int64_t i = 0; i < k; i += GRID_SUPER, src += r->block_bytes, y += GRID_SUPER) {
         r->unpack(&b, src);

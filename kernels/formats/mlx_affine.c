@@ -22,7 +22,7 @@ static void fit(const struct qpar *par, const float *x, int64_t n, const struct 
         bias = edge;
     }
     for (int64_t i = 0; i < n; i++)
-        code[i] = (uint8_t)group_clamp(minifloat_rne((number_round(par->scale_type, x[i]) - bias) / s), 0, top);
+        code[i] = (uint8_t)clampf(minifloat_rne((number_round(par->scale_type, x[i]) - bias) / s), 0, top);
     *g = (struct grid){s, bias};
 }
 
@@ -35,7 +35,7 @@ static void values(const struct qpar *par, float *y, const uint8_t *code, int n,
         break;
     case NUMBER_BF16:
         for (int i = 0; i < n; i++)
-            y[i] = bf16_to_f32(f32_to_bf16(bf16_to_f32(f32_to_bf16((float)code[i] * g.scale)) + g.zero));
+            y[i] = bf16_round(bf16_round((float)code[i] * g.scale) + g.zero);
         break;
     default:
         for (int i = 0; i < n; i++)
@@ -47,6 +47,7 @@ static const struct group_rule rule = {
     .usual = {.bits = 4, .scale_type = NUMBER_F16, .zero_type = ZERO_FLOAT, .group = 64},
     .bits = 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8,
     .zero_plane = PLANE_BIAS,
+    .look_up = true,
     .fit = fit,
     .values = values,
 };

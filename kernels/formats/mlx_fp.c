@@ -16,7 +16,7 @@ static void fit(const struct qpar *par, const float *x, int64_t n, const struct 
     (void)stat;
     float s = range_absmax(x, n) / (par->bits == 4 ? 6.0f : 448.0f);
     if (par->scale_type == NUMBER_E8M0) {
-        s = s > 0 ? ldexpf(1, (int)group_clamp(ceilf(log2f(s)), -127, 127)) : 1;
+        s = s > 0 ? ldexpf(1, (int)clampf(ceilf(log2f(s)), -127, 127)) : 1;
     } else {
         s = number_round(par->scale_type, s);
     }

@@ -4,6 +4,7 @@
 #include "base/half.h"
 #include "kernels/formats/blocks.h"
 #include "kernels/formats/fp4.h"
+#include "kernels/formats/range.h"
 
 enum { N = 32, BYTES = 17, CODES = 1 };
 
@@ -17,9 +18,7 @@ static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *imp
 {
     (void)importance;
     for (; k > 0; k -= N, x += N, dst += BYTES) {
-        float most = 0, e = 0;
-        for (int i = 0; i < N; i++)
-            most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+        float most = range_absmax(x, N), e = 0;
         if (most > 0)
             e = floorf(log2f(most)) + 125;
         dst[0] = (uint8_t)(e > 0 ? e : 0);

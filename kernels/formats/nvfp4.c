@@ -4,6 +4,7 @@
 #include "base/half.h"
 #include "kernels/formats/blocks.h"
 #include "kernels/formats/fp4.h"
+#include "kernels/formats/range.h"
 
 enum { N = 64, SUB = 16, N_SUBS = 4, BYTES = 36, CODES = 4 };
 
@@ -33,10 +34,7 @@ static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *imp
     (void)importance;
     for (; k > 0; k -= N, dst += BYTES)
         for (int s = 0; s < N_SUBS; s++, x += SUB) {
-            float most = 0;
-            for (int i = 0; i < SUB; i++)
-                most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
-            dst[s] = scale_code(most / 6);
+            dst[s] = scale_code(range_absmax(x, SUB) / 6);
             float d = scale_of(dst[s]);
             for (int i = 0; i < SUB / 2; i++)
                 dst[CODES + s * SUB / 2 + i] = (uint8_t)(fp4_code(x[i], d) | fp4_code(x[i + SUB / 2], d) << 4);

@@ -9,7 +9,7 @@ static void fit_signed(struct range r, const float *x, int64_t n, uint8_t *code,
     float s = (float)(2 * most / 254);
     s = s < FLT_MIN ? 1 : s;
     for (int64_t i = 0; i < n; i++)
-        code[i] = (uint8_t)(int8_t)group_clamp(rintf(x[i] / s), -128, 127);
+        code[i] = (uint8_t)(int8_t)clampf(rintf(x[i] / s), -128, 127);
     *g = (struct grid){s, 0};
 }
 
@@ -20,7 +20,7 @@ static void fit_unsigned(struct range r, const float *x, int64_t n, uint8_t *cod
     if (s < FLT_MIN)
         s = 1, zero = 0;
     for (int64_t i = 0; i < n; i++)
-        code[i] = (uint8_t)group_clamp(rintf(x[i] / s) + zero, 0, 255);
+        code[i] = (uint8_t)clampf(rintf(x[i] / s) + zero, 0, 255);
     *g = (struct grid){s, zero};
 }
 
@@ -45,6 +45,7 @@ static const struct group_rule rule = {
     .usual = {.bits = 8, .sym = 1, .scale_type = NUMBER_F32, .group = -1},
     .bits = 1 << 8,
     .zero_plane = PLANE_ZERO,
+    .per_tensor = true,
     .fit = fit,
     .values = values,
 };

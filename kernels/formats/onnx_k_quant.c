@@ -33,7 +33,7 @@ static float sum_of(const float *v, int64_t n)
 static void codes(const struct search *s, uint8_t *code, float inverse)
 {
     for (int64_t i = 0; i < s->n; i++)
-        code[i] = (uint8_t)group_clamp(rintf(inverse * (s->x[i] - s->lo)), 0, s->top);
+        code[i] = (uint8_t)clampf(rintf(inverse * (s->x[i] - s->lo)), 0, s->top);
 }
 
 static float error_of(const struct search *s, const uint8_t *code, float scale, float lo, float *term)
@@ -103,7 +103,7 @@ static void fit(const struct qpar *par, const float *x, int64_t n, const struct 
         .x = x, .weight = weight, .code = code, .n = n, .top = (float)((1 << par->bits) - 1), .lo = r.lo, .hi = r.hi};
     weigh(&s, term);
     search(&s, term);
-    double zero = (double)group_clamp(rintf(-s.lo / s.scale), 0, s.top);
+    double zero = (double)clampf(rintf(-s.lo / s.scale), 0, s.top);
     for (int64_t i = 0; i < n; i++)
         code[i] = (uint8_t)fmax(0, fmin((double)s.top, rint((double)x[i] / (double)s.scale + zero)));
     *g = (struct grid){s.scale, (float)zero};
@@ -113,8 +113,7 @@ static const struct group_rule rule = {
     .usual = {.bits = 4, .scale_type = NUMBER_F32, .zero_type = ZERO_CODE, .group = 32},
     .bits = 1 << 4 | 1 << 8,
     .zero_plane = PLANE_ZERO,
-    .pads = true,
-    .pads_coded = true,
+    .end = GROUP_EXTENDED,
     .group_max = GROUP_RUN,
     .fit = fit,
     .values = group_values_unsigned,

@@ -16,13 +16,13 @@ static void fit(const struct qpar *par, const float *x, int64_t n, const struct 
         s = -(fabsf(r.hi) > fabsf(r.lo) ? r.hi : r.lo) / (float)middle;
     } else {
         s = (r.hi - r.lo) / top;
-        zero = roundf(group_clamp(s != 0 ? 0 - r.lo / s : r.lo, 0, top));
+        zero = roundf(clampf(s != 0 ? 0 - r.lo / s : r.lo, 0, top));
     }
     if (par->scale_type == NUMBER_F16)
         s = number_round(NUMBER_F16, s);
     float inverse = s != 0 ? 1 / s : 0;
     for (int64_t i = 0; i < n; i++)
-        code[i] = (uint8_t)group_clamp(roundf(v[i] * inverse + zero), 0, top);
+        code[i] = (uint8_t)clampf(roundf(v[i] * inverse + zero), 0, top);
     *g = (struct grid){s, zero};
 }
 
@@ -30,7 +30,7 @@ static const struct group_rule rule = {
     .usual = {.bits = 4, .sym = 1, .scale_type = NUMBER_F32, .zero_type = ZERO_NONE, .group = 32},
     .bits = 1 << 2 | 1 << 4 | 1 << 8,
     .zero_plane = PLANE_ZERO,
-    .pads = true,
+    .end = GROUP_PADDED,
     .group_max = GROUP_RUN,
     .fit = fit,
     .values = group_values_unsigned,

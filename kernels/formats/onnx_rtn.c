@@ -24,8 +24,7 @@ static const struct group_rule rule = {
     .usual = {.bits = 4, .scale_type = NUMBER_F32, .zero_type = ZERO_CODE, .group = 32},
     .bits = 1 << 4 | 1 << 8,
     .zero_plane = PLANE_ZERO,
-    .pads = true,
-    .pads_coded = true,
+    .end = GROUP_EXTENDED,
     .fit = fit,
     .values = group_values_unsigned,
 };

@@ -17,7 +17,7 @@ static void fit(const struct qpar *par, const float *x, int64_t n, const struct 
 {
     float s = fmaxf(range_absmax(x, n), FLT_EPSILON) / (par->bits == 4 ? most_e2m1 : most_e4m3);
     if (par->scale_type == NUMBER_E8M0)
-        s = ldexpf(1, (int)group_clamp(ceilf(log2f(s)), -127, 127));
+        s = ldexpf(1, (int)clampf(ceilf(log2f(s)), -127, 127));
     for (int64_t i = 0; i < n; i++)
         code[i] = par->bits == 4 ? f32_to_e2m1(x[i] / s) : f32_to_e4m3(number_round(NUMBER_F16, x[i] / s));
     if (par->scale_type == NUMBER_E4M3)

@@ -27,14 +27,14 @@ struct grid openvino_int_grid(const struct qpar *par, const float *x, int64_t n)
     }
     struct range r = range_with_zero(x, n);
     float s = not_too_small((r.hi - r.lo) / (float)mask);
-    return (struct grid){s, group_clamp(0 - rintf(r.lo / s), 0, (float)mask)};
+    return (struct grid){s, clampf(0 - rintf(r.lo / s), 0, (float)mask)};
 }
 
 void openvino_int_levels(const struct qpar *par, struct grid g, const float *x, int64_t n, float *level)
 {
     float middle = (float)(1 << (par->bits - 1)), lo = par->sym ? -middle : 0, hi = lo + 2 * middle - 1;
     for (int64_t i = 0; i < n; i++)
-        level[i] = group_clamp(minifloat_rne(x[i] / g.scale + g.zero), lo, hi) - g.zero;
+        level[i] = clampf(minifloat_rne(x[i] / g.scale + g.zero), lo, hi) - g.zero;
 }
 
 void openvino_int_codes(const struct qpar *par, struct grid g, const float *x, int64_t n, uint8_t *code)
@@ -42,7 +42,7 @@ void openvino_int_codes(const struct qpar *par, struct grid g, const float *x, i
     float middle = (float)(1 << (par->bits - 1)), lo = par->sym ? -middle : 0, hi = lo + 2 * middle - 1;
     int up = par->sym ? (int)middle - sign_flip(par) : 0, mask = 2 * (int)middle - 1;
     for (int64_t i = 0; i < n; i++)
-        code[i] = (uint8_t)(((int)group_clamp(minifloat_rne(x[i] / g.scale + g.zero), lo, hi) + up) & mask);
+        code[i] = (uint8_t)(((int)clampf(minifloat_rne(x[i] / g.scale + g.zero), lo, hi) + up) & mask);
 }
 
 static void fit(const struct qpar *par, const float *x, int64_t n, const struct wstat *stat, uint8_t *code,

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/half.h"
 #include "kernels/formats/blocks.h"
+#include "kernels/formats/range.h"
 
 enum { LEN = 32, BYTES = 34 };
 
@@ -10,10 +11,7 @@ static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *imp
 {
     (void)importance;
     for (int64_t b = 0; b < k / LEN; b++, x += LEN, dst += BYTES) {
-        float amax = 0;
-        for (int i = 0; i < LEN; i++)
-            amax = fabsf(x[i]) > amax ? fabsf(x[i]) : amax;
-        float d = amax / 127, inv = block_inverse(d);
+        float d = range_absmax(x, LEN) / 127, inv = block_inverse(d);
         wr_u16le(dst, f32_to_f16(d));
         for (int i = 0; i < LEN; i++) {
             float v = x[i] * inv;

@@ -3,13 +3,12 @@
 #define KERNELS_FORMATS_TERNARY_H
 #include <math.h>
 #include "base/half.h"
+#include "kernels/formats/range.h"
 
 /* q[i] = 0, 1, 2 for -1, 0, +1, halves away from zero; returns the scale as f16. */
 static inline uint16_t ternary_codes(uint8_t *q, const float *x, int n)
 {
-    float most = 0;
-    for (int i = 0; i < n; i++)
-        most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+    float most = range_absmax(x, n);
     float inv = most > 0 ? 1 / most : 0;
     for (int i = 0; i < n; i++) {
         float v = x[i] * inv;

@@ -17,7 +17,5 @@ static float value(int c, float scale)
     return (float)c * scale;
 }
 
-static const struct int8_rows rule = {stored, code, value};
-
 INT8_ROWS_CODEC(torchao_int8, .doc = "int8 codes, one f32 scale per row.",
                 .source = "torchao quantization/quantize_/workflows/int8/int8_tensor.py", .act = "torchao_int8");

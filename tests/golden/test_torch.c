@@ -257,7 +257,7 @@ static void exl2_decodes_by_hand(void **state)
     struct qmat q;
     (void)state;
     assert_true(fabsf(s - 0.005001068115f) < 1e-11f);
-    assert_true(fabsf(round_f16(3 * s) - 0.01499938965f) < 1e-11f);
+    assert_true(fabsf(f16_round(3 * s) - 0.01499938965f) < 1e-11f);
     const struct qpar par = {.bits = 3, .group = 32, .wide_bits = 4, .wide_percent = 50};
     assert_int_equal(c->layout(&q, 1, 64, &par, NULL), 0);
     assert_int_equal(qmat_bytes(&q), 16 + 12 + 1 + 2 * 2 + 2 * 4 + 64 * 4);
@@ -271,9 +271,9 @@ static void exl2_decodes_by_hand(void **state)
     for (int i = 0; i < 64; i++)
         wr_u32le(q.plane[PLANE_PERM].p + 4 * i, (uint32_t)(63 - i));
     c->decode(y, &q, 0, 1);
-    assert_true(y[62] == round_f16(3 * s) && y[63] == round_f16(-8 * s));
+    assert_true(y[62] == f16_round(3 * s) && y[63] == f16_round(-8 * s));
     float wide = exl2_scale(15, 0.02f);
-    assert_true(y[0] == round_f16(2 * wide) && y[31] == round_f16(-4 * wide));
+    assert_true(y[0] == f16_round(2 * wide) && y[31] == f16_round(-4 * wide));
     qmat_free(&q);
     assert_int_equal(c->layout(&q, 1, 100, &par, NULL), ERR_UNSUPPORTED);
     assert_int_equal(
@@ -354,9 +354,11 @@ static void bad_shapes_are_refused(void **state)
         par.group = -1;
         assert_int_equal(codec_find(grouped[i])->layout(&q, 4, 128, &par, &e), ERR_USAGE);
     }
-    assert_int_equal(codec_find("gptq")->layout(&q, 4, 128, &(struct qpar){.bits = 5, .group = 128}, &e), ERR_USAGE);
+    assert_int_equal(codec_find("gptq")->layout(&q, 4, 128, &(struct qpar){.bits = 5, .group = 128}, &e),
+                     ERR_UNSUPPORTED);
     assert_int_equal(codec_find("fp8_e4m3")->layout(&q, 4, 128, &(struct qpar){.group = 64}, &e), ERR_USAGE);
     assert_int_equal(codec_find("bitnet")->layout(&q, 4, 64, NULL, &e), ERR_UNSUPPORTED);
+    assert_int_equal(codec_find("bitnet")->layout(&q, 4, 128, &(struct qpar){.scale_type = 3}, &e), ERR_USAGE);
     assert_int_equal(codec_find("bitnet")->layout(&q, INT64_MAX / 8, 1 << 20, NULL, &e), ERR_LIMIT);
     /* what needs the whole tensor says so instead of guessing */
     float w[128] = {0};

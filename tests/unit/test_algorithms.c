@@ -135,11 +135,11 @@ static void two_columns_in_closed_form(void **state)
         const float gram[4] = {a, c, c, b};
         float damped = b + 0.01f * (a + b) / 2;
         encode_with("gptq", "gptq", (struct qpar){.bits = 3, .group = 0}, w, 1, 2, gram, NULL, USE_FFN_UP, NULL, y);
-        struct gptq_grid g = gptq_fit(w, 2, 1, 3, false);
-        float q0 = g.scale * (gptq_code(&g, w[0]) - g.zero), moved = w[1] + (w[0] - q0) * c / damped;
-        float want[2] = {gptq_code(&g, w[0]), gptq_code(&g, moved)};
+        struct grid g = gptq_grid(w, 2, 3, false);
+        float q0 = g.scale * (gptq_code(g, 3, w[0]) - g.zero), moved = w[1] + (w[0] - q0) * c / damped;
+        float want[2] = {gptq_code(g, 3, w[0]), gptq_code(g, 3, moved)};
         for (int j = 0; j < 2; j++)
-            assert_true(y[j] == round_f16(round_f16(g.scale) * (want[j] - g.zero)));
+            assert_true(y[j] == f16_round(f16_round(g.scale) * (want[j] - g.zero)));
     }
 }
 

@@ -142,6 +142,8 @@ static void impossible_shapes_are_refused(void **state)
         {"onnx_nbits", INT(3, 1, F32, ZERO_NONE, 32), 4, 64, "no codes of 3 bits"},
         {"onnx_k_quant", INT(4, 0, F32, ZERO_CODE, 512), 4, 512, "at most 256"},
         {"openvino_int", INT(3, 0, F16, ZERO_CODE, 128), 4, 128, "no zero points of 3 bits"},
+        {"mlx_fp", INT(4, 0, E8M0, ZERO_CODE, 32), 4, 64, "has no zero points"},
+        {"mlx_affine", INT(4, 0, F16, ZERO_FLOAT, -1), 4, 64, "not one per tensor"},
         {"openvino_int", INT(4, 0, F16, ZERO_CODE, 128), 4, 576, "do not divide rows of 576"},
         {"openvino_int", INT(4, 0, F16, ZERO_CODE, 128), 0, 128, "has no openvino_int form"},
         {"openvino_int", INT(4, 0, F16, ZERO_CODE, 128), INT64_MAX / 4, 128, "has no openvino_int form"},
