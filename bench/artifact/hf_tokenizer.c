@@ -274,13 +274,15 @@ static void cut_rule(struct tokenizer *t)
          "GPT-4o, Tekken)");
 }
 
-/* NFC changes no text that is composed already, as nearly all is; llama.cpp leaves it out as well. */
+/* GGUF files have no key for it and llama.cpp leaves it out: one of this program says that text is composed. */
 static void byte_normalizer(struct tokenizer *t)
 {
     const json_t *norm = json_object_get(t->json, "normalizer"), *s;
     for (size_t i = 0; (s = step(norm, "normalizers", i)); i++)
         if (strcmp(type_of(s), "NFC"))
             fail(t, ERR_UNSUPPORTED, "its normalizer is not known to this program (NFC is)");
+        else
+            build_bool(t->b, "whichquant.tokenizer.nfc", true);
 }
 
 enum prefix { PREFIX_NONE, PREFIX_ALWAYS, PREFIX_UNLESS_SPACE, PREFIX_FIRST };

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/half.h"
 #include "bench/engine/vocab_int.h"
+#include "bench/engine/vocab_nfc.h"
 
 enum { MAX_TOKEN_BYTES = 65535, MAX_TOKENS = 1 << 28 };
 
@@ -316,6 +317,7 @@ static int load(struct vocab *v, const struct gguf *g, struct err *e)
         return rc;
     gguf_get_bool(g, "tokenizer.ggml.add_bos_token", &v->add_bos);
     gguf_get_bool(g, "tokenizer.ggml.add_eos_token", &v->add_eos);
+    gguf_get_bool(g, "whichquant.tokenizer.nfc", &v->composes);
     load_space_prefix(v, g);
     if ((v->add_bos && v->bos < 0) || (v->add_eos && v->eos < 0))
         return err_set(e, ERR_FORMAT, "every text shall %s a %s token, but none is named",
@@ -398,15 +400,23 @@ static bool wants_space(const struct vocab *v, const char *text, struct fragment
 static int encode_text(const struct vocab *v, const char *text, struct fragment f, bool after_special, struct ids *out,
                        struct err *e)
 {
-    if (!wants_space(v, text, f, after_special))
-        return v->tokenizer->encode(v, text + f.at, f.n, out, e);
-    char *copy = mem_alloc((size_t)f.n + 1);
-    if (!copy)
-        return err_nomem(e, (unsigned long long)f.n + 1, "a text");
-    copy[0] = ' ';
-    memcpy(copy + 1, text + f.at, f.n);
-    const int rc = v->tokenizer->encode(v, copy, (size_t)f.n + 1, out, e);
-    mem_free(copy);
+    const char *piece = text + f.at;
+    const bool space = wants_space(v, text, f, after_special), compose = v->composes && !nfc_is_plain(piece, f.n);
+    if (!space && !compose)
+        return v->tokenizer->encode(v, piece, f.n, out, e);
+    struct sbuf copy = {0};
+    int rc = 0;
+    if (space)
+        sbuf_putc(&copy, ' ');
+    if (compose)
+        rc = nfc_add(&copy, piece, f.n, e);
+    else
+        sbuf_add(&copy, piece, f.n);
+    if (!rc && copy.failed)
+        rc = err_nomem(e, (unsigned long long)f.n + 1, "a text");
+    if (!rc)
+        rc = v->tokenizer->encode(v, copy.p, copy.n, out, e);
+    sbuf_free(&copy);
     return rc;
 }
 

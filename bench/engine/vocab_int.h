@@ -60,7 +60,7 @@ struct vocab {
     struct token *tok;
     struct text_table by_text;
     int32_t n, bos, eos, unk;
-    bool add_bos, add_eos;
+    bool add_bos, add_eos, composes;  /* composes: text to NFC first */
     enum space_prefix space_prefix;
     int32_t byte_token[256];          /* -1 where there is none */
     struct special_set user, all;     /* without and with control tokens */

@@ -21,6 +21,7 @@ int export_gguf(const char *path, const struct model *m, const struct weights *w
                                            "general.quantization_version",
                                            "general.alignment",
                                            "whichquant.tokenizer.merges",
+                                           "whichquant.tokenizer.nfc",
                                            "whichquant.tokenizer.rstrip",
                                            "whichquant.tokenizer.space_prefix",
                                            NULL};

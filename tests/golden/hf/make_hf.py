@@ -28,6 +28,9 @@ TEXTS = [
     "don't DON'T we'Ve", "12345 67 8.90", "na\u00efve caf\u00e9 \u4f60\u597d \u0416\u0443\u043a \U0001f600!", "\u2581low line",
     "x = {'key': [1, 2, 3]}  # comment", "<s>in text</s>", "hello<|user|>   hi<|end|>\n there", "a<s> b", "   ", "\n\n\n",
     TEXT[:700], TEXT[5000:5400],
+    # not composed: letters and marks apart, in either order, single characters that have another form, Hangul, Bengali
+    "e\u0301 cafe\u0301 A\u030a \u212b \u2126 q\u0307\u0323", "\u1112\u1161\u11ab\u1100\u1173\u11af, \u0995\u09c7\u09be \u0958",
+    "<|im_start|>u\u0308ber<|im_end|>\u0301 i\u0308", "\u00e9 composed",
 ]
 
 
