@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -285,6 +286,70 @@ def test_bad_rows():
         assert "longer text" in one_sentence(run(*options, "-q", expect=2)), options
     short = run("quantize", model, "-f", "iq2_xxs", "--calibration", text, "-o", "x.gguf", "-q", expect=2)
     assert "tokens" in one_sentence(short), short.err
+
+
+def test_bad_importance_matrices():
+    text, model = path("calibration.txt", b"Once upon a time there was a little girl who liked to read. " * 400), "default"
+    good = {}
+    for form in "gguf", "dat":
+        run("imatrix", model, "--text", text, "-o", path("good." + form), "--chunks", "2", "-q")
+        good[form] = open(os.path.join(TMP, "good." + form), "rb").read()
+    smaller = os.path.join(ROOT, "tests/golden/imatrix/stories.")
+    for form, data in good.items():
+        other = data.replace(b"blk.", b"abc.").replace(b"output.weight", b"xutput.weight")
+        one = data.replace(b"blk.0.ffn_up", b"blk.0.ffn_xx")
+        for wanted, file in (("of another model", path("other." + form, other)), ("columns there and", smaller + form),
+                             ("truncated" if form == "gguf" else "cut short", path("cut." + form, data[:len(data) // 2])),
+                             ("none for this matrix", path("one." + form, one)), ("", path("empty." + form))):
+            p = run("eval", model, "-f", "iq2_xxs", "--text", text, "--imatrix", file, "-q", expect=1)
+            assert wanted in one_sentence(p), p.err
+            if "one." in file:  # a problem of the formats that need it
+                continue
+            assert one_sentence(run(model, "-f", "q8_0,iq2_xxs", "--imatrix", file, "-q", expect=1)) == one_sentence(p)
+    out = os.path.join(TMP, "one-matrix-missing")
+    run(model, "--chunks", "2", "--budget", "4", "-f", "q8_0,iq2_xxs", "--imatrix", "one.dat", "-q", "-o", out)
+    rows = read_matrix(out)
+    refused = [r["reason"] for r in rows if r["format"] == "gguf/iq2_xxs"]
+    assert refused and all("blk.0.ffn_up.weight" in r and "importances" in r for r in refused), refused
+    assert any(r["format"] == "gguf/q8_0" and r["kld"] for r in rows)
+
+
+def tensors_that_overlap(data):
+    """The second of two tensors of one size moved onto the first."""
+    size, = struct.unpack_from("<Q", data)
+    header = json.loads(data[8:8 + size])
+    length = lambda t: t["data_offsets"][1] - t["data_offsets"][0]
+    first, second = [t for k, t in header.items() if k != "__metadata__" and length(t) == 64][:2]
+    second["data_offsets"] = first["data_offsets"]
+    text = json.dumps(header, separators=(",", ":")).encode().ljust(size)
+    return struct.pack("<Q", len(text)) + text + data[8 + size:]
+
+
+def test_bad_folders():
+    text = path("folder.txt", b"Once upon a time there was a little girl who liked to read. " * 400)
+    cases = [
+        ("qwen2", "model.safetensors", tensors_that_overlap, "overlap"),
+        ("qwen2", "model.safetensors", lambda d: d.replace(b'"F16"', b'"I16"'), "I16"),
+        ("qwen2", "model.safetensors", lambda d: d.replace(b'"F16"', b'"F32"'), "dtype and shape"),
+        ("qwen2", "model.safetensors", lambda d: d[:len(d) // 2], "model.safetensors"),
+        ("mistral", "model-00002-of-00004.safetensors", None, "model-00002-of-00004.safetensors"),
+        ("mistral", "model.safetensors.index.json", lambda d: d.replace(b"model-00003", b"model-00007"), "model-00007"),
+        ("awq", "config.json", lambda d: d.replace(b'"awq"', b'"aqlm"'), '"aqlm"'),
+        ("awq", "config.json", lambda d: d.replace(b'"gemm"', b'"gemv"'), '"gemv"'),
+        ("gptq", "config.json", lambda d: d.replace(b'"checkpoint_format": "gptq"', b'"checkpoint_format": "v9"'), "v9"),
+        ("llama", "config.json", lambda d: d.replace(b'"model_type": "llama"', b'"model_type": "mamba"'), '"mamba"'),
+    ]
+    for i, (name, file, change, wanted) in enumerate(cases):
+        folder = os.path.join(TMP, f"folder{i}")
+        shutil.copytree(os.path.join(ROOT, "tests/golden/hf", name), folder)
+        with open(os.path.join(folder, file), "rb") as f:
+            data = f.read()
+        os.remove(os.path.join(folder, file))
+        if change:
+            assert change(data) != data, (name, file)
+            path(os.path.join(folder, file), change(data))
+        for command in ["eval", folder, "--text", text, "-f", "q8_0", "-q"], [folder, "-f", "q8_0", "--budget", "4", "-q"]:
+            assert wanted in one_sentence(run(*command, expect=1)), command
 
 
 def test_a_format_without_importances_is_a_row():
