@@ -76,8 +76,10 @@ static int check_groups(const struct codec *c, int64_t k, int32_t group, enum gr
     if (group % 8 != 0)
         return err_set(e, ERR_UNSUPPORTED, "%s has no groups of %d weights: give a multiple of 8", c->name, (int)group);
     if (end == GROUP_CUT && k % 32 != 0)
-        return err_set(e, ERR_UNSUPPORTED, "%s takes rows of a multiple of 32 weights, which %lld is not", c->name,
-                       (long long)k);
+        return err_set(
+            e, ERR_UNSUPPORTED,
+            "%s takes rows of a multiple of 32 weights, which %lld is not: choose another format for this tensor",
+            c->name, (long long)k);
     if (end == GROUP_DIVIDES && k % group != 0)
         return err_set(e, ERR_UNSUPPORTED,
                        "%s groups %d weights, which do not divide rows of %lld: choose a smaller group or another "

@@ -274,7 +274,7 @@ def test_bad_rows():
 
     rows = [0.25, -1.0, 0.5] * 200
     refused(rows, 300, "q4_k", "do not divide rows of 300")
-    refused(rows, 300, "gptq", "do not divide rows of 300")
+    refused(rows, 300, "gptq", "rows of a multiple of 32 weights, which 300 is not")
     refused(rows[:64], 64, "hqq@bits=4,group=128", "128")  # a group larger than the row
     refused(rows[:64], 64, "awq", "128")
     for number in float("nan"), float("inf"):
