@@ -51,7 +51,7 @@ static int add_record(struct sweep *s, const struct sweep_input *in, int n_ctx, 
 
 static int make_engine(const struct kv_run *k, struct engine **g, struct kv_pair kv, struct err *e)
 {
-    struct engine_opts o = {.mode = ENGINE_REFERENCE,
+    struct engine_opts o = {.mode = ENGINE_QUALITY,
                             .n_ctx = k->n_ctx,
                             .n_batch = k->n_ctx < PIECE ? k->n_ctx : PIECE,
                             .kv = kv,

@@ -26,7 +26,7 @@ static int make_engine(struct quality_run *q, struct engine **g, const struct we
                        struct err *e)
 {
     const struct request *req = q->in->req;
-    struct engine_opts o = {.mode = ENGINE_REFERENCE,
+    struct engine_opts o = {.mode = ENGINE_QUALITY,
                             .n_ctx = req->n_ctx_eval,
                             .n_batch = req->n_ctx_eval,
                             .kv = numerics ? numerics_kv(numerics) : KV_BOTH(F32),

@@ -11,16 +11,12 @@ struct sweep_tasks {
     char what[96];
 };
 
-/* Packed kernels where the format has them, else the reference way: the same arithmetic. */
 static int open_engine(const struct sweep_input *in, struct engine **g, const struct weights *w, struct kv_pair kv,
                        struct err *e)
 {
     int n_ctx = in->req->n_ctx_eval > 512 ? in->req->n_ctx_eval : 512;
     struct engine_opts o = {
-        .mode = ENGINE_PACKED, .n_ctx = n_ctx, .n_batch = n_ctx, .kv = kv, .isa = in->req->isa, .pool = in->pool};
-    if (engine_new(g, w, &o, NULL) == 0)
-        return 0;
-    o.mode = ENGINE_REFERENCE;
+        .mode = ENGINE_QUALITY, .n_ctx = n_ctx, .n_batch = n_ctx, .kv = kv, .isa = in->req->isa, .pool = in->pool};
     return engine_new(g, w, &o, e);
 }
 

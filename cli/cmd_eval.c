@@ -53,7 +53,7 @@ static int make_engine(const struct cli *c, struct engine **g, const struct weig
                        struct err *e)
 {
     const int n_ctx = c->req.n_ctx_eval; /* long chunks in pieces, as llama-perplexity runs them */
-    struct engine_opts o = {.mode = ENGINE_REFERENCE,
+    struct engine_opts o = {.mode = ENGINE_QUALITY,
                             .n_ctx = n_ctx,
                             .n_batch = c->kv.n && n_ctx > PIECE ? PIECE : n_ctx,
                             .kv = kv,

@@ -26,18 +26,14 @@ struct job {
     int n, n_results;
 };
 
-/* Packed kernels where the format has them, else the reference way: the same arithmetic. */
 static int open_engine(struct job *j, struct engine **g, const struct weights *w, struct kv_pair kv, struct err *e)
 {
-    struct engine_opts o = {.mode = ENGINE_PACKED,
+    struct engine_opts o = {.mode = ENGINE_QUALITY,
                             .n_ctx = j->cli->req.n_ctx_eval,
                             .n_batch = j->cli->req.n_ctx_eval,
                             .kv = kv,
                             .isa = j->cli->req.isa,
                             .pool = j->cli->pool};
-    if (engine_new(g, w, &o, NULL) == 0)
-        return 0;
-    o.mode = ENGINE_REFERENCE;
     return engine_new(g, w, &o, e);
 }
 

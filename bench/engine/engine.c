@@ -341,7 +341,7 @@ static void attention_block(struct engine *g, int layer, float *h, int pos0, int
                           .n = n,
                           .window = local ? d->sliding_window : 0,
                           .scale = (float)d->attn_scale,
-                          .as_runtime = g->o.mode == ENGINE_REFERENCE,
+                          .as_runtime = g->o.mode != ENGINE_PACKED,
                           .gemm = g->gemm,
                           .scratch = engine_f32(g, BUF_ATT_SCRATCH)};
     g->ops->attention(p, &a);

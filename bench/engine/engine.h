@@ -1,7 +1,8 @@
 /* The forward pass: embed, layers, head; batch prefill and single-token decode over a KV cache of any format.
  *
- * Two ways through a linear layer: ENGINE_REFERENCE decodes weights and activations to f32 and runs the f32 GEMM
- * (every format, any machine: quality); ENGINE_PACKED runs the packed kernels (speed). Both do the same arithmetic.
+ * Two ways through a linear layer, with the same arithmetic: the reference decodes weights and activations to f32 and
+ * runs the f32 GEMM (every format, any machine), packed kernels multiply what is stored. ENGINE_PACKED has packed ones
+ * only (speed); ENGINE_QUALITY takes them where there are any and attends as the reference does.
  * Order: engine_new -> engine_forward... (engine_reset between sequences) -> engine_free. The token loop allocates
  * nothing. */
 #ifndef BENCH_ENGINE_ENGINE_H
@@ -11,7 +12,7 @@
 #include "bench/engine/kv.h"
 #include "bench/engine/weights.h"
 
-enum engine_mode { ENGINE_REFERENCE, ENGINE_PACKED };
+enum engine_mode { ENGINE_REFERENCE, ENGINE_QUALITY, ENGINE_PACKED };
 struct engine_opts {
     enum engine_mode mode;
     int n_ctx, n_batch; /* positions of KV, most tokens per call */
@@ -42,7 +43,7 @@ int engine_logits(struct engine *g, int i0, int n, float *logits, struct err *e)
 void engine_embed(struct engine *g, const int32_t *tokens, int n, float *x);
 void engine_layer(struct engine *g, int layer, float *x, int pos0, int n);
 void engine_head(struct engine *g, const float *x, int n, float *logits);
-/* Distinct kernel names that the packed mode uses, "matvec_q4_k_avx2 matmul_q4_k_avx2"; ""  in reference mode. */
+/* Distinct names of the packed kernels in use, "matvec_q4_k_avx2 matmul_q4_k_avx2"; "" in reference mode. */
 const char *engine_kernels(const struct engine *g);
 /* True when every linear runs a packed kernel: only then may a speed be reported. */
 bool engine_is_packed(const struct engine *g);

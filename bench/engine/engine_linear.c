@@ -25,10 +25,8 @@ size_t linear_scratch_bytes(const struct model_desc *d, const struct engine_opts
     int n_threads = pool_n_threads(o->pool);
     int64_t k = d->d_model > d->d_ff ? d->d_model : d->d_ff, d_q = (int64_t)d->n_head * d->head_dim;
     k = k > d_q ? k : d_q;
-    size_t most = 0;
-    if (o->mode == ENGINE_REFERENCE)
-        return linear_gemm_f32_scratch(n_threads, k) * sizeof(float);
-    for (int i = 0; i < n_kernels; i++) {
+    size_t most = o->mode == ENGINE_PACKED ? 0 : linear_gemm_f32_scratch(n_threads, k) * sizeof(float);
+    for (int i = 0; i < n_kernels && o->mode != ENGINE_REFERENCE; i++) {
         if (kernels[i].op != OP_MATMUL || (kernels[i].needs & ~o->isa))
             continue;
         size_t bytes = linear_matmul_scratch(n_threads, &kernels[i], k);
@@ -46,20 +44,33 @@ static void note_kernel(struct engine *g, const struct kernel *k)
     snprintf(g->kernels + used, sizeof g->kernels - used, "%s%s", used ? " " : "", k->name);
 }
 
-static int setup_packed(struct engine *g, struct linear *l, const char *name, struct err *e)
+static void take_packed(struct engine *g, struct linear *l, const struct kernel *matvec, const struct kernel *matmul)
 {
-    const char *act = l->act ? l->act->name : "f32";
-    l->matvec = kernel_find(OP_MATVEC, l->w->codec->name, act, g->o.isa);
-    l->matmul = kernel_find(OP_MATMUL, l->w->codec->name, act, g->o.isa);
-    if (!l->matvec || !l->matmul || (l->act && l->act->scope >= ACT_BATCH))
-        return err_set(e, ERR_UNSUPPORTED,
-                       "no packed kernel multiplies %s weights (%s) with %s activations: only the "
-                       "reference mode does",
-                       l->w->codec->name, name, act);
+    l->matvec = matvec;
+    l->matmul = matmul;
     if (!l->act)
         l->act = act_find("f32");
     note_kernel(g, l->matvec);
     note_kernel(g, l->matmul);
+}
+
+static int setup_packed(struct engine *g, struct linear *l, const char *name, struct err *e)
+{
+    const char *act = l->act ? l->act->name : "f32";
+    const struct kernel *matvec = kernel_find(OP_MATVEC, l->w->codec->name, act, g->o.isa),
+                        *matmul = kernel_find(OP_MATMUL, l->w->codec->name, act, g->o.isa);
+    bool whole = l->act && l->act->scope >= ACT_BATCH;
+    if (g->o.mode == ENGINE_QUALITY) {
+        if (l->act && !whole && matvec && matmul && kernel_is_packed(matvec) && kernel_is_packed(matmul))
+            take_packed(g, l, matvec, matmul);
+        return 0;
+    }
+    if (!matvec || !matmul || whole)
+        return err_set(e, ERR_UNSUPPORTED,
+                       "no packed kernel multiplies %s weights (%s) with %s activations: only the "
+                       "reference mode does",
+                       l->w->codec->name, name, act);
+    take_packed(g, l, matvec, matmul);
     return 0;
 }
 
@@ -67,7 +78,7 @@ static int setup_matrix(struct engine *g, struct linear *l, const char *name, co
 {
     const struct qmat *w = l->w;
     l->act = act && strcmp(act->name, "f32") != 0 ? act : NULL;
-    int rc = g->o.mode == ENGINE_PACKED ? setup_packed(g, l, name, e) : 0;
+    int rc = g->o.mode == ENGINE_REFERENCE ? 0 : setup_packed(g, l, name, e);
     if (rc || !l->act)
         return rc;
     l->encode = kernel_encoder(l->act, g->o.isa);
@@ -158,7 +169,7 @@ static void encode_rows(void *arg, int64_t i0, int64_t i1, int i_thread)
     int64_t k = g->input.k;
     for (int64_t i = i0; i < i1; i++) {
         const float *x = g->input.x + i * k;
-        if (g->o.mode == ENGINE_PACKED) {
+        if (j->l->matmul) {
             j->l->encode(input_row(g, i), x, k);
         } else {
             uint8_t *row = input_row(g, g->o.n_batch + i_thread);
@@ -179,7 +190,7 @@ static void encode_batch(const struct engine *g, const struct linear *l)
 
 static void encode_input(struct engine *g, const struct linear *l)
 {
-    if (!l->act || g->input.in_buffer == l->act)
+    if (!l->act || (g->input.in_buffer == l->act && g->input.encoded == (l->matmul != NULL)))
         return;
     struct encode_job j = {g, l};
     if (l->act->scope == ACT_COLUMNS)
@@ -191,6 +202,7 @@ static void encode_input(struct engine *g, const struct linear *l)
     else
         pool_for(g->o.pool, g->input.n, 4, encode_rows, &j);
     g->input.in_buffer = l->act;
+    g->input.encoded = l->matmul != NULL;
 }
 
 /* A head stored apart goes by the name of the embedding it is tied to. */
@@ -207,7 +219,7 @@ void linear_run(struct engine *g, float *y, int64_t ldy, const struct linear *l)
     encode_input(g, l);
     void *scratch = g->buf[BUF_LINEAR_SCRATCH];
     const void *in = g->buf[BUF_INPUT];
-    if (g->o.mode == ENGINE_REFERENCE)
+    if (!l->matmul)
         linear_gemm_f32(g->o.pool, g->gemm, l->decode, y, ldy, l->act ? in : g->input.x, g->input.k, l->w, g->input.n,
                         scratch);
     else if (g->input.n == 1)

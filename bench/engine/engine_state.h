@@ -31,7 +31,8 @@ enum { BUF_FIRST_SCRATCH = BUF_X };
 struct linear {
     const struct qmat *w;
     const struct act *act; /* NULL: f32 */
-    const struct kernel *matvec, *matmul, *decode;
+    const struct kernel *matvec, *matmul; /* packed; NULL: the reference way */
+    const struct kernel *decode;
     kernel_encode_act *encode;
     float *vector; /* for vectors: the values; nothing else is set */
     float scale;   /* of the output; 0: none */
@@ -55,6 +56,7 @@ struct engine {
         int64_t k;
         int n;
         const struct act *in_buffer; /* the rule under which BUF_INPUT holds it; NULL: it does not */
+        bool encoded;                /* as encoded rows, for packed kernels; else as the values that they stand for */
     } input;
     char kernels[1024];
 };
