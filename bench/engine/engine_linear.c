@@ -81,6 +81,8 @@ static int setup_matrix(struct engine *g, struct linear *l, const char *name, co
     int rc = g->o.mode == ENGINE_REFERENCE ? 0 : setup_packed(g, l, name, e);
     if (rc || !l->act)
         return rc;
+    if (l->act->scope == ACT_FIXED && !(l->fixed->scale > 0))
+        return err_set(e, ERR_USAGE, "tensor %s: nothing has settled the range of its input (%s)", name, l->act->name);
     l->encode = kernel_encoder(l->act, g->o.isa);
     bool batch = l->act->scope == ACT_BATCH;
     int64_t values = batch ? w->k * g->o.n_batch : w->k;
@@ -99,6 +101,7 @@ static int setup_one(struct engine *g, int i, float **vectors, struct err *e)
     if (!w->plane[PLANE_CODE].p)
         return err_set(e, ERR_USAGE, "tensor %s has no data: this is a header or a bare shape", t->name);
     l->w = w;
+    l->fixed = &g->weights->fixed[i];
     if (!t->matrix) {
         l->vector = *vectors;
         *vectors += w->k;
@@ -112,6 +115,7 @@ static int setup_one(struct engine *g, int i, float **vectors, struct err *e)
         return 0;
     struct linear *head = &g->linear[g->d->n_tensors];
     head->w = &g->weights->head;
+    head->fixed = &g->weights->fixed[i];
     head->decode = kernel_find(OP_DECODE, head->w->codec->name, NULL, g->o.isa);
     return setup_matrix(g, head, t->name, g->weights->act[i], e);
 }
@@ -171,6 +175,8 @@ static void encode_rows(void *arg, int64_t i0, int64_t i1, int i_thread)
         const float *x = g->input.x + i * k;
         if (j->l->matmul) {
             j->l->encode(input_row(g, i), x, k);
+        } else if (j->l->act->scope == ACT_FIXED) {
+            j->l->act->round_fixed((float *)g->buf[BUF_INPUT] + i * k, x, k, j->l->fixed);
         } else {
             uint8_t *row = input_row(g, g->o.n_batch + i_thread);
             j->l->encode(row, x, k);
@@ -188,9 +194,17 @@ static void encode_batch(const struct engine *g, const struct linear *l)
     l->act->decode(g->buf[BUF_INPUT], encoded, n);
 }
 
+static bool in_buffer(const struct engine *g, const struct linear *l)
+{
+    const struct act_fixed *have = &g->input.in_grid, *want = l->fixed;
+    return g->input.in_buffer == l->act && g->input.encoded == (l->matmul != NULL) &&
+           (l->act->scope != ACT_FIXED ||
+            (have->scale == want->scale && have->zero == want->zero && have->column == want->column));
+}
+
 static void encode_input(struct engine *g, const struct linear *l)
 {
-    if (!l->act || (g->input.in_buffer == l->act && g->input.encoded == (l->matmul != NULL)))
+    if (!l->act || in_buffer(g, l))
         return;
     struct encode_job j = {g, l};
     if (l->act->scope == ACT_COLUMNS)
@@ -203,6 +217,7 @@ static void encode_input(struct engine *g, const struct linear *l)
         pool_for(g->o.pool, g->input.n, 4, encode_rows, &j);
     g->input.in_buffer = l->act;
     g->input.encoded = l->matmul != NULL;
+    g->input.in_grid = *l->fixed;
 }
 
 /* A head stored apart goes by the name of the embedding it is tied to. */

@@ -31,6 +31,7 @@ enum { BUF_FIRST_SCRATCH = BUF_X };
 struct linear {
     const struct qmat *w;
     const struct act *act; /* NULL: f32 */
+    const struct act_fixed *fixed;
     const struct kernel *matvec, *matmul; /* packed; NULL: the reference way */
     const struct kernel *decode;
     kernel_encode_act *encode;
@@ -57,6 +58,7 @@ struct engine {
         int n;
         const struct act *in_buffer; /* the rule under which BUF_INPUT holds it; NULL: it does not */
         bool encoded;                /* as encoded rows, for packed kernels; else as the values that they stand for */
+        struct act_fixed in_grid;    /* and its grid, for ACT_FIXED */
     } input;
     char kernels[1024];
 };

@@ -15,8 +15,9 @@ int weights_new(struct weights **out, const struct model *m, struct err *e)
     if (w) {
         w->mat = arena_alloc_n(a, n, sizeof *w->mat);
         w->act = arena_alloc_n(a, n, sizeof *w->act);
+        w->fixed = arena_alloc_n(a, n, sizeof *w->fixed);
     }
-    if (!w || !w->mat || !w->act) {
+    if (!w || !w->mat || !w->act || !w->fixed) {
         arena_free(a);
         return err_nomem(e, n * sizeof *w->mat, "a set of weights");
     }

@@ -11,6 +11,7 @@ struct weights {
     const struct model *model;
     struct qmat *mat;                 /* [n_tensors], model order */
     const struct act **act;           /* [n_tensors]; NULL entry: f32 activations */
+    struct act_fixed *fixed;          /* [n_tensors] the grid of rules that are ACT_FIXED */
     struct qmat head;                 /* of a tied model whose runtime stores the head apart from the embedding */
     bool has_head;                    /* act of the embedding is then this one's */
     bool owned;                       /* mat[i] planes were allocated (those that differ from the source) */

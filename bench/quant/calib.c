@@ -134,12 +134,7 @@ static int gram_start(struct calibration *c, int n_rows, uint64_t isa, struct po
 
 /* ---- what NNCF asks of a chunk: means per column, how columns vary over its tokens ---- */
 
-static int take_samples(struct calib_input *in, struct arena *a)
-{
-    (void)in, (void)a; /* samples_start: the number of chunks is not known here */
-    return 0;
-}
-
+/* The number of chunks is known only here. */
 static int samples_start(struct calibration *c, struct err *e)
 {
     for (int i = 0; i < c->n_inputs; i++) {
@@ -159,8 +154,7 @@ static void add_samples(struct calibration *c, struct calib_input *in, const flo
 {
     struct calib_spread *s = &in->spread;
     double most = 0, variances = 0, magnitudes = 0, power = 0;
-    if (in->stat.n_samples >= c->n_chunks) /* the head, row by row */
-        return;
+    (void)c;
     for (int64_t j = 0; j < in->k; j++) {
         double sum = 0, squares = 0, variance = 0;
         float peak = 0;
@@ -194,16 +188,69 @@ static void finish_samples(struct calib_input *in)
     *s = (struct calib_spread){s->max_variance / n, s->mean_variance / n, s->magnitude / n, s->power / n};
 }
 
+/* ---- what fixed grids of activations are found from ---- */
+
+static int edges_start(struct calibration *c, struct err *e)
+{
+    for (int i = 0; i < c->n_inputs; i++) {
+        struct calib_input *in = &c->input[i];
+        size_t count;
+        bool fits = mem_mul((size_t)c->n_chunks, (size_t)in->k, &count);
+        in->lo = fits ? arena_alloc_n(c->arena, count, sizeof *in->lo) : NULL;
+        in->hi = fits ? arena_alloc_n(c->arena, count, sizeof *in->hi) : NULL;
+        if (!in->lo || !in->hi)
+            return err_nomem(e, 2 * (size_t)c->n_chunks * (size_t)in->k * sizeof *in->lo, "activation statistics");
+    }
+    return 0;
+}
+
+static void add_edges(struct calibration *c, struct calib_input *in, const float *x, int n)
+{
+    float *lo = in->lo + (int64_t)in->n_edges * in->k, *hi = in->hi + (int64_t)in->n_edges * in->k;
+    (void)c;
+    memcpy(lo, x, (size_t)in->k * sizeof *lo);
+    memcpy(hi, x, (size_t)in->k * sizeof *hi);
+    for (int i = 1; i < n; i++)
+        for (int64_t j = 0; j < in->k; j++) {
+            float v = x[i * in->k + j];
+            lo[j] = v < lo[j] ? v : lo[j];
+            hi[j] = v > hi[j] ? v : hi[j];
+        }
+    in->n_edges++;
+}
+
+/* A histogram without memory is one that holds nothing: who needs it says so. */
+static void add_histogram(struct calibration *c, struct calib_input *in, const float *x, int n)
+{
+    if (histogram_add_values(&in->values, x, n * in->k, c->arena) < 0 ||
+        histogram_add_magnitudes(&in->magnitudes, x, n * in->k, c->arena) < 0)
+        in->values.ragged = in->magnitudes.ragged = true;
+}
+
+static int take_later(struct calib_input *in, struct arena *a)
+{
+    (void)in, (void)a;
+    return 0;
+}
+
+static void finish_nothing(struct calib_input *in)
+{
+    (void)in;
+}
+
 static const struct stat_rule {
     enum calib_stat bit;
     int (*take)(struct calib_input *in, struct arena *a);       /* memory */
     void (*add)(struct calibration *c, struct calib_input *in, const float *x, int n); /* rows x[n][k] */
     void (*finish)(struct calib_input *in);                     /* sums into what encoders get; n_rows > 0 */
+    bool whole;                                                 /* looks at all rows of a chunk together */
 } stats[] = {
     {CALIB_SQUARES, take_squares, add_squares, finish_squares},
     {CALIB_MAGNITUDE, take_magnitude, add_magnitude, finish_magnitude},
     {CALIB_GRAM, take_gram, add_gram, finish_gram},
-    {CALIB_SAMPLES, take_samples, add_samples, finish_samples},
+    {CALIB_SAMPLES, take_later, add_samples, finish_samples, .whole = true},
+    {CALIB_EDGES, take_later, add_edges, finish_nothing, .whole = true},
+    {CALIB_HISTOGRAM, take_later, add_histogram, finish_nothing, .whole = true},
 };
 enum { N_STATS = sizeof stats / sizeof *stats };
 
@@ -299,32 +346,49 @@ void calibration_finish(struct calibration *c)
     hash_importances(c);
 }
 
+/* Of the head: its inputs come in pieces, behind those of all other matrices. */
+static void hold(struct calibration *c, struct calib_input *in, const float *x, int n)
+{
+    c->held.in = in;
+    memcpy(c->held.x + c->held.n * in->k, x, (size_t)n * (size_t)in->k * sizeof *x);
+    c->held.n += n;
+}
+
 static void see_input(void *arg, const struct model_tensor *t, const float *x, int n)
 {
     struct calibration *c = arg;
     int i = (int)(t - c->d->tensor);
     struct calib_input *in = &c->input[c->input_of[i]];
+    bool head = t->use == USE_TOKEN_EMBD || t->use == USE_OUTPUT;
     if (in->first_reader != i)
         return;
+    if (head)
+        hold(c, in, x, n);
+    if (head && !c->head)
+        return;
     for (int s = 0; s < N_STATS; s++)
-        if (c->have & stats[s].bit)
+        if ((c->have & stats[s].bit) && !(head && stats[s].whole))
             stats[s].add(c, in, x, n);
     in->n_rows += n;
 }
 
-/* The head sees its input when logits are asked for; one row at a time, since they are long. */
-static int run_head(struct engine *g, int n, float *logits, struct err *e)
+enum { HEAD_ROWS = 32 }; /* logits are long */
+
+/* The head sees its input when logits are asked for. */
+static int run_head(struct calibration *c, struct engine *g, int n, float *logits, struct err *e)
 {
-    for (int i = 0; i < n; i++) {
-        int rc = engine_logits(g, i, 1, logits, e);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
+    int rc = 0;
+    c->held.n = 0;
+    for (int i = 0; i < n && rc == 0; i += HEAD_ROWS)
+        rc = engine_logits(g, i, n - i < HEAD_ROWS ? n - i : HEAD_ROWS, logits, e);
+    for (int s = 0; s < N_STATS && rc == 0; s++)
+        if ((c->have & stats[s].bit) && stats[s].whole && c->held.n)
+            stats[s].add(c, c->held.in, c->held.x, c->held.n);
+    return rc;
 }
 
-static int run_chunk(struct engine *g, const struct calib_text *t, int chunk, int32_t *ids, float *logits,
-                     struct err *e)
+static int run_chunk(struct calibration *c, struct engine *g, const struct calib_text *t, int chunk, int32_t *ids,
+                     float *logits, struct err *e)
 {
     if (interrupt_seen())
         return err_set(e, ERR_CANCELLED, "interrupted after %d chunks of the calibration text", chunk);
@@ -333,18 +397,20 @@ static int run_chunk(struct engine *g, const struct calib_text *t, int chunk, in
         ids[0] = t->bos;
     engine_reset(g);
     int rc = engine_forward(g, ids, t->n_ctx, e);
-    return rc == 0 && t->head ? run_head(g, t->n_ctx, logits, e) : rc;
+    return rc == 0 && logits ? run_head(c, g, t->n_ctx, logits, e) : rc;
 }
 
 static int run_text(struct calibration *c, struct engine *g, const struct calib_text *t, struct err *e)
 {
     int n = c->n_chunks, rc = 0;
     int32_t *ids = arena_alloc_n(c->arena, (size_t)t->n_ctx, sizeof *ids);
-    float *logits = t->head ? arena_alloc_n(c->arena, (size_t)c->d->n_vocab, sizeof *logits) : NULL;
-    if (!ids || (t->head && !logits))
-        return err_nomem(e, (size_t)c->d->n_vocab * sizeof *logits, "the calibration");
+    bool head = t->head || (c->have & (CALIB_EDGES | CALIB_HISTOGRAM));
+    float *logits = head ? arena_alloc_n(c->arena, (size_t)c->d->n_vocab, HEAD_ROWS * sizeof *logits) : NULL;
+    c->held.x = head ? arena_alloc_n(c->arena, (size_t)t->n_ctx, (size_t)c->d->d_model * sizeof *c->held.x) : NULL;
+    if (!ids || (head && (!logits || !c->held.x)))
+        return err_nomem(e, (size_t)c->d->n_vocab * HEAD_ROWS * sizeof *logits, "the calibration");
     for (int i = 0; i < n && rc == 0; i++) {
-        rc = run_chunk(g, t, i, ids, logits, e);
+        rc = run_chunk(c, g, t, i, ids, logits, e);
         if (rc == 0 && t->on_chunk)
             t->on_chunk(t->arg, i + 1, n);
     }
@@ -366,6 +432,7 @@ int calibration_collect(struct calibration **out, const struct weights *w, unsig
         return rc;
     c->n_chunks = text->n_chunks > 0 && text->n_chunks < n ? text->n_chunks : n < INT32_MAX ? (int)n : INT32_MAX;
     c->chunk_size = text->n_ctx;
+    c->head = text->head;
     c->isa = isa;
     struct engine_opts o = {.mode = ENGINE_REFERENCE,
                             .n_ctx = text->n_ctx,
@@ -379,6 +446,8 @@ int calibration_collect(struct calibration **out, const struct weights *w, unsig
         rc = gram_start(c, text->n_ctx, isa, pool, e);
     if (rc == 0 && (want & CALIB_SAMPLES))
         rc = samples_start(c, e);
+    if (rc == 0 && (want & CALIB_EDGES))
+        rc = edges_start(c, e);
     if (rc == 0)
         rc = engine_new(&g, w, &o, e);
     if (rc == 0)

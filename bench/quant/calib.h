@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/pool.h"
 #include "bench/engine/weights.h"
+#include "bench/quant/histogram.h"
 #include "kernels/formats/codec.h"
 
 enum calib_stat {
@@ -14,6 +15,8 @@ enum calib_stat {
     CALIB_MAGNITUDE = 2, /* mean of |x| per column */
     CALIB_GRAM = 4,      /* mean of x x^T: k^2 floats per input; only calibration_collect makes it */
     CALIB_SAMPLES = 8,   /* mean of x per column and chunk, and struct calib_spread; likewise */
+    CALIB_EDGES = 16,    /* least and largest x per column and chunk; likewise, and of the head too */
+    CALIB_HISTOGRAM = 32, /* histograms of x and |x|; likewise */
 };
 
 struct calib_spread { /* of each chunk, then the mean over chunks */
@@ -30,6 +33,9 @@ struct calib_input {
     float *gram;       /* [k][k] f32 sums of sums over chunks; scaled in place at the end */
     float *sample;     /* [chunks][k] */
     struct calib_spread spread;
+    float *lo, *hi;    /* [n_edges][k] */
+    int n_edges;       /* chunks */
+    struct histogram values, magnitudes;
     struct calib stat; /* means, made by calibration_finish; its fields are NULL where no row was seen */
 };
 struct calibration {
@@ -45,6 +51,12 @@ struct calibration {
     struct arena *arena;
     uint64_t isa;           /* the kernels it was collected with, which the algorithms go on with */
     struct gram_work *gram; /* while collecting */
+    bool head;              /* was the output matrix asked for? */
+    struct {                /* the head's inputs come in pieces: of a chunk, for what looks at whole ones */
+        struct calib_input *in;
+        float *x; /* [chunk_size][k] */
+        int n;
+    } held;
 };
 struct calib_text {
     const int32_t *tokens; /* tokenized once, as eval_tokenize does it */

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "bench/quant/encode_group.h"
+#include "bench/quant/ranges.h"
 #include "bench/quant/recipe.h"
 
 enum { PIECE_WEIGHTS = 1 << 16 }; /* rows that a thread takes at a time */
@@ -146,6 +147,29 @@ static int encode_one(struct weights *w, int i, const struct use_assign *a, cons
     return rc;
 }
 
+/* The grids of activations that are fixed beforehand, for the layers that there are: a table of embeddings is none. */
+static int settle_ranges(struct weights *w, const struct use_assign *a, const struct calibration *cal, struct err *e)
+{
+    const struct model_desc *d = &w->model->d;
+    int rc = 0;
+    for (int i = 0; i < d->n_tensors && rc == 0; i++) {
+        if (!a[i].range || (d->tensor[i].use == USE_TOKEN_EMBD && !d->tied))
+            continue;
+        const struct calib_input *in = cal && !(a[i].range->needs & ~cal->have) ? &cal->input[cal->input_of[i]] : NULL;
+        const float *column = (const float *)(const void *)w->mat[i].plane[PLANE_COLUMN].p;
+        if (!in)
+            rc = err_set(e, ERR_MISSING, "the grid of its activations needs a calibration text");
+        else if (!in->n_edges && !in->values.n)
+            rc = err_set(e, ERR_DATA, "the calibration text never reached this matrix");
+        else
+            rc = a[i].range->fit(&w->fixed[i], in, column, w->arena, e);
+        w->fixed[i].column = column;
+        if (rc)
+            err_context(e, "%s", d->tensor[i].name);
+    }
+    return rc;
+}
+
 int weights_encode(struct weights **out, const struct model *m, struct use_assign *a,
                    const struct calibration *cal, struct pool *pool, struct err *e)
 {
@@ -169,6 +193,8 @@ int weights_encode(struct weights **out, const struct model *m, struct use_assig
         if (rc)
             err_context(e, "%s", m->d.tensor[i].name);
     }
+    if (rc == 0)
+        rc = settle_ranges(w, a, cal, e);
     workers_free(worker, pool_n_threads(pool));
     weights_count(w);
     if (rc) {

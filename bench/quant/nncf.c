@@ -14,6 +14,7 @@
 #include <string.h>
 #include "base/pool.h"
 #include "bench/quant/algorithm.h"
+#include "bench/quant/pairwise.h"
 #include "bench/quant/recipe.h"
 #include "kernels/formats/openvino_int.h"
 
@@ -54,24 +55,6 @@ static void product(float *y, const float *w, const float *x, int64_t len, int n
     for (int64_t i = 0; i < len; i++)
         for (int j = 0; j < n; j++)
             y[j] += w[i] * x[i * n + j];
-}
-
-/* f32 in the order in which numpy adds: eight sums over up to 128, halves beyond. */
-static float sum_pairwise(const float *x, int64_t n)
-{
-    if (n > 128) {
-        int64_t half = n / 2 - n / 2 % 8;
-        return sum_pairwise(x, half) + sum_pairwise(x + half, n - half);
-    }
-    float r[8] = {0};
-    int64_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (int j = 0; j < 8; j++)
-            r[j] += x[i + j];
-    float sum = ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]));
-    for (; i < n; i++)
-        sum += x[i];
-    return sum;
 }
 
 /* Of a group at least; whole rows where there are none. */

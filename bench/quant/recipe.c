@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 #include "bench/quant/algorithm.h"
+#include "bench/quant/ranges.h"
 #include "bench/quant/recipe_family.h"
 
 #define GGUF_TESTS "llama.cpp 0c1e570, tests/golden/test_encoders.c and tests/unit/test_recipes.c"
@@ -77,7 +78,8 @@ bool recipe_in_group(const struct recipe *r, const char *group)
 
 unsigned recipe_needs(const struct recipe *r)
 {
-    return (r->algorithm ? algorithm_find(r->algorithm)->needs : 0) | (r->metric ? CALIB_SAMPLES : 0);
+    return (r->algorithm ? algorithm_find(r->algorithm)->needs : 0) | (r->metric ? CALIB_SAMPLES : 0) |
+           (r->range ? range_rule_find(r->range)->needs : 0);
 }
 
 unsigned recipe_statistics(const char *const *names, int n)
@@ -191,8 +193,10 @@ int recipe_assign(const struct model_desc *m, const struct recipe *r, const char
         out[i].codec = out[i].wanted = m->tensor[i].src.codec;
     rc = r->family->assign(m, r, known, out, e);
     for (int i = 0; i < m->n_tensors && rc == 0; i++)
-        if (m->tensor[i].matrix)
+        if (m->tensor[i].matrix) {
             out[i].act = act_of(r, &out[i], strcmp(numerics, "weights-only") == 0);
+            out[i].range = out[i].act->scope == ACT_FIXED ? range_rule_find(r->range) : NULL;
+        }
     return rc;
 }
 

@@ -11,6 +11,7 @@
 #include "kernels/formats/codec.h"
 
 struct recipe_family;
+struct range_rule;
 struct recipe {
     const char *name;                 /* "gguf/q4_k_m"; a variant: "mlx/4bit-g64@dtype=bf16" */
     const struct recipe_family *family;
@@ -18,6 +19,7 @@ struct recipe {
     const char *codec;                /* the base codec: "q4_k" */
     struct qpar par;
     const char *act;                  /* activation rule; NULL: the codec's own */
+    const char *range;                /* how the grid of a fixed activation rule is found (ranges.h); NULL: no such rule */
     const char *high_codec;           /* what the tensors get that the family's rules (mix, ratio) except; NULL: none */
     struct qpar high;
     const char *mix;                  /* which ones: a name the family knows */
@@ -50,6 +52,7 @@ struct use_assign {                   /* one per model tensor, model order */
     const struct codec *wanted;       /* what the name promises; differs from codec when substituted */
     struct qpar par;
     const struct act *act;            /* rounding of this linear's input; NULL for non-matrices */
+    const struct range_rule *range;   /* what settles the grid where act is fixed; else NULL */
     const struct codec *head;         /* of a tied embedding: the head's own copy, stored beside it; NULL: the same */
     struct qpar head_par;
     const struct algorithm *algorithm; /* NULL: the codec alone, row by row */

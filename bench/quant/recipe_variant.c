@@ -22,6 +22,8 @@ static int set_number(struct recipe *r, const char *value)
 static int set_act(struct recipe *r, const char *value)
 {
     const struct act *a = act_find(value);
+    if (a && a->scope == ACT_FIXED) /* only rows that say how the grid is found */
+        return -1;
     r->act = a ? a->name : r->act;
     return a ? 0 : -1;
 }

@@ -87,11 +87,18 @@ struct codec {
     int (*encode_all)(struct qmat *q, const float *w, struct arena *a);
 };
 
+/* A grid of int8 activations settled before the run, on a calibration text. */
+struct act_fixed {
+    float scale, zero;   /* scale 0: there is none */
+    const float *column; /* [k] x is divided by it before it is rounded, and multiplied after; NULL: it is not */
+};
+struct act_fixed act_fixed_grid(float lo, float hi); /* of all values from lo to hi, and zero */
+
 /* An activation rule: how a runtime rounds the f32 inputs of a linear layer before its dot product. */
 struct act {
     const char *name; /* "q8_k" */
     const char *doc;
-    enum act_scope { ACT_BLOCK, ACT_ROW, ACT_BATCH, ACT_COLUMNS } scope;
+    enum act_scope { ACT_BLOCK, ACT_ROW, ACT_BATCH, ACT_COLUMNS, ACT_FIXED } scope;
     int block, block_bytes;                                 /* block 1 for f32, f16, bf16 */
     int head_bytes;                                         /* before the blocks of a row: its scale */
     bool ragged;                                            /* the last block of a row may be short */
@@ -100,6 +107,8 @@ struct act {
     /* ACT_COLUMNS, where the rows of a batch decide together how a column is rounded: the values that the dot product
      * sees of x[n][k]. encode and decode treat a single row. */
     void (*round)(float *dst, const float *x, int64_t n, int64_t k);
+    /* ACT_FIXED: the values of one row on the grid f. */
+    void (*round_fixed)(float *dst, const float *x, int64_t k, const struct act_fixed *f);
 };
 
 extern const struct codec *const codecs[]; /* NULL-terminated, formats.def order */

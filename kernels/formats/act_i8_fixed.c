@@ -1,0 +1,53 @@
+/* int8 with one scale and zero point that a calibration text has settled: the QuantizeLinear and DequantizeLinear of
+ * ONNX, the FakeQuantize of OpenVINO. Without one, rows take the grid of their own range. */
+#include "kernels/formats/group.h"
+#include "base/half.h"
+
+enum { HEADER = 8 };
+
+struct act_fixed act_fixed_grid(float lo, float hi)
+{
+    double least = (double)fminf(lo, 0), wide = (double)fmaxf(hi, 0) - least, scale = wide / 255;
+    if (scale < 0x1p-126)
+        return (struct act_fixed){.scale = 1};
+    return (struct act_fixed){.scale = (float)scale, .zero = (float)rint(-128 - least / scale)};
+}
+
+static void round_fixed(float *dst, const float *x, int64_t k, const struct act_fixed *f)
+{
+    for (int64_t i = 0; i < k; i++)
+        dst[i] = f->column ? x[i] * (1 / f->column[i]) : x[i];
+    for (int64_t i = 0; i < k; i++)
+        dst[i] = (group_clamp(rintf(dst[i] / f->scale) + f->zero, -128, 127) - f->zero) * f->scale;
+    for (int64_t i = 0; f->column && i < k; i++)
+        dst[i] *= f->column[i];
+}
+
+static void encode(void *dst, const float *x, int64_t k)
+{
+    int8_t *out = dst;
+    struct range r = range_with_zero(x, k);
+    struct act_fixed f = act_fixed_grid(r.lo, r.hi);
+    wr_u32le(dst, f32_bits(f.scale));
+    wr_u32le((uint8_t *)dst + 4, f32_bits(f.zero));
+    for (int64_t i = 0; i < k; i++)
+        out[HEADER + i] = (int8_t)group_clamp(rintf(x[i] / f.scale) + f.zero, -128, 127);
+}
+
+static void decode(float *dst, const void *src, int64_t k)
+{
+    const uint8_t *in = src;
+    float scale = f32_from_bits(rd_u32le(in)), zero = f32_from_bits(rd_u32le(in + 4));
+    for (int64_t i = 0; i < k; i++)
+        dst[i] = ((float)(int8_t)in[HEADER + i] - zero) * scale;
+}
+
+const struct act act_i8_fixed = {.name = "i8_fixed",
+                                 .doc = "int8 codes, one scale and zero point that a calibration text has settled.",
+                                 .scope = ACT_FIXED,
+                                 .block = 1,
+                                 .block_bytes = 1,
+                                 .head_bytes = HEADER,
+                                 .encode = encode,
+                                 .decode = decode,
+                                 .round_fixed = round_fixed};
