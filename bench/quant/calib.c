@@ -245,9 +245,9 @@ static const struct stat_rule {
     void (*finish)(struct calib_input *in);                     /* sums into what encoders get; n_rows > 0 */
     bool whole;                                                 /* looks at all rows of a chunk together */
 } stats[] = {
-    {CALIB_SQUARES, take_squares, add_squares, finish_squares},
-    {CALIB_MAGNITUDE, take_magnitude, add_magnitude, finish_magnitude},
-    {CALIB_GRAM, take_gram, add_gram, finish_gram},
+    {CALIB_SQUARES, take_squares, add_squares, finish_squares, .whole = false},
+    {CALIB_MAGNITUDE, take_magnitude, add_magnitude, finish_magnitude, .whole = false},
+    {CALIB_GRAM, take_gram, add_gram, finish_gram, .whole = false},
     {CALIB_SAMPLES, take_later, add_samples, finish_samples, .whole = true},
     {CALIB_EDGES, take_later, add_edges, finish_nothing, .whole = true},
     {CALIB_HISTOGRAM, take_later, add_histogram, finish_nothing, .whole = true},

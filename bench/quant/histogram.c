@@ -213,8 +213,8 @@ static bool smooth(float *p, const int64_t *count, int64_t n)
 
 struct candidate {
     const struct histogram *h;
-    int64_t *p, *q;    /* [h->n] counts: what lies beyond is added at the ends; merged into LEVELS and spread again */
-    float *fp, *fq;    /* [h->n] */
+    int64_t *p, *q; /* [h->n] counts: what lies beyond is added at the ends; merged into LEVELS and spread again */
+    float *fp, *fq; /* [h->n] */
 };
 
 /* The divergence of bins [b0, b1) from what is left of them in LEVELS levels. */

@@ -160,20 +160,10 @@ static void search_steps(void *arg, int64_t i0, int64_t i1, int i_thread)
     }
 }
 
-static int compare_floats(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* The largest input of each column, not less than a tenth of them have; sorted[len] is scratch. */
 static void strengths(float *strength, float *sorted, const float *peak, int64_t len)
 {
-    memcpy(sorted, peak, (size_t)len * sizeof *sorted);
-    qsort(sorted, (size_t)len, sizeof *sorted, compare_floats);
-    float at = 0.1f * (float)(len - 1), t = at - floorf(at);
-    float lo = sorted[(int64_t)at], hi = sorted[(int64_t)at + (len > 1)], d = hi - lo;
-    float least = t >= 0.5f ? hi - d * (1 - t) : lo + d * t;
+    float least = quantile_of(peak, sorted, len, 0.1f);
     for (int64_t i = 0; i < len; i++)
         strength[i] = clampf(peak[i], least, 100);
 }

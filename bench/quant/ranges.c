@@ -1,5 +1,5 @@
-/* The ways to find the grid of fixed activations (ranges.h): those of ONNX Runtime's quantize_static, and that of NNCF's
- * quantize for transformers. */
+/* The ways to find the grid of fixed activations (ranges.h): those of ONNX Runtime's quantize_static, and that of
+ * NNCF's quantize for transformers. */
 #include "bench/quant/ranges.h"
 #include <math.h>
 #include <string.h>

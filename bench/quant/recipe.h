@@ -19,12 +19,13 @@ struct recipe {
     const char *codec;                /* the base codec: "q4_k" */
     struct qpar par;
     const char *act;                  /* activation rule; NULL: the codec's own */
-    const char *range;                /* how the grid of a fixed activation rule is found (ranges.h); NULL: no such rule */
+    const char *range;                /* how the grid of fixed activations is found: ranges.h */
     const char *high_codec;           /* what the tensors get that the family's rules (mix, ratio) except; NULL: none */
     struct qpar high;
     const char *mix;                  /* which ones: a name the family knows */
     double bpw;                       /* bits per weight that the algorithm brings its tensors to; 0: as par says */
     double ratio;                     /* share of weights in the base codec where sensitivity decides; 0: all */
+    double alpha;                     /* of SmoothQuant, 0 to 1 */
     const char *metric;               /* what decides with activations; NULL: the weights alone */
     const char *algorithm;            /* encodes whole matrices with activation statistics; NULL: the codec by rows */
     bool all_linear;                  /* refused where a linear layer does not fit, as its package does */
@@ -56,6 +57,7 @@ struct use_assign {                   /* one per model tensor, model order */
     const struct codec *head;         /* of a tied embedding: the head's own copy, stored beside it; NULL: the same */
     struct qpar head_par;
     const struct algorithm *algorithm; /* NULL: the codec alone, row by row */
+    double alpha;                     /* of the algorithm; 0: it has none */
     double bpw;                       /* that all tensors of the algorithm are to meet together; 0: par stands */
     char why[96];                     /* reason of a substitution, else "" */
 };

@@ -177,6 +177,13 @@ static struct use_assign *find(const struct model_desc *m, struct use_assign *a,
 static void put_algorithms(const struct model_desc *m, const struct recipe *r, struct use_assign *out)
 {
     const struct algorithm *algo = algorithm_find(r->algorithm), *scale = algorithm_find("nncf_scale");
+    if (r->alpha > 0) { /* a table that is looked up as well as multiplied has no input to divide */
+        for (int i = 0; i < m->n_tensors; i++) {
+            out[i].algorithm = m->tensor[i].matrix && m->tensor[i].use != USE_TOKEN_EMBD ? algo : NULL;
+            out[i].alpha = r->alpha;
+        }
+        return;
+    }
     bool folds = algo != scale, estimates = strstr(r->algorithm, "scale");
     for (int i = 0; i < m->n_tensors; i++)
         if (m->tensor[i].matrix && out[i].par.bits <= 4 && estimates)
@@ -192,7 +199,7 @@ static int assign(const struct model_desc *m, const struct recipe *r, const stru
                   struct use_assign out[], struct err *e)
 {
     size_t n = (size_t)m->n_tensors;
-    if (r->algorithm && (m->arch->fused || m->arch->sub_norms))
+    if (r->algorithm && !(r->alpha > 0) && (m->arch->fused || m->arch->sub_norms))
         return err_set(e, ERR_UNSUPPORTED,
                        "%s: NNCF's algorithms are known here for models with separate up and gate "
                        "matrices and nothing between them and down, unlike %s",

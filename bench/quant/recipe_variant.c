@@ -64,6 +64,16 @@ static int set_bpw(struct recipe *r, const char *value)
     return 0;
 }
 
+static int set_alpha(struct recipe *r, const char *value)
+{
+    char *end;
+    double alpha = strtod(value, &end);
+    if (*end || !(alpha > 0 && alpha <= 1) || !(r->alpha > 0))
+        return -1;
+    r->alpha = alpha;
+    return 0;
+}
+
 static int set_metric(struct recipe *r, const char *value)
 {
     bool weights = strcmp(value, "weights") == 0;
@@ -87,6 +97,7 @@ static const struct key {
     {"dtype", "mlx", "f32, f16 or bf16", set_dtype},
     {"ratio", "openvino", "more than 0, at most 1", set_ratio},
     {"bpw", "exl2", "2 to 8 bits per weight", set_bpw},
+    {"smooth", "openvino", "more than 0, at most 1", set_alpha},
     {"metric", "openvino", "weights, max-variance, mean-variance, magnitude or hessian", set_metric},
     {"layers", "openvino", "all", set_layers},
 };

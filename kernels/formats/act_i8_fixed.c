@@ -18,7 +18,7 @@ static void round_fixed(float *dst, const float *x, int64_t k, const struct act_
     for (int64_t i = 0; i < k; i++)
         dst[i] = f->column ? x[i] * (1 / f->column[i]) : x[i];
     for (int64_t i = 0; i < k; i++)
-        dst[i] = (group_clamp(rintf(dst[i] / f->scale) + f->zero, -128, 127) - f->zero) * f->scale;
+        dst[i] = (clampf(rintf(dst[i] / f->scale) + f->zero, -128, 127) - f->zero) * f->scale;
     for (int64_t i = 0; f->column && i < k; i++)
         dst[i] *= f->column[i];
 }
@@ -31,7 +31,7 @@ static void encode(void *dst, const float *x, int64_t k)
     wr_u32le(dst, f32_bits(f.scale));
     wr_u32le((uint8_t *)dst + 4, f32_bits(f.zero));
     for (int64_t i = 0; i < k; i++)
-        out[HEADER + i] = (int8_t)group_clamp(rintf(x[i] / f.scale) + f.zero, -128, 127);
+        out[HEADER + i] = (int8_t)clampf(rintf(x[i] / f.scale) + f.zero, -128, 127);
 }
 
 static void decode(float *dst, const void *src, int64_t k)

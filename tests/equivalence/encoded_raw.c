@@ -40,6 +40,10 @@ static int put_format(const struct model *m, const char *name, const struct cali
         snprintf(label, sizeof label, "%s|%s|%d", name, m->d.tensor[i].name, a[i].par.bits);
         if (m->d.tensor[i].matrix)
             put_matrix(label, &w->mat[i]);
+        if (a[i].range && w->fixed[i].scale > 0) {
+            printf("%s|%s.input|8 8\n", name, m->d.tensor[i].name);
+            fwrite(&w->fixed[i], sizeof(float), 2, stdout);
+        }
     }
     weights_free(w);
     mem_free(a);

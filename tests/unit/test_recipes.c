@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include "base/mem.h"
 #include "base/os.h"
+#include "bench/quant/ranges.h"
 #include "bench/quant/recipe.h"
 #include "tests/test_data.h"
 
@@ -192,6 +193,7 @@ static void recipes_are_sound(void **state)
         assert_non_null(codec_find(r->codec));
         assert_true(!r->high_codec || codec_find(r->high_codec));
         assert_true(!r->act || act_find(r->act));
+        assert_true(!range_rule_find(r->range) == !(r->act && act_find(r->act)->scope == ACT_FIXED));
         assert_int_equal(strncmp(r->name, r->family->name, strlen(r->family->name)), 0);
         for (int j = 0; j < i; j++)
             assert_true(recipes[j].gguf_file_type != r->gguf_file_type || r->gguf_file_type < 0);
