@@ -13,7 +13,8 @@ static int check_statistics(const struct algorithm *algo, const struct calibrati
                        "%s needs statistics of what flows into the model%s: give --calibration TEXT, a text like those "
                        "that the model will read",
                        algo->name, cal ? " that an importance matrix does not have" : "");
-    if (!cal->tensor[i])
+    bool seen = algo->needs == CALIB_EDGES ? cal->input[cal->input_of[i]].n_edges > 0 : cal->tensor[i] != NULL;
+    if (!seen)
         return err_set(e, ERR_DATA, "the calibration text never reached this matrix");
     return 0;
 }

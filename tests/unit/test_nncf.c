@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 #include "base/mem.h"
@@ -232,6 +233,83 @@ static void what_is_missing_is_named(void **state)
     mem_free(a);
 }
 
+static int by_value(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* The input of a down matrix, alone in its group: columns multiplied by (largest |x|)^0.95 / (largest |w|)^0.05 between
+ * the first decile and 100; inputs on the grid of the mean range; decoded weights within half a step of the model's. */
+static void smoothed_columns_and_grids(void **state)
+{
+    enum { MOST = 64 };
+    struct calibration *c = collect(CALIB_EDGES);
+    struct weights *w = encode("openvino/int8-ptq", "smooth", c);
+    int at = 0;
+    (void)state;
+    while (m->d.tensor[at].use != USE_FFN_DOWN)
+        at++;
+    const struct qmat *src = &m->d.tensor[at].src, *q = &w->mat[at];
+    const struct calib_input *in = &c->input[c->input_of[at]];
+    const float *column = (const float *)(const void *)q->plane[PLANE_COLUMN].p;
+    float want[MOST], sorted[MOST], x[MOST * MOST], y[MOST * MOST];
+    double lo = 0, hi = 0;
+    assert_true(src->k <= MOST && src->n <= MOST && in->n_edges == 8);
+    src->codec->decode(x, src, 0, src->n);
+    q->codec->decode(y, q, 0, q->n);
+    for (int64_t j = 0; j < q->k; j++) {
+        float peak = 0, most = 0;
+        for (int i = 0; i < in->n_edges; i++)
+            peak = fmaxf(peak, fmaxf(-in->lo[i * q->k + j], in->hi[i * q->k + j]));
+        for (int64_t r = 0; r < q->n; r++)
+            most = fmaxf(most, fabsf(x[r * q->k + j]));
+        want[j] = sorted[j] = (float)(pow((double)peak, 0.95) / pow((double)most, 0.05));
+    }
+    qsort(sorted, (size_t)q->k, sizeof *sorted, by_value);
+    double place = 0.1 * (double)(q->k - 1), part = place - floor(place), below = (double)sorted[(int)place];
+    double least = below + part * ((double)sorted[(int)place + 1] - below);
+    for (int64_t j = 0; j < q->k; j++)
+        assert_true(fabs((double)column[j] / fmax((double)want[j], least) - 1) < 1e-5);
+    for (int i = 0; i < in->n_edges; i++) {
+        double a = INFINITY, b = -INFINITY;
+        for (int64_t j = 0; j < q->k; j++) {
+            a = fmin(a, (double)in->lo[i * q->k + j] / (double)column[j]);
+            b = fmax(b, (double)in->hi[i * q->k + j] / (double)column[j]);
+        }
+        lo += a / in->n_edges;
+        hi += b / in->n_edges;
+    }
+    const struct act_fixed *f = &w->fixed[at];
+    assert_ptr_equal(f->column, column);
+    assert_true(fabs((double)f->zero + 128 - rint(255 * -lo / (hi - lo))) < 1);
+    assert_true((double)f->scale >= (hi - lo) / 255 * 0.99999 && (double)f->scale < (hi - lo) / 255 * 1.02);
+    for (int64_t i = 0; i < q->n * q->k; i++) {
+        float scale;
+        memcpy(&scale, q->plane[PLANE_SCALE].p + (size_t)(i / q->k) * q->plane[PLANE_SCALE].row_stride, sizeof scale);
+        assert_true(fabsf(x[i] - y[i]) <= 0.501f * scale / column[i % q->k]);
+    }
+    weights_free(w);
+    calibration_free(c);
+}
+
+/* A fixed grid needs a text, also where statistics of another kind are there. */
+static void no_grid_without_a_text(void **state)
+{
+    struct calibration *c = collect(CALIB_SQUARES);
+    struct recipe_known known = {true, c};
+    struct use_assign *a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a);
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct err e = {0};
+        const char *name = i ? "onnx/int8-static-entropy" : "openvino/int8-ptq";
+        assert_int_equal(recipe_assign(&m->d, recipe_find(name), NULL, i ? NULL : &known, a, &e), ERR_MISSING);
+        assert_non_null(strstr(e.text, "--calibration"));
+    }
+    mem_free(a);
+    calibration_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +318,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(samples_agree_with_the_squares, open_model, close_model),
         cmocka_unit_test_setup_teardown(the_highest_score_gets_the_backup, open_model, close_model),
         cmocka_unit_test_setup_teardown(what_is_missing_is_named, open_model, close_model),
+        cmocka_unit_test_setup_teardown(smoothed_columns_and_grids, open_model, close_model),
+        cmocka_unit_test_setup_teardown(no_grid_without_a_text, open_model, close_model),
     };
     return cmocka_run_group_tests_name("nncf", tests, NULL, NULL);
 }
