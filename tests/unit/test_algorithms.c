@@ -376,8 +376,8 @@ static double bits_of_widths(const struct model *m, double bpw, const struct cal
         src->codec->decode(x, src, 0, src->n);
         assert_int_equal(codec_exl2.encode_all(&q, x, NULL), 0);
         codec_exl2.decode(y, &q, 0, src->n);
-        *error += output_error(x, y, c->tensor[i]->gram, 16, src->k) /
-                  output_error(x, zero, c->tensor[i]->gram, 16, src->k);
+        *error +=
+            output_error(x, y, c->tensor[i]->gram, 16, src->k) / output_error(x, zero, c->tensor[i]->gram, 16, src->k);
         bits += 8 * (double)qmat_bytes(&q);
         weights += (double)n;
         qmat_free(&q);
@@ -452,24 +452,35 @@ static void every_failed_allocation_is_survived(void **state)
 {
     static float w[N * K], gram[K * K];
     float magnitude[K];
-    const struct model_tensor t = {.use = USE_FFN_UP};
-    const struct model_desc d = {.n_head = 1, .n_head_kv = 1};
+    struct model_tensor t = {.use = USE_FFN_UP};
+    const struct model_desc d = {.n_head = 1, .n_head_kv = 1, .tensor = &t};
     struct calib cal = {.gram = gram, .magnitude = magnitude, .sample = w, .n_samples = 3};
-    const struct qpar par = {.bits = 4, .group = 32};
+    const struct qpar in_groups = {.bits = 4, .group = 32}, in_rows = {.bits = 8};
+    float lo[K], hi[K];
+    struct calib_input in = {.k = K, .lo = lo, .hi = hi, .n_edges = 1};
+    struct calibration all = {.d = &d, .input = &in, .input_of = (int[]){0}};
+    struct use_assign assign = {.alpha = 0.5};
     (void)state;
     draw_case(2, TOKENS, w, gram, magnitude);
+    for (int i = 0; i < K; i++) {
+        hi[i] = magnitude[i];
+        lo[i] = -hi[i];
+    }
     for (const struct algorithm *const *algo = algorithms; *algo; algo++) {
+        bool rows = (*algo)->needs == CALIB_EDGES; /* SmoothQuant */
         int rc = ERR_NOMEM;
         for (long fail = 1; rc == ERR_NOMEM && fail < 100; fail++) {
             struct qmat q;
             struct err e = {0};
             struct arena *a = arena_new();
-            assert_int_equal(codec_find((*algo)->codec)->layout(&q, N, K, &par, NULL), 0);
+            assert_int_equal(codec_find((*algo)->codec)->layout(&q, N, K, rows ? &in_rows : &in_groups, NULL), 0);
             assert_int_equal((*algo)->layout ? (*algo)->layout(&q, &e) : 0, 0);
             assert_int_equal(qmat_alloc(&q, NULL), 0);
             struct algo_target target = {.q = &q, .w = w, .t = &t};
             struct algo_group g = {.d = &d,
                                    .cal = &cal,
+                                   .all = rows ? &all : NULL,
+                                   .assign = &assign,
                                    .k = K,
                                    .n = 1,
                                    .target = &target,
