@@ -73,21 +73,24 @@ struct grid_table {
     int64_t levels; /* dim 4 only */
 };
 
-INLINE __m512i weights(const __m512i points[2], struct grid_table t, int c)
+/* Columns from 64c on of the looked-up points of a superblock. */
+INLINE __m512i weights(const uint16_t *points, struct grid_table t, int c)
 {
     if (t.dim == 8)
-        return weights_of_8(_mm512_extracti32x4_epi32(points[0], c));
-    return weights_of_4(_mm512_extracti64x4_epi64(points[c / 2], c % 2), t.levels);
+        return weights_of_8(_mm_load_si128((const __m128i *)(points + 8 * c)));
+    return weights_of_4(_mm256_load_si256((const __m256i *)(points + 16 * c)), t.levels);
 }
 
 /* sc: 16 scales of 16 columns or 8 of 32, as words. */
 INLINE __m512i dot_looked_up(struct grid_super g, struct grid_table t, const struct x_super *x, __m256i sc,
                              const int16_t scale_of[2][32])
 {
+    _Alignas(64) uint16_t points[64];
     uint64_t minus[4];
-    __m512i points[2] = {look_up(t.point, t.n, g.index[0])}, acc = _mm512_setzero_si512();
+    __m512i acc = _mm512_setzero_si512();
+    _mm512_store_si512(points, look_up(t.point, t.n, g.index[0]));
     if (t.dim == 4)
-        points[1] = look_up(t.point, t.n, g.index[1]);
+        _mm512_store_si512(points + 32, look_up(t.point, t.n, g.index[1]));
     _mm256_storeu_si256((__m256i *)minus, g.signs);
 #pragma GCC unroll 2
     for (int i = 0; i < 2; i++) {
