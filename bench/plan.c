@@ -27,9 +27,7 @@ static bool has_packed_kernels(const struct model *m, const struct use_assign *a
 static bool same_tensors(const struct use_assign *a, const struct use_assign *b, int n)
 {
     for (int i = 0; i < n; i++)
-        if (a[i].codec != b[i].codec || a[i].act != b[i].act || memcmp(&a[i].par, &b[i].par, sizeof a[i].par) ||
-            a[i].algorithm != b[i].algorithm || a[i].bpw != b[i].bpw || a[i].head != b[i].head ||
-            memcmp(&a[i].head_par, &b[i].head_par, sizeof a[i].head_par))
+        if (!assign_same(&a[i], &b[i]))
             return false;
     return true;
 }

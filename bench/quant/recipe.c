@@ -213,6 +213,13 @@ static void write_histogram(const struct use_assign *a, int n, char *text, size_
     }
 }
 
+bool assign_same(const struct use_assign *a, const struct use_assign *b)
+{
+    return a->codec == b->codec && !memcmp(&a->par, &b->par, sizeof a->par) && a->act == b->act &&
+           a->range == b->range && a->head == b->head && !memcmp(&a->head_par, &b->head_par, sizeof a->head_par) &&
+           a->algorithm == b->algorithm && a->alpha == b->alpha && a->bpw == b->bpw;
+}
+
 int recipe_summarize(const struct model_desc *m, const struct use_assign *a, struct recipe_summary *s,
                      struct err *e)
 {

@@ -61,6 +61,8 @@ struct use_assign {                   /* one per model tensor, model order */
     double bpw;                       /* that all tensors of the algorithm are to meet together; 0: par stands */
     char why[96];                     /* reason of a substitution, else "" */
 };
+/* Do both make the same tensor and round its input alike? What was promised, and why it was not kept, is no matter. */
+bool assign_same(const struct use_assign *a, const struct use_assign *b);
 /* What is known of the model's activations where tensors are assigned. */
 struct recipe_known {
     bool importance;               /* the encoders will know which columns matter, which changes some mixtures */

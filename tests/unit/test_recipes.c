@@ -16,11 +16,11 @@
 static const struct {
     char letter;
     const char *codec;
-} letters[] = {{'f', "f32"},  {'h', "f16"},  {'g', "bf16"}, {'8', "q8_0"}, {'0', "q4_0"},
-               {'1', "q4_1"}, {'5', "q5_0"}, {'6', "q5_1"}, {'a', "q2_k"}, {'b', "q3_k"},
-               {'c', "q4_k"}, {'d', "q5_k"}, {'e', "q6_k"}, {'A', "iq4_nl"}, {'B', "iq4_xs"}, {'C', "iq3_s"}, {'D', "iq3_xxs"},
-               {'E', "iq2_s"}, {'F', "iq2_xs"}, {'G', "iq2_xxs"}, {'H', "iq1_m"}, {'I', "iq1_s"}, {'J', "tq1_0"},
-               {'K', "tq2_0"}, {'M', "q1_0"}, {'N', "q2_0"}};
+} letters[] = {{'f', "f32"},    {'h', "f16"},     {'g', "bf16"},   {'8', "q8_0"},  {'0', "q4_0"},    {'1', "q4_1"},
+               {'5', "q5_0"},   {'6', "q5_1"},    {'a', "q2_k"},   {'b', "q3_k"},  {'c', "q4_k"},    {'d', "q5_k"},
+               {'e', "q6_k"},   {'A', "iq4_nl"},  {'B', "iq4_xs"}, {'C', "iq3_s"}, {'D', "iq3_xxs"}, {'E', "iq2_s"},
+               {'F', "iq2_xs"}, {'G', "iq2_xxs"}, {'H', "iq1_m"},  {'I', "iq1_s"}, {'J', "tq1_0"},   {'K', "tq2_0"},
+               {'M', "q1_0"},   {'N', "q2_0"}};
 
 static const char *codec_of_letter(char c)
 {
@@ -38,8 +38,8 @@ static const struct {
             {"attn_k", USE_ATTN_K},         {"attn_v", USE_ATTN_V}, {"attn_output", USE_ATTN_OUT},
             {"ffn_gate", USE_FFN_GATE},     {"ffn_up", USE_FFN_UP}, {"ffn_down", USE_FFN_DOWN}};
 
-static struct model *shape_model(const char *arch, int n_layer, int d, int ff, int heads, int kv,
-                                 int head_dim, int vocab, bool tied)
+static struct model *shape_model(const char *arch, int n_layer, int d, int ff, int heads, int kv, int head_dim,
+                                 int vocab, bool tied)
 {
     struct model_desc desc = {.n_layer = n_layer,
                               .d_model = d,
@@ -78,14 +78,48 @@ static struct use_assign *assign(const struct model *m, const char *name, bool i
     return a;
 }
 
+/* A sweep measures formats with the same tensors once: what makes them differ must count, down to the grid of the
+ * activations and the strength of SmoothQuant. */
+static void formats_that_differ_are_not_taken_for_the_same(void **state)
+{
+    (void)state;
+    static const char *const different[][2] = {
+        {"onnx/int8-static-minmax", "onnx/int8-static-percentile"},
+        {"onnx/int8-static-percentile-channel", "onnx/int8-static-entropy-channel"},
+        {"openvino/int8-ptq", "openvino/int8-ptq@smooth=0.5"},
+        {"exl2/grid@bpw=4", "exl2/grid@bpw=5"},
+        {"openvino/int8-sym", "openvino/int8-asym"},
+    };
+    struct model *m = shape_model("llama", 2, 256, 512, 4, 4, 64, 512, true);
+    for (size_t i = 0; i < sizeof different / sizeof *different; i++) {
+        struct use_assign *a[3];
+        for (int k = 0; k < 3; k++) {
+            struct recipe r;
+            struct err e = {0};
+            a[k] = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a[k]);
+            if (recipe_resolve(&r, different[i][k % 2], &e) ||
+                recipe_assign(&m->d, &r, NULL, &(struct recipe_known){.importance = true}, a[k], &e))
+                fail_msg("%s: %s", different[i][k % 2], e.text);
+        }
+        int t = 0;
+        while (m->d.tensor[t].use != USE_FFN_DOWN)
+            t++;
+        if (assign_same(&a[0][t], &a[1][t]))
+            fail_msg("%s and %s are taken for the same", different[i][0], different[i][1]);
+        assert_true(assign_same(&a[0][t], &a[2][t]));
+        for (int k = 0; k < 3; k++)
+            mem_free(a[k]);
+    }
+    model_close(m);
+}
+
 /* "attn_v=66555": one letter per layer, or one for all. */
 static int check_use(const struct model *m, const struct use_assign *a, const char *line, const char *field)
 {
     int n_checked = 0;
     const char *eq = strchr(field, '=');
     for (size_t u = 0; u < sizeof uses / sizeof *uses; u++) {
-        if (strlen(uses[u].name) != (size_t)(eq - field) ||
-            strncmp(uses[u].name, field, (size_t)(eq - field)) != 0)
+        if (strlen(uses[u].name) != (size_t)(eq - field) || strncmp(uses[u].name, field, (size_t)(eq - field)) != 0)
             continue;
         for (int i = 0; i < m->d.n_tensors; i++) {
             const struct model_tensor *t = &m->d.tensor[i];
@@ -104,8 +138,8 @@ static struct model *read_shape(const char *line)
 {
     char name[64], arch[32], tied[16];
     int n_layer, d, ff, heads, kv, head_dim, vocab;
-    int n = sscanf(line, "shape %63s %31s %d %d %d %d %d %d %d %15s", name, arch, &n_layer, &d, &ff, &heads,
-                   &kv, &head_dim, &vocab, tied);
+    int n = sscanf(line, "shape %63s %31s %d %d %d %d %d %d %d %15s", name, arch, &n_layer, &d, &ff, &heads, &kv,
+                   &head_dim, &vocab, tied);
     assert_int_equal(n, 10);
     return shape_model(arch, n_layer, d, ff, heads, kv, head_dim, vocab, strcmp(tied, "tied") == 0);
 }
@@ -259,8 +293,8 @@ static void frameworks_place_codecs(void **state)
     model_close(m);
 }
 
-/* 30 and 20 layers, where the frameworks' eighths differ; as mlx_lm's predicate and the builder of onnxruntime-genai put
- * them (tests/equivalence/compare_mixed.py, torch/compare_builder.py). */
+/* 30 and 20 layers, where the frameworks' eighths differ; as mlx_lm's predicate and the builder of onnxruntime-genai
+ * put them (tests/equivalence/compare_mixed.py, torch/compare_builder.py). */
 static void mixed_recipes_favour_the_layers_their_packages_do(void **state)
 {
     static const struct {
@@ -303,8 +337,9 @@ static void variants_change_one_thing(void **state)
     assert_string_equal(r.act, "bf16");
     assert_int_equal(r.high.scale_type, NUMBER_BF16);
     assert_ptr_equal(recipe_find("mlx/mixed-4-6@dtype=bf16"), recipe_find("mlx/mixed-4-6"));
-    static const char *const wrong[] = {"mlx/4bit-g64@acc=0",   "mlx/4bit-g64@dtype=f64",    "onnx/int4-g32-sym@acc=3",
-                                        "gguf/q4_0@scale=f16",  "openvino/int8-asym@ratio=2", "onnx/int4-g32-sym@acc",
+    static const char *const wrong[] = {"mlx/4bit-g64@acc=0",           "mlx/4bit-g64@dtype=f64",
+                                        "onnx/int4-g32-sym@acc=3",      "gguf/q4_0@scale=f16",
+                                        "openvino/int8-asym@ratio=2",   "onnx/int4-g32-sym@acc",
                                         "openvino/int8-asym@ratio=0.5", "mlx/9bit-g64@dtype=f16"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         e = (struct err){0};
@@ -326,8 +361,7 @@ static void substitutions_are_counted(void **state)
     int64_t down = 192 * 512, bytes = 300 * 192 / 32 * 34 + 9 * 192 * 4;
     assert_int_equal(s.n_substituted, 4 * 6 + 1);
     assert_int_equal(s.weights_substituted, m->d.n_params - 4 * down - 9 * 192);
-    bytes +=
-        4 * ((2 * 192 * 192 + 96 * 192 + 2 * 512 * 192) / 32 * 22 + 96 * 192 / 32 * 24 + down / 256 * 144);
+    bytes += 4 * ((2 * 192 * 192 + 96 * 192 + 2 * 512 * 192) / 32 * 22 + 96 * 192 / 32 * 24 + down / 256 * 144);
     assert_int_equal(s.bytes, bytes);
     assert_true(fabs(s.bits_per_weight - 8.0 * (double)bytes / (double)m->d.n_params) < 1e-12);
     assert_string_equal(s.histogram, "f32:9 q8_0:1 q5_0:20 q5_1:4 q4_k:4");
@@ -574,6 +608,7 @@ int main(void)
         cmocka_unit_test(every_failed_allocation_is_survived),
         cmocka_unit_test(a_bare_shape_cannot_be_encoded),
         cmocka_unit_test(synthesized_weights_are_sane),
+        cmocka_unit_test(formats_that_differ_are_not_taken_for_the_same),
         cmocka_unit_test(matrices_read_again_stand_far_apart),
         cmocka_unit_test(synthesis_survives_failed_allocations),
         cmocka_unit_test(source_weights_share_the_file),
