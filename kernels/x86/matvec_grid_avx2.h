@@ -23,4 +23,15 @@ INLINE __m256i dot_super(const uint8_t *b, const struct x_super *x, __m256i (*po
     }
     return acc;
 }
+
+/* IQ1: codes of OFFSET_IQ1 more than the value. */
+INLINE __m256i dot_shifted(const uint8_t *b, const struct x_super *x, __m256i (*points)(const uint8_t *b, int c),
+                           __m256i sc)
+{
+    __m256i acc = _mm256_setzero_si256();
+#pragma GCC unroll 8
+    for (int c = 0; c < 8; c++)
+        acc = dot_piece(acc, points(b, c), x, c, sc, true);
+    return acc;
+}
 #endif

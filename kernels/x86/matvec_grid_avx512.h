@@ -29,4 +29,15 @@ INLINE __m512i dot_super(const uint8_t *b, const struct x_super *x, __m512i (*po
     }
     return acc;
 }
+
+/* IQ1: codes of OFFSET_IQ1 more than the value. */
+INLINE __m512i dot_shifted(const uint8_t *b, const struct x_super *x, __m512i (*points)(const uint8_t *b, int c),
+                           __m128i scales, const int16_t scale_of[2][32])
+{
+    __m512i sc = _mm512_castsi256_si512(_mm256_cvtepi8_epi16(scales)), acc = _mm512_setzero_si512();
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++)
+        acc = dot_pair(acc, points(b, 2 * i), points(b, 2 * i + 1), x, i, scale_of, sc, true);
+    return acc;
+}
 #endif

@@ -3,11 +3,7 @@
 
 INLINE void dot(struct row_sums *s, const uint8_t *b, const struct x_super *x)
 {
-    __m512i sc = _mm512_castsi256_si512(_mm256_cvtepi8_epi16(scales_iq1_m(b))), acc = _mm512_setzero_si512();
-#pragma GCC unroll 2
-    for (int i = 0; i < 2; i++)
-        acc = dot_pair(acc, points_iq1_m(b, 2 * i), points_iq1_m(b, 2 * i + 1), x, i, scale_of_16, sc, true);
-    add_dot(s, acc, 0.125f * d_iq1_m(b) * x->d);
+    add_dot(s, dot_shifted(b, x, points_iq1_m, scales_iq1_m(b), scale_of_16), 0.125f * d_iq1_m(b) * x->d);
 }
 
 void matvec_iq1_m_avx512_vnni(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)

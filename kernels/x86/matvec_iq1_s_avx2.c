@@ -3,11 +3,7 @@
 
 INLINE void dot(struct row_sums *s, const uint8_t *b, const struct x_super *x)
 {
-    __m256i sc = in_both_lanes(scales_iq1_s(b)), acc = _mm256_setzero_si256();
-#pragma GCC unroll 8
-    for (int c = 0; c < 8; c++)
-        acc = dot_piece(acc, points_iq1_s(b, c), x, c, sc, true);
-    add_dot(s, acc, 0.125f * half_at(b) * x->d);
+    add_dot(s, dot_shifted(b, x, points_iq1_s, in_both_lanes(scales_iq1_s(b))), 0.125f * half_at(b) * x->d);
 }
 
 void matvec_iq1_s_avx2(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
