@@ -13,6 +13,14 @@ enum { MOST_AT_ONCE = 8 }; /* formats that share a reference pass where no speed
 /* Of the budget, what the shapes that stand in for a cache-resident model get. */
 static const double shape_share = 0.35;
 
+int sweep_engine(struct engine **out, const struct sweep_input *in, const struct weights *w, struct kv_pair kv,
+                 int n_ctx, int n_batch, struct err *e)
+{
+    struct engine_opts o = {
+        .mode = ENGINE_QUALITY, .n_ctx = n_ctx, .n_batch = n_batch, .kv = kv, .isa = in->req->isa, .pool = in->pool};
+    return engine_new(out, w, &o, e);
+}
+
 struct record *sweep_add(struct sweep *s)
 {
     if (s->n == s->cap) {

@@ -57,6 +57,9 @@ int sweep_kv(struct sweep *s, const struct sweep_input *in, struct err *e);
  * real models then stand in; else the others are measured on the model itself. */
 bool sweep_residents(struct plan *p, double cache_bytes);
 struct record *sweep_add(struct sweep *s);
+/* The engine that qualities are measured with: packed kernels where the format has them. */
+int sweep_engine(struct engine **out, const struct sweep_input *in, const struct weights *w, struct kv_pair kv,
+                 int n_ctx, int n_batch, struct err *e);
 /* The formats of a group, all on the same chunks; returns how many. After `enough_ns` no chunk is begun beyond the
  * fewest that make a row (or those asked for), after `end_ns` none at all beyond the first. */
 int sweep_quality(struct sweep *s, const struct sweep_input *in, struct plan *p, struct weights *const *w, int c0,

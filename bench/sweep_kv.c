@@ -51,13 +51,7 @@ static int add_record(struct sweep *s, const struct sweep_input *in, int n_ctx, 
 
 static int make_engine(const struct kv_run *k, struct engine **g, struct kv_pair kv, struct err *e)
 {
-    struct engine_opts o = {.mode = ENGINE_QUALITY,
-                            .n_ctx = k->n_ctx,
-                            .n_batch = k->n_ctx < PIECE ? k->n_ctx : PIECE,
-                            .kv = kv,
-                            .isa = k->in->req->isa,
-                            .pool = k->in->pool};
-    return engine_new(g, k->weights, &o, e);
+    return sweep_engine(g, k->in, k->weights, kv, k->n_ctx, k->n_ctx < PIECE ? k->n_ctx : PIECE, e);
 }
 
 /* Why no cache can be measured at that length, or NULL. */

@@ -21,18 +21,11 @@ struct quality_run {
     struct arena *arena;
 };
 
-/* numerics NULL: the reference. */
-static int make_engine(struct quality_run *q, struct engine **g, const struct weights *w, const char *numerics,
+static int make_engine(const struct quality_run *q, struct engine **g, const struct weights *w, struct kv_pair kv,
                        struct err *e)
 {
-    const struct request *req = q->in->req;
-    struct engine_opts o = {.mode = ENGINE_QUALITY,
-                            .n_ctx = req->n_ctx_eval,
-                            .n_batch = req->n_ctx_eval,
-                            .kv = numerics ? numerics_kv(numerics) : KV_BOTH(F32),
-                            .isa = req->isa,
-                            .pool = q->in->pool};
-    return engine_new(g, w, &o, e);
+    const int n_ctx = q->in->req->n_ctx_eval;
+    return sweep_engine(g, q->in, w, kv, n_ctx, n_ctx, e);
 }
 
 static void draft_record(struct quality_run *q, int j)
@@ -58,14 +51,14 @@ static int open_run(struct quality_run *q, struct weights *const *w, struct err 
         return err_nomem(e, (unsigned long long)q->n * sizeof *q->rec, "the evaluation");
     int rc = weights_source(&q->ref_weights, q->in->model, false, e);
     if (rc == 0)
-        rc = make_engine(q, &q->ref, q->ref_weights, NULL, e);
+        rc = make_engine(q, &q->ref, q->ref_weights, KV_BOTH(F32), e);
     for (int i = 0; i < q->n && rc == 0; i++) {
         if (!w[q->c0 + i])
             continue;
         int j = q->n_cand++;
         q->cell_of[j] = q->c0 + i;
         draft_record(q, j);
-        rc = make_engine(q, &q->cand[j].engine, w[q->c0 + i], q->rec[j].framework.numerics, e);
+        rc = make_engine(q, &q->cand[j].engine, w[q->c0 + i], numerics_kv(q->rec[j].framework.numerics), e);
     }
     const struct vocab *v = q->in->model->vocab;
     struct eval_text t = {.tokens = q->sweep->tokens,

@@ -11,15 +11,6 @@ struct sweep_tasks {
     char what[96];
 };
 
-static int open_engine(const struct sweep_input *in, struct engine **g, const struct weights *w, struct kv_pair kv,
-                       struct err *e)
-{
-    int n_ctx = in->req->n_ctx_eval > 512 ? in->req->n_ctx_eval : 512;
-    struct engine_opts o = {
-        .mode = ENGINE_QUALITY, .n_ctx = n_ctx, .n_batch = n_ctx, .kv = kv, .isa = in->req->isa, .pool = in->pool};
-    return engine_new(g, w, &o, e);
-}
-
 static void on_item(void *arg, int done, int n)
 {
     const struct sweep_tasks *t = arg;
@@ -33,7 +24,8 @@ static int ask(struct sweep_tasks *t, const struct weights *w, const char *forma
 {
     struct engine *g = NULL;
     snprintf(t->what, sizeof t->what, "tasks of %s", format);
-    int n = open_engine(t->in, &g, w, kv, e);
+    int n_ctx = t->in->req->n_ctx_eval > 512 ? t->in->req->n_ctx_eval : 512;
+    int n = sweep_engine(&g, t->in, w, kv, n_ctx, n_ctx, e);
     if (n == 0)
         n = tasks_ask(t->tasks, g, t->in->model->vocab, answer, deadline_ns, on_item, t, e);
     engine_free(g);

@@ -3,27 +3,25 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/mem.h"
-#include "base/os.h"
-#include "bench/engine/task.h"
 #include "bench/plan.h"
-#include "bench/stats.h"
+#include "bench/tasks.h"
 #include "cli/cli.h"
 
 struct result {
     char format[64];
-    int n_correct, lost, gained, changed; /* lost: right in the reference only; changed: another choice, right or not */
     double bits_per_weight;
-    int *answer; /* [n] */
+    int *answer;           /* [n] */
+    struct task_result of; /* beside the reference */
 };
 struct job {
     struct cli *cli;
     struct model *model;
-    struct task_set *tasks;
+    struct tasks *tasks;
     struct calibration *calib;
     struct plan *plan;
-    struct result *result; /* [0] the reference */
+    struct result *result; /* [0] the reference, [n_results] the one being made */
     int *answers;          /* [results][n] */
-    int n, n_results;
+    int n_results;
 };
 
 static int open_engine(struct job *j, struct engine **g, const struct weights *w, struct kv_pair kv, struct err *e)
@@ -37,29 +35,16 @@ static int open_engine(struct job *j, struct engine **g, const struct weights *w
     return engine_new(g, w, &o, e);
 }
 
-static int answer_all(struct job *j, struct engine *g, struct result *r, struct err *e)
+static void on_item(void *arg, int done, int n)
 {
-    for (int i = 0; i < j->n; i++) {
-        double score[TASK_MOST_CHOICES];
-        const struct task_item *t = &j->tasks->item[i];
-        int best = interrupt_seen() ? err_set(e, ERR_CANCELLED, "interrupted after %d of %d tasks", i, j->n)
-                                    : task_answer(g, j->model->vocab, t, score, e);
-        if (best < 0)
-            return best;
-        r->answer[i] = best;
-        int before = j->result[0].answer[i];
-        bool right = best == t->answer, was_right = before == t->answer;
-        r->n_correct += right;
-        r->lost += was_right && !right;
-        r->gained += right && !was_right;
-        r->changed += best != before;
-        if (i % 16 == 15 || i + 1 == j->n) {
-            char what[128];
-            snprintf(what, sizeof what, "%s: %.1f %% right", r->format, 100.0 * r->n_correct / (i + 1));
-            cli_progress(j->cli, i + 1, j->n, what);
-        }
-    }
-    return 0;
+    const struct job *j = arg;
+    const struct result *r = &j->result[j->n_results];
+    int n_correct = 0;
+    char what[128];
+    for (int i = 0; i < done; i++)
+        n_correct += r->answer[i] == j->tasks->item[i]->answer;
+    snprintf(what, sizeof what, "%s: %.1f %% right", r->format, 100.0 * n_correct / done);
+    cli_progress(j->cli, done, n, what);
 }
 
 static int run_one(struct job *j, struct weights *w, const char *format, double bits, struct kv_pair kv, struct err *e)
@@ -70,11 +55,14 @@ static int run_one(struct job *j, struct weights *w, const char *format, double 
     snprintf(r->format, sizeof r->format, "%s", format);
     int rc = open_engine(j, &g, w, kv, e);
     if (rc == 0)
-        rc = answer_all(j, g, r, e);
-    j->n_results += rc == 0;
+        rc = tasks_ask(j->tasks, g, j->model->vocab, r->answer, 0, on_item, j, e);
+    if (rc > 0) {
+        task_compare(&r->of, j->tasks, j->result[0].answer, r->answer, rc);
+        j->n_results++;
+    }
     engine_free(g);
     weights_free(w);
-    return rc;
+    return rc < 0 ? rc : 0;
 }
 
 static int run_formats(struct job *j, struct err *e)
@@ -98,7 +86,7 @@ static int prepare(struct job *j, struct err *e)
     struct cli *c = j->cli;
     int rc = cli_pool(c, e);
     if (rc == 0)
-        rc = task_read(&j->tasks, c->arg[1], e);
+        rc = tasks_read(&j->tasks, &c->arg[1], 1, c->req.n_items, e);
     if (rc == 0)
         rc = cli_model(&j->model, c->arg[0], e);
     if (rc == 0)
@@ -113,40 +101,31 @@ static int prepare(struct job *j, struct err *e)
         return rc;
     for (int i = 0; i < j->plan->n_refused; i++)
         cli_warn("%s is left out: %s", j->plan->refused[i].recipe->name, j->plan->refused[i].why_not);
-    j->n = c->req.n_items > 0 && c->req.n_items < j->tasks->n ? c->req.n_items : j->tasks->n;
-    int n_results = j->plan->n_cells + 1;
+    int n_results = j->plan->n_cells + 1, n = j->tasks->n;
     j->result = mem_alloc_n((size_t)n_results, sizeof *j->result);
-    j->answers = mem_alloc_n((size_t)j->n * (size_t)n_results, sizeof *j->answers);
+    j->answers = mem_alloc_n((size_t)n * (size_t)n_results, sizeof *j->answers);
     for (int i = 0; i < n_results && j->result && j->answers; i++)
-        j->result[i].answer = j->answers + (size_t)i * (size_t)j->n;
-    return j->result && j->answers ? 0 : err_nomem(e, (size_t)j->n * sizeof *j->answers, "the answers");
+        j->result[i].answer = j->answers + (size_t)i * (size_t)n;
+    return j->result && j->answers ? 0 : err_nomem(e, (size_t)n * sizeof *j->answers, "the answers");
 }
 
-static double random_share(const struct job *j)
+static json_t *result_json(const struct result *r)
 {
-    double sum = 0;
-    for (int i = 0; i < j->n; i++)
-        sum += 1.0 / j->tasks->item[i].n_choices;
-    return sum / j->n;
-}
-
-static json_t *result_json(const struct job *j, const struct result *r)
-{
-    struct interval a = stats_share(r->n_correct, j->n);
+    const struct task_result *t = &r->of;
     json_t *o = json_object();
     json_put(o, "format", json_string(r->format));
     json_put(o, "bits_per_weight", json_num(r->bits_per_weight));
-    json_put(o, "correct", json_integer(r->n_correct));
-    json_put(o, "accuracy", json_num(a.v));
-    json_put(o, "accuracy_lo", json_num(a.lo));
-    json_put(o, "accuracy_hi", json_num(a.hi));
-    json_put(o, "share_of_reference", json_num((double)r->n_correct / j->result[0].n_correct));
-    json_put(o, "lost", json_integer(r->lost));
-    json_put(o, "gained", json_integer(r->gained));
-    json_put(o, "changed", json_integer(r->changed));
-    json_put(o, "mcnemar_p", json_num(stats_mcnemar(r->lost, r->gained)));
+    json_put(o, "correct", json_integer(t->n_correct));
+    json_put(o, "accuracy", json_num(t->score.v));
+    json_put(o, "accuracy_lo", json_num(t->score.lo));
+    json_put(o, "accuracy_hi", json_num(t->score.hi));
+    json_put(o, "share_of_reference", json_num((double)t->n_correct / t->n_ref_correct));
+    json_put(o, "lost", json_integer(t->n_lost));
+    json_put(o, "gained", json_integer(t->n_gained));
+    json_put(o, "changed", json_integer(t->n_changed));
+    json_put(o, "mcnemar_p", json_num(t->p));
     json_t *answers = json_array();
-    for (int i = 0; i < j->n; i++)
+    for (int i = 0; i < t->n_items; i++)
         json_array_append_new(answers, json_integer(r->answer[i]));
     json_put(o, "answers", answers);
     return o;
@@ -155,31 +134,31 @@ static json_t *result_json(const struct job *j, const struct result *r)
 static int print_json(const struct job *j)
 {
     json_t *o = json_object(), *list = json_array();
-    json_put(o, "task", json_string(j->tasks->form));
-    json_put(o, "items", json_integer(j->n));
-    json_put(o, "random_accuracy", json_num(random_share(j)));
+    json_put(o, "task", json_string(j->tasks->set[0]->form));
+    json_put(o, "items", json_integer(j->tasks->n));
+    json_put(o, "random_accuracy", json_num(j->tasks->chance));
     for (int i = 0; i < j->n_results; i++)
-        json_array_append_new(list, result_json(j, &j->result[i]));
+        json_array_append_new(list, result_json(&j->result[i]));
     json_put(o, "results", list);
     return cli_print_json(o);
 }
 
 static int print_table(const struct job *j)
 {
-    printf("%d items (%s), %.1f %% right by chance\n", j->n, j->tasks->form, 100 * random_share(j));
+    printf("%d items (%s), %.1f %% right by chance\n", j->tasks->n, j->tasks->set[0]->form, 100 * j->tasks->chance);
     printf("%-24s %6s  %-19s %9s %6s %6s %8s  %s\n", "format", "bits", "right %", "of ref. %", "lost", "gained",
            "changed", "McNemar p");
     for (int i = 0; i < j->n_results; i++) {
         const struct result *r = &j->result[i];
-        struct interval a = stats_share(r->n_correct, j->n);
+        const struct task_result *t = &r->of;
         char bits[16] = "", right[32];
         if (isfinite(r->bits_per_weight))
             snprintf(bits, sizeof bits, "%.2f", r->bits_per_weight);
-        snprintf(right, sizeof right, "%.1f (%.1f-%.1f)", 100 * a.v, 100 * a.lo, 100 * a.hi);
+        snprintf(right, sizeof right, "%.1f (%.1f-%.1f)", 100 * t->score.v, 100 * t->score.lo, 100 * t->score.hi);
         printf("%-24s %6s  %-19s", r->format, bits, right);
         if (i > 0)
-            printf(" %9.1f %6d %6d %8d  %.2g", 100.0 * r->n_correct / j->result[0].n_correct, r->lost, r->gained,
-                   r->changed, stats_mcnemar(r->lost, r->gained));
+            printf(" %9.1f %6d %6d %8d  %.2g", 100.0 * t->n_correct / t->n_ref_correct, t->n_lost, t->n_gained,
+                   t->n_changed, t->p);
         putchar('\n');
     }
     return cli_flush();
@@ -198,7 +177,7 @@ int cmd_task(struct cli *c)
     mem_free(j.answers);
     plan_free(j.plan);
     calibration_free(j.calib);
-    task_free(j.tasks);
+    tasks_free(j.tasks);
     model_close(j.model);
     return code;
 }
