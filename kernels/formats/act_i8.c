@@ -1,5 +1,5 @@
 /* int8 with an f32 scale per block of a row, symmetric: q = x * (127 / max|x|) to nearest even. ONNX Runtime's
- * MatMulNBits at accuracy level 4 takes blocks as long as the weights' own, OpenVINO's dynamic quantization 32. */
+ * MatMulNBits at accuracy level 4 takes blocks as long as the weights' own. */
 #include "kernels/formats/act_int8.h"
 
 static void encode(uint8_t *out, const float *x, int64_t k, int len)

@@ -75,4 +75,4 @@ void openvino_int_store(struct qmat *q, int64_t row, uint8_t *code, const struct
 GROUP_CODEC(openvino_int,
             .doc = "NNCF: codes of 2, 3, 4 or 8 bits, f16 scale and perhaps a zero point per row or group.",
             .source = "openvinotoolkit/nncf src/nncf/quantization/algorithms/weight_compression/weight_lowering.py",
-            .act = "i8_32");
+            .act = "openvino_i8");

@@ -55,9 +55,27 @@ def stored(model):
     return found
 
 
-def run(model, a, group):
-    c = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": group})
+def run(model, a, group, precision="f32"):
+    c = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": precision, "DYNAMIC_QUANTIZATION_GROUP_SIZE": group})
     return c([a])[0]
+
+
+HAS_BF16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def bf16(x):
+    """To nearest even."""
+    u = np.ascontiguousarray(x, dtype=np.float32).view(np.uint32).astype(np.uint64)
+    return ((u + 0x7FFF + (u >> 16 & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32)
+
+
+def bf16_outputs(name, m, y, a, act):
+    """Share of the outputs that are not those of activations under `act`, one row of them at a time."""
+    rounded = codec(f"openvino/{name}@act={act}", a, "activations").astype(np.float64)
+    got = np.concatenate([run(m, a[i : i + 1], 32, "bf16") for i in range(len(a))])
+    if name.startswith(("int3", "cb4", "fp8", "mxfp8")):  # decoded to bf16 apart; the output stays f32
+        return float(product_error(bf16(y), got, rounded) > 1e-6)
+    return float(np.mean(bf16((rounded @ y.T.astype(np.float64)).astype(np.float32)) != got))
 
 
 MODES = [("int8-asym", M.INT8_ASYM, None), ("int8-sym", M.INT8_SYM, None)]
@@ -90,8 +108,12 @@ for name, mode, group in MODES:
         print(f"     openvino/{name}: the CPU does not run it: {str(e).splitlines()[-1][:80]}")
         continue
     t.row(f"openvino/{name} values", y + 0.0, got + 0.0)
-    a = np.random.default_rng(3).standard_normal((33, 512)).astype(np.float32)
+    a = bf16(np.random.default_rng(3).standard_normal((33, 512)))  # few bits: many codes are ties, which tell formulas apart
+    a[1, :2] = 3.375, 1.6875  # tests/unit/test_groups.c
     rounded = codec(f"openvino/{name}", a, "activations")
     t.close(f"openvino/{name} product, dynamic int8", product_error(y, run(m, a, 32), rounded), 1e-6)
     t.close(f"openvino/{name} product, f32", product_error(y, run(m, a, 0), a), 1e-6)
+    if HAS_BF16:
+        act = "openvino_i8_bf16" if name.startswith(("int4", "int8")) else "bf16"
+        t.close(f"openvino/{name} outputs in bf16, {act}", bf16_outputs(name, m, y, a[:4], act), 0.005)
 t.done()

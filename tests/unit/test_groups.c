@@ -204,6 +204,25 @@ static void activations_round_as_recorded(void **state)
     assert_memory_equal(y, zeros, sizeof zeros);
 }
 
+/* 1.6875 * 127 / 3.375 is a tie, 63.5; one over the rounded scale is a little less: OpenVINO gives 63, ONNX Runtime 64
+ * (tests/equivalence has that row). */
+static void ties_fall_as_the_package_multiplies(void **state)
+{
+    static const float x[2] = {3.375f, 1.6875f}, near[2] = {3.375f, 1.6870f};
+    static const struct {
+        const char *act;
+        const float *x;
+        int code;
+    } want[] = {{"i8_32", x, 64}, {"openvino_i8", x, 63}, {"openvino_i8_bf16", x, 63}, {"openvino_i8_bf16", near, 63}};
+    uint8_t row[36];
+    (void)state;
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        act_find(want[i].act)->encode(row, want[i].x, 2);
+        assert_int_equal(row[4], 127);
+        assert_int_equal(row[5], want[i].code);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +230,7 @@ int main(void)
         cmocka_unit_test(impossible_shapes_are_refused),
         cmocka_unit_test(short_blocks_are_padded),
         cmocka_unit_test(activations_round_as_recorded),
+        cmocka_unit_test(ties_fall_as_the_package_multiplies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
