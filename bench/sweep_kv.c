@@ -7,7 +7,7 @@
 #include "bench/quant/recipe.h"
 #include "bench/sweep.h"
 
-enum { USUAL_CTX = 2048, PIECE = 512, TOKENS_ASKED = 16384, MOST_KV = 64 };
+enum { USUAL_CTX = 2048, PIECE = 512, TOKENS_ASKED = 16384 };
 static const double time_share = 0.5; /* of the budget, for each length; the first chunk is always done */
 
 struct kv_run {
@@ -16,8 +16,8 @@ struct kv_run {
     int n_ctx;
     struct weights *weights;
     struct engine *ref;
-    struct eval_cand cand[MOST_KV];
-    struct kv_pair kv[MOST_KV];
+    struct eval_cand *cand; /* [n] */
+    struct kv_pair *kv;     /* [n] */
     int n;
 };
 
@@ -124,32 +124,39 @@ static int evaluate(struct kv_run *k, struct sweep *s, struct err *e)
     return rc;
 }
 
-static int run_length(struct sweep *s, const struct sweep_input *in, int n_ctx, struct err *e)
+/* Those that the model can have; the others become records with the reason. */
+static int choose(struct kv_run *k, struct sweep *s, struct err *e)
 {
-    struct kv_run *k = mem_alloc(sizeof *k);
+    const struct sweep_input *in = k->in;
     char all[160];
-    int rc = 0;
-    if (!k)
-        return err_nomem(e, sizeof *k, "the KV cache formats");
-    k->in = in;
-    k->sweep = s;
-    k->n_ctx = n_ctx;
     const char *why_all = refused(k, all);
+    int rc = 0;
     for (int i = 0; i < in->req->n_kv && rc == 0; i++) {
         struct err why = {0};
         rc = kv_parse(&k->kv[k->n], in->req->kv[i], e);
         if (rc == 0 && (why_all || kv_check(k->kv[k->n], &in->model->d, &why)))
-            rc = add_record(s, in, n_ctx, in->req->kv[i], NULL, NULL, why_all ? why_all : why.text, e);
+            rc = add_record(s, in, k->n_ctx, in->req->kv[i], NULL, NULL, why_all ? why_all : why.text, e);
         else
-            k->n += k->n < MOST_KV - 1;
+            k->n++;
     }
-    if (rc == 0 && k->n > 0)
-        rc = evaluate(k, s, e);
-    for (int i = 0; i < k->n; i++)
-        engine_free(k->cand[i].engine);
-    engine_free(k->ref);
-    weights_free(k->weights);
-    mem_free(k);
+    return rc;
+}
+
+static int run_length(struct sweep *s, const struct sweep_input *in, int n_ctx, struct err *e)
+{
+    const size_t most = (size_t)in->req->n_kv;
+    struct kv_run k = {.in = in, .sweep = s, .n_ctx = n_ctx};
+    k.cand = mem_alloc_n(most, sizeof *k.cand);
+    k.kv = mem_alloc_n(most, sizeof *k.kv);
+    int rc = k.cand && k.kv ? choose(&k, s, e) : err_nomem(e, most * sizeof *k.cand, "the KV cache formats");
+    if (rc == 0 && k.n > 0)
+        rc = evaluate(&k, s, e);
+    for (int i = 0; k.cand && i < k.n; i++)
+        engine_free(k.cand[i].engine);
+    engine_free(k.ref);
+    weights_free(k.weights);
+    mem_free(k.cand);
+    mem_free(k.kv);
     return rc;
 }
 

@@ -159,6 +159,20 @@ def test_kv_caches():
     one_sentence(run("default", "--kv", "q8_0", "--kv-ctx", "2k", expect=2))
 
 
+def test_tasks_through_a_cache():
+    path = os.path.join(TMP, "tasks.jsonl")
+    with open(path, "w", encoding="utf-8") as f:
+        for i in range(6):
+            f.write(json.dumps({"question": f"The cat number {i} sat on the", "choices": {"text": ["mat", "moon", "sea"],
+                    "label": ["A", "B", "C"]}, "answerKey": "ABC"[i % 3]}) + "\n")
+    doc = json.loads(run("task", "default", path, "--kv", "f32,q4_0", "--json", "-q").text)["results"]
+    assert [r["kv"] for r in doc] == [None, "f32", "q4_0"]
+    assert doc[0]["answers"] == doc[1]["answers"] and len(doc[2]["answers"]) == 6
+    both = run("task", "default", path, "--kv", "q8_0,u8", "-f", "gguf/q8_0", "-q")
+    assert "gguf/q8_0, KV q8_0" in both.text and "openvino" in both.err and "KV u8" not in both.text
+    one_sentence(run("task", "default", path, "--kv", "q9_0", expect=2))
+
+
 def test_kv_axis_of_a_sweep():
     out = os.path.join(TMP, "kv")
     run(*QUICK, "--demo", "--budget", "12s", "--kv", "q8_0,u8,q4_0", "--kv-ctx", "512,8192", "-o", out)

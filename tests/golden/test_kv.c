@@ -238,6 +238,49 @@ static void openvino_bytes(void **state)
     arena_free(a);
 }
 
+/* Values halfway between two codes of an 8-bit float, the floats next to them, and the codes that ml_dtypes 0.6.0 gives
+ * (tests/equivalence/compare_float8.py): stored as the cache does, with scale 1. */
+static void check_float8(const char *name, enum kv_id id)
+{
+    enum { MOST = 2048 };
+    char path[4096], *data;
+    size_t n;
+    struct err e = {0};
+    struct qmat q;
+    float got[MOST], scale;
+    const struct kv_format *f = &kv_formats[id];
+    const struct wstat fixed = {.abs_max = f->range};
+    const struct codec *c = codec_find(f->codec);
+    struct arena *a = arena_new();
+    snprintf(path, sizeof path, SOURCE_ROOT "/tests/golden/kv/%s-ties.bin", name);
+    assert_int_equal(file_read(path, 1 << 16, &data, &n, &e), 0);
+    const int64_t k = (int64_t)(n / 5);
+    assert_true(n % 5 == 0 && k > 900 && k <= MOST);
+    assert_int_equal(c->layout(&q, 1, k, &f->par, &e), 0);
+    assert_int_equal(qmat_alloc(&q, &e), 0);
+    assert_int_equal(c->encode(&q, 0, 1, (const float *)(const void *)data, &fixed, NULL, a), 0);
+    memcpy(&scale, q.plane[PLANE_SCALE].p, sizeof scale);
+    assert_true(scale == 1);
+    assert_memory_equal(q.plane[PLANE_CODE].p, data + 4 * k, (size_t)k);
+    const float beyond[2] = {2 * f->range, -INFINITY}; /* saturates */
+    qmat_free(&q);
+    assert_int_equal(c->layout(&q, 1, 2, &f->par, &e), 0);
+    assert_int_equal(qmat_alloc(&q, &e), 0);
+    assert_int_equal(c->encode(&q, 0, 1, beyond, &fixed, NULL, a), 0);
+    c->decode(got, &q, 0, 1);
+    assert_true(got[0] == f->range && got[1] == -f->range);
+    qmat_free(&q);
+    arena_free(a);
+    mem_free(data);
+}
+
+static void float8(void **state)
+{
+    (void)state;
+    check_float8("fp8_e4m3", KV_ID_FP8_E4M3);
+    check_float8("fp8_e5m2", KV_ID_FP8_E5M2);
+}
+
 static void says_what_is_wrong(void **state)
 {
     (void)state;
@@ -263,9 +306,10 @@ static void says_what_is_wrong(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest quick[] = {cmocka_unit_test(embedded_model),   cmocka_unit_test(batches_agree),
-                                       cmocka_unit_test(bytes_of_a_token), cmocka_unit_test(openvino_u8),
-                                       cmocka_unit_test(openvino_bytes),   cmocka_unit_test(says_what_is_wrong)};
+    const struct CMUnitTest quick[] = {cmocka_unit_test(embedded_model),    cmocka_unit_test(batches_agree),
+                                       cmocka_unit_test(bytes_of_a_token),  cmocka_unit_test(openvino_u8),
+                                       cmocka_unit_test(openvino_bytes),    cmocka_unit_test(float8),
+                                       cmocka_unit_test(says_what_is_wrong)};
     const struct CMUnitTest full[] = {cmocka_unit_test(smollm2)};
     return argc > 1 && strcmp(argv[1], "full") == 0 ? cmocka_run_group_tests(full, NULL, NULL)
                                                     : cmocka_run_group_tests(quick, NULL, NULL);
