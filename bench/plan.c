@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "bench/quant/algorithm.h"
 #include "kernels/kernels.h"
 
 /* The reference is always there; as a candidate it would only compare the file with itself. */
@@ -11,16 +12,29 @@ static bool is_candidate(const struct recipe *r)
     return strcmp(r->name, "base/f32") != 0;
 }
 
+static bool is_packed(enum kernel_op op, const struct qmat *w, const struct act *a, uint64_t isa)
+{
+    const struct kernel *k = kernel_find_for(op, w, a, isa);
+    return k && kernel_is_packed(k);
+}
+
+/* Tensor t as its row of the plan says; what multiplies is the head of a tied embedding, where that is stored apart. */
+static bool tensor_is_packed(const struct model_tensor *t, const struct use_assign *a, uint64_t isa)
+{
+    struct qmat w;
+    const struct codec *c = a->head ? a->head : a->codec;
+    if (c->layout(&w, t->src.n, t->src.k, a->head ? &a->head_par : &a->par, NULL))
+        return false;
+    if (a->algorithm && a->algorithm->layout && a->algorithm->layout(&w, NULL))
+        return false;
+    return is_packed(OP_MATVEC, &w, a->act, isa) && is_packed(OP_MATMUL, &w, a->act, isa);
+}
+
 static bool has_packed_kernels(const struct model *m, const struct use_assign *a, uint64_t isa)
 {
-    for (int i = 0; i < m->d.n_tensors; i++) {
-        if (!m->d.tensor[i].matrix || !a[i].act)
-            continue;
-        const struct kernel *mv = kernel_find(OP_MATVEC, a[i].codec->name, a[i].act->name, isa);
-        const struct kernel *mm = kernel_find(OP_MATMUL, a[i].codec->name, a[i].act->name, isa);
-        if (!mv || !mm || !kernel_is_packed(mv) || !kernel_is_packed(mm))
+    for (int i = 0; i < m->d.n_tensors; i++)
+        if (m->d.tensor[i].matrix && a[i].act && !tensor_is_packed(&m->d.tensor[i], &a[i], isa))
             return false;
-    }
     return true;
 }
 

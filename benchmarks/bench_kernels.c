@@ -1,4 +1,4 @@
-/* Speed of the kernels on weights far larger than the caches: bench_kernels [-t THREADS] [-i ISA] [FILTER]
+/* Speed of the kernels on weights far larger than the caches: bench_kernels [-t THREADS] [-i ISA] [-c CASE] [FILTER]
  * Each decode kernel alternates with the bandwidth measurement on the same memory, so that a busy neighbour
  * hits both; the best of REPEATS is printed, as time, GB/s, share of the read bandwidth, and Gop/s for
  * prefill. */
@@ -10,32 +10,10 @@
 #include "base/os.h"
 #include "base/pool.h"
 #include "base/rng.h"
-#include "kernels/kernels.h"
+#include "kernels/cases.h"
 
-enum { REPEATS = 25, COLS = 2048, GEMM_M = 512, GEMM_N = 256, SEED_ROWS = 32 };
+enum { REPEATS = 25, COLS = 2048, GEMM_M = 512, GEMM_N = 256, GEMM_BYTES = 4 * GEMM_N * COLS };
 static const size_t weight_bytes = 256u << 20;
-
-/* Encodes a few random rows and repeats them: content does not change the speed, encoding it all would take
- * minutes. */
-static int fill(struct qmat *q, const struct codec *c, int64_t n, int64_t k)
-{
-    struct err e;
-    struct rng r;
-    struct arena *a = arena_new();
-    float *w = mem_aligned(sizeof(float) * SEED_ROWS * (size_t)k);
-    if (!w || !a || c->layout(q, n, k, NULL, &e) || qmat_alloc(q, &e))
-        return -1;
-    rng_seed(&r, 1);
-    for (int64_t i = 0; i < SEED_ROWS * k; i++)
-        w[i] = (float)rng_normal(&r);
-    c->encode(q, 0, SEED_ROWS, w, NULL, NULL, a);
-    size_t seed = q->plane[PLANE_CODE].row_stride * SEED_ROWS, all = q->plane[PLANE_CODE].bytes;
-    for (size_t at = seed; at < all; at += seed)
-        memcpy(q->plane[PLANE_CODE].p + at, q->plane[PLANE_CODE].p, at + seed <= all ? seed : all - at);
-    mem_free(w);
-    arena_free(a);
-    return 0;
-}
 
 static void *encode_rows(const struct act *a, int64_t m, int64_t k, uint64_t isa)
 {
@@ -52,39 +30,51 @@ static void *encode_rows(const struct act *a, int64_t m, int64_t k, uint64_t isa
     return x;
 }
 
-static void bench_matvec(struct pool *pool, const struct kernel *k, const struct codec *c, uint64_t isa)
+/* What a kernel runs on: a codec, or an entry of cases.def. */
+struct bench_case {
+    const struct kernel *k;
+    const struct codec *codec;
+    const struct kernel_case *of;
+    const struct act *act;
+    const char *name;
+};
+
+static void bench_matvec(struct pool *pool, const struct bench_case *b, uint64_t isa)
 {
-    int64_t rows = (int64_t)(weight_bytes / ((size_t)(COLS / c->block) * (size_t)c->block_bytes));
     struct qmat q;
-    if (fill(&q, c, rows, COLS))
+    struct err e;
+    if (kernel_bench_weights(&q, b->codec, b->of, weight_bytes, COLS, &e))
         return;
-    void *x = encode_rows(act_find(c->act), 1, COLS, isa);
-    float *y = mem_aligned((size_t)rows * sizeof *y);
+    void *x = encode_rows(b->act, 1, COLS, isa);
+    float *y = mem_aligned((size_t)q.n * sizeof *y);
     double best = INFINITY, roof = 0, bytes = (double)qmat_bytes(&q);
     for (int i = 0; i < REPEATS; i++) {
         uint64_t t0 = clock_ns();
-        linear_matvec(pool, k, y, &q, x);
+        linear_matvec(pool, b->k, y, &q, x);
         best = fmin(best, (double)(clock_ns() - t0));
         roof = fmax(roof, kernel_read_bandwidth(pool, q.plane[PLANE_CODE].p, q.plane[PLANE_CODE].bytes, isa));
     }
-    printf("%-28s %8.2f ms  %6.2f GB/s of %6.2f  %5.1f %%\n", k->name, best / 1e6, bytes / best, roof,
+    printf("%-64s %8.2f ms  %6.2f GB/s of %6.2f  %5.1f %%\n", b->name, best / 1e6, bytes / best, roof,
            100 * bytes / best / roof);
     mem_free(x);
     mem_free(y);
     qmat_free(&q);
 }
 
-static void bench_matmul(struct pool *pool, const struct kernel *k, const struct codec *c, uint64_t isa)
+static void bench_matmul(struct pool *pool, const struct bench_case *b, uint64_t isa)
 {
     struct qmat q;
-    if (fill(&q, c, GEMM_N, COLS))
+    struct err e;
+    if (kernel_bench_weights(&q, b->codec, b->of, GEMM_BYTES, COLS, &e) || q.n < GEMM_N)
         return;
-    const struct act *a = act_find(c->act);
+    const struct kernel *k = b->k;
+    const struct act *a = b->act;
+    q.n = GEMM_N;
     void *x = encode_rows(a, GEMM_M, COLS, isa),
          *scratch = mem_aligned(linear_matmul_scratch(pool_n_threads(pool), k, COLS));
     float *y = mem_aligned(sizeof *y * GEMM_M * GEMM_N);
     static const int64_t ms[] = {4, 32, GEMM_M};
-    printf("%-28s", k->name);
+    printf("%-64s", b->name);
     for (int s = 0; s < 3; s++) {
         double best = INFINITY;
         for (int i = 0; i < REPEATS; i++) {
@@ -104,8 +94,10 @@ static void bench_matmul(struct pool *pool, const struct kernel *k, const struct
 static void bench_gemm(struct pool *pool, const struct kernel *k)
 {
     struct qmat q;
-    if (fill(&q, codec_find("f32"), GEMM_N, COLS))
+    struct err e;
+    if (kernel_bench_weights(&q, codec_find("f32"), NULL, GEMM_BYTES, COLS, &e))
         return;
+    q.n = GEMM_N;
     float *x = encode_rows(act_find("f32"), GEMM_M, COLS, 0), *y = mem_aligned(sizeof *y * GEMM_M * GEMM_N);
     float *scratch = mem_aligned(sizeof(float) * linear_gemm_f32_scratch(pool_n_threads(pool), COLS));
     double best = INFINITY;
@@ -119,6 +111,35 @@ static void bench_gemm(struct pool *pool, const struct kernel *k)
     mem_free(y);
     mem_free(scratch);
     qmat_free(&q);
+}
+
+static void bench_one(struct pool *pool, const struct bench_case *b, uint64_t isa)
+{
+    if (b->k->op == OP_MATVEC)
+        bench_matvec(pool, b, isa);
+    else if (b->k->op == OP_MATMUL)
+        bench_matmul(pool, b, isa);
+    fflush(stdout);
+}
+
+static void bench_codec(struct pool *pool, const struct kernel *k, uint64_t isa)
+{
+    const struct codec *c = codec_find(k->codec);
+    bench_one(pool, &(struct bench_case){k, c, NULL, act_find(k->act ? k->act : c->act), k->name}, isa);
+}
+
+/* Every entry of cases.def that the row takes and whose name contains `only`. */
+static void bench_cases(struct pool *pool, const struct kernel *k, const char *only, uint64_t isa)
+{
+    printf("%s\n", k->name);
+    for (int i = 0; i < n_kernel_cases; i++) {
+        const struct kernel_case *c = &kernel_cases[i];
+        if (!strstr(c->name, only) || !kernel_case_taken(c, k))
+            continue;
+        const struct act *a = act_find(c->act);
+        a = kernel_reads_values(k, a) ? act_find(k->act) : a;
+        bench_one(pool, &(struct bench_case){k, codec_find(c->codec), c, a, c->name}, isa);
+    }
 }
 
 static uint64_t host_isa(void)
@@ -143,12 +164,14 @@ int main(int argc, char **argv)
 {
     int n_threads = 2;
     uint64_t isa = host_isa();
-    const char *filter = "";
+    const char *filter = "", *only = "";
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "-t") && i + 1 < argc)
             n_threads = atoi(argv[++i]);
         else if (!strcmp(argv[i], "-i") && i + 1 < argc)
             isa_narrow(argv[++i], isa, &isa);
+        else if (!strcmp(argv[i], "-c") && i + 1 < argc)
+            only = argv[++i];
         else
             filter = argv[i];
     }
@@ -165,14 +188,12 @@ int main(int argc, char **argv)
         const struct kernel *k = &kernels[i];
         if ((k->needs & ~isa) || !strstr(k->name, filter))
             continue;
-        const struct codec *c = k->codec ? codec_find(k->codec) : NULL;
         if (k->op == OP_GEMM_F32)
             bench_gemm(pool, k);
-        else if (k->op == OP_MATVEC && c)
-            bench_matvec(pool, k, c, isa);
-        else if (k->op == OP_MATMUL && c)
-            bench_matmul(pool, k, c, isa);
-        fflush(stdout);
+        else if (k->codec)
+            bench_codec(pool, k, isa);
+        else if (k->takes)
+            bench_cases(pool, k, only, isa);
     }
     pool_free(pool);
     return 0;

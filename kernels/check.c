@@ -1,6 +1,7 @@
 /* kernels_check: every row of kernels.def that can run here against the codec's plain C and a sum in f64.
  *
- * For each row 33 cases, m = 1..33 where there is an m, with sizes and kind of data drawn from the seed.
+ * For each row 33 cases, m = 1..33 where there is an m, with sizes and kind of data drawn from the seed; rows for
+ * parametric codecs have one for each kind of data and each entry of cases.def that they take.
  * Inputs lie flush against a page that cannot be read, so their start is as misaligned as their length makes
  * it and a read beyond the end is a fault; outputs and scratch stand between guard bytes. Rows of tolerance 0
  * must give the same bits. The error of a dot product is taken relative to the sum of its |w| |x| plus a
@@ -14,7 +15,7 @@
 #include <unistd.h>
 #include "base/os.h"
 #include "base/rng.h"
-#include "kernels/kernels.h"
+#include "kernels/cases.h"
 
 enum { N_CASES = 33, GUARD = 64, GUARD_BYTE = 0xa5 };
 
@@ -29,12 +30,13 @@ struct buffer {
 };
 struct test {
     const struct kernel *kernel;
+    const struct kernel_case *of; /* parametric codecs; else NULL */
     const struct codec *codec;
     const struct act *act;
     enum data data;
     int64_t n, k, m, r0, ldy;
     struct qmat w;
-    struct buffer codes, x, f32; /* weights as stored, encoded activations, f32 weights of OP_GEMM_F32 */
+    struct buffer plane[N_PLANES], x, f32; /* weights as stored, encoded activations, f32 weights of OP_GEMM_F32 */
     float *wf, *xf;              /* decoded: [n][k], [m][k] */
     struct rng rng;
 };
@@ -63,7 +65,8 @@ static void buffer_free(struct buffer *b)
 
 static void test_drop(struct test *t)
 {
-    buffer_free(&t->codes);
+    for (int i = 0; i < N_PLANES; i++)
+        buffer_free(&t->plane[i]);
     buffer_free(&t->x);
     buffer_free(&t->f32);
     mem_free(t->wf);
@@ -91,7 +94,7 @@ static void fill_codes(struct test *t)
     one.k = c->block;
     for (int64_t b = 0; b < t->n * (t->k / c->block); b++) {
         float most = 0;
-        one.plane[PLANE_CODE].p = t->codes.p + b * c->block_bytes;
+        one.plane[PLANE_CODE].p = t->plane[PLANE_CODE].p + b * c->block_bytes;
         for (int tries = 0; !(most > 0.0625f && most < 16) && tries < 10000; tries++) {
             for (int i = 0; i < c->block_bytes; i++)
                 one.plane[PLANE_CODE].p[i] = (uint8_t)rng_u64(&t->rng);
@@ -103,15 +106,46 @@ static void fill_codes(struct test *t)
     }
 }
 
+/* Codes are drawn after scales are fitted to something else; those that are no numbers lose an exponent bit. */
+static void fill_group_codes(struct test *t)
+{
+    bool finite = true;
+    uint8_t *code = t->plane[PLANE_CODE].p;
+    for (size_t i = 0; i < t->w.plane[PLANE_CODE].bytes; i++)
+        code[i] = (uint8_t)rng_u64(&t->rng);
+    t->codec->decode(t->wf, &t->w, 0, t->n);
+    for (int64_t i = 0; i < t->n * t->k; i++)
+        finite = finite && isfinite(t->wf[i]);
+    for (size_t i = 0; i < t->w.plane[PLANE_CODE].bytes && !finite; i++)
+        code[i] &= 0xbf;
+}
+
+static int make_groups(struct test *t, struct err *e)
+{
+    fill_f32(t, t->wf, t->n * t->k, 1e-6, 5e3);
+    int rc = kernel_case_encode(t->of, &t->w, t->wf, rng_u64(&t->rng), e);
+    if (!rc && t->data == DATA_CODES)
+        fill_group_codes(t);
+    t->codec->decode(t->wf, &t->w, 0, t->n);
+    return rc;
+}
+
 static int make_weights(struct test *t, struct err *e)
 {
-    int rc = t->codec->layout(&t->w, t->n, t->k, NULL, e);
+    int rc = t->of ? kernel_case_layout(t->of, &t->w, t->n, t->k, e) : t->codec->layout(&t->w, t->n, t->k, NULL, e);
     if (rc)
         return rc;
     t->wf = mem_alloc_n((size_t)(t->n * t->k), sizeof *t->wf);
-    if (!t->wf || buffer_new(&t->codes, t->w.plane[PLANE_CODE].bytes))
+    bool have = t->wf != NULL;
+    for (int i = 0; i < N_PLANES && have; i++)
+        if (t->w.plane[i].bytes) {
+            have = buffer_new(&t->plane[i], t->w.plane[i].bytes) == 0;
+            t->w.plane[i].p = t->plane[i].p;
+        }
+    if (!have)
         return err_nomem(e, t->w.plane[PLANE_CODE].bytes, "the weights of a kernel check");
-    t->w.plane[PLANE_CODE].p = t->codes.p;
+    if (t->of)
+        return make_groups(t, e);
     struct arena *a = arena_new();
     if (!a)
         return err_nomem(e, 0, "the encoder of a kernel check");
@@ -147,9 +181,10 @@ static double exact_dot(const struct test *t, const float *w, const float *x, do
 {
     double sum = 0;
     *size = (double)FLT_MIN;
-    for (int64_t b = 0; b < t->k; b += t->codec->block) {
+    const int64_t block = !t->of ? t->codec->block : t->of->par.group > 0 ? t->of->par.group : t->k;
+    for (int64_t b = 0; b < t->k; b += block) {
         double largest = 0, x_size = 0;
-        for (int64_t c = b; c < b + t->codec->block; c++) {
+        for (int64_t c = b; c < b + block && c < t->k; c++) {
             double v = (double)w[c] * (double)x[c];
             sum += v;
             *size += fabs(v);
@@ -173,8 +208,8 @@ static double dot_error(const struct test *t, const float *y, char *where, size_
             if (error > worst) {
                 worst = error;
                 snprintf(where, n_where,
-                         "n=%lld k=%lld m=%lld, %s data, row %lld token %lld: %g instead of %g",
-                         (long long)t->n, (long long)t->k, (long long)t->m, data_name[t->data], (long long)r,
+                         "%s n=%lld k=%lld m=%lld, %s data, row %lld token %lld: %g instead of %g",
+                         t->of ? t->of->name : "", (long long)t->n, (long long)t->k, (long long)t->m, data_name[t->data], (long long)r,
                          (long long)j, got, want);
             }
         }
@@ -194,7 +229,7 @@ static void run_dot(const struct test *t, float *y, void *scratch)
     const struct kernel *k = t->kernel;
     if (k->op == OP_GEMM_F32)
         k->gemm_f32(y, t->ldy, (const float *)(const void *)t->f32.p, t->k,
-                    (const float *)(const void *)t->codes.p + t->r0 * t->k, t->k, t->m, t->n - t->r0, t->k);
+                    (const float *)(const void *)t->w.plane[PLANE_CODE].p + t->r0 * t->k, t->k, t->m, t->n - t->r0, t->k);
     else if (k->op == OP_MATVEC)
         k->matvec(y, &t->w, t->r0, t->n, t->x.p);
     else
@@ -264,19 +299,29 @@ static int check_bytes(struct test *t, double *worst, char *where, size_t n_wher
     return 0;
 }
 
+static int n_taken(const struct kernel *k)
+{
+    int n = 0;
+    for (int c = 0; c < n_kernel_cases; c++)
+        n += kernel_case_taken(&kernel_cases[c], k);
+    return n;
+}
+
 static void draw_sizes(struct test *t, int i)
 {
     static const int16_t rows[] = {1, 2, 3, 5, 16, 31, 32, 33, 47, 67};
     static const int16_t single[] = {1, 7, 16, 31, 64, 172, 256, 257, 576, 2075},
                          of_32[] = {1, 2, 3, 4, 5, 7, 8, 18, 19, 130};
     static const int16_t of_256[] = {1, 1, 1, 2, 2, 2, 3, 3, 5, 17};
-    int block = t->codec->block > t->act->block ? t->codec->block : t->act->block;
+    int block = t->of ? 16 : t->codec->block > t->act->block ? t->codec->block : t->act->block;
     const int16_t *count = block == 1 ? single : block <= 32 ? of_32 : of_256;
-    t->data = (enum data)(i % N_DATA);
+    t->data = (enum data)((t->of ? i % n_taken(t->kernel) + i / n_taken(t->kernel) : i) % N_DATA);
     t->n = rows[rng_below(&t->rng, 10)];
     t->k = (int64_t)block *
            count[rng_below(&t->rng, i % 8 ? 9 : 10)]; /* the longest rows seldom: they are slow */
-    t->m = t->kernel->op == OP_MATVEC || t->kernel->op == OP_ENCODE_ACT ? 1 : i + 1;
+    for (int tries = 0; t->of && tries < 64 && kernel_case_layout(t->of, &t->w, t->n, t->k, NULL); tries++)
+        t->k += 16; /* until the groups fit: short last ones where the codec has them */
+    t->m = t->kernel->op == OP_MATVEC || t->kernel->op == OP_ENCODE_ACT ? 1 : i % N_CASES + 1;
     t->r0 = (int64_t)rng_below(&t->rng, (uint64_t)t->n);
     t->ldy = t->n - t->r0 + (t->m > 1 ? (int64_t)rng_below(&t->rng, 20) : 0);
 }
@@ -293,10 +338,25 @@ static const struct codec *block_codec(int i)
     return codecs[0];
 }
 
+/* The i-th of the cases that the row takes, round and round. */
+static const struct kernel_case *case_of(const struct kernel *k, int i)
+{
+    int n = n_taken(k), at = 0;
+    for (int c = 0; c < n_kernel_cases && n; c++)
+        if (kernel_case_taken(&kernel_cases[c], k) && at++ == i % n)
+            return &kernel_cases[c];
+    return NULL;
+}
+
 /* A row without codec or act is checked with this one: f32, or Q4_0 where "any" codec is meant. */
 static void choose_codec(struct test *t, int i)
 {
     const struct kernel *k = t->kernel;
+    if ((t->of = k->takes ? case_of(k, i) : NULL)) {
+        t->codec = codec_find(t->of->codec);
+        t->act = act_find(kernel_reads_values(k, act_find(t->of->act)) ? k->act : t->of->act);
+        return;
+    }
     bool any = !k->codec && (k->op == OP_MATVEC || k->op == OP_MATMUL);
     t->codec = k->codec ? codec_find(k->codec) : any ? block_codec(i) : codec_find("f32");
     t->act = act_find(k->act ? k->act : any ? t->codec->act : "f32");
@@ -338,29 +398,7 @@ static int check_case(const struct kernel *k, int i, uint64_t seed, double *wors
 /* --- timing
  * ------------------------------------------------------------------------------------------------------ */
 
-enum { BENCH_K = 2048, BENCH_M = 64, BENCH_SEED_ROWS = 16, BENCH_REPEATS = 7 };
-
-/* A few encoded rows, repeated: content does not change the speed, encoding megabytes would. */
-static int bench_weights(struct test *t, struct err *e)
-{
-    int64_t rows = t->n;
-    t->n = BENCH_SEED_ROWS;
-    int rc = make_weights(t, e);
-    if (rc)
-        return rc;
-    struct buffer seed = t->codes;
-    size_t bytes = t->w.plane[PLANE_CODE].bytes;
-    t->n = rows;
-    t->codes = (struct buffer){0};
-    rc = t->codec->layout(&t->w, rows, t->k, NULL, e);
-    if (!rc && buffer_new(&t->codes, t->w.plane[PLANE_CODE].bytes))
-        rc = err_nomem(e, t->w.plane[PLANE_CODE].bytes, "the weights of a kernel benchmark");
-    t->w.plane[PLANE_CODE].p = t->codes.p;
-    for (int64_t r = 0; !rc && r < rows; r += BENCH_SEED_ROWS)
-        memcpy(t->codes.p + (size_t)(r / BENCH_SEED_ROWS) * bytes, seed.p, bytes);
-    buffer_free(&seed);
-    return rc;
-}
+enum { BENCH_K = 2048, BENCH_M = 64, BENCH_REPEATS = 7 };
 
 static void bench_run(const struct test *t, float *y, void *scratch)
 {
@@ -380,11 +418,9 @@ static int bench_kernel(struct kernel_report *r, uint64_t seed, struct err *e)
         .kernel = k, .k = BENCH_K, .m = k->op == OP_MATVEC || k->op == OP_ENCODE_ACT ? 1 : BENCH_M};
     rng_seed_text(&t.rng, seed, k->name);
     choose_codec(&t, 0);
-    double row_bytes = (double)(BENCH_K / t.codec->block) * t.codec->block_bytes;
-    t.n = t.ldy = k->op == OP_MATVEC && k->codec
-                      ? (int64_t)(0x1p25 / row_bytes) / BENCH_SEED_ROWS * BENCH_SEED_ROWS
-                      : 256;
-    int rc = bench_weights(&t, e);
+    size_t bytes = k->op == OP_MATVEC && kernel_is_packed(k) ? 1 << 25 : 256 * BENCH_K;
+    int rc = kernel_bench_weights(&t.w, t.codec, t.of, bytes, t.k, e);
+    t.n = t.ldy = t.w.n;
     rc = rc ? rc : make_activations(&t, e);
     rc = rc ? rc : make_f32(&t, e);
     size_t y_floats = (size_t)(k->op == OP_DECODE ? t.n * t.k : t.m * t.ldy + t.k);
@@ -397,12 +433,12 @@ static int bench_kernel(struct kernel_report *r, uint64_t seed, struct err *e)
         bench_run(&t, y, scratch);
         r->ns = fmin(r->ns, (double)(clock_ns() - t0)); /* fmin drops the NaN it starts with */
     }
-    double bytes = k->op == OP_ENCODE_ACT ? 4.0 * (double)t.k : (double)qmat_bytes(&t.w);
-    r->gb_per_s = bytes / r->ns;
+    r->gb_per_s = (k->op == OP_ENCODE_ACT ? 4.0 * (double)t.k : (double)qmat_bytes(&t.w)) / r->ns;
     if (k->op <= OP_MATMUL)
         r->gflop_per_s = 2.0 * (double)t.m * (double)t.n * (double)t.k / r->ns;
     mem_free(y);
     mem_free(scratch);
+    qmat_free(&t.w);
     test_drop(&t);
     return rc;
 }
@@ -411,7 +447,8 @@ static int bench_kernel(struct kernel_report *r, uint64_t seed, struct err *e)
 
 static int check_kernel(struct kernel_report *r, uint64_t seed, struct err *e)
 {
-    for (int i = 0; i < N_CASES; i++) {
+    const int n_groups = r->kernel->takes ? N_DATA * n_taken(r->kernel) : 0, n = n_groups > N_CASES ? n_groups : N_CASES;
+    for (int i = 0; i < n; i++) {
         double worst = 0;
         char where[sizeof r->detail] = "";
         int rc = check_case(r->kernel, i, seed, &worst, where, sizeof where, e);

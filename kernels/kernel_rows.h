@@ -20,14 +20,21 @@
 #define MATMUL(symbol, codec, act, needs, scratch, ...)                                                      \
     kernel_matmul symbol;                                                                                    \
     size_t scratch(int64_t k);
+#define MATVEC_OF(symbol, ...) kernel_matvec symbol;
+#define MATMUL_OF              MATMUL
 #define DECODE(symbol, ...)     kernel_decode symbol;
 #define ENCODE_ACT(symbol, ...) kernel_encode_act symbol;
 #include "kernels/kernels.def"
 #undef GEMM_F32
 #undef MATVEC
 #undef MATMUL
+#undef MATVEC_OF
+#undef MATMUL_OF
 #undef DECODE
 #undef ENCODE_ACT
+
+/* takes.c: codes in groups with int8 activations in blocks. */
+bool takes_i8(const struct qmat *w, const struct act *a);
 
 uint64_t read_avx2(const void *p, size_t bytes);
 #endif

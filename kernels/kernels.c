@@ -17,6 +17,17 @@
      .tolerance = tol,                                                                                       \
      .matmul = f,                                                                                            \
      .scratch_bytes = s},
+#define MATVEC_OF(f, t, a, n, tol)                                                                           \
+    {.name = #f, .op = OP_MATVEC, .act = a, .takes = t, .needs = n, .matvec = f, .tolerance = tol},
+#define MATMUL_OF(f, t, a, n, s, tol)                                                                        \
+    {.name = #f,                                                                                             \
+     .op = OP_MATMUL,                                                                                        \
+     .act = a,                                                                                               \
+     .takes = t,                                                                                             \
+     .needs = n,                                                                                             \
+     .tolerance = tol,                                                                                       \
+     .matmul = f,                                                                                            \
+     .scratch_bytes = s},
 #define DECODE(f, c, n, tol)                                                                                 \
     {.name = #f, .op = OP_DECODE, .codec = c, .needs = n, .decode = f, .tolerance = tol},
 #define ENCODE_ACT(f, a, n, tol)                                                                             \
@@ -34,7 +45,7 @@ const char *kernel_op_name(enum kernel_op op)
 
 bool kernel_is_packed(const struct kernel *k)
 {
-    return (k->op == OP_MATVEC || k->op == OP_MATMUL) && k->codec;
+    return (k->op == OP_MATVEC || k->op == OP_MATMUL) && (k->codec || k->takes);
 }
 
 static bool same(const char *row, const char *asked)
@@ -55,10 +66,25 @@ const struct kernel *kernel_find(enum kernel_op op, const char *codec, const cha
 {
     for (int i = 0; i < n_kernels; i++) {
         const struct kernel *k = &kernels[i];
-        if (k->op == op && !(k->needs & ~isa) && same(k->codec, codec) && act_fits(k, codec, act))
+        if (k->op == op && !k->takes && !(k->needs & ~isa) && same(k->codec, codec) && act_fits(k, codec, act))
             return k;
     }
     return NULL;
+}
+
+const struct kernel *kernel_find_for(enum kernel_op op, const struct qmat *w, const struct act *a, uint64_t isa)
+{
+    for (int i = 0; i < n_kernels; i++) {
+        const struct kernel *k = &kernels[i];
+        if (k->op == op && k->takes && !(k->needs & ~isa) && k->takes(w, a))
+            return k;
+    }
+    return kernel_find(op, w->codec->name, a->name, isa);
+}
+
+bool kernel_reads_values(const struct kernel *k, const struct act *a)
+{
+    return k->takes && k->act && strcmp(k->act, a->name) != 0;
 }
 
 kernel_encode_act *kernel_encoder(const struct act *a, uint64_t isa)

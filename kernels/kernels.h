@@ -47,16 +47,24 @@ struct kernel {
         kernel_encode_act *encode_act;
     };
     size_t (*scratch_bytes)(int64_t k); /* matmul only; NULL = none. 64-byte aligned, one per thread */
+    /* Rows for parametric codecs: whether they take those weights with activations by that rule. codec is NULL there,
+     * and act NULL or "f32": then x is the values that any rule of floats comes to, as f32. */
+    bool (*takes)(const struct qmat *w, const struct act *a);
     double tolerance; /* largest error kernels_check lets pass, over the sum of magnitudes; 0 = same bits */
 };
 extern const struct kernel kernels[];
 extern const int n_kernels;
 
-/* Best row for the operation (rows of one operation and codec stand best first), or NULL. codec/act NULL = any.
+/* Best row for the operation (rows of one operation and codec stand best first), or NULL. codec/act NULL = any. Rows
+ * for parametric codecs are not found by name.
  * For OP_MATVEC and OP_MATMUL plain C rows exist for every codec ("matvec_any_c", decode and f64-free dot): they give
  * correct results everywhere and never an equivalent speed; kernel_is_packed tells them apart. */
 const struct kernel *kernel_find(enum kernel_op op, const char *codec, const char *act, uint64_t isa);
 bool kernel_is_packed(const struct kernel *k);
+/* The same for weights as they are (planes may be NULL): rows for parametric codecs too. */
+const struct kernel *kernel_find_for(enum kernel_op op, const struct qmat *w, const struct act *a, uint64_t isa);
+/* Does the row read f32 values instead of rows encoded by the rule? */
+bool kernel_reads_values(const struct kernel *k, const struct act *a);
 /* The best encoder of an activation rule and the best decoder of a codec: a SIMD row or their own plain C. */
 kernel_encode_act *kernel_encoder(const struct act *a, uint64_t isa);
 kernel_decode *kernel_decoder(const struct codec *c, uint64_t isa);

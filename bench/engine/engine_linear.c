@@ -56,9 +56,9 @@ static void take_packed(struct engine *g, struct linear *l, const struct kernel 
 
 static int setup_packed(struct engine *g, struct linear *l, const char *name, struct err *e)
 {
-    const char *act = l->act ? l->act->name : "f32";
-    const struct kernel *matvec = kernel_find(OP_MATVEC, l->w->codec->name, act, g->o.isa),
-                        *matmul = kernel_find(OP_MATMUL, l->w->codec->name, act, g->o.isa);
+    const struct act *act = l->act ? l->act : act_find("f32");
+    const struct kernel *matvec = kernel_find_for(OP_MATVEC, l->w, act, g->o.isa),
+                        *matmul = kernel_find_for(OP_MATMUL, l->w, act, g->o.isa);
     bool whole = l->act && l->act->scope >= ACT_BATCH;
     if (g->o.mode == ENGINE_QUALITY) {
         if (l->act && !whole && matvec && matmul && kernel_is_packed(matvec) && kernel_is_packed(matmul))
@@ -69,7 +69,7 @@ static int setup_packed(struct engine *g, struct linear *l, const char *name, st
         return err_set(e, ERR_UNSUPPORTED,
                        "no packed kernel multiplies %s weights (%s) with %s activations: only the "
                        "reference mode does",
-                       l->w->codec->name, name, act);
+                       l->w->codec->name, name, act->name);
     take_packed(g, l, matvec, matmul);
     return 0;
 }
