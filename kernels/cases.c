@@ -83,8 +83,8 @@ static int seed_weights(struct qmat *q, const struct kernel_case *c, struct err 
     return rc;
 }
 
-int kernel_bench_weights(struct qmat *q, const struct codec *codec, const struct kernel_case *c, size_t bytes, int64_t k,
-                         struct err *e)
+int kernel_bench_weights(struct qmat *q, const struct codec *codec, const struct kernel_case *c, size_t bytes,
+                         int64_t k, struct err *e)
 {
     struct qmat seed;
     *q = (struct qmat){0};

@@ -18,7 +18,7 @@ int kernel_case_layout(const struct kernel_case *c, struct qmat *q, int64_t n, i
 int kernel_case_encode(const struct kernel_case *c, struct qmat *q, const float *w, uint64_t seed, struct err *e);
 /* A matrix of about that many bytes, a few encoded rows over and over: content does not change the speed, encoding it
  * all would. qmat_free when done. c NULL: of that codec, which is not parametric. */
-int kernel_bench_weights(struct qmat *q, const struct codec *codec, const struct kernel_case *c, size_t bytes, int64_t k,
-                         struct err *e);
+int kernel_bench_weights(struct qmat *q, const struct codec *codec, const struct kernel_case *c, size_t bytes,
+                         int64_t k, struct err *e);
 bool kernel_case_taken(const struct kernel_case *c, const struct kernel *k);
 #endif

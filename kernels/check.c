@@ -20,8 +20,7 @@
 enum { N_CASES = 33, GUARD = 64, GUARD_BYTE = 0xa5 };
 
 enum data { DATA_NORMAL, DATA_OUTLIER, DATA_CODES, DATA_TINY, DATA_LARGE, DATA_ZERO, N_DATA };
-static const char *const data_name[N_DATA] = {"normal",    "outlier", "random codes",
-                                              "subnormal", "large",   "zero"};
+static const char *const data_name[N_DATA] = {"normal", "outlier", "random codes", "subnormal", "large", "zero"};
 
 struct buffer {
     void *map;
@@ -37,7 +36,7 @@ struct test {
     int64_t n, k, m, r0, ldy;
     struct qmat w;
     struct buffer plane[N_PLANES], x, f32; /* weights as stored, encoded activations, f32 weights of OP_GEMM_F32 */
-    float *wf, *xf;              /* decoded: [n][k], [m][k] */
+    float *wf, *xf;                        /* decoded: [n][k], [m][k] */
     struct rng rng;
 };
 
@@ -203,14 +202,12 @@ static double dot_error(const struct test *t, const float *y, char *where, size_
     for (int64_t j = 0; j < t->m; j++)
         for (int64_t r = t->r0; r < t->n; r++) {
             double want = exact_dot(t, t->wf + r * t->k, t->xf + j * t->k, &size);
-            double got = (double)y[j * t->ldy + r - t->r0],
-                   error = isfinite(got) ? fabs(got - want) / size : INFINITY;
+            double got = (double)y[j * t->ldy + r - t->r0], error = isfinite(got) ? fabs(got - want) / size : INFINITY;
             if (error > worst) {
                 worst = error;
-                snprintf(where, n_where,
-                         "%s n=%lld k=%lld m=%lld, %s data, row %lld token %lld: %g instead of %g",
-                         t->of ? t->of->name : "", (long long)t->n, (long long)t->k, (long long)t->m, data_name[t->data], (long long)r,
-                         (long long)j, got, want);
+                snprintf(where, n_where, "%s n=%lld k=%lld m=%lld, %s data, row %lld token %lld: %g instead of %g",
+                         t->of ? t->of->name : "", (long long)t->n, (long long)t->k, (long long)t->m,
+                         data_name[t->data], (long long)r, (long long)j, got, want);
             }
         }
     return worst;
@@ -229,7 +226,8 @@ static void run_dot(const struct test *t, float *y, void *scratch)
     const struct kernel *k = t->kernel;
     if (k->op == OP_GEMM_F32)
         k->gemm_f32(y, t->ldy, (const float *)(const void *)t->f32.p, t->k,
-                    (const float *)(const void *)t->w.plane[PLANE_CODE].p + t->r0 * t->k, t->k, t->m, t->n - t->r0, t->k);
+                    (const float *)(const void *)t->w.plane[PLANE_CODE].p + t->r0 * t->k, t->k, t->m, t->n - t->r0,
+                    t->k);
     else if (k->op == OP_MATVEC)
         k->matvec(y, &t->w, t->r0, t->n, t->x.p);
     else
@@ -291,8 +289,8 @@ static int check_bytes(struct test *t, double *worst, char *where, size_t n_wher
     for (size_t i = 0; i < bytes + GUARD && *worst == 0; i++)
         if (got[i] != want[i]) {
             *worst = INFINITY;
-            snprintf(where, n_where, "n=%lld k=%lld, %s data: byte %zu of %zu is %d instead of %d",
-                     (long long)t->n, (long long)t->k, data_name[t->data], i, bytes, got[i], want[i]);
+            snprintf(where, n_where, "n=%lld k=%lld, %s data: byte %zu of %zu is %d instead of %d", (long long)t->n,
+                     (long long)t->k, data_name[t->data], i, bytes, got[i], want[i]);
         }
     mem_free(got);
     mem_free(want);
@@ -317,8 +315,7 @@ static void draw_sizes(struct test *t, int i)
     const int16_t *count = block == 1 ? single : block <= 32 ? of_32 : of_256;
     t->data = (enum data)((t->of ? i % n_taken(t->kernel) + i / n_taken(t->kernel) : i) % N_DATA);
     t->n = rows[rng_below(&t->rng, 10)];
-    t->k = (int64_t)block *
-           count[rng_below(&t->rng, i % 8 ? 9 : 10)]; /* the longest rows seldom: they are slow */
+    t->k = (int64_t)block * count[rng_below(&t->rng, i % 8 ? 9 : 10)]; /* the longest rows seldom: they are slow */
     for (int tries = 0; t->of && tries < 64 && kernel_case_layout(t->of, &t->w, t->n, t->k, NULL); tries++)
         t->k += 16; /* until the groups fit: short last ones where the codec has them */
     t->m = t->kernel->op == OP_MATVEC || t->kernel->op == OP_ENCODE_ACT ? 1 : i % N_CASES + 1;
@@ -376,8 +373,8 @@ static int make_f32(struct test *t, struct err *e)
     return 0;
 }
 
-static int check_case(const struct kernel *k, int i, uint64_t seed, double *worst, char *where,
-                      size_t n_where, struct err *e)
+static int check_case(const struct kernel *k, int i, uint64_t seed, double *worst, char *where, size_t n_where,
+                      struct err *e)
 {
     struct test t = {.kernel = k};
     rng_seed_text(&t.rng, seed + (uint64_t)i, k->name);
@@ -414,8 +411,7 @@ static void bench_run(const struct test *t, float *y, void *scratch)
 static int bench_kernel(struct kernel_report *r, uint64_t seed, struct err *e)
 {
     const struct kernel *k = r->kernel;
-    struct test t = {
-        .kernel = k, .k = BENCH_K, .m = k->op == OP_MATVEC || k->op == OP_ENCODE_ACT ? 1 : BENCH_M};
+    struct test t = {.kernel = k, .k = BENCH_K, .m = k->op == OP_MATVEC || k->op == OP_ENCODE_ACT ? 1 : BENCH_M};
     rng_seed_text(&t.rng, seed, k->name);
     choose_codec(&t, 0);
     size_t bytes = k->op == OP_MATVEC && kernel_is_packed(k) ? 1 << 25 : 256 * BENCH_K;
@@ -447,7 +443,8 @@ static int bench_kernel(struct kernel_report *r, uint64_t seed, struct err *e)
 
 static int check_kernel(struct kernel_report *r, uint64_t seed, struct err *e)
 {
-    const int n_groups = r->kernel->takes ? N_DATA * n_taken(r->kernel) : 0, n = n_groups > N_CASES ? n_groups : N_CASES;
+    const int n_groups = r->kernel->takes ? N_DATA * n_taken(r->kernel) : 0,
+              n = n_groups > N_CASES ? n_groups : N_CASES;
     for (int i = 0; i < n; i++) {
         double worst = 0;
         char where[sizeof r->detail] = "";

@@ -6,31 +6,16 @@
 #include "kernels/kernel_rows.h"
 
 #define GEMM_F32(f, n, tol) {.name = #f, .op = OP_GEMM_F32, .needs = n, .gemm_f32 = f, .tolerance = tol},
-#define MATVEC(f, c, a, n, tol)                                                                              \
+#define MATVEC(f, c, a, n, tol)                                                                                        \
     {.name = #f, .op = OP_MATVEC, .codec = c, .act = a, .needs = n, .matvec = f, .tolerance = tol},
-#define MATMUL(f, c, a, n, s, tol)                                                                           \
-    {.name = #f,                                                                                             \
-     .op = OP_MATMUL,                                                                                        \
-     .codec = c,                                                                                             \
-     .act = a,                                                                                               \
-     .needs = n,                                                                                             \
-     .tolerance = tol,                                                                                       \
-     .matmul = f,                                                                                            \
-     .scratch_bytes = s},
-#define MATVEC_OF(f, t, a, n, tol)                                                                           \
+#define MATMUL(f, c, a, n, s, tol)                                                                                     \
+    {.name = #f, .op = OP_MATMUL, .codec = c, .act = a, .needs = n, .tolerance = tol, .matmul = f, .scratch_bytes = s},
+#define MATVEC_OF(f, t, a, n, tol)                                                                                     \
     {.name = #f, .op = OP_MATVEC, .act = a, .takes = t, .needs = n, .matvec = f, .tolerance = tol},
-#define MATMUL_OF(f, t, a, n, s, tol)                                                                        \
-    {.name = #f,                                                                                             \
-     .op = OP_MATMUL,                                                                                        \
-     .act = a,                                                                                               \
-     .takes = t,                                                                                             \
-     .needs = n,                                                                                             \
-     .tolerance = tol,                                                                                       \
-     .matmul = f,                                                                                            \
-     .scratch_bytes = s},
-#define DECODE(f, c, n, tol)                                                                                 \
-    {.name = #f, .op = OP_DECODE, .codec = c, .needs = n, .decode = f, .tolerance = tol},
-#define ENCODE_ACT(f, a, n, tol)                                                                             \
+#define MATMUL_OF(f, t, a, n, s, tol)                                                                                  \
+    {.name = #f, .op = OP_MATMUL, .act = a, .takes = t, .needs = n, .tolerance = tol, .matmul = f, .scratch_bytes = s},
+#define DECODE(f, c, n, tol) {.name = #f, .op = OP_DECODE, .codec = c, .needs = n, .decode = f, .tolerance = tol},
+#define ENCODE_ACT(f, a, n, tol)                                                                                       \
     {.name = #f, .op = OP_ENCODE_ACT, .act = a, .needs = n, .encode_act = f, .tolerance = tol},
 const struct kernel kernels[] = {
 #include "kernels/kernels.def"

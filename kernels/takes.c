@@ -1,6 +1,5 @@
 /* Which weights and activations the packed kernels of parametric codecs take. Whatever else there is has no packed
  * kernel. */
-#include <string.h>
 #include "kernels/formats/group.h"
 #include "kernels/kernel_rows.h"
 
@@ -9,6 +8,12 @@ static bool has_plain_groups(const struct qmat *w)
 {
     int32_t g = w->seg->q.group;
     return w->k % 16 == 0 && w->n_seg == 1 && (g <= 0 || (g >= 16 && g <= 1024 && (g & (g - 1)) == 0));
+}
+
+/* Columns in order, with no factor of their own. */
+static bool is_plain(const struct qmat *w)
+{
+    return !w->plane[PLANE_PERM].bytes && !w->plane[PLANE_COLUMN].bytes;
 }
 
 static bool has_bits(const struct qmat *w, unsigned allowed)
@@ -22,8 +27,8 @@ bool takes_i8(const struct qmat *w, const struct act *a)
     const struct qpar *p = &w->seg->q;
     bool nbits = w->codec == &codec_onnx_nbits || w->codec == &codec_onnx_rtn || w->codec == &codec_onnx_k_quant;
     int block = nbits ? p->group : w->codec == &codec_openvino_int ? 32 : 0;
-    return block > 0 && a->block == block && a->block_bytes == 4 + block && a->scope == ACT_BLOCK &&
-           strncmp(a->name, "i8_", 3) == 0 && has_plain_groups(w) && p->group <= 256 && has_bits(w, 1 << 2 | 1 << 4 | 1 << 8) &&
-           p->scale_type <= NUMBER_BF16 && p->zero_type != ZERO_FLOAT && !w->plane[PLANE_PERM].bytes &&
-           !w->plane[PLANE_COLUMN].bytes && (p->sym || p->zero_type == ZERO_CODE || w->codec != &codec_openvino_int);
+    bool int8_blocks = a->ragged && a->scope == ACT_BLOCK && a->block == block && a->block_bytes == 4 + block;
+    return block > 0 && int8_blocks && has_plain_groups(w) && p->group <= 256 &&
+           has_bits(w, 1 << 2 | 1 << 4 | 1 << 8) && p->scale_type <= NUMBER_BF16 &&
+           p->zero_type == (p->sym ? ZERO_NONE : ZERO_CODE) && is_plain(w);
 }

@@ -35,8 +35,8 @@ INLINE void numbers_to_f32(float *s, const uint8_t *p, enum number_type t, int64
     p += 2 * g0;
     for (; i + 8 <= n; i += 8) {
         __m128i v = _mm_loadu_si128((const __m128i *)(p + 2 * i));
-        __m256 f = t == NUMBER_F16 ? _mm256_cvtph_ps(v)
-                                   : _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(v), 16));
+        __m256 f =
+            t == NUMBER_F16 ? _mm256_cvtph_ps(v) : _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(v), 16));
         _mm256_storeu_ps(s + i, f);
     }
     for (; i < n; i++)
@@ -59,7 +59,10 @@ INLINE void row_zero_codes(int32_t *z, const struct qmat *w, int64_t r, int64_t 
     for (int64_t i = 0; i < n; i += 8) {
         int64_t at = (g0 + i) * bits / 8;
         uint64_t eight = 0;
-        memcpy(&eight, p + at, (size_t)min_i64(stride - at, 8));
+        if (stride - at >= 8)
+            memcpy(&eight, p + at, 8);
+        else
+            memcpy(&eight, p + at, (size_t)(stride - at));
         eight >>= (g0 + i) * bits % 8;
         __m256i v = bits == 8 ? _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((int64_t)eight))
                               : _mm256_srlv_epi32(_mm256_set1_epi32((int)eight), shift);

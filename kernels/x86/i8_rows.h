@@ -1,8 +1,8 @@
 /* Weights of 2, 4 or 8 bits times int8 activations: what decode and prefill share. value = ((stored ^ flip) - zero) *
  * scale, and the sum over a block of activations is an exact integer before any scale is applied.
  *
- * Activations come with an f32 scale before each block (i8_16 ... i8_256), which is as long as the group of weights
- * (ONNX) or 32 (OpenVINO). */
+ * Activations come with an f32 scale before each block, which is as long as the group of weights (MatMulNBits: i8_16
+ * ... i8_256) or 32 (openvino_i8). */
 #ifndef KERNELS_X86_I8_ROWS_H
 #define KERNELS_X86_I8_ROWS_H
 #include "kernels/x86/group_rows.h"

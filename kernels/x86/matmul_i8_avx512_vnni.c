@@ -135,7 +135,7 @@ INLINE void tile(const int mr, struct i8_panel *p, const struct x_at *t, int64_t
         for (int c = c0; c < c1; c += 16) {
             const uint8_t *at = x0 + (c >> s->x_log2) * 4 + c;
             const uint8_t *const x[2] = {at, at + 3 * t->stride};
-            multiply(mr, true, acc, (const uint8_t (*)[NR][4])p->code + c / 4, 0, 4, x, t->stride);
+            multiply(mr, true, acc, (const uint8_t(*)[NR][4])p->code + c / 4, 0, 4, x, t->stride);
         }
         __m512 d0 = _mm512_load_ps(p->scale[i]), d1 = _mm512_load_ps(p->scale[i] + 16);
 #pragma GCC unroll 6
@@ -220,9 +220,9 @@ void matmul_i8_avx512_vnni(float *y, int64_t ldy, const struct qmat *w, int64_t 
             x_scales(d + i * s.n, sum + i * s.n, xj + (size_t)i * stride, w->k, &s);
         for (int64_t r = r0; r < r1; r += NR) {
             for (int64_t c = 0; c < w->k; c += COLUMNS) {
-                struct x_at t = {
-                    x_codes(xj, c, s.x_log2), d + (c >> s.log2), sum + (c >> s.log2), stride, min_i64(w->k - c, COLUMNS),
-                    c == 0};
+                struct x_at t = {x_codes(xj, c, s.x_log2),   d + (c >> s.log2),
+                                 sum + (c >> s.log2),        stride,
+                                 min_i64(w->k - c, COLUMNS), c == 0};
                 unpack(p, w, r, r1 - 1, c, t.n, &s);
                 all_tokens(p, &t, tokens, &s);
             }

@@ -111,10 +111,10 @@ INLINE void matvec_bits(float *y, const struct qmat *w, int64_t r0, int64_t r1, 
                       .columns = 512 / bits,
                       .log2 = group_log2(w),
                       .has_zero = w->seg->q.zero_type == ZERO_CODE};
-    s.group_of_lane = _mm512_srl_epi32(
-        _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-                           _mm512_set1_epi32(32 / bits)),
-        _mm_cvtsi32_si128(s.log2));
+    s.group_of_lane =
+        _mm512_srl_epi32(_mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+                                            _mm512_set1_epi32(32 / bits)),
+                         _mm_cvtsi32_si128(s.log2));
     for (int64_t c0 = 0; c0 < w->k; c0 += TILE) {
         int64_t n = min_i64(w->k - c0, TILE), whole = n / s.columns;
         int64_t left = (n - whole * s.columns) * bits / 8; /* bytes in the last chunk, where it is not whole */
