@@ -150,7 +150,7 @@ static int encode(struct cli *c, struct job *j, struct err *e)
     if (rc == 0 && j->codec->measure)
         rc = j->codec->measure(&stat, &j->q, j->x, c->rows);
     if (rc == 0)
-        rc = j->codec->encode_all ? j->codec->encode_all(&j->q, j->x, a)
+        rc = j->codec->encode_all ? j->codec->encode_all(&j->q, j->x, NULL, a)
                                   : j->codec->encode(&j->q, 0, c->rows, j->x, &stat, NULL, a);
     arena_free(a);
     return rc ? err_set(e, rc, "these weights cannot be encoded as %s", j->codec->name) : 0;

@@ -48,7 +48,8 @@ int kernel_case_encode(const struct kernel_case *c, struct qmat *q, const float 
         shuffle(q->plane[PLANE_PERM].p, q->k, &r);
     int rc = q->codec->measure ? q->codec->measure(&stat, q, w, q->n) : 0;
     if (rc == 0)
-        rc = q->codec->encode_all ? q->codec->encode_all(q, w, a) : q->codec->encode(q, 0, q->n, w, &stat, NULL, a);
+        rc = q->codec->encode_all ? q->codec->encode_all(q, w, NULL, a)
+                                  : q->codec->encode(q, 0, q->n, w, &stat, NULL, a);
     arena_free(a);
     return rc ? err_set(e, rc, "%s cannot be encoded", c->name) : 0;
 }

@@ -64,7 +64,7 @@ static int encode_whole(struct qmat *dst, const struct qmat *src, struct worker 
         return err_nomem(e, (size_t)src->n * (size_t)src->k * sizeof *x, "a matrix on its way into another format");
     decode_matrix(x, src, pool);
     size_t mark = arena_mark(worker[0].scratch);
-    int rc = dst->codec->encode_all(dst, x, worker[0].scratch);
+    int rc = dst->codec->encode_all(dst, x, pool, worker[0].scratch);
     arena_reset(worker[0].scratch, mark);
     mem_free(x);
     return rc ? err_set(e, rc, "it cannot be encoded as %s", dst->codec->name) : 0;

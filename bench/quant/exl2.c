@@ -77,6 +77,8 @@ static void fit_group(const struct algo_group *g, struct exl2_job *j)
     for (int64_t r = 0; r < q->n; r++) {
         float c = clampf(fit_round(16 * sqrtf(j->scale[r] / most)), 1, 16);
         j->scale[r] = c * c / 256;
+        if (j->g == 0)
+            memset(group_scales(q, r), 0, q->plane[PLANE_SCALE].row_stride);
         bits_set(q->plane[PLANE_SCALE].p + (size_t)r * q->plane[PLANE_SCALE].row_stride, j->g, 4, (unsigned)c - 1);
     }
     float best = most;

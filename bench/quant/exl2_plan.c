@@ -57,7 +57,7 @@ static void measure_presets(void *arg, int64_t p0, int64_t p1, int i_thread)
         struct qmat q;
         int rc = codec_exl2.layout(&q, s->n, s->k, &presets[p], NULL);
         if (!rc && !(rc = qmat_alloc(&q, NULL))) {
-            rc = codec_exl2.encode_all(&q, s->w, NULL);
+            rc = codec_exl2.encode_all(&q, s->w, NULL, NULL);
             codec_exl2.decode(d, &q, 0, s->n);
             qmat_free(&q);
         }

@@ -1,6 +1,7 @@
 /* Blocks, tables and scales of scales of the two 4-bit formats of bitsandbytes (bnb_4bit.h). */
 #include "kernels/formats/bnb_4bit.h"
 #include <string.h>
+#include "base/pool.h"
 
 int bnb_4bit_layout(const struct codec *c, struct qmat *q, int64_t n, int64_t k, const struct qpar *par, struct err *e)
 {
@@ -53,18 +54,30 @@ static int nearest(const float *sorted, int n, float x)
     return lo;
 }
 
+enum { RUN = 8 }; /* divides every block */
+
 static float inverse(float abs_max)
 {
     return 1 / (abs_max < 1e-38f ? 1e-38f : abs_max);
 }
 
+/* nearest() for a whole run, without branches: all 15 midpoints are compared. */
 static void encode_block(const struct bnb_4bit *t, uint8_t *dst, const float *w, int64_t n, float abs_max)
 {
-    float inv = inverse(abs_max);
-    for (int64_t i = 0; i < n; i += 2) {
-        int a = nearest(t->sorted, 16, clampf(w[i] * inv, -1, 1)),
-            b = nearest(t->sorted, 16, clampf(w[i + 1] * inv, -1, 1));
-        dst[i / 2] = (uint8_t)(t->code[a] << 4 | t->code[b]);
+    float inv = inverse(abs_max), mid[15];
+    for (int j = 0; j < 15; j++)
+        mid[j] = (t->sorted[j] + t->sorted[j + 1]) / 2;
+    for (int64_t i = 0; i < n; i += RUN) {
+        int32_t above[RUN];
+        for (int c = 0; c < RUN; c++) {
+            float x = clampf(w[i + c] * inv, -1, 1);
+            int32_t count = 0;
+            for (int j = 0; j < 15; j++)
+                count += mid[j] < x;
+            above[c] = count;
+        }
+        for (int c = 0; c < RUN; c += 2)
+            dst[(i + c) / 2] = (uint8_t)(t->code[above[c]] << 4 | t->code[above[c + 1]]);
     }
 }
 
@@ -102,20 +115,38 @@ static void nest(struct qmat *q, float *m, int64_t n)
     }
 }
 
-int bnb_4bit_encode_all(const struct bnb_4bit *t, struct qmat *q, const float *w, struct arena *a)
+struct job {
+    const struct bnb_4bit *t;
+    struct qmat *q;
+    const float *w;
+    float *m; /* [blocks] largest magnitudes; NULL: each is stored as it is */
+};
+
+static void encode_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
 {
-    int64_t len = group_size(q), n = q->n * (q->k / len);
-    if (q->seg->q.scale_type != BNB_NESTED)
-        return bnb_4bit_encode(t, q, 0, q->n, w);
-    size_t mark = arena_mark(a);
-    float *m = arena_alloc_n(a, (size_t)n, sizeof *m);
-    if (!m)
-        return ERR_NOMEM;
-    for (int64_t i = 0; i < n; i++, w += len) {
-        m[i] = range_absmax(w, len);
-        encode_block(t, q->plane[PLANE_CODE].p + i * len / 2, w, len, m[i]);
+    const struct job *j = arg;
+    const int64_t len = group_size(j->q), per_row = j->q->k / len;
+    (void)i_thread;
+    if (!j->m)
+        bnb_4bit_encode(j->t, j->q, r0, r1, j->w + r0 * j->q->k);
+    for (int64_t i = r0 * per_row; i < r1 * per_row && j->m; i++) {
+        const float *w = j->w + i * len;
+        j->m[i] = range_absmax(w, len);
+        encode_block(j->t, j->q->plane[PLANE_CODE].p + i * len / 2, w, len, j->m[i]);
     }
-    nest(q, m, n);
+}
+
+int bnb_4bit_encode_all(const struct bnb_4bit *t, struct qmat *q, const float *w, struct pool *pool, struct arena *a)
+{
+    int64_t n = q->n * (q->k / group_size(q));
+    bool nested = q->seg->q.scale_type == BNB_NESTED;
+    size_t mark = arena_mark(a);
+    struct job j = {t, q, w, nested ? arena_alloc_n(a, (size_t)n, sizeof(float)) : NULL};
+    if (nested && !j.m)
+        return ERR_NOMEM;
+    pool_for(pool, q->n, 16, encode_rows, &j);
+    if (nested)
+        nest(q, j.m, n);
     arena_reset(a, mark);
     return 0;
 }

@@ -15,7 +15,7 @@ enum { BNB_NESTED = 1, BNB_NESTED_BLOCK = 256 };
 
 int bnb_4bit_layout(const struct codec *c, struct qmat *q, int64_t n, int64_t k, const struct qpar *par, struct err *e);
 int bnb_4bit_encode(const struct bnb_4bit *t, struct qmat *q, int64_t r0, int64_t r1, const float *w);
-int bnb_4bit_encode_all(const struct bnb_4bit *t, struct qmat *q, const float *w, struct arena *a);
+int bnb_4bit_encode_all(const struct bnb_4bit *t, struct qmat *q, const float *w, struct pool *pool, struct arena *a);
 void bnb_4bit_decode(const struct bnb_4bit *t, float *dst, const struct qmat *q, int64_t r0, int64_t r1);
 
 #define BNB_4BIT_CODEC(id, ...)                                                                                        \
@@ -29,9 +29,9 @@ void bnb_4bit_decode(const struct bnb_4bit *t, float *dst, const struct qmat *q,
         (void)stat, (void)cal, (void)a;                                                                                \
         return bnb_4bit_encode(&table, q, r0, r1, w);                                                                  \
     }                                                                                                                  \
-    static int encode_all(struct qmat *q, const float *w, struct arena *a)                                             \
+    static int encode_all(struct qmat *q, const float *w, struct pool *pool, struct arena *a)                          \
     {                                                                                                                  \
-        return bnb_4bit_encode_all(&table, q, w, a);                                                                   \
+        return bnb_4bit_encode_all(&table, q, w, pool, a);                                                             \
     }                                                                                                                  \
     static void decode(float *dst, const struct qmat *q, int64_t r0, int64_t r1)                                       \
     {                                                                                                                  \

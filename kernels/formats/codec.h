@@ -39,6 +39,7 @@ enum plane {
 };
 
 struct codec;
+struct pool;
 struct qmat {
     const struct codec *codec;
     int64_t n, k; /* rows, columns */
@@ -83,8 +84,9 @@ struct codec {
                   const struct calib *cal, struct arena *a);
     void (*decode)(float *dst, const struct qmat *q, int64_t r0, int64_t r1); /* dst[r1-r0][k] */
     /* Where rows cannot be encoded apart (scales of scales, searches that stop for the whole matrix): called instead of
-     * encode, w[n][k], one thread. encode then takes single rows as whole matrices, or refuses. NULL elsewhere. */
-    int (*encode_all)(struct qmat *q, const float *w, struct arena *a);
+     * encode, w[n][k]; the bytes do not depend on the number of threads. encode then takes single rows as whole
+     * matrices, or refuses. NULL elsewhere. */
+    int (*encode_all)(struct qmat *q, const float *w, struct pool *pool, struct arena *a);
 };
 
 /* A grid of int8 activations settled before the run, on a calibration text. */

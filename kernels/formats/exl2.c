@@ -4,6 +4,8 @@
  * 16. Encoding takes the matrix as a whole, since the rows share the largest scale of a group; with what flows into
  * it: bench/quant/exl2.c. */
 #include "kernels/formats/exl2.h"
+#include <string.h>
+#include "base/pool.h"
 #include "kernels/formats/fit.h"
 
 static int64_t n_groups(const struct qmat *q)
@@ -58,34 +60,68 @@ static int layout(struct qmat *q, int64_t n, int64_t k, const struct qpar *par, 
     return 0;
 }
 
-/* Plain rounding in file order, the scales as fitted to each group's largest weights. */
-static int encode_all(struct qmat *q, const float *w, struct arena *a)
+/* ---- plain rounding in file order, the scales as fitted to each group's largest weights ---- */
+
+struct job {
+    struct qmat *q;
+    const float *w;
+};
+
+static float half_range(int bits)
 {
-    (void)a;
-    for (int64_t i = 0; i < q->k; i++)
-        wr_u32le(q->plane[PLANE_PERM].p + 4 * i, (uint32_t)i);
-    for (int64_t g = 0; g < n_groups(q); g++) {
+    return ((float)(1 << bits) - 1) / 2;
+}
+
+/* Groups [g0, g1): the largest scale of all rows, and where the group stands. */
+static void measure_groups(void *arg, int64_t g0, int64_t g1, int i_thread)
+{
+    const struct job *j = arg;
+    struct qmat *q = j->q;
+    (void)i_thread;
+    for (int64_t g = g0; g < g1; g++) {
         struct exl2_group at = exl2_group(q, g);
-        float middle = (float)(1 << (at.bits - 1)), half = ((float)(1 << at.bits) - 1) / 2, largest = 0;
-        uint8_t code[128];
+        float largest = 0;
         for (int64_t r = 0; r < q->n; r++)
-            for (int i = 0; i < at.len; i++)
-                largest = fmaxf(largest, (fabsf(w[r * q->k + at.k0 + i]) + 1e-12f) / half);
+            largest = fmaxf(largest, (range_absmax(j->w + r * q->k + at.k0, at.len) + 1e-12f) / half_range(at.bits));
         wr_u16le(q->plane[PLANE_BIAS].p + 2 * g, f32_to_f16(largest));
         wr_u16le(q->plane[PLANE_BOOK].p + 4 * g, (uint16_t)at.bits);
         wr_u16le(q->plane[PLANE_BOOK].p + 4 * g + 2, (uint16_t)(at.at / 4));
-        largest = f16_round(largest);
-        for (int64_t r = 0; r < q->n; r++) {
-            const float *x = w + r * q->k + at.k0;
-            float most = range_absmax(x, at.len);
-            float c = clampf(fit_round(16 * sqrtf((most + 1e-12f) / half / fmaxf(largest, 1e-12f))), 1, 16);
-            float s = exl2_scale((unsigned)c - 1, largest);
+    }
+}
+
+static void encode_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
+{
+    const struct job *j = arg;
+    struct qmat *q = j->q;
+    uint8_t code[128];
+    (void)i_thread;
+    for (int64_t r = r0; r < r1; r++) {
+        memset(group_scales(q, r), 0, q->plane[PLANE_SCALE].row_stride);
+        for (int64_t g = 0; g < n_groups(q); g++) {
+            struct exl2_group at = exl2_group(q, g);
+            const float *x = j->w + r * q->k + at.k0;
+            float largest = f16_to_f32(rd_u16le(q->plane[PLANE_BIAS].p + 2 * g)), middle = (float)(1 << (at.bits - 1));
+            float share = (range_absmax(x, at.len) + 1e-12f) / half_range(at.bits) / fmaxf(largest, 1e-12f);
+            float c = clampf(fit_round(16 * sqrtf(share)), 1, 16), s = exl2_scale((unsigned)c - 1, largest);
             bits_set(group_scales(q, r), g, 4, (unsigned)c - 1);
-            for (int i = 0; i < at.len; i++)
-                code[i] = (uint8_t)(s > 0 ? clampf(fit_round(x[i] / s) + middle, 0, 2 * middle - 1) : middle);
+            if (s > 0)
+                for (int i = 0; i < at.len; i++)
+                    code[i] = (uint8_t)clampf(fit_round(x[i] / s) + middle, 0, 2 * middle - 1);
+            else
+                memset(code, 1 << (at.bits - 1), (size_t)at.len);
             bits_pack(codec_row(q, r) + at.at, code, at.len, at.bits);
         }
     }
+}
+
+static int encode_all(struct qmat *q, const float *w, struct pool *pool, struct arena *a)
+{
+    struct job j = {q, w};
+    (void)a;
+    for (int64_t i = 0; i < q->k; i++)
+        wr_u32le(q->plane[PLANE_PERM].p + 4 * i, (uint32_t)i);
+    pool_for(pool, n_groups(q), 1, measure_groups, &j);
+    pool_for(pool, q->n, 16, encode_rows, &j);
     return 0;
 }
 
@@ -93,7 +129,7 @@ static int encode(struct qmat *q, int64_t r0, int64_t r1, const float *w, const 
                   const struct calib *cal, struct arena *a)
 {
     (void)stat, (void)cal;
-    return r0 == 0 && r1 == q->n ? encode_all(q, w, a) : ERR_USAGE;
+    return r0 == 0 && r1 == q->n ? encode_all(q, w, NULL, a) : ERR_USAGE;
 }
 
 static void decode(float *dst, const struct qmat *q, int64_t r0, int64_t r1)

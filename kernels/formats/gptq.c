@@ -20,6 +20,8 @@ struct grid gptq_grid(const float *w, int64_t n, int bits, bool sym)
 
 void gptq_store(const struct qmat *q, int64_t r, int64_t g, struct grid grid)
 {
+    if (g == 0) /* what the last byte has beyond the zeros is 0 */
+        memset(group_zeros(q, r), 0, q->plane[PLANE_ZERO].row_stride);
     wr_u16le(group_scales(q, r) + 2 * g, f32_to_f16(grid.scale));
     bits_set(group_zeros(q, r), g, q->seg->q.bits, (unsigned)grid.zero);
 }

@@ -258,14 +258,14 @@ int group_encode(const struct group_rule *r, struct qmat *q, int64_t r0, int64_t
     return 0;
 }
 
-int group_encode_rows(int encode_rows(struct qmat *q, int64_t r0, int64_t n, const float *w, struct arena *a),
-                      struct qmat *q, int64_t r0, int64_t r1, int64_t n, const float *w, struct arena *a)
+int group_encode_rows(group_rows *encode_rows, struct qmat *q, int64_t r0, int64_t r1, int64_t n, const float *w,
+                      struct pool *pool, struct arena *a)
 {
     if (!a)
         return ERR_NOMEM;
     for (int64_t r = r0; r < r1; r += n, w += n * q->k) {
         size_t mark = arena_mark(a);
-        int rc = encode_rows(q, r, n, w, a);
+        int rc = encode_rows(q, r, n, w, pool, a);
         arena_reset(a, mark);
         if (rc)
             return rc;

@@ -43,8 +43,9 @@ int group_layout(const struct codec *c, const struct group_rule *r, struct qmat 
 int group_encode(const struct group_rule *r, struct qmat *q, int64_t r0, int64_t r1, const float *w,
                  const struct wstat *stat, struct arena *a);
 /* Rows in pieces of n, each by that function, which may leave scratch in a. */
-int group_encode_rows(int encode_rows(struct qmat *q, int64_t r0, int64_t n, const float *w, struct arena *a),
-                      struct qmat *q, int64_t r0, int64_t r1, int64_t n, const float *w, struct arena *a);
+typedef int group_rows(struct qmat *q, int64_t r0, int64_t n, const float *w, struct pool *pool, struct arena *a);
+int group_encode_rows(group_rows *encode_rows, struct qmat *q, int64_t r0, int64_t r1, int64_t n, const float *w,
+                      struct pool *pool, struct arena *a);
 /* The codes of a row, with what pads it, and its grids; code has room for 8 more and is overwritten. */
 void group_store_row(const struct group_rule *r, struct qmat *q, int64_t row, uint8_t *code, const struct grid *g);
 void group_decode(const struct group_rule *r, float *dst, const struct qmat *q, int64_t r0, int64_t r1);
@@ -104,18 +105,18 @@ void group_values_f16(const struct qpar *par, float *y, const uint8_t *code, int
     }                                                                                                                  \
     GROUP_CODEC_BOTH(id, __VA_ARGS__)
 
-/* Where a matrix is encoded as a whole, by encode_rows(q, r0, n_rows, w, arena) instead of fit(): single rows are
- * matrices of their own. */
+/* Where a matrix is encoded as a whole, by encode_rows (a group_rows) instead of fit(): single rows are matrices of
+ * their own. */
 #define GROUP_WHOLE_CODEC(id, ...)                                                                                     \
-    static int encode_all(struct qmat *q, const float *w, struct arena *a)                                             \
+    static int encode_all(struct qmat *q, const float *w, struct pool *pool, struct arena *a)                          \
     {                                                                                                                  \
-        return group_encode_rows(encode_rows, q, 0, q->n, q->n, w, a);                                                 \
+        return group_encode_rows(encode_rows, q, 0, q->n, q->n, w, pool, a);                                           \
     }                                                                                                                  \
     static int encode(struct qmat *q, int64_t r0, int64_t r1, const float *w, const struct wstat *stat,                \
                       const struct calib *cal, struct arena *a)                                                        \
     {                                                                                                                  \
         (void)stat, (void)cal;                                                                                         \
-        return group_encode_rows(encode_rows, q, r0, r1, 1, w, a);                                                     \
+        return group_encode_rows(encode_rows, q, r0, r1, 1, w, NULL, a);                                               \
     }                                                                                                                  \
     GROUP_CODEC_BOTH(id, .encode_all = encode_all, __VA_ARGS__)
 #endif

@@ -31,16 +31,13 @@ static struct half_quadratic start(const float *w, int64_t n, int bits)
     return (struct half_quadratic){inverse, bits == 4 ? fit_round(zero) : zero};
 }
 
-static void solve(struct half_quadratic *s, const float *w, int64_t n, int64_t len, int bits)
+static void solve(const struct half_quadratic_job *j, int bits)
 {
-    float top = (float)((1 << bits) - 1);
     double best = INFINITY;
-    for (int64_t i = 0; i < n; i++)
-        s[i] = start(w + i * len, len, bits);
+    for (int64_t i = 0; i < j->n; i++)
+        j->group[i] = start(j->x + i * j->len, j->len, bits);
     for (int step = 0; step < HALF_QUADRATIC_STEPS; step++) {
-        double error = 0;
-        for (int64_t i = 0; i < n; i++)
-            error += half_quadratic_step(&s[i], w + i * len, len, top, 1 / beta, 0);
+        double error = half_quadratic_step(j, 1 / beta);
         if (!(error < best))
             break;
         best = error;
@@ -48,24 +45,17 @@ static void solve(struct half_quadratic *s, const float *w, int64_t n, int64_t l
 }
 
 /* Rows [r0, r0 + n) as a matrix of their own. */
-static int encode_rows(struct qmat *q, int64_t r0, int64_t n, const float *w, struct arena *a)
+static int encode_rows(struct qmat *q, int64_t r0, int64_t n, const float *w, struct pool *pool, struct arena *a)
 {
-    const int64_t len = group_size(q), n_groups = q->k / len;
     const int bits = q->seg->q.bits;
-    struct half_quadratic *s = arena_alloc_n(a, (size_t)n, (size_t)n_groups * sizeof *s);
-    struct grid *g = arena_alloc_n(a, (size_t)n_groups, sizeof *g);
-    uint8_t *code = arena_alloc_n(a, (size_t)q->k + 8, 1);
-    if (!s || !g || !code)
+    struct half_quadratic_job j = {.x = w, .len = group_size(q), .top = (float)((1 << bits) - 1), .pool = pool};
+    j.n = n * (q->k / j.len);
+    j.group = arena_alloc_n(a, (size_t)j.n, sizeof *j.group);
+    j.error = arena_alloc_n(a, (size_t)j.n, sizeof *j.error);
+    if (!j.group || !j.error)
         return ERR_NOMEM;
-    solve(s, w, n * n_groups, len, bits);
-    for (int64_t r = 0; r < n; r++) {
-        for (int64_t i = 0; i < n_groups; i++, s++, w += len) {
-            half_quadratic_codes(s, w, len, (float)((1 << bits) - 1), code + i * len);
-            g[i] = (struct grid){1 / s->inverse, s->zero};
-        }
-        group_store_row(&rule, q, r0 + r, code, g);
-    }
-    return 0;
+    solve(&j, bits);
+    return half_quadratic_store(&j, &rule, q, r0, n, a);
 }
 
 GROUP_WHOLE_CODEC(hqq, .doc = "1 to 8-bit codes, f16 scale and optimised float zero per 64 weights.",

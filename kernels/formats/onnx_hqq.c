@@ -19,54 +19,46 @@ static const struct group_rule rule = {
     .values = group_values_unsigned,
 };
 
-struct shape {
-    int64_t len, n_groups; /* of a row, the last one padded with zeros */
-    float top;
-};
-
-static void solve(struct half_quadratic *s, const float *x, int64_t n, struct shape shape)
+static void solve(const struct half_quadratic_job *j)
 {
     float best = 1e4f;
     double beta = 10;
-    for (int64_t i = 0; i < n; i++)
-        s[i] = start(x + i * shape.len, shape.len, shape.top);
+    for (int64_t i = 0; i < j->n; i++)
+        j->group[i] = start(j->x + i * j->len, j->len, j->top);
     for (int step = 0; step < HALF_QUADRATIC_STEPS; step++, beta *= 1.01) {
-        double error = 0;
-        for (int64_t i = 0; i < n; i++)
-            error += half_quadratic_step(&s[i], x + i * shape.len, shape.len, shape.top, (float)(1 / beta), 1e-8f);
-        float mean = (float)(error / (double)(n * shape.len));
+        float mean = (float)(half_quadratic_step(j, (float)(1 / beta)) / (double)(j->n * j->len));
         if (mean >= best)
             break;
         best = mean;
     }
 }
 
+/* w[n][k] with zeros behind each row up to whole groups. */
+static float *padded_rows(const float *w, int64_t n, int64_t k, int64_t padded, struct arena *a)
+{
+    float *x = arena_alloc_n(a, (size_t)n, (size_t)padded * sizeof *x);
+    for (int64_t r = 0; r < n && x; r++) {
+        memcpy(x + r * padded, w + r * k, (size_t)k * sizeof *x);
+        memset(x + r * padded + k, 0, (size_t)(padded - k) * sizeof *x);
+    }
+    return x;
+}
+
 /* Rows [r0, r0 + n) as a matrix of their own. */
-static int encode_rows(struct qmat *q, int64_t r0, int64_t n, const float *w, struct arena *a)
+static int encode_rows(struct qmat *q, int64_t r0, int64_t n, const float *w, struct pool *pool, struct arena *a)
 {
     const struct qpar *p = &q->seg->q;
-    struct shape shape = {.len = p->group > 0 ? p->group : q->k, .top = (float)((1 << p->bits) - 1)};
-    shape.n_groups = (q->k + shape.len - 1) / shape.len;
-    int64_t padded = shape.n_groups * shape.len;
-    float *x = arena_alloc_n(a, (size_t)n, (size_t)padded * sizeof *x);
-    struct half_quadratic *s = arena_alloc_n(a, (size_t)n, (size_t)shape.n_groups * sizeof *s);
-    struct grid *g = arena_alloc_n(a, (size_t)shape.n_groups, sizeof *g);
-    uint8_t *code = arena_alloc_n(a, (size_t)padded + 8, 1);
-    if (!x || !s || !g || !code)
+    struct half_quadratic_job j = {
+        .len = group_size(q), .top = (float)((1 << p->bits) - 1), .tiny = 1e-8f, .pool = pool};
+    int64_t per_row = (q->k + j.len - 1) / j.len;
+    j.n = n * per_row;
+    j.x = q->k % j.len ? padded_rows(w, n, q->k, per_row * j.len, a) : w;
+    j.group = arena_alloc_n(a, (size_t)j.n, sizeof *j.group);
+    j.error = arena_alloc_n(a, (size_t)j.n, sizeof *j.error);
+    if (!j.x || !j.group || !j.error)
         return ERR_NOMEM;
-    for (int64_t r = 0; r < n; r++)
-        for (int64_t i = 0; i < padded; i++)
-            x[r * padded + i] = i < q->k ? w[r * q->k + i] : 0;
-    solve(s, x, n * shape.n_groups, shape);
-    for (int64_t r = 0; r < n; r++) {
-        for (int64_t i = 0; i < shape.n_groups; i++) {
-            const struct half_quadratic *one = &s[r * shape.n_groups + i];
-            half_quadratic_codes(one, x + r * padded + i * shape.len, shape.len, shape.top, code + i * shape.len);
-            g[i] = (struct grid){1 / one->inverse, one->zero};
-        }
-        group_store_row(&rule, q, r0 + r, code, g);
-    }
-    return 0;
+    solve(&j);
+    return half_quadratic_store(&j, &rule, q, r0, n, a);
 }
 
 GROUP_WHOLE_CODEC(onnx_hqq, .doc = "MatMulNBits with float zero points by half-quadratic quantization.",

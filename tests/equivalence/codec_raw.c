@@ -14,7 +14,7 @@ static int encode(struct qmat *q, const float *w, struct arena *a)
     int rc = c->measure ? c->measure(&stat, q, w, q->n) : 0;
     if (rc)
         return rc;
-    return c->encode_all ? c->encode_all(q, w, a) : c->encode(q, 0, q->n, w, &stat, NULL, a);
+    return c->encode_all ? c->encode_all(q, w, NULL, a) : c->encode(q, 0, q->n, w, &stat, NULL, a);
 }
 
 static int solve(const struct algorithm *algo, struct qmat *q, const float *w, struct arena *a, struct err *e)

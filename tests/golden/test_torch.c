@@ -44,7 +44,7 @@ static void through(struct qmat *q, const char *codec, const struct qpar *par, c
     if (c->measure)
         assert_int_equal(c->measure(&stat, q, w, n), 0);
     if (c->encode_all)
-        assert_int_equal(c->encode_all(q, w, a), 0);
+        assert_int_equal(c->encode_all(q, w, NULL, a), 0);
     for (int i = pieces - 1; i >= 0 && !c->encode_all; i--) {
         int64_t r0 = n * i / pieces, r1 = n * (i + 1) / pieces;
         assert_int_equal(c->encode(q, r0, r1, w + r0 * k, &stat, NULL, a), 0);

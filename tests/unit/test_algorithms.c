@@ -374,7 +374,7 @@ static double bits_of_widths(const struct model *m, double bpw, const struct cal
         assert_int_equal(codec_exl2.layout(&q, src->n, src->k, &a[i].par, &e), 0);
         assert_int_equal(qmat_alloc(&q, &e), 0);
         src->codec->decode(x, src, 0, src->n);
-        assert_int_equal(codec_exl2.encode_all(&q, x, NULL), 0);
+        assert_int_equal(codec_exl2.encode_all(&q, x, NULL, NULL), 0);
         codec_exl2.decode(y, &q, 0, src->n);
         *error +=
             output_error(x, y, c->tensor[i]->gram, 16, src->k) / output_error(x, zero, c->tensor[i]->gram, 16, src->k);

@@ -8,6 +8,9 @@
 #include <string.h>
 #include <cmocka.h>
 #include "base/half.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "base/rng.h"
 #include "kernels/formats/codec.h"
 
 enum { W0_LEN = 32, MOST = 512 };
@@ -223,9 +226,115 @@ static void ties_fall_as_the_package_multiplies(void **state)
     }
 }
 
+/* ---- formats whose matrices are encoded as a whole ---- */
+
+enum { WHOLE_N = 61, WHOLE_K = 192, WHOLE_GROUP = 64, WHOLE_GROUPS = WHOLE_N * WHOLE_K / WHOLE_GROUP };
+
+static void draw_whole(float *w, double spread)
+{
+    struct rng r;
+    rng_seed(&r, 5);
+    for (int i = 0; i < WHOLE_N * WHOLE_K; i++)
+        w[i] = (float)(rng_normal(&r) * spread);
+}
+
+static void encode_whole(struct qmat *q, const char *codec, const struct qpar *par, const float *w, struct pool *pool)
+{
+    struct arena *a = arena_new();
+    assert_int_equal(codec_find(codec)->layout(q, WHOLE_N, WHOLE_K, par, NULL), 0);
+    assert_int_equal(qmat_alloc(q, NULL), 0);
+    assert_int_equal(q->codec->encode_all(q, w, pool, a), 0);
+    arena_free(a);
+}
+
+static void whole_matrices_do_not_depend_on_threads(void **state)
+{
+    static const struct {
+        const char *codec;
+        struct qpar par;
+    } cases[] = {{"hqq", {.bits = 4, .group = 64}},
+                 {"hqq", {.bits = 2, .group = 64}},
+                 {"hqq", {.bits = 8, .group = 0}},
+                 {"onnx_hqq", {.bits = 4, .scale_type = F32, .zero_type = ZERO_FLOAT, .group = 128}},
+                 {"bnb_nf4", {.group = 64}},
+                 {"bnb_fp4", {.group = 64, .scale_type = 1}},
+                 {"exl2", {.bits = 3, .group = 128}},
+                 {"exl2", {.bits = 4, .group = 32, .wide_bits = 6, .wide_percent = 30}}};
+    static float w[WHOLE_N * WHOLE_K];
+    struct pool *pool;
+    (void)state;
+    assert_int_equal(pool_new(&pool, 3, NULL, NULL), 0);
+    for (size_t i = 0; i < 2 * (sizeof cases / sizeof *cases); i++) {
+        struct qmat one, three;
+        draw_whole(w, i % 2 ? 0.03 : 0.6);
+        encode_whole(&one, cases[i / 2].codec, &cases[i / 2].par, w, NULL);
+        encode_whole(&three, cases[i / 2].codec, &cases[i / 2].par, w, pool);
+        for (int p = 0; p < N_PLANES; p++)
+            if (one.plane[p].bytes)
+                assert_memory_equal(one.plane[p].p, three.plane[p].p, one.plane[p].bytes);
+        qmat_free(&one);
+        qmat_free(&three);
+    }
+    pool_free(pool);
+}
+
+/* HQQ as its steps are written down, weight by weight: the zero points of all groups after the last step. */
+static void half_quadratic(float *zero, const float *w, int bits)
+{
+    float top = (float)((1 << bits) - 1), inverse[WHOLE_GROUPS];
+    for (int g = 0; g < WHOLE_GROUPS; g++) {
+        float lo = INFINITY, hi = -INFINITY;
+        for (int i = 0; i < WHOLE_GROUP; i++) {
+            lo = fminf(lo, w[g * WHOLE_GROUP + i]);
+            hi = fmaxf(hi, w[g * WHOLE_GROUP + i]);
+        }
+        inverse[g] = fminf(1 / (hi - lo) * top, 2e4f);
+        zero[g] = bits == 4 ? rintf(-lo * inverse[g]) : -lo * inverse[g];
+    }
+    double error, best = INFINITY;
+    for (int step = 0; step < 20; step++, best = error) {
+        error = 0;
+        for (int g = 0; g < WHOLE_GROUPS; g++) {
+            float moved = 0;
+            double sum = 0;
+            for (int i = 0; i < WHOLE_GROUP; i++) {
+                float x = w[g * WHOLE_GROUP + i], q = rintf(x * inverse[g] + zero[g]);
+                q = q < 0 ? 0 : q > top ? top : q;
+                float e = x - (q - zero[g]) / inverse[g], kept = fabsf(e) - 0.1f * powf(fabsf(e), -0.3f);
+                moved += q - (x - (kept > 0 ? copysignf(kept, e) : 0)) * inverse[g];
+                sum += (double)fabsf(e);
+            }
+            zero[g] = moved / WHOLE_GROUP;
+            error += sum;
+        }
+        if (!(error < best))
+            return;
+    }
+}
+
+/* Small errors all leave nothing, large ones all leave something, and between them both happen in a group. */
+static void half_quadratic_steps_are_those_of_one_weight_after_another(void **state)
+{
+    static const double spreads[] = {0.03, 0.3, 0.6, 5};
+    static float w[WHOLE_N * WHOLE_K], zero[WHOLE_GROUPS];
+    (void)state;
+    for (int bits = 2; bits <= 4; bits += 2)
+        for (size_t i = 0; i < sizeof spreads / sizeof *spreads; i++) {
+            struct qmat q;
+            draw_whole(w, spreads[i]);
+            half_quadratic(zero, w, bits);
+            encode_whole(&q, "hqq", &(struct qpar){.bits = (uint8_t)bits, .group = WHOLE_GROUP}, w, NULL);
+            for (int g = 0; g < WHOLE_GROUPS; g++)
+                assert_int_equal(rd_u16le(q.plane[PLANE_ZERO].p + 2 * g), f32_to_f16(zero[g]));
+            qmat_free(&q);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whole_matrices_do_not_depend_on_threads),
+        cmocka_unit_test(half_quadratic_steps_are_those_of_one_weight_after_another),
         cmocka_unit_test(golden_bytes),
         cmocka_unit_test(impossible_shapes_are_refused),
         cmocka_unit_test(short_blocks_are_padded),
