@@ -16,8 +16,13 @@ static const double shape_share = 0.35;
 int sweep_engine(struct engine **out, const struct sweep_input *in, const struct weights *w, struct kv_pair kv,
                  int n_ctx, int n_batch, struct err *e)
 {
-    struct engine_opts o = {
-        .mode = ENGINE_QUALITY, .n_ctx = n_ctx, .n_batch = n_batch, .kv = kv, .isa = in->req->isa, .pool = in->pool};
+    struct engine_opts o = {.mode = ENGINE_QUALITY,
+                            .n_ctx = n_ctx,
+                            .n_batch = n_batch,
+                            .kv = kv,
+                            .kv_peaks = in->kv_peaks,
+                            .isa = in->req->isa,
+                            .pool = in->pool};
     return engine_new(out, w, &o, e);
 }
 

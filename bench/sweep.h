@@ -24,6 +24,7 @@ struct sweep_input {
     struct store *store; /* NULL: nothing is kept */
     struct model *model;
     const struct calibration *calib; /* activation statistics for the encoders; NULL: none */
+    const struct kv_peaks *kv_peaks; /* for caches with settled scales; NULL: none */
     const char *text, *text_name; /* evaluation text in memory */
     size_t text_bytes;
     char run_id[48];

@@ -134,7 +134,8 @@ static int choose(struct kv_run *k, struct sweep *s, struct err *e)
     for (int i = 0; i < in->req->n_kv && rc == 0; i++) {
         struct err why = {0};
         rc = kv_parse(&k->kv[k->n], in->req->kv[i], e);
-        if (rc == 0 && (why_all || kv_check(k->kv[k->n], &in->model->d, &why)))
+        if (rc == 0 && (why_all || kv_check(k->kv[k->n], &in->model->d, &why) ||
+                        kv_check_peaks(k->kv[k->n], in->kv_peaks, &why)))
             rc = add_record(s, in, k->n_ctx, in->req->kv[i], NULL, NULL, why_all ? why_all : why.text, e);
         else
             k->n++;

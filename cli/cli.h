@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/pool.h"
+#include "bench/engine/kv_peaks.h"
 #include "bench/engine/model.h"
 #include "bench/quant/calib.h"
 #include "bench/request.h"
@@ -87,6 +88,8 @@ int cli_model(struct model **out, const char *name, struct err *e);
 int cli_model_header(struct model **out, const char *name, struct err *e); /* for estimates: data may be missing */
 /* The statistics that --imatrix or --calibration give (want: bits of enum calib_stat); NULL when neither is there. */
 int cli_calibration(struct cli *c, struct calibration **out, const struct model *m, unsigned want, struct err *e);
+/* The magnitudes of K and V over --calibration's text, where one of --kv needs them; else NULL. */
+int cli_kv_peaks(struct cli *c, struct kv_peaks **out, const struct model *m, struct err *e);
 /* A progress line on stderr: in place on a terminal, a plain line per step elsewhere; nothing with -q. */
 void cli_progress(const struct cli *c, int done, int total, const char *what);
 void cli_progress_end(const struct cli *c);

@@ -21,6 +21,7 @@ struct job {
     int32_t *tokens;
     int64_t n_tokens;
     struct eval *eval;
+    struct kv_peaks *peaks;
     struct kv_pair *kv;     /* [n_cand] the cache of each candidate */
     struct eval_cand *cand; /* [n_cand] the same weights each */
     int n_cand;
@@ -38,6 +39,7 @@ static void job_free(struct job *j)
     weights_free(j->base_weights);
     mem_free(j->assign);
     calibration_free(j->calib);
+    kv_peaks_free(j->peaks);
     mem_free(j->tokens);
     model_close(j->model);
     model_close(j->base);
@@ -49,14 +51,15 @@ static const char *numerics(const struct cli *c, const struct job *j)
     return j->recipe ? recipe_numerics(j->recipe, c->req.numerics) : c->req.numerics ? c->req.numerics : "llama.cpp";
 }
 
-static int make_engine(const struct cli *c, struct engine **g, const struct weights *w, struct kv_pair kv,
-                       struct err *e)
+static int make_engine(const struct cli *c, const struct job *j, struct engine **g, const struct weights *w,
+                       struct kv_pair kv, struct err *e)
 {
     const int n_ctx = c->req.n_ctx_eval; /* long chunks in pieces, as llama-perplexity runs them */
     struct engine_opts o = {.mode = ENGINE_QUALITY,
                             .n_ctx = n_ctx,
                             .n_batch = c->kv.n && n_ctx > PIECE ? PIECE : n_ctx,
                             .kv = kv,
+                            .kv_peaks = j->peaks,
                             .isa = c->req.isa,
                             .pool = c->pool};
     return engine_new(g, w, &o, e);
@@ -113,7 +116,7 @@ static int take_kv(struct cli *c, struct job *j, struct err *e)
     j->cand = mem_alloc_n((size_t)j->n_cand, sizeof *j->cand);
     if (!j->kv || !j->cand)
         return err_nomem(e, (unsigned long long)j->n_cand * sizeof *j->cand, "the candidates");
-    int rc = 0;
+    int rc = cli_kv_peaks(c, &j->peaks, j->model, e);
     j->kv[0] = numerics_kv(numerics(c, j));
     for (int i = 0; i < c->kv.n && rc == 0; i++) {
         rc = kv_parse(&j->kv[i], c->kv.v[i], e);
@@ -121,6 +124,8 @@ static int take_kv(struct cli *c, struct job *j, struct err *e)
             rc = kv_check_framework(j->kv[i], numerics(c, j), e);
         if (rc == 0)
             rc = kv_check(j->kv[i], d, e);
+        if (rc == 0)
+            rc = kv_check_peaks(j->kv[i], j->peaks, e);
     }
     if (rc == 0 && c->req.n_ctx_eval > d->n_ctx_train && d->n_ctx_train > 0)
         cli_warn("%s was trained for contexts of %d: in chunks of %d its positions mean nothing to it", c->arg[0],
@@ -135,9 +140,9 @@ static int make_reference(struct cli *c, struct job *j, struct err *e)
     if (c->base_logits || !(j->base || c->formats.n || c->kv.n))
         return 0;
     if (!j->base && !c->formats.n)
-        return make_engine(c, &j->ref, j->weights, numerics_kv(numerics(c, j)), e);
+        return make_engine(c, j, &j->ref, j->weights, numerics_kv(numerics(c, j)), e);
     int rc = weights_source(&j->base_weights, j->base ? j->base : j->model, false, e);
-    return rc ? rc : make_engine(c, &j->ref, j->base_weights, KV_BOTH(F32), e);
+    return rc ? rc : make_engine(c, j, &j->ref, j->base_weights, KV_BOTH(F32), e);
 }
 
 static int prepare(struct cli *c, struct job *j, struct err *e)
@@ -150,7 +155,7 @@ static int prepare(struct cli *c, struct job *j, struct err *e)
     if (rc == 0)
         rc = take_kv(c, j, e);
     for (int i = 0; i < j->n_cand && rc == 0; i++)
-        rc = make_engine(c, &j->cand[i].engine, j->weights, j->kv[i], e);
+        rc = make_engine(c, j, &j->cand[i].engine, j->weights, j->kv[i], e);
     if (rc == 0)
         rc = make_reference(c, j, e);
     if (rc == 0)
@@ -245,12 +250,12 @@ static json_t *result_of(struct cli *c, const struct job *j, int i_cand, bool te
 
 static void print_kv_table(const struct job *j)
 {
-    printf("%-16s %12s %12s %12s %12s %10s %8s\n", "KV cache", "bytes/token", "mean KLD", "+-", "99 % KLD", "PPL",
+    printf("%-36s %12s %12s %12s %12s %10s %8s\n", "KV cache", "bytes/token", "mean KLD", "+-", "99 % KLD", "PPL",
            "top %");
     for (int i = 0; i < j->n_cand; i++) {
         const struct eval_quality *q = &j->cand[i].q;
         char name[48];
-        printf("%-16s %12.0f %12.6f %12.6f %12.6f %10.4f %8.3f\n", kv_name(j->kv[i], name),
+        printf("%-36s %12.0f %12.6f %12.6f %12.6f %10.4f %8.3f\n", kv_name(j->kv[i], name),
                kv_bytes_per_token(j->kv[i], &j->model->d), q->kld, q->kld_err, q->kld_p99, q->ppl,
                100 * q->top1_agreement);
     }

@@ -35,9 +35,14 @@ static int collect(struct cli *c, struct calibration **out, const struct model *
     return rc;
 }
 
-int cli_calibration(struct cli *c, struct calibration **out, const struct model *m, unsigned want, struct err *e)
+static int chunk_of(const struct model *m)
 {
     enum { CHUNK = 512 };
+    return m->d.n_ctx_train > 0 && m->d.n_ctx_train < CHUNK ? m->d.n_ctx_train : CHUNK;
+}
+
+int cli_calibration(struct cli *c, struct calibration **out, const struct model *m, unsigned want, struct err *e)
+{
     *out = NULL;
     if (c->req.imatrix && c->req.calibration)
         return err_set(e, ERR_USAGE, "give --imatrix or --calibration, not both");
@@ -45,8 +50,42 @@ int cli_calibration(struct cli *c, struct calibration **out, const struct model 
         return imatrix_read(out, c->req.imatrix, &m->d, e);
     if (!c->req.calibration)
         return 0;
-    struct calib_text text = {.n_ctx = m->d.n_ctx_train > 0 && m->d.n_ctx_train < CHUNK ? m->d.n_ctx_train : CHUNK};
+    struct calib_text text = {.n_ctx = chunk_of(m)};
     return collect(c, out, m, c->req.calibration, want, &text, e);
+}
+
+static bool needs_peaks(const struct cli *c)
+{
+    struct kv_pair p;
+    bool yes = false;
+    for (int i = 0; i < c->kv.n; i++)
+        yes |= kv_parse(&p, c->kv.v[i], NULL) == 0 && kv_needs_peaks(p);
+    return yes;
+}
+
+int cli_kv_peaks(struct cli *c, struct kv_peaks **out, const struct model *m, struct err *e)
+{
+    struct kv_peaks_text text = {.n_ctx = chunk_of(m),
+                                 .bos = vocab_adds_bos(m->vocab) ? vocab_bos(m->vocab) : -1,
+                                 .on_chunk = on_chunk,
+                                 .arg = c};
+    struct weights *w = NULL;
+    int32_t *tokens = NULL;
+    *out = NULL;
+    if (!c->req.calibration || !needs_peaks(c))
+        return 0;
+    int rc = cli_pool(c, e);
+    if (rc == 0)
+        rc = eval_tokenize(m->vocab, c->req.calibration, text.n_ctx, &tokens, &text.n_tokens, e);
+    if (rc == 0)
+        rc = weights_source(&w, m, false, e);
+    text.tokens = tokens;
+    if (rc == 0)
+        rc = kv_peaks_collect(out, w, &text, c->req.isa, c->pool, e);
+    cli_progress_end(c);
+    weights_free(w);
+    mem_free(tokens);
+    return rc;
 }
 
 static int print_summary(struct cli *c, const struct calibration *s)

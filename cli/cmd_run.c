@@ -144,6 +144,7 @@ static int sweep_model(struct job *j, const char *name, struct err *e)
     struct model *m = NULL;
     struct sweep *s = NULL;
     struct calibration *calib = NULL;
+    struct kv_peaks *peaks = NULL;
     char *text = NULL;
     const struct runner *real = c->req.no_speed ? NULL : installed_framework();
     struct request req = c->req;
@@ -165,6 +166,9 @@ static int sweep_model(struct job *j, const char *name, struct err *e)
         rc = cli_calibration(c, &calib, m, recipe_statistics(c->req.formats, c->req.n_formats), e);
     in.calib = calib;
     if (rc == 0)
+        rc = cli_kv_peaks(c, &peaks, m, e);
+    in.kv_peaks = peaks;
+    if (rc == 0)
         rc = sweep_run(&s, &in, e);
     if (rc == 0 && !s->interrupted)
         rc = sweep_kv(s, &in, e);
@@ -177,6 +181,7 @@ static int sweep_model(struct job *j, const char *name, struct err *e)
         cli_warn("interrupted: the answer stands on what was measured so far; --resume goes on");
     sweep_free(s);
     calibration_free(calib);
+    kv_peaks_free(peaks);
     mem_free(text);
     model_close(m);
     return rc;

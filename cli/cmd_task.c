@@ -19,6 +19,7 @@ struct job {
     struct tasks *tasks;
     struct calibration *calib;
     struct plan *plan;
+    struct kv_peaks *peaks;
     struct kv_pair *kv;    /* [cli->kv.n] caches to score through */
     struct result *result; /* [0] the reference, [n_results] the one being made */
     int *answers;          /* [results][n] */
@@ -31,6 +32,7 @@ static int open_engine(struct job *j, struct engine **g, const struct weights *w
                             .n_ctx = j->cli->req.n_ctx_eval,
                             .n_batch = j->cli->req.n_ctx_eval,
                             .kv = kv,
+                            .kv_peaks = j->peaks,
                             .isa = j->cli->req.isa,
                             .pool = j->cli->pool};
     return engine_new(g, w, &o, e);
@@ -113,7 +115,7 @@ static int run_formats(struct job *j, struct err *e)
 static int take_kv(struct job *j, struct err *e)
 {
     struct cli *c = j->cli;
-    int rc = 0;
+    int rc = cli_kv_peaks(c, &j->peaks, j->model, e);
     j->kv = mem_alloc_n((size_t)c->kv.n + 1, sizeof *j->kv);
     if (!j->kv)
         return err_nomem(e, (size_t)c->kv.n * sizeof *j->kv, "the caches");
@@ -121,6 +123,8 @@ static int take_kv(struct job *j, struct err *e)
         rc = kv_parse(&j->kv[i], c->kv.v[i], e);
         if (rc == 0)
             rc = kv_check(j->kv[i], &j->model->d, e);
+        if (rc == 0)
+            rc = kv_check_peaks(j->kv[i], j->peaks, e);
     }
     return rc;
 }
@@ -234,6 +238,7 @@ int cmd_task(struct cli *c)
     mem_free(j.answers);
     plan_free(j.plan);
     calibration_free(j.calib);
+    kv_peaks_free(j.peaks);
     tasks_free(j.tasks);
     model_close(j.model);
     return code;

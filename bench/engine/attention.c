@@ -91,55 +91,75 @@ static bool is_f32(const struct kv_side *side)
     return side->format == &kv_formats[KV_ID_F32];
 }
 
+/* Where the exact positions of a part begin. */
+static int exact_from(const struct attention *a, const struct kv_part *p)
+{
+    return kv_exact_from(p, a->pos0 + a->n - 1);
+}
+
+/* Exact positions from pos on: rows of head h. */
+static const float *recent_rows(const struct kv_layer *kv, const struct kv_part *p, int h, int pos)
+{
+    const int64_t exact = p->side->format->exact;
+    return p->recent->x + (h * exact + pos % exact) * kv->head_dim;
+}
+
 static const float *load_k(const struct attention *a, const struct work *w, int h, int pos, int n)
 {
     const struct kv_layer *kv = a->kv;
-    const int64_t row = h * kv->n_ctx + pos;
-    if (is_f32(kv->k_side))
-        return (const float *)(const void *)kv->k.plane[PLANE_CODE].p + row * kv->head_dim;
-    kv->k_side->decode(w->k, &kv->k, row, row + n);
+    const struct kv_part *k = &kv->k;
+    if (is_f32(k->side))
+        return (const float *)(const void *)k->data.plane[PLANE_CODE].p + (h * kv->n_ctx + pos) * kv->head_dim;
+    if (pos >= exact_from(a, k))
+        return recent_rows(kv, k, h, pos);
+    kv_load_rows(w->k, kv, k, h, pos, n, w->t);
     return w->k;
 }
 
 static void load_v(struct block *b, const struct attention *a, const struct work *w, int h)
 {
     const struct kv_layer *kv = a->kv;
-    const int64_t hd = kv->head_dim, row = h * kv->n_ctx + b->pos;
-    float *first = kv->v_side->transposed == b->by_rows ? w->t : w->v;
+    const struct kv_part *v = &kv->v;
+    const int64_t hd = kv->head_dim;
+    const bool turned = v->side->transposed == b->by_rows;
+    float *first = turned ? w->t : w->v;
+    const float *from = first;
     b->v = w->v;
     b->ldv = b->by_rows ? hd : b->n;
-    if (is_f32(kv->v_side) && !b->by_rows) {
-        b->v = (const float *)(const void *)kv->v.plane[PLANE_CODE].p + h * hd * kv->v.k + b->pos;
-        b->ldv = kv->v.k;
+    if (is_f32(v->side) && !b->by_rows) {
+        b->v = (const float *)(const void *)v->data.plane[PLANE_CODE].p + h * hd * v->data.k + b->pos;
+        b->ldv = v->data.k;
         return;
     }
-    if (kv->v_side->transposed)
-        decode_columns(first, kv->v_side, &kv->v, h * hd, hd, b->pos, b->n);
+    if (v->side->transposed)
+        decode_columns(first, v->side, &v->data, h * hd, hd, b->pos, b->n);
+    else if (b->pos >= exact_from(a, v))
+        from = recent_rows(kv, v, h, b->pos);
     else
-        kv->v_side->decode(first, &kv->v, row, row + b->n);
-    if (first == w->t && kv->v_side->transposed)
-        transpose(w->v, w->t, hd, b->n);
-    else if (first == w->t)
-        transpose(w->v, w->t, b->n, hd);
+        kv_load_rows(first, kv, v, h, b->pos, b->n, turned ? w->v : w->t);
+    if (!turned)
+        b->v = from;
+    else
+        transpose(w->v, from, b->by_rows ? hd : b->n, b->by_rows ? b->n : hd);
 }
 
 /* llama.cpp takes two plain float formats that are the same in tiles, unless there are few queries. */
 static bool is_tiled(const struct attention *a)
 {
-    const struct kv_side *k = a->kv->k_side, *v = a->kv->v_side;
+    const struct kv_side *k = a->kv->k.side, *v = a->kv->v.side;
     bool f16 = k->format == &kv_formats[KV_ID_F16];
     return k->format == v->format && (is_f32(k) || f16) && (a->n >= FEW_QUERIES || !a->as_runtime);
 }
 
 static bool sums_in_f16(const struct attention *a)
 {
-    return a->as_runtime && a->kv->v_side->format == &kv_formats[KV_ID_F16] && !is_tiled(a);
+    return a->as_runtime && a->kv->v.side->format == &kv_formats[KV_ID_F16] && !is_tiled(a);
 }
 
 static struct block load_block(const struct attention *a, const struct work *w, int h, int pos, int n)
 {
     struct block b = {.pos = pos, .n = n, .ldk = a->kv->head_dim, .k = load_k(a, w, h, pos, n)};
-    b.by_rows = sums_in_f16(a) || (a->n == 1 && !a->kv->v_side->transposed);
+    b.by_rows = sums_in_f16(a) || (a->n == 1 && !a->kv->v.side->transposed);
     load_v(&b, a, w, h);
     return b;
 }
@@ -264,17 +284,30 @@ static struct rows rows_of(const struct attention *a, const struct work *w, int 
                          .step = !single};
 }
 
+/* Positions of a block: none of both encoded and exact ones. */
+static int block_length(const struct attention *a, int pos, int end)
+{
+    const int from[] = {exact_from(a, &a->kv->k), exact_from(a, &a->kv->v)};
+    int n = end - pos < POS_BLOCK ? end - pos : POS_BLOCK;
+    for (int i = 0; i < 2; i++)
+        if (pos < from[i] && n > from[i] - pos)
+            n = from[i] - pos;
+    return n;
+}
+
 /* Queries [t0, t1) of all heads that read KV head h. */
 static void attend(const struct attention *a, const struct work *w, int h, int t0, int t1)
 {
     int n_products = a->n == 1 ? 1 : a->n_head / a->kv->n_head_kv, hd = a->kv->head_dim;
     int end = a->pos0 + t1, begin = a->window ? a->pos0 + t0 - a->window + 1 : 0;
+    begin = begin > 0 ? begin - begin % KV_MOST_POSITIONS : 0;
     for (int i = 0; i < n_products; i++) {
         struct rows q = rows_of(a, w, h, i, t0, t1);
         begin_rows(&q, hd);
     }
-    for (int pos = begin > 0 ? begin : 0; pos < end; pos += POS_BLOCK) {
-        struct block b = load_block(a, w, h, pos, end - pos < POS_BLOCK ? end - pos : POS_BLOCK);
+    for (int pos = begin, n; pos < end; pos += n) {
+        n = block_length(a, pos, end);
+        struct block b = load_block(a, w, h, pos, n);
         for (int i = 0; i < n_products; i++) {
             struct rows q = rows_of(a, w, h, i, t0, t1);
             attend_block(a, w, &q, &b);
@@ -303,7 +336,7 @@ static void attend_tasks(void *arg, int64_t i0, int64_t i1, int i_thread)
 static void prepare_q(void *arg, int64_t i0, int64_t i1, int i_thread)
 {
     const struct attention *a = arg;
-    const struct kv_side *k = a->kv->k_side;
+    const struct kv_side *k = a->kv->k.side;
     const int64_t hd = a->kv->head_dim;
     void *encoded = work_of(a, i_thread).k;
     for (int64_t i = i0; i < i1; i++) {
@@ -322,7 +355,7 @@ static void rotate_back(void *arg, int64_t i0, int64_t i1, int i_thread)
     const struct attention *a = arg;
     const int64_t hd = a->kv->head_dim;
     (void)i_thread;
-    hadamard_rotate(a->out + i0 * hd, (i1 - i0) * hd, a->kv->v_side->rotation);
+    hadamard_rotate(a->out + i0 * hd, (i1 - i0) * hd, a->kv->v.side->rotation);
 }
 
 void attention_run(struct pool *p, const struct attention *a)
@@ -330,9 +363,9 @@ void attention_run(struct pool *p, const struct attention *a)
     const int64_t n_rows = (int64_t)a->n * a->n_head;
     const int64_t n_task = (int64_t)((a->n + Q_BLOCK - 1) / Q_BLOCK) * a->kv->n_head_kv;
     void *arg = (void *)(uintptr_t)a;
-    if (a->kv->k_side->rotation || (a->kv->k_side->q && !is_tiled(a)))
+    if (a->kv->k.side->rotation || (a->kv->k.side->q && !is_tiled(a)))
         pool_for(p, n_rows, 64, prepare_q, arg);
     pool_for(p, n_task, 1, attend_tasks, arg);
-    if (a->kv->v_side->rotation)
+    if (a->kv->v.side->rotation)
         pool_for(p, n_rows, 64, rotate_back, arg);
 }

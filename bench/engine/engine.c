@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "bench/engine/engine_state.h"
+#include "bench/engine/kv_peaks.h"
 
 /* ---- memory ---- */
 
@@ -42,8 +43,9 @@ static int engine_plan(const struct model_desc *d, const struct engine_opts *o, 
     int rc = plan_kv(&kv_k, &kv_v, d, o, e);
     if (rc)
         return rc;
-    bytes[BUF_K] = (size_t)d->n_layer * qmat_bytes(&kv_k.layer);
-    bytes[BUF_V] = (size_t)d->n_layer * qmat_bytes(&kv_v.layer);
+    bytes[BUF_K] = (size_t)d->n_layer * kv_side_bytes(&kv_k);
+    bytes[BUF_V] = (size_t)d->n_layer * kv_side_bytes(&kv_v);
+    bytes[BUF_SCALES] = kv_needs_peaks(o->kv) ? f32s(2 * d->n_layer, d_kv) : 0;
     bytes[BUF_X] = bytes[BUF_H] = f32s(n, d->d_model);
     bytes[BUF_Q] = f32s(n, d->arch->fused ? d_q + 2 * d_kv : d_q);
     bytes[BUF_ATT] = f32s(n, d_q);
@@ -75,6 +77,22 @@ int engine_memory(const struct model_desc *m, const struct engine_opts *o, struc
     return 0;
 }
 
+static int settle_scales(struct engine *g, struct err *e)
+{
+    const int64_t n = (int64_t)g->d->n_head_kv * g->d->head_dim;
+    const struct kv_side *const side[] = {&g->k, &g->v};
+    const struct kv_peaks *p = g->o.kv_peaks;
+    int rc = kv_check_peaks(g->o.kv, p, e);
+    if (rc || !kv_needs_peaks(g->o.kv))
+        return rc;
+    for (int layer = 0; layer < g->d->n_layer; layer++)
+        for (int i = 0; i < 2; i++)
+            if (side[i]->format->scale)
+                kv_scales_settle(engine_f32(g, BUF_SCALES) + (2 * layer + i) * n, (i ? p->v : p->k) + layer * n, n,
+                                 side[i]->format);
+    return 0;
+}
+
 static int take_buffers(struct engine *g, struct err *e)
 {
     size_t bytes[N_ENGINE_BUFFERS];
@@ -89,7 +107,8 @@ static int take_buffers(struct engine *g, struct err *e)
                              b < BUF_FIRST_SCRATCH ? "the KV cache: take a smaller context" : "activations");
     }
     g->linear = g->buf[BUF_TABLE];
-    return plan_kv(&g->k, &g->v, g->d, &g->o, e);
+    rc = plan_kv(&g->k, &g->v, g->d, &g->o, e);
+    return rc ? rc : settle_scales(g, e);
 }
 
 int engine_new(struct engine **out, const struct weights *w, const struct engine_opts *o, struct err *e)
@@ -250,25 +269,20 @@ static struct rope rope_for(struct engine *g, bool local, int n_head, int pos0, 
                          .neox = d->arch->rope_neox};
 }
 
-/* The planes of one layer follow each other; so do the layers. */
-static void point_at_layer(struct qmat *q, const struct kv_side *side, void *base, int layer)
+static const float *scales_of(const struct engine *g, const struct kv_side *side, bool is_v, int layer)
 {
-    qmat_share(q, &side->layer);
-    uint8_t *at = (uint8_t *)base + (size_t)layer * qmat_bytes(q);
-    for (int i = 0; i < N_PLANES; at += q->plane[i++].bytes)
-        q->plane[i].p = q->plane[i].bytes ? at : NULL;
+    const int64_t n = (int64_t)g->d->n_head_kv * g->d->head_dim;
+    return side->format->scale ? engine_f32(g, BUF_SCALES) + (2 * layer + is_v) * n : NULL;
 }
 
 static void kv_of(struct kv_layer *kv, const struct engine *g, int layer)
 {
-    *kv = (struct kv_layer){.k_side = &g->k,
-                            .v_side = &g->v,
-                            .n_head_kv = g->d->n_head_kv,
-                            .head_dim = g->d->head_dim,
-                            .n_ctx = g->o.n_ctx,
-                            .arena = g->arena};
-    point_at_layer(&kv->k, &g->k, g->buf[BUF_K], layer);
-    point_at_layer(&kv->v, &g->v, g->buf[BUF_V], layer);
+    *kv = (struct kv_layer){
+        .n_head_kv = g->d->n_head_kv, .head_dim = g->d->head_dim, .n_ctx = g->o.n_ctx, .arena = g->arena};
+    kv_part_init(&kv->k, &g->k, (uint8_t *)g->buf[BUF_K] + (size_t)layer * kv_side_bytes(&g->k),
+                 scales_of(g, &g->k, false, layer));
+    kv_part_init(&kv->v, &g->v, (uint8_t *)g->buf[BUF_V] + (size_t)layer * kv_side_bytes(&g->v),
+                 scales_of(g, &g->v, true, layer));
 }
 
 /* y = input W^T (+ bias) */
@@ -310,6 +324,31 @@ static void project_qkv(struct engine *g, float *q, float *k, float *v, int laye
     project(g, v, USE_ATTN_V, USE_ATTN_V_BIAS, layer, n);
 }
 
+/* Stores K and V and attends; a cache whose newest positions are exact takes a window of them after the other. */
+static void attend_in_pieces(struct engine *g, int layer, float *q, float *k, float *v, float *att, int pos0, int n)
+{
+    const struct model_desc *d = g->d;
+    const int64_t d_q = (int64_t)d->n_head * d->head_dim, d_kv = (int64_t)d->n_head_kv * d->head_dim;
+    struct kv_layer kv;
+    kv_of(&kv, g, layer);
+    for (int t = 0, m; t < n; t += m) {
+        m = kv_piece(&g->k, &g->v, pos0 + t, n - t);
+        g->ops->store_kv(g->o.pool, &kv, k + t * d_kv, v + t * d_kv, pos0 + t, m);
+        struct attention a = {.kv = &kv,
+                              .q = q + t * d_q,
+                              .out = att + t * d_q,
+                              .n_head = d->n_head,
+                              .pos0 = pos0 + t,
+                              .n = m,
+                              .window = model_layer_is_local(d, layer) ? d->sliding_window : 0,
+                              .scale = (float)d->attn_scale,
+                              .as_runtime = g->o.mode != ENGINE_PACKED,
+                              .gemm = g->gemm,
+                              .scratch = engine_f32(g, BUF_ATT_SCRATCH)};
+        g->ops->attention(g->o.pool, &a);
+    }
+}
+
 /* h = attention of the normed stream: projections, rotation, cache, softmax(q k) v, output projection. */
 static void attention_block(struct engine *g, int layer, float *h, int pos0, int n)
 {
@@ -330,21 +369,9 @@ static void attention_block(struct engine *g, int layer, float *h, int pos0, int
     rope.n_head = d->n_head_kv;
     g->ops->rope(p, k, n, &rope);
 
-    struct kv_layer kv;
-    kv_of(&kv, g, layer);
-    g->ops->store_kv(p, &kv, k, v, pos0, n);
-    struct attention a = {.kv = &kv,
-                          .q = q,
-                          .out = att,
-                          .n_head = d->n_head,
-                          .pos0 = pos0,
-                          .n = n,
-                          .window = local ? d->sliding_window : 0,
-                          .scale = (float)d->attn_scale,
-                          .as_runtime = g->o.mode != ENGINE_PACKED,
-                          .gemm = g->gemm,
-                          .scratch = engine_f32(g, BUF_ATT_SCRATCH)};
-    g->ops->attention(p, &a);
+    if (g->o.on_kv)
+        g->o.on_kv(g->o.on_kv_arg, layer, k, v, n);
+    attend_in_pieces(g, layer, q, k, v, att, pos0, n);
     if (d->arch->sub_norms)
         normalize(g, att, att, USE_ATTN_SUB_NORM, layer, n, (int64_t)d->n_head * d->head_dim);
 
@@ -393,8 +420,8 @@ void engine_layer(struct engine *g, int layer, float *x, int pos0, int n)
 
 void engine_head(struct engine *g, const float *x, int n, float *logits)
 {
-    const struct linear *head = g->weights->has_head ? &g->linear[g->d->n_tensors]
-                                                     : part(g, g->d->tied ? USE_TOKEN_EMBD : USE_OUTPUT, -1);
+    const struct linear *head =
+        g->weights->has_head ? &g->linear[g->d->n_tensors] : part(g, g->d->tied ? USE_TOKEN_EMBD : USE_OUTPUT, -1);
     int64_t d = g->d->d_model, n_vocab = g->d->n_vocab;
     float *h = engine_f32(g, BUF_H), cap = (float)g->d->logit_softcap;
     for (int i0 = 0; i0 < n; i0 += g->o.n_batch) {

@@ -15,13 +15,17 @@
 enum engine_mode { ENGINE_REFERENCE, ENGINE_QUALITY, ENGINE_PACKED };
 struct engine_opts {
     enum engine_mode mode;
-    int n_ctx, n_batch; /* positions of KV, most tokens per call */
-    struct kv_pair kv;  /* formats of the KV cache; none: f16 */
+    int n_ctx, n_batch;              /* positions of KV, most tokens per call */
+    struct kv_pair kv;               /* formats of the KV cache; none: f16 */
+    const struct kv_peaks *kv_peaks; /* for formats with settled scales; read by engine_new */
     uint64_t isa;
     struct pool *pool;
     /* Sees the input x[n][k] of every matrix before it is rounded: activation statistics. NULL: none. */
     void (*on_input)(void *arg, const struct model_tensor *t, const float *x, int n);
     void *on_input_arg;
+    /* Sees K after rope and V, [n][n_head_kv * head_dim], of every layer before they are stored. NULL: none. */
+    void (*on_kv)(void *arg, int layer, const float *k, const float *v, int n);
+    void *on_kv_arg;
 };
 struct engine;
 int engine_memory(const struct model_desc *m, const struct engine_opts *o, struct memory_need *out, struct err *e);

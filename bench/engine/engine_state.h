@@ -21,6 +21,7 @@ enum engine_buffer {
     BUF_ROPE,  /* [global, local][cos, sin][n_batch][rope_dim / 2] */
     BUF_LINEAR_SCRATCH,
     BUF_ATT_SCRATCH,
+    BUF_SCALES,  /* [n_layer][K, V][n_head_kv * head_dim] settled scales of the cache */
     BUF_VECTORS, /* norms and biases as f32 */
     BUF_TABLE,   /* struct linear [n_tensors] */
     N_ENGINE_BUFFERS
@@ -49,8 +50,8 @@ struct engine {
     struct kv_side k, v;
     struct arena *arena;
     void *buf[N_ENGINE_BUFFERS];
-    struct linear *linear; /* [n_tensors + 1]: the last one is the head of weights that have it apart */
-    int n_past, n_last;    /* cached positions; tokens of the last forward */
+    struct linear *linear;       /* [n_tensors + 1]: the last one is the head of weights that have it apart */
+    int n_past, n_last;          /* cached positions; tokens of the last forward */
     int rope_pos0[2], rope_n[2]; /* what BUF_ROPE holds */
     struct {                     /* the input that the next linear layers read */
         const float *x;

@@ -27,7 +27,7 @@ int kv_parse(struct kv_pair *out, const char *text, struct err *e)
     const char *slash = strchr(text, '/');
     size_t n = slash ? (size_t)(slash - text) : strlen(text);
     out->k = find(text, n);
-    out->v = slash ? find(slash + 1, strlen(slash + 1)) : out->k;
+    out->v = slash ? find(slash + 1, strlen(slash + 1)) : out->k && out->k->v_id ? &kv_formats[out->k->v_id] : out->k;
     if (out->k && out->v)
         return 0;
     return err_set(e, ERR_USAGE, "KV format \"%s\" is unknown: `whichquant list kv` names them; K/V apart: q8_0/q4_0",
@@ -41,16 +41,39 @@ const char *kv_name(struct kv_pair p, char buf[48])
     return buf;
 }
 
+/* The shape of n heads at one position, or of n channels at `positions` of them. */
+static int layout_heads(struct qmat *q, const struct kv_format *f, int64_t n, int head_dim, struct err *e)
+{
+    return codec_find(f->codec)->layout(q, n, f->positions ? f->positions : head_dim, &f->par, e);
+}
+
 int kv_check(struct kv_pair p, const struct model_desc *d, struct err *e)
 {
     const struct kv_format *const side[] = {p.k, p.v};
     struct err why = {0};
     struct qmat q;
+    if (p.v && p.v->v_id)
+        return err_set(e, ERR_UNSUPPORTED, "the KV format %s is one of keys: give another for V, as in %s/%s",
+                       p.v->name, p.v->name, kv_formats[p.v->v_id].name);
     for (int i = 0; i < 2; i++)
-        if (side[i] && codec_find(side[i]->codec)->layout(&q, d->n_head_kv, d->head_dim, &side[i]->par, &why))
+        if (side[i] && layout_heads(&q, side[i], d->n_head_kv, d->head_dim, &why))
             return err_set(e, ERR_UNSUPPORTED, "the KV format %s does not fit heads of %d values: %s", side[i]->name,
                            d->head_dim, why.text);
     return 0;
+}
+
+bool kv_needs_peaks(struct kv_pair p)
+{
+    return (p.k && p.k->scale != KV_SCALE_FOUND) || (p.v && p.v->scale != KV_SCALE_FOUND);
+}
+
+int kv_check_peaks(struct kv_pair p, const struct kv_peaks *peaks, struct err *e)
+{
+    if (peaks || !kv_needs_peaks(p))
+        return 0;
+    return err_set(e, ERR_UNSUPPORTED,
+                   "the KV format %s has scales that were settled on a text before: give one with --calibration TEXT",
+                   (p.k && p.k->scale ? p.k : p.v)->name);
 }
 
 static bool has_word(const char *list, const char *word)
@@ -85,8 +108,10 @@ static double bytes_of_head(const struct kv_format *f, int head_dim)
     struct qmat q; /* of many rows, so that what a tensor has once does not count */
     const struct kv_format *given = f ? f : &kv_formats[KV_ID_F16];
     enum { MANY = 1 << 20 };
-    return codec_find(given->codec)->layout(&q, MANY, head_dim, &given->par, NULL) ? NAN
-                                                                                   : (double)(qmat_bytes(&q) / MANY);
+    if (layout_heads(&q, given, MANY, head_dim, NULL))
+        return NAN;
+    double row = (double)(qmat_bytes(&q) / MANY);
+    return given->positions ? row * head_dim / given->positions : row;
 }
 
 double kv_bytes_per_token(struct kv_pair p, const struct model_desc *d)

@@ -1,13 +1,17 @@
 /* Number formats of the KV cache: one row of kv.def each, K and V apart. A format is a codec over the values of one
- * head at one position, who runs it, and how that runtime rounds Q for the product with K.
- * Order: kv_parse -> kv_check (the model's heads) -> struct engine_opts.kv. */
+ * head at one position, or of one channel at consecutive positions, who runs it, and how that runtime rounds Q for the
+ * product with K.
+ * Order: kv_parse -> kv_check (the model's heads) -> struct engine_opts.kv, and kv_peaks where kv_needs_peaks. */
 #ifndef BENCH_ENGINE_KV_H
 #define BENCH_ENGINE_KV_H
 #include <stdbool.h>
 #include "base/err.h"
 #include "kernels/formats/codec.h"
 
+struct kv_peaks;
 struct model_desc;
+
+enum { KV_MOST_POSITIONS = 64 };
 
 struct kv_format {
     const char *name, *frameworks; /* words */
@@ -17,7 +21,11 @@ struct kv_format {
     const char *q;       /* the activation rule of Q; NULL: f32 */
     bool floats;         /* no blocks: V may be stored transposed */
     bool rotated;        /* heads of a multiple of 64 go through a Hadamard matrix first */
-    float range;         /* of the whole tensor, fixed: its scale is range / largest code; 0: found in the data */
+    int v_id;            /* of keys only: the format of V that goes with it; 0: any */
+    int positions;       /* so many of a channel are encoded together; 0: a head at one position is */
+    int exact;           /* the newest positions, since the last multiple of this, are f16; 0: none are */
+    enum kv_scale { KV_SCALE_FOUND, KV_SCALE_TENSOR, KV_SCALE_CHANNEL } scale; /* the latter two: settled before */
+    float range; /* of the whole tensor, fixed: its scale is range / largest code; 0: found in the data */
     const char *verified_by, *doc;
 };
 extern const struct kv_format kv_formats[];
@@ -40,6 +48,9 @@ const char *kv_name(struct kv_pair p, char buf[48]);
 int kv_check(struct kv_pair p, const struct model_desc *d, struct err *e);
 /* ERR_UNSUPPORTED where that framework has no such cache; NULL and "weights-only" have all. */
 int kv_check_framework(struct kv_pair p, const char *framework, struct err *e);
+/* Settled scales are made of kv_peaks.h. ERR_UNSUPPORTED where they are needed and not there. */
+bool kv_needs_peaks(struct kv_pair p);
+int kv_check_peaks(struct kv_pair p, const struct kv_peaks *peaks, struct err *e);
 bool kv_is_verified(struct kv_pair p);
 /* Bytes of one more position in every layer. */
 double kv_bytes_per_token(struct kv_pair p, const struct model_desc *d);

@@ -1,6 +1,8 @@
 /* The KV cache in memory: shapes, rotation, and what is stored, in any format of kv.def. */
+#include <limits.h>
 #include <math.h>
 #include <string.h>
+#include "base/half.h"
 #include "bench/engine/ops.h"
 
 enum { V_PAD = 32 };    /* keeps rows of V^T from falling on the same cache sets */
@@ -23,7 +25,6 @@ int kv_side_init(struct kv_side *out, const struct kv_format *f, bool is_v, cons
     f = f ? f : &kv_formats[KV_ID_F16];
     const struct codec *c = codec_find(f->codec);
     const bool transposed = is_v && f->floats;
-    int64_t rows = transposed ? (int64_t)d->n_head_kv * d->head_dim : (int64_t)d->n_head_kv * n_ctx;
     *out = (struct kv_side){.format = f,
                             .decode = kernel_decoder(c, isa),
                             .encode = f->encoder ? kernel_encoder(act_find(f->encoder), isa) : NULL,
@@ -33,11 +34,42 @@ int kv_side_init(struct kv_side *out, const struct kv_format *f, bool is_v, cons
         out->q = act_find(f->q);
         out->encode_q = kernel_encoder(out->q, isa);
     }
+    int64_t rows = (int64_t)d->n_head_kv * (transposed ? d->head_dim : n_ctx),
+            k = transposed ? n_ctx + V_PAD : d->head_dim;
+    if (f->positions) {
+        out->n_groups = (n_ctx + f->positions - 1) / f->positions;
+        rows = d->n_head_kv * out->n_groups * d->head_dim;
+        k = f->positions;
+    }
+    if (f->exact)
+        out->recent_bytes =
+            sizeof(struct kv_recent) + (size_t)d->n_head_kv * (size_t)f->exact * (size_t)d->head_dim * sizeof(float);
     struct err why = {0};
-    int rc = c->layout(&out->layer, rows, transposed ? n_ctx + V_PAD : d->head_dim, &f->par, &why);
+    int rc = c->layout(&out->layer, rows, k, &f->par, &why);
     if (rc)
         return err_set(e, rc, "the KV format %s does not fit heads of %d values: %s", f->name, d->head_dim, why.text);
     return 0;
+}
+
+static size_t recent_at(const struct kv_side *side)
+{
+    return (qmat_bytes(&side->layer) + 63) / 64 * 64;
+}
+
+size_t kv_side_bytes(const struct kv_side *side)
+{
+    return side->recent_bytes ? (recent_at(side) + side->recent_bytes + 63) / 64 * 64 : qmat_bytes(&side->layer);
+}
+
+void kv_part_init(struct kv_part *out, const struct kv_side *side, void *at, const float *scale)
+{
+    uint8_t *p = at;
+    *out = (struct kv_part){.side = side, .scale = scale};
+    qmat_share(&out->data, &side->layer);
+    for (int i = 0; i < N_PLANES; p += out->data.plane[i++].bytes)
+        out->data.plane[i].p = out->data.plane[i].bytes ? p : NULL;
+    if (side->recent_bytes)
+        out->recent = (struct kv_recent *)(void *)((uint8_t *)at + recent_at(side));
 }
 
 void hadamard_rotate(float *x, int64_t n, int size)
@@ -55,6 +87,8 @@ void hadamard_rotate(float *x, int64_t n, int size)
             x[i] *= scale;
     }
 }
+
+/* ---- storing ---- */
 
 struct store {
     const struct kv_layer *kv;
@@ -81,23 +115,91 @@ static void store_transposed(const struct store *s, const struct qmat *q, const 
         }
 }
 
-/* Head h to [pos][value]. */
-static void store_rows(const struct store *s, const struct kv_side *side, const struct qmat *q, const float *x,
-                       int64_t h)
+static void encode_rows(const struct kv_layer *kv, const struct kv_part *p, int64_t r, int64_t n, const float *x)
 {
-    const int64_t hd = s->kv->head_dim, d = s->kv->n_head_kv * hd, r = h * s->kv->n_ctx + s->pos0;
-    const struct wstat fixed = {.abs_max = side->format->range};
-    struct qmat dst = *q;
+    const struct wstat fixed = {.abs_max = p->side->format->range};
+    struct qmat dst = p->data;
     dst.seg = &dst.seg1;
-    for (int64_t t = 0; t < s->n; t++) {
-        const float *row = x + t * d + h * hd;
-        if (side->encode) {
-            side->encode(dst.plane[PLANE_CODE].p + (size_t)(r + t) * dst.plane[PLANE_CODE].row_stride, row, hd);
-        } else {
-            size_t mark = arena_mark(s->kv->arena);
-            q->codec->encode(&dst, r + t, r + t + 1, row, &fixed, NULL, s->kv->arena);
-            arena_reset(s->kv->arena, mark);
-        }
+    if (p->side->encode) {
+        for (int64_t i = 0; i < n; i++)
+            p->side->encode(dst.plane[PLANE_CODE].p + (size_t)(r + i) * dst.plane[PLANE_CODE].row_stride, x + i * dst.k,
+                            dst.k);
+        return;
+    }
+    size_t mark = arena_mark(kv->arena);
+    dst.codec->encode(&dst, r, r + n, x, &fixed, NULL, kv->arena);
+    arena_reset(kv->arena, mark);
+}
+
+/* By channel: positions [pos, pos + n) of rows x[n] with stride ld join the group that holds those before them, whose
+ * values are what their codes say: so the runtimes grow a group. The room after them repeats the last, which moves no
+ * range. */
+static void encode_groups(const struct kv_layer *kv, const struct kv_part *p, int64_t h, int64_t pos, int64_t n,
+                          const float *x, int64_t ld)
+{
+    const int64_t len = p->side->format->positions, hd = kv->head_dim, end = pos + n;
+    size_t mark = arena_mark(kv->arena);
+    float *group = arena_alloc_n(kv->arena, (size_t)(hd * len), sizeof *group);
+    for (int64_t g = pos / len; group && g * len < end; g++) {
+        const int64_t row = (h * p->side->n_groups + g) * hd, from = pos > g * len ? pos - g * len : 0;
+        if (from)
+            p->side->decode(group, &p->data, row, row + hd);
+        for (int64_t i = 0; i < hd; i++)
+            for (int64_t t = from; t < len; t++) {
+                int64_t at = g * len + t < end ? g * len + t : end - 1;
+                group[i * len + t] = x[(at - pos) * ld + i];
+            }
+        encode_rows(kv, p, row, hd, group);
+    }
+    arena_reset(kv->arena, mark);
+}
+
+static void encode_positions(const struct kv_layer *kv, const struct kv_part *p, int64_t h, int64_t pos, int64_t n,
+                             const float *x, int64_t ld)
+{
+    if (p->side->format->positions)
+        encode_groups(kv, p, h, pos, n, x, ld);
+    else
+        for (int64_t t = 0; t < n; t++)
+            encode_rows(kv, p, h * kv->n_ctx + pos + t, 1, x + t * ld);
+}
+
+static float *recent_rows(const struct kv_layer *kv, const struct kv_part *p, int64_t h)
+{
+    return p->recent->x + h * p->side->format->exact * kv->head_dim;
+}
+
+/* A full window is encoded when the next one begins: until then its own queries see it exactly. After a rewind into an
+ * earlier window that one comes back as it was encoded. */
+static void open_window(const struct kv_layer *kv, struct kv_part *p, int pos0)
+{
+    const int64_t exact = p->side->format->exact, window = pos0 / exact, first = window * exact, hd = kv->head_dim;
+    struct kv_recent *r = p->recent;
+    size_t mark = arena_mark(kv->arena);
+    float *scratch = arena_alloc_n(kv->arena, (size_t)(exact * hd), sizeof *scratch);
+    for (int64_t h = 0; h < kv->n_head_kv && scratch; h++) {
+        if (r->window == window - 1 && pos0 == first)
+            encode_positions(kv, p, h, first - exact, exact, recent_rows(kv, p, h), hd);
+        else if (r->window != window && pos0 > first)
+            kv_load_rows(recent_rows(kv, p, h), kv, &(struct kv_part){.side = p->side, .data = p->data}, (int)h,
+                         (int)first, (int)(pos0 - first), scratch);
+    }
+    r->window = window;
+    arena_reset(kv->arena, mark);
+}
+
+static void store_part(const struct store *s, const struct kv_part *p, const float *x, int64_t h)
+{
+    const int64_t hd = s->kv->head_dim, d = s->kv->n_head_kv * hd;
+    if (p->side->transposed) {
+        store_transposed(s, &p->data, x, h);
+    } else if (p->recent) {
+        float *dst = recent_rows(s->kv, p, h) + s->pos0 % p->side->format->exact * hd;
+        for (int64_t t = 0; t < s->n; t++)
+            for (int64_t i = 0; i < hd; i++)
+                dst[t * hd + i] = f16_round(x[t * d + h * hd + i]);
+    } else {
+        encode_positions(s->kv, p, h, s->pos0, s->n, x + h * hd, d);
     }
 }
 
@@ -106,31 +208,79 @@ static void store_heads(void *arg, int64_t h0, int64_t h1, int i_thread)
     const struct store *s = arg;
     (void)i_thread;
     for (int64_t h = h0; h < h1; h++) {
-        store_rows(s, s->kv->k_side, &s->kv->k, s->k, h);
-        if (s->kv->v_side->transposed)
-            store_transposed(s, &s->kv->v, s->v, h);
-        else
-            store_rows(s, s->kv->v_side, &s->kv->v, s->v, h);
+        store_part(s, &s->kv->k, s->k, h);
+        store_part(s, &s->kv->v, s->v, h);
     }
 }
 
 /* Encoders take finite values; what is not stays so in the token's own hidden state, where it is found. */
-static void prepare(const struct kv_side *side, float *x, int64_t n)
+static void prepare(const struct kv_layer *kv, const struct kv_part *p, float *x, int64_t n)
 {
-    for (int64_t i = 0; i < n && !side->format->floats; i++)
+    const int64_t d = (int64_t)kv->n_head_kv * kv->head_dim;
+    for (int64_t i = 0; i < n * d && !p->side->format->floats; i++)
         x[i] = isfinite(x[i]) ? x[i] : 0;
-    if (side->rotation)
-        hadamard_rotate(x, n, side->rotation);
+    if (p->side->rotation)
+        hadamard_rotate(x, n * d, p->side->rotation);
+    for (int64_t i = 0; i < d && p->scale; i++) {
+        const float inverse = 1.0f / p->scale[i];
+        for (int64_t t = 0; t < n; t++)
+            x[t * d + i] *= inverse;
+    }
 }
 
 void kv_store(struct pool *p, struct kv_layer *kv, float *k, float *v, int pos0, int n)
 {
-    const int64_t n_values = (int64_t)n * kv->n_head_kv * kv->head_dim;
     struct store s = {.kv = kv, .k = k, .v = v, .pos0 = pos0, .n = n};
-    prepare(kv->k_side, k, n_values);
-    prepare(kv->v_side, v, n_values);
-    if (n == 1 || !kv->k_side->format->floats || !kv->v_side->format->floats) /* the arena is one thread's */
+    prepare(kv, &kv->k, k, n);
+    prepare(kv, &kv->v, v, n);
+    if (kv->k.recent)
+        open_window(kv, &kv->k, pos0);
+    if (kv->v.recent)
+        open_window(kv, &kv->v, pos0);
+    if (n == 1 || !kv->k.side->format->floats || !kv->v.side->format->floats) /* the arena is one thread's */
         store_heads(&s, 0, kv->n_head_kv, 0);
     else
         pool_for(p, kv->n_head_kv, 1, store_heads, &s);
+}
+
+/* ---- reading ---- */
+
+int kv_piece(const struct kv_side *k, const struct kv_side *v, int pos0, int n)
+{
+    const int exact[] = {k->format->exact, v->format->exact};
+    for (int i = 0; i < 2; i++)
+        if (exact[i] && n > exact[i] - pos0 % exact[i])
+            n = exact[i] - pos0 % exact[i];
+    return n;
+}
+
+int kv_exact_from(const struct kv_part *p, int last)
+{
+    return p->recent ? last - last % p->side->format->exact : INT_MAX;
+}
+
+/* Whole groups, turned. */
+static void load_groups(float *dst, const struct kv_layer *kv, const struct kv_part *p, int h, int pos, int n,
+                        float *scratch)
+{
+    const int64_t len = p->side->format->positions, hd = kv->head_dim;
+    for (int64_t g = pos / len; g * len < pos + n; g++, dst += len * hd) {
+        const int64_t row = (h * p->side->n_groups + g) * hd;
+        p->side->decode(scratch, &p->data, row, row + hd);
+        for (int64_t i = 0; i < hd; i++)
+            for (int64_t t = 0; t < len; t++)
+                dst[t * hd + i] = scratch[i * len + t];
+    }
+}
+
+void kv_load_rows(float *dst, const struct kv_layer *kv, const struct kv_part *p, int h, int pos, int n, float *scratch)
+{
+    const int64_t hd = kv->head_dim, row = h * kv->n_ctx + pos;
+    if (p->side->format->positions)
+        load_groups(dst, kv, p, h, pos, n, scratch);
+    else
+        p->side->decode(dst, &p->data, row, row + n);
+    for (int64_t t = 0; t < n && p->scale; t++)
+        for (int64_t i = 0; i < hd; i++)
+            dst[t * hd + i] *= p->scale[h * hd + i];
 }

@@ -9,8 +9,9 @@
 #include "bench/engine/model.h"
 #include "kernels/kernels.h"
 
-/* K or V of one layer: how it is stored and read. Rows of a head's values, [head][pos]; V of plain floats transposed,
- * [head][value][pos], so that both products read rows. */
+/* How K or V of a layer is stored and read: rows of a head's values, [head][position]; V of plain floats transposed,
+ * [head][value][position], so that both products read rows; of formats by channel [head][group][channel], rows of a
+ * group's positions. */
 struct kv_side {
     const struct kv_format *format;
     struct qmat layer; /* the shape of one layer; no data */
@@ -20,10 +21,22 @@ struct kv_side {
     const struct act *q;
     int rotation; /* size of the Hadamard matrices that values go through; 0: none */
     bool transposed;
+    int64_t n_groups;    /* of positions in a head, by channel */
+    size_t recent_bytes; /* of struct kv_recent in a layer */
+};
+/* The newest positions of a format that keeps them exact: those since the last multiple of kv_format.exact. */
+struct kv_recent {
+    int64_t window; /* positions [window * exact, ...) are here; earlier ones are encoded */
+    float x[];      /* [head][exact][head_dim] */
+};
+struct kv_part { /* K or V of one layer */
+    const struct kv_side *side;
+    struct qmat data;
+    struct kv_recent *recent; /* NULL: none */
+    const float *scale;       /* [n_head_kv * head_dim] settled scales; NULL: none */
 };
 struct kv_layer {
-    const struct kv_side *k_side, *v_side;
-    struct qmat k, v;
+    struct kv_part k, v;
     int n_head_kv, head_dim;
     int64_t n_ctx;
     struct arena *arena; /* for encoders, given back at once */
@@ -69,7 +82,18 @@ void attention_run(struct pool *p, const struct attention *a);
 /* kv_cache.c */
 int kv_side_init(struct kv_side *out, const struct kv_format *f, bool is_v, const struct model_desc *d, int n_ctx,
                  uint64_t isa, struct err *e);
+size_t kv_side_bytes(const struct kv_side *side); /* of one layer */
+/* The part of a layer whose memory begins at `at`. */
+void kv_part_init(struct kv_part *out, const struct kv_side *side, void *at, const float *scale);
 void kv_store(struct pool *p, struct kv_layer *kv, float *k, float *v, int pos0, int n);
+/* Of n positions from pos0 on, how many may be stored before queries have to attend: those of one exact window. */
+int kv_piece(const struct kv_side *k, const struct kv_side *v, int pos0, int n);
+/* Where the exact positions begin when the last one stored is `last`; past all where there are none. */
+int kv_exact_from(const struct kv_part *p, int last);
+/* Positions [pos, pos + n) of head h as rows dst[n][head_dim]; by channel, pos starts a group and dst has room for
+ * whole groups. scratch[positions * head_dim]. */
+void kv_load_rows(float *dst, const struct kv_layer *kv, const struct kv_part *p, int h, int pos, int n,
+                  float *scratch);
 /* x[n], n a multiple of size: every piece of `size` values times the orthonormal Walsh-Hadamard matrix, its own
  * inverse. */
 void hadamard_rotate(float *x, int64_t n, int size);

@@ -1,8 +1,7 @@
 /* OpenVINO's quantized KV cache: codes of 8 or 4 bits, an f32 scale and an f32 zero point per token and head, or per
- * group of a head. scale = (max - min) / top, 1e-4 where that is 0; zero = -min / scale, not rounded;
- * x ~ (code - zero) * scale. Of two 4-bit codes the first has the high half of the byte. */
-#include "kernels/formats/group.h"
-#include "kernels/formats/minifloat.h"
+ * group of a head: scale = (max - min) / top, zero = -min / scale. Of two 4-bit codes the first has the high half of
+ * the byte. */
+#include "kernels/formats/openvino_kv.h"
 
 /* Where code i of n stands: a pair of 4-bit codes changes places. */
 static inline int64_t place(const struct qpar *par, int64_t i, int64_t n)
@@ -15,14 +14,11 @@ static void fit(const struct qpar *par, const float *x, int64_t n, const struct 
 {
     (void)stat;
     struct range r = range_of(x, n);
-    float top = (float)((1 << par->bits) - 1), s = (r.hi - r.lo) / top;
-    s = s == 0 ? 1e-4f : s;
-    float inverse = 1.0f / s, zero = -r.lo / s;
-    for (int64_t i = 0; i < n; i++) {
-        float q = minifloat_rne(fmaf(x[i], inverse, zero));
-        code[place(par, i, n)] = (uint8_t)(q > 0 ? q < top ? q : top : 0);
-    }
-    *g = (struct grid){s, zero};
+    float top = (float)((1 << par->bits) - 1);
+    *g = openvino_kv_grid(r.lo, (r.hi - r.lo) / top);
+    float inverse = 1.0f / g->scale;
+    for (int64_t i = 0; i < n; i++)
+        code[place(par, i, n)] = openvino_kv_code(x[i], *g, inverse, top);
 }
 
 static void values(const struct qpar *par, float *y, const uint8_t *code, int n, struct grid g)

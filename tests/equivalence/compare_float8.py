@@ -1,6 +1,6 @@
 """8-bit floats against ml_dtypes: codes of random values, of every tie between two neighbours and of what lies next to
 it, and the value of every code. ml_dtypes gives NaN or infinity beyond the largest value where a KV cache saturates:
-nothing larger is compared. With a folder as second argument the ties are recorded for tests/golden/test_kv.c."""
+nothing larger is compared. With a folder as second argument the ties are recorded for tests/golden/test_kv_packages.c."""
 from packages import RECORD, Table, codec, need, np
 
 ml = need("ml_dtypes")[0]

@@ -1,6 +1,7 @@
 """OpenVINO's quantized KV cache on the CPU, from a stateful attention of our own: what its state gives back (u8) or, as
 4-bit states cannot be read, twice the mean of a cached row and a zero row (u4). Both against the written rule, bit for
-bit. With a folder as second argument the rows that tests/golden/test_kv.c checks the codec with are written there."""
+bit; u8 keys by channel in groups of positions that grow (with u4 keys by channel this attention ends in a crash). With a
+folder as second argument the rows that tests/golden/test_kv_packages.c checks are written there."""
 import sys
 from packages import RECORD, need, np
 
@@ -9,6 +10,7 @@ from openvino import opset13 as op
 from openvino.op.util import Variable, VariableInfo
 
 HEADS, DIM = 2, 64
+RECORDED = [20, 1, 3, 24]
 
 
 def cached(x, beam, name):
@@ -45,6 +47,44 @@ def rule(x, bits, group):
     return ((np.clip(np.rint(fma), 0, top) - z) * s).astype(np.float32).reshape(x.shape)
 
 
+def by_channel(x, bits, group):
+    """Groups of positions; unlike by token, the range is multiplied by the reciprocal of the number of steps."""
+    out = x.copy()
+    for t in range(0, x.shape[2], group):
+        y = x[:, :, t:t + group]
+        lo, hi, top = y.min(2, keepdims=True), y.max(2, keepdims=True), np.float32(2**bits - 1)
+        s = (hi - lo) * (np.float32(1) / top)
+        s[s == 0] = np.float32(1e-4)
+        z = -lo / s
+        fma = (y.astype(np.float64) * (np.float32(1) / s).astype(np.float64) + z.astype(np.float64)).astype(np.float32)
+        out[:, :, t:t + group] = (np.clip(np.rint(fma), 0, top) - z) * s
+    return out
+
+
+def grow(stored, new, bits, group):
+    """What is stored and new rows after it: the values of a group that was begun are quantized again with them."""
+    at = stored.shape[2] // group * group
+    tail = by_channel(np.concatenate([stored[:, :, at:], new], 2), bits, group)
+    return np.concatenate([stored[:, :, :at], tail], 2)
+
+
+def key_state(request):
+    return next(s for s in request.query_state() if s.name == "k").state.data.copy()
+
+
+def compare_channels(bits, group, pieces):
+    config = {"KEY_CACHE_QUANT_MODE": "BY_CHANNEL", "KEY_CACHE_GROUP_SIZE": group, "KV_CACHE_PRECISION": "u8"}
+    r, at, want = attention(config), 0, rows[1][:, :, :0]
+    for n in pieces:
+        piece = [x[:, :, at:at + n] for x in rows]
+        feed(r, *piece)
+        want, at = grow(want, piece[1], bits, group), at + n
+    got = key_state(r)
+    if RECORD and pieces == RECORDED:
+        np.concatenate([rows[1][0, 0, :at], got[0, 0]]).astype("<f4").tofile(f"{RECORD}/openvino-u8-channel.f32")
+    return compare(f"u8 by channel, groups of {group}, fed {'+'.join(map(str, pieces))}", got, want)
+
+
 def compare(name, got, want):
     differing = np.count_nonzero(got.view(np.uint32) != want.view(np.uint32))
     print(f"{name}: {got.size} values, {differing} differ" + (f", at most {np.abs(got - want).max():g}" if differing else ""))
@@ -73,4 +113,6 @@ for group in (0, 32):
         feed(r, zero, zero, rows[2][:, :, i:i + 1])
         got.append(2 * feed(r, zero, zero, zero))
     bad += compare(f"u4 group {group} v", np.concatenate(got, 2), rule(rows[2][:, :, :50], 4, group))
+for group, pieces in ((64, [100]), (32, RECORDED), (32, [64, 1, 1, 30]), (16, [10, 1, 1, 5, 40])):
+    bad += compare_channels(8, group, pieces)
 sys.exit(int(bad > 0))
