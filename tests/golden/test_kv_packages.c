@@ -240,10 +240,31 @@ static void quanto(void **state)
     mem_free(in);
 }
 
+/* 32 rows, an outlier, zeros and a constant among them, and what ExLlamaV2 0.3.2's cache reads them as
+ * (tests/equivalence/torch/compare_kv_exl2.py). */
+static void exllamav2(void **state)
+{
+    (void)state;
+    enum { N = 32 };
+    for (int bits = 4; bits <= 8; bits += 4) {
+        char name[32];
+        struct key_cache c;
+        snprintf(name, sizeof name, "exl2-kv%d.f16", bits);
+        float *x = halves(name, 2 * N * 64);
+        snprintf(name, sizeof name, "exl2-q%d", bits);
+        cache_open(&c, name, NULL);
+        cache_add(&c, x, 0, N);
+        cache_expect(&c, name, x + N * 64, N);
+        arena_free(c.arena);
+        mem_free(x);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(openvino_u8), cmocka_unit_test(openvino_bytes), cmocka_unit_test(openvino_by_channel),
-        cmocka_unit_test(float8),      cmocka_unit_test(onnx),           cmocka_unit_test(quanto)};
+        cmocka_unit_test(float8),      cmocka_unit_test(onnx),           cmocka_unit_test(quanto),
+        cmocka_unit_test(exllamav2)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
