@@ -68,6 +68,16 @@ void file_map_close(struct file_map *m)
     *m = (struct file_map){0};
 }
 
+void file_map_release(const struct file_map *m, const void *p, size_t n)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), lo = (uintptr_t)m->p, at = (uintptr_t)p;
+    if (!m->p || at < lo || at - lo > m->n || n > m->n - (at - lo))
+        return;
+    uintptr_t first = (at + page - 1) / page * page, end = (at + n) / page * page;
+    if (end > first)
+        madvise((void *)first, end - first, MADV_DONTNEED);
+}
+
 /* Works for /proc and pipes too, whose size is unknown before. */
 int file_read(const char *path, size_t max, char **text, size_t *n, struct err *e)
 {
@@ -230,7 +240,7 @@ static void on_sigint(int sig)
 {
     (void)sig;
     if (interrupted)
-        _exit(130);   /* asked twice: leave at once */
+        _exit(130); /* asked twice: leave at once */
     interrupted = 1;
 }
 
@@ -241,4 +251,7 @@ void interrupt_install(void)
     sigaction(SIGTERM, &sa, NULL);
 }
 
-bool interrupt_seen(void) { return interrupted != 0; }
+bool interrupt_seen(void)
+{
+    return interrupted != 0;
+}

@@ -16,6 +16,8 @@ struct file_map {                                 /* a whole file mapped read-on
 };
 int file_map_open(struct file_map *m, const char *path, struct err *e);
 void file_map_close(struct file_map *m);
+/* [p, p + n) need not stay in memory: it is read again from the file when it is asked for. Nothing outside the map. */
+void file_map_release(const struct file_map *m, const void *p, size_t n);
 
 /* Whole file, NUL-terminated, at most max bytes (ERR_LIMIT beyond); *text is freed with mem_free. n may be NULL. */
 int file_read(const char *path, size_t max, char **text, size_t *n, struct err *e);

@@ -44,6 +44,7 @@ struct request {
     int threads;                       /* 0 = the machine's usable CPUs */
     uint64_t isa, seed;
     double budget_s;        /* NaN = none */
+    int64_t memory_bytes;   /* what measuring itself may take; 0 = half of what is usable */
     bool budget_is_default; /* nobody asked for it: chunks that were asked for are all done, whatever they take */
     bool no_speed;          /* quality only */
     bool demo, resume, dither, estimate, strict, verbose, quiet;

@@ -142,6 +142,12 @@ static uint64_t after(double seconds)
     return isfinite(seconds) ? clock_ns() + (uint64_t)(seconds * 1e9) : 0;
 }
 
+double sweep_room(const struct sweep_input *in)
+{
+    return in->req->memory_bytes > 0 ? (double)in->req->memory_bytes
+                                     : (double)in->device->memory.usable_bytes * group_share;
+}
+
 static bool has_speed(const struct sweep_input *in, const struct plan_cell *c)
 {
     return c->packed && !in->req->no_speed;
@@ -160,7 +166,7 @@ static double bytes_held(const struct sweep_input *in, const struct plan_cell *c
  * just enough that the reference pass costs little. What the budget cannot pay is not begun: c0 = nothing. */
 static int group_end(const struct sweep_input *in, const struct plan *p, const struct spending *b, int c0)
 {
-    double room = (double)in->device->memory.usable_bytes * group_share, taken = 0;
+    double room = sweep_room(in), taken = 0;
     int chunks = in->req->n_chunks > 0 ? in->req->n_chunks : SWEEP_LEAST_CHUNKS, c1 = c0;
     double left = seconds_left(b) - chunks * b->chunk_s; /* the reference's share */
     for (int n = 0; c1 < p->n_cells; c1++) {
@@ -221,6 +227,32 @@ static int run_groups(struct sweep *s, const struct sweep_input *in, struct plan
         free_group(w, c0, c1);
     }
     sweep_tasks_close(b.tasks);
+    return rc;
+}
+
+/* Is there a format that memory does not hold whole? */
+static bool needs_layers(const struct sweep_input *in, const struct plan *p)
+{
+    for (int i = 0; i < p->n_cells; i++)
+        if (bytes_held(in, &p->cell[i]) > sweep_room(in))
+            return true;
+    return false;
+}
+
+/* As many formats at a time as their states leave room for. */
+static int run_layers(struct sweep *s, const struct sweep_input *in, struct plan *p, uint64_t end_ns, struct err *e)
+{
+    int n_chunks = in->req->n_chunks > 0 ? in->req->n_chunks : SWEEP_LEAST_CHUNKS, rc = 0;
+    if (in->req->n_tasks > 0)
+        return err_set(e, ERR_UNSUPPORTED,
+                       "tasks are asked of models that fit in memory whole: leave out --tasks, or give --memory more");
+    while (n_chunks > 1 && sweep_layers_bytes(in, 1, n_chunks) > sweep_room(in))
+        n_chunks--;
+    for (int c0 = 0, c1; c0 < p->n_cells && rc == 0 && !s->interrupted && !s->out_of_budget; c0 = c1) {
+        for (c1 = c0 + 1; c1 < p->n_cells && sweep_layers_bytes(in, c1 + 1 - c0, n_chunks) <= sweep_room(in);)
+            c1++;
+        rc = sweep_layers(s, in, p, c0, c1, n_chunks, end_ns, e);
+    }
     return rc;
 }
 
@@ -317,10 +349,11 @@ static int run_plan(struct sweep *s, const struct sweep_input *in, struct plan *
     bool stand_ins = !in->req->no_speed && sweep_residents(p, cache_bytes(in, e));
     bool all_chunks = in->req->n_chunks > 0 && in->req->budget_is_default;
     struct spending b = {.end_ns = after(budget)};
-    uint64_t quality_end = all_chunks ? 0 : after(stand_ins ? budget * (1 - shape_share) : budget);
     int rc = plan_order(p, e);
+    bool by_layer = needs_layers(in, p), cycled = by_layer && !stand_ins && !in->req->no_speed;
+    uint64_t quality_end = all_chunks ? 0 : after(stand_ins || cycled ? budget * (1 - shape_share) : budget);
     if (rc == 0)
-        rc = run_groups(s, in, p, quality_end, !stand_ins, e);
+        rc = by_layer ? run_layers(s, in, p, quality_end, e) : run_groups(s, in, p, quality_end, !stand_ins, e);
     if (rc == ERR_CANCELLED) {
         s->interrupted = true;
         rc = 0;
@@ -331,6 +364,8 @@ static int run_plan(struct sweep *s, const struct sweep_input *in, struct plan *
         rc = add_refused(s, in, p, e);
     if (all_chunks)
         b.end_ns = after(budget * shape_share);
+    if (rc == 0 && cycled)
+        rc = sweep_cycled_speed(s, in, p, b.end_ns, e);
     return rc == 0 && stand_ins ? shape_speeds(s, in, b, e) : rc;
 }
 

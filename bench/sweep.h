@@ -65,6 +65,13 @@ int sweep_engine(struct engine **out, const struct sweep_input *in, const struct
  * fewest that make a row (or those asked for), after `end_ns` none at all beyond the first. */
 int sweep_quality(struct sweep *s, const struct sweep_input *in, struct plan *p, struct weights *const *w, int c0,
                   int c1, uint64_t enough_ns, uint64_t end_ns, struct err *e);
+/* The same of a model that does not fit in memory: one layer of one format at a time, the states of all chunks between
+ * them. Formats at the end are left out where the time until end_ns does not suffice. */
+int sweep_layers(struct sweep *s, const struct sweep_input *in, struct plan *p, int c0, int c1, int n_chunks,
+                 uint64_t end_ns, struct err *e);
+double sweep_layers_bytes(const struct sweep_input *in, int n_formats, int n_chunks); /* what that holds */
+/* What the sweep itself may hold of encoded formats. */
+double sweep_room(const struct sweep_input *in);
 int sweep_speed(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct weights *const *w, int c0,
                 int c1, uint64_t deadline_ns, struct err *e);
 struct sweep_tasks;
@@ -73,6 +80,9 @@ int sweep_tasks_open(struct sweep_tasks **out, const struct sweep_input *in, uin
 int sweep_tasks_group(struct sweep *s, struct sweep_tasks *t, const struct plan *p, struct weights *const *w, int c0,
                       int c1, uint64_t deadline_ns, struct err *e);
 void sweep_tasks_close(struct sweep_tasks *t);
+/* Speeds of the model's own shape, on seeded weights that are cycled through: of a model that does not fit. */
+int sweep_cycled_speed(struct sweep *s, const struct sweep_input *in, const struct plan *p, uint64_t deadline_ns,
+                       struct err *e);
 int sweep_shape_speed(struct sweep *s, const struct sweep_input *in, const char *shape_id, uint64_t deadline_ns,
                       struct err *e);
 /* Seeded weights of a shape in the codecs of that cell, for speed only. */

@@ -4,25 +4,10 @@
 #include <string.h>
 #include "base/hash.h"
 #include "base/mem.h"
-#include "bench/sweep.h"
+#include "bench/sweep_quality.h"
 
-struct quality_run {
-    const struct sweep_input *in;
-    struct plan *plan;
-    int c0, n; /* cells [c0, c0+n) */
-    struct weights *ref_weights;
-    struct engine *ref;
-    struct eval_cand *cand; /* [n_cand] */
-    int *cell_of, n_cand;   /* candidate -> cell */
-    bool *active;
-    struct record *rec;        /* [n_cand] drafts that carry the cell ids */
-    const struct sweep *sweep; /* its tokens */
-    struct eval *eval;
-    struct arena *arena;
-};
-
-static int make_engine(const struct quality_run *q, struct engine **g, const struct weights *w, struct kv_pair kv,
-                       struct err *e)
+int quality_engine(const struct quality_run *q, struct engine **g, const struct weights *w, struct kv_pair kv,
+                   struct err *e)
 {
     const int n_ctx = q->in->req->n_ctx_eval;
     return sweep_engine(g, q->in, w, kv, n_ctx, n_ctx, e);
@@ -40,7 +25,7 @@ static void draft_record(struct quality_run *q, int j)
     record_cell_id(r);
 }
 
-static int open_run(struct quality_run *q, struct weights *const *w, struct err *e)
+int quality_open(struct quality_run *q, struct err *e)
 {
     q->arena = arena_new();
     q->cand = q->arena ? arena_alloc_n(q->arena, (size_t)q->n, sizeof *q->cand) : NULL;
@@ -50,33 +35,64 @@ static int open_run(struct quality_run *q, struct weights *const *w, struct err 
     if (!q->rec)
         return err_nomem(e, (unsigned long long)q->n * sizeof *q->rec, "the evaluation");
     int rc = weights_source(&q->ref_weights, q->in->model, false, e);
-    if (rc == 0)
-        rc = make_engine(q, &q->ref, q->ref_weights, KV_BOTH(F32), e);
-    for (int i = 0; i < q->n && rc == 0; i++) {
-        if (!w[q->c0 + i])
-            continue;
-        int j = q->n_cand++;
-        q->cell_of[j] = q->c0 + i;
-        draft_record(q, j);
-        rc = make_engine(q, &q->cand[j].engine, w[q->c0 + i], numerics_kv(q->rec[j].framework.numerics), e);
-    }
+    return rc ? rc : quality_engine(q, &q->ref, q->ref_weights, KV_BOTH(F32), e);
+}
+
+void quality_add(struct quality_run *q, int cell, struct engine *g)
+{
+    int j = q->n_cand++;
+    q->cell_of[j] = cell;
+    q->cand[j].engine = g;
+    draft_record(q, j);
+}
+
+int quality_eval(struct quality_run *q, int n_chunks, struct err *e)
+{
     const struct vocab *v = q->in->model->vocab;
     struct eval_text t = {.tokens = q->sweep->tokens,
                           .n_tokens = q->sweep->n_tokens,
                           .n_ctx = q->in->req->n_ctx_eval,
-                          .n_chunks = q->in->req->n_chunks,
+                          .n_chunks = n_chunks,
                           .bos = vocab_adds_bos(v) ? vocab_bos(v) : -1};
-    return rc < 0 ? rc : eval_new(&q->eval, &t, q->ref, q->cand, q->n_cand, e);
+    return eval_new(&q->eval, &t, q->ref, q->cand, q->n_cand, e);
 }
 
-static void close_run(struct quality_run *q)
+void quality_close(struct quality_run *q)
 {
     eval_free(q->eval);
-    for (int j = 0; j < q->n_cand; j++)
-        engine_free(q->cand[j].engine);
+    for (int j = 0; j < q->n_cand; j++) {
+        struct engine *g = q->cand[j].engine;
+        for (int i = j; i < q->n_cand; i++)
+            q->cand[i].engine = q->cand[i].engine == g ? NULL : q->cand[i].engine;
+        engine_free(g);
+    }
     engine_free(q->ref);
     weights_free(q->ref_weights);
     arena_free(q->arena);
+}
+
+int quality_load(struct quality_run *q, int j, int i, struct err *e)
+{
+    struct sbuf b = {0};
+    int have = q->in->req->resume && q->in->store ? store_get_chunk(q->in->store, q->rec[j].cell_id, i, &b, e) : 0;
+    if (have > 0 && eval_chunk_load(q->eval, j, i, b.p, b.n, e) < 0)
+        have = 0; /* of another build: measure it again */
+    sbuf_free(&b);
+    return have;
+}
+
+int quality_save(struct quality_run *q, int j, int i, struct err *e)
+{
+    if (!q->in->store)
+        return 0;
+    struct sbuf b = {0};
+    int rc = eval_chunk_save(q->eval, j, i, &b);
+    if (rc == 0)
+        rc = store_put_chunk(q->in->store, q->rec[j].cell_id, i, b.p, b.n, e);
+    else
+        rc = rc == ERR_DATA ? 0 : err_nomem(e, 8192, "a chunk's figures"); /* NaN: nothing to keep */
+    sbuf_free(&b);
+    return rc;
 }
 
 /* Which candidates still need chunk i: with --resume those whose chunk is not in the store. */
@@ -84,11 +100,7 @@ static int load_chunk(struct quality_run *q, int i, struct err *e)
 {
     int n_needed = 0;
     for (int j = 0; j < q->n_cand; j++) {
-        struct sbuf b = {0};
-        int have = q->in->req->resume && q->in->store ? store_get_chunk(q->in->store, q->rec[j].cell_id, i, &b, e) : 0;
-        if (have > 0 && eval_chunk_load(q->eval, j, i, b.p, b.n, e) < 0)
-            have = 0; /* of another build: measure it again */
-        sbuf_free(&b);
+        int have = quality_load(q, j, i, e);
         if (have < 0)
             return have;
         q->active[j] = have == 0;
@@ -100,17 +112,8 @@ static int load_chunk(struct quality_run *q, int i, struct err *e)
 static int save_chunk(struct quality_run *q, int i, struct err *e)
 {
     int rc = 0;
-    for (int j = 0; j < q->n_cand && q->in->store && rc == 0; j++) {
-        if (!q->active[j])
-            continue;
-        struct sbuf b = {0};
-        rc = eval_chunk_save(q->eval, j, i, &b);
-        if (rc == 0)
-            rc = store_put_chunk(q->in->store, q->rec[j].cell_id, i, b.p, b.n, e);
-        else
-            rc = rc == ERR_DATA ? 0 : err_nomem(e, 8192, "a chunk's figures"); /* NaN: nothing to keep */
-        sbuf_free(&b);
-    }
+    for (int j = 0; j < q->n_cand && rc == 0; j++)
+        rc = q->active[j] ? quality_save(q, j, i, e) : 0;
     return rc;
 }
 
@@ -202,11 +205,12 @@ static int add_twin(struct quality_run *q, struct sweep *s, int c, struct err *e
     return 0;
 }
 
-/* One record a cell. */
-static int add_records(struct quality_run *q, struct sweep *s, struct err *e)
+int quality_records(struct quality_run *q, int n, struct sweep *s, struct err *e)
 {
     int rc = 0;
-    for (int j = 0; j < q->n_cand && rc == 0; j++) {
+    for (int j = 0; j < n && rc == 0; j++) {
+        if (q->plan->cell[q->cell_of[j]].settled)
+            continue;
         rc = take_result(q, j, &q->rec[j], e);
         if (rc == 0)
             rc = set_memory(q, &q->rec[j], e);
@@ -228,11 +232,21 @@ int sweep_quality(struct sweep *s, const struct sweep_input *in, struct plan *p,
         any |= w[c] != NULL;
     if (!any)
         return 0;
-    int rc = open_run(&q, w, e), n_chunks = 0;
+    int rc = quality_open(&q, e), n_chunks = 0;
+    for (int c = c0; c < c1 && rc == 0; c++) {
+        struct engine *g = NULL;
+        if (!w[c])
+            continue;
+        rc = quality_engine(&q, &g, w[c], numerics_kv(recipe_numerics(p->cell[c].recipe, in->req->numerics)), e);
+        if (rc == 0)
+            quality_add(&q, c, g);
+    }
+    if (rc == 0)
+        rc = quality_eval(&q, in->req->n_chunks, e);
     if (rc == 0)
         rc = n_chunks = run_chunks(&q, s, enough_ns, end_ns, e);
     if (rc > 0)
-        rc = add_records(&q, s, e);
-    close_run(&q);
+        rc = quality_records(&q, q.n_cand, s, e);
+    quality_close(&q);
     return rc < 0 ? rc : n_chunks;
 }

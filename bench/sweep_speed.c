@@ -92,6 +92,10 @@ static int measure_group(struct sweep *s, const struct sweep_input *in, const st
     for (int i = 0; rc == 0 && i < n; i++) {
         struct record *r = sweep_add(s);
         rec[i].speed.cache_resident = sc[i].cell->resident;
+        if (m->gguf && sc[i].weights->again)
+            snprintf(rec[i].reason, sizeof rec[i].reason,
+                     "speed of seeded weights of its shape, cycling through %.0f MiB",
+                     (double)sc[i].weights->held_bytes / 1024 / 1024);
         if (!r)
             rc = err_nomem(e, sizeof *r, "a record");
         else
@@ -155,7 +159,7 @@ static int shape_group(struct sweep *s, const struct sweep_input *in, const stru
     enum { MOST = 64 };
     struct speed_cell sc[MOST];
     struct weights *w[MOST] = {0};
-    double room = (double)in->device->memory.usable_bytes * 0.5, taken = 0;
+    double room = sweep_room(in), taken = 0;
     int n = 0, rc = 0;
     for (; *c < p->n_cells && n < MOST && rc == 0; (*c)++) {
         const struct plan_cell *cell = &p->cell[*c];
@@ -177,6 +181,15 @@ static int shape_group(struct sweep *s, const struct sweep_input *in, const stru
     return rc;
 }
 
+int sweep_cycled_speed(struct sweep *s, const struct sweep_input *in, const struct plan *p, uint64_t deadline_ns,
+                       struct err *e)
+{
+    int rc = 0;
+    for (int c = 0; rc == 0 && c < p->n_cells && !s->interrupted;)
+        rc = shape_group(s, in, p, &c, deadline_ns, e);
+    return rc;
+}
+
 int sweep_shape_speed(struct sweep *s, const struct sweep_input *in, const char *shape_id, uint64_t deadline_ns,
                       struct err *e)
 {
@@ -188,8 +201,8 @@ int sweep_shape_speed(struct sweep *s, const struct sweep_input *in, const char 
     int rc = model_from_shape(&m, &shape->d, e);
     if (rc == 0)
         rc = plan_formats(&p, m, in->req, NULL, e);
-    for (int c = 0; rc == 0 && c < p->n_cells && !s->interrupted;)
-        rc = shape_group(s, in, p, &c, deadline_ns, e);
+    if (rc == 0)
+        rc = sweep_cycled_speed(s, in, p, deadline_ns, e);
     plan_free(p);
     model_close(m);
     return rc;

@@ -248,7 +248,8 @@ void probe_gpu(struct probe_device *d, const struct source *s, struct gpu_query 
         for (int i = 0; i < answers[api].n; i++)
             merge_one(&r, &answers[api].found[i], api);
         if (late >> api & 1)
-            device_note(d, "the %s driver did not answer in time and was left out (WHICHQUANT_DRIVER_MS=5000 waits longer)",
+            device_note(d,
+                        "the %s driver did not answer in time and was left out (WHICHQUANT_DRIVER_MS gives it longer)",
                         gpu_apis[api].name);
         if (crashed >> api & 1)
             device_note(d, "the %s driver crashed when asked for its devices and was left out", gpu_apis[api].name);

@@ -134,6 +134,14 @@ int engine_new(struct engine **out, const struct weights *w, const struct engine
     return 0;
 }
 
+int engine_use(struct engine *g, const struct weights *w, struct err *e)
+{
+    memset(g->linear, 0, (size_t)(g->d->n_tensors + 1) * sizeof *g->linear);
+    g->kernels[0] = 0;
+    g->weights = w;
+    return linear_setup(g, e);
+}
+
 void engine_free(struct engine *g)
 {
     if (!g)

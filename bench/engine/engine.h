@@ -30,6 +30,8 @@ struct engine_opts {
 struct engine;
 int engine_memory(const struct model_desc *m, const struct engine_opts *o, struct memory_need *out, struct err *e);
 int engine_new(struct engine **out, const struct weights *w, const struct engine_opts *o, struct err *e);
+/* Other weights of the same model take the place of those there were; what is cached stays. */
+int engine_use(struct engine *g, const struct weights *w, struct err *e);
 void engine_free(struct engine *g);
 void engine_reset(struct engine *g);              /* empties the KV cache */
 void engine_rewind(struct engine *g, int n_past); /* forgets the positions from n_past on */
@@ -43,7 +45,8 @@ size_t engine_bytes(const struct engine *g); /* what was taken: KV plus scratch;
 int engine_forward(struct engine *g, const int32_t *tokens, int n, struct err *e);
 /* logits[n][n_vocab] of the last forward's tokens [i0, i0+n): final norm, head (and soft cap). */
 int engine_logits(struct engine *g, int i0, int n, float *logits, struct err *e);
-/* The pieces that engine_forward is made of, for sweeps that hold one layer at a time: x[n][d_model]. */
+/* The pieces that engine_forward is made of, for sweeps that hold one layer at a time: x[n][d_model]. A layer sees the
+ * positions before pos0 that it was run for. */
 void engine_embed(struct engine *g, const int32_t *tokens, int n, float *x);
 void engine_layer(struct engine *g, int layer, float *x, int pos0, int n);
 void engine_head(struct engine *g, const float *x, int n, float *logits);

@@ -10,8 +10,6 @@
 #include "bench/engine/kld.h"
 #include "bench/engine/logits_file.h"
 
-enum { SLICE_BYTES = 64 << 20 }; /* logits of one model held at once, at least 16 rows */
-
 struct eval {
     struct eval_text text;
     struct engine *ref;
@@ -121,7 +119,7 @@ static int prepare(struct eval *v, struct err *e)
             rc = alloc_acc(v, &v->cand[j], e);
     if (rc)
         return rc;
-    int64_t rows = SLICE_BYTES / ((int64_t)v->n_vocab * 4);
+    int64_t rows = EVAL_SLICE_BYTES / ((int64_t)v->n_vocab * 4);
     rows = rows < 16 ? 16 : rows;
     int64_t n_slices = (v->n_scored + rows - 1) / rows;
     v->slice_rows = (int)((v->n_scored + n_slices - 1) / n_slices);
@@ -232,6 +230,14 @@ int eval_n_chunks(const struct eval *v)
     return v->text.n_chunks;
 }
 
+const int32_t *eval_tokens(struct eval *v, int i)
+{
+    memcpy(v->chunk, v->text.tokens + (int64_t)i * v->text.n_ctx, (size_t)v->text.n_ctx * sizeof *v->chunk);
+    if (v->text.bos >= 0)
+        v->chunk[0] = v->text.bos;
+    return v->chunk;
+}
+
 /* ---- scoring ---- */
 
 struct slice {
@@ -291,42 +297,85 @@ static struct pool *pool_of(const struct eval *v)
     return engine_options(v->ref ? v->ref : v->cand[0].engine)->pool;
 }
 
-/* Rows [row0, row0 + n) of the chunk, which stand at i0... in the engines' last batch. */
-static int score_slice(struct eval *v, int chunk, int row0, int i0, int n, const bool *active, struct err *e)
+/* The reference's rows [row0, row0 + n) of the chunk: their logits are there, or the base file has them. */
+static int take_reference(struct slice *s, int n, struct err *e)
 {
-    struct slice s = {.v = v, .chunk = chunk, .row0 = row0};
-    s.target = v->text.tokens + (int64_t)chunk * v->text.n_ctx + v->text.n_ctx / 2 + row0 + 1;
-    int rc = 0;
-    if (v->ref && (rc = engine_logits(v->ref, i0, n, v->ref_logits, e)))
-        return rc;
+    struct eval *v = s->v;
     if (v->ref || v->has_base_file)
-        pool_for(pool_of(v), n, 1, prepare_rows, &s);
+        pool_for(pool_of(v), n, 1, prepare_rows, s);
     for (int i = 0; v->ref && i < n; i++)
         if (!isfinite(v->ref_norm[i].log_sum) || !isfinite(v->ref_norm[i].max))
             return err_set(e, ERR_DATA,
                            "the reference gives NaN or infinite logits in chunk %d: nothing can be compared "
                            "with it",
-                           chunk);
-    for (int j = 0; j < v->n_cand; j++) {
-        struct eval_acc *acc = v->cand[j].acc;
-        if ((active && !active[j]) || acc->broken)
-            continue;
-        if ((rc = engine_logits(v->cand[j].engine, i0, n, v->logits, e)))
-            return rc;
-        s.acc = acc;
-        s.write = v->writing && j == 0;
-        pool_for(pool_of(v), n, 1, score_rows, &s);
-        for (int i = 0; i < n; i++) {
-            acc->broken |= isnan(v->score[i].nll);
-            acc_add(acc, &v->score[i]);
-            acc->last[row0 + i] = v->score[i];
-        }
-        if (s.write && (rc = file_out_write(&v->out, v->rows_out, (size_t)n * logits_row_bytes(v->n_vocab)))) {
-            *e = v->out.err;
-            return rc;
-        }
-    }
+                           s->chunk);
     return 0;
+}
+
+/* The same rows of candidate j, whose logits are there. */
+static int score_candidate(struct slice *s, int j, int n, struct err *e)
+{
+    struct eval *v = s->v;
+    struct eval_acc *acc = v->cand[j].acc;
+    s->acc = acc;
+    s->write = v->writing && j == 0;
+    pool_for(pool_of(v), n, 1, score_rows, s);
+    for (int i = 0; i < n; i++) {
+        acc->broken |= isnan(v->score[i].nll);
+        acc_add(acc, &v->score[i]);
+        acc->last[s->row0 + i] = v->score[i];
+    }
+    int rc = s->write ? file_out_write(&v->out, v->rows_out, (size_t)n * logits_row_bytes(v->n_vocab)) : 0;
+    if (rc)
+        *e = v->out.err;
+    return rc;
+}
+
+static struct slice slice_at(struct eval *v, int chunk, int row0)
+{
+    return (struct slice){.v = v,
+                          .chunk = chunk,
+                          .row0 = row0,
+                          .target = v->text.tokens + (int64_t)chunk * v->text.n_ctx + v->text.n_ctx / 2 + row0 + 1};
+}
+
+/* Rows [row0, row0 + n) of the chunk, which stand at i0... in the engines' last batch. */
+static int score_slice(struct eval *v, int chunk, int row0, int i0, int n, const bool *active, struct err *e)
+{
+    struct slice s = slice_at(v, chunk, row0);
+    int rc = v->ref ? engine_logits(v->ref, i0, n, v->ref_logits, e) : 0;
+    if (rc == 0)
+        rc = take_reference(&s, n, e);
+    for (int j = 0; j < v->n_cand && rc == 0; j++) {
+        if ((active && !active[j]) || v->cand[j].acc->broken)
+            continue;
+        rc = engine_logits(v->cand[j].engine, i0, n, v->logits, e);
+        if (rc == 0)
+            rc = score_candidate(&s, j, n, e);
+    }
+    return rc;
+}
+
+int eval_states(struct eval *v, int j, int i, const float *x_ref, const float *x, struct err *e)
+{
+    int64_t first = v->text.n_ctx / 2, d = engine_model(v->ref)->d_model;
+    struct eval_acc *acc = v->cand[j].acc;
+    int rc = 0;
+    for (int row = 0; row < v->n_scored && rc == 0 && !acc->broken; row += v->slice_rows) {
+        int n = v->n_scored - row < v->slice_rows ? v->n_scored - row : v->slice_rows;
+        struct slice s = slice_at(v, i, row);
+        engine_head(v->ref, x_ref + (first + row) * d, n, v->ref_logits);
+        rc = take_reference(&s, n, e);
+        if (rc)
+            break;
+        engine_head(v->cand[j].engine, x + (first + row) * d, n, v->logits);
+        rc = score_candidate(&s, j, n, e);
+    }
+    if (rc == 0) {
+        acc_end_chunk(acc);
+        acc->last_chunk = i;
+    }
+    return rc;
 }
 
 static int advance(struct eval *v, int t0, int n, const bool *active, struct err *e)
@@ -358,9 +407,7 @@ int eval_chunk(struct eval *v, int i, const bool *active, struct err *e)
     for (int j = 0; j < v->n_cand; j++)
         if ((!active || active[j]) && v->cand[j].acc->n_chunks >= v->text.n_chunks)
             return err_set(e, ERR_USAGE, "every chunk of this text was run already");
-    memcpy(v->chunk, v->text.tokens + (int64_t)i * n_ctx, (size_t)n_ctx * sizeof *v->chunk);
-    if (v->text.bos >= 0)
-        v->chunk[0] = v->text.bos;
+    eval_tokens(v, i);
     reset_engines(v);
     for (int t0 = 0; t0 < n_ctx; t0 += v->n_batch) {
         int n = n_ctx - t0 < v->n_batch ? n_ctx - t0 : v->n_batch;

@@ -43,6 +43,7 @@ int eval_tokenize(const struct vocab *v, const char *path, int n_ctx, int32_t **
 int eval_encode(const struct vocab *v, const char *text, size_t n_text, const char *name, int n_ctx, int32_t **tokens,
                 int64_t *n, struct err *e);
 
+enum { EVAL_SLICE_BYTES = 64 << 20 }; /* logits of one model held at once, at least 16 rows */
 struct eval;
 /* ref NULL: perplexity only, until eval_use_base_file. cand[] and the engines must outlive it; each engine needs
  * n_ctx positions, the vocabulary of the others, and is reset by every chunk. */
@@ -53,8 +54,13 @@ int eval_new(struct eval **out, const struct eval_text *text, struct engine *ref
 int eval_use_base_file(struct eval *v, const char *path, struct err *e);
 int eval_write_base_file(struct eval *v, const char *path, struct err *e);
 int eval_n_chunks(const struct eval *v);
+/* The n_ctx tokens of chunk i as the engines get them, until the next call. */
+const int32_t *eval_tokens(struct eval *v, int i);
 /* Runs chunk i: the reference once, then every candidate with active[j] (NULL = all). */
 int eval_chunk(struct eval *v, int i, const bool *active, struct err *e);
+/* Scores chunk i of candidate j from what the last layers put out, x[n_ctx][d_model] of the reference and of the
+ * candidate, where somebody else ran the layers. Only the heads of the engines are used. */
+int eval_states(struct eval *v, int j, int i, const float *x_ref, const float *x, struct err *e);
 /* Figures so far of candidate j; may be called after any chunk. */
 int eval_result(struct eval *v, int j, struct eval_quality *q, struct err *e);
 /* Per-chunk mean KLD and mean NLL of candidate j for paired comparisons: arrays of n_chunks done so far. */

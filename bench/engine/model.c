@@ -289,7 +289,10 @@ int model_hash(struct model *m, struct err *e)
         return m->sha256[0] ? 0 : hf_hash(m->folder, m->sha256, e);
     if (!m->bytes)
         return err_set(e, ERR_USAGE, "a synthesized shape has no file to hash");
-    if (!m->sha256[0])
-        sha256_hex(m->bytes, m->n_bytes, m->sha256);
+    if (m->sha256[0])
+        return 0;
+    if (m->gguf && m->gguf->map.p) /* by reading, not through the map: a large one is not to stay in memory */
+        return sha256_file(m->path, m->sha256, e);
+    sha256_hex(m->bytes, m->n_bytes, m->sha256);
     return 0;
 }

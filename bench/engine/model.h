@@ -107,6 +107,8 @@ const struct model_tensor *model_tensor(const struct model *m, enum tensor_use u
 const struct codec *model_source_codec(const struct model *m, bool *quantized);
 /* Scans every weight: ERR_DATA naming the first tensor that holds NaN or Inf. */
 int model_check_finite(const struct model *m, struct err *e);
+/* Weights of a mapped file that are not needed soon leave the memory; what was made in memory stays. */
+void model_release(const struct model *m, const struct model_tensor *t);
 /* Noise of +-half a step on every quantized tensor, seeded; tensors become f16 in memory owned by the model. */
 int model_dither(struct model *m, uint64_t seed, struct err *e);
 

@@ -78,6 +78,12 @@ static int64_t longest_row(const struct model *m)
     return k;
 }
 
+void model_release(const struct model *m, const struct model_tensor *t)
+{
+    if (m->gguf)
+        file_map_release(&m->gguf->map, t->src.plane[PLANE_CODE].p, t->src.plane[PLANE_CODE].bytes);
+}
+
 int model_check_finite(const struct model *m, struct err *e)
 {
     int64_t k = longest_row(m);
@@ -91,6 +97,7 @@ int model_check_finite(const struct model *m, struct err *e)
             rc = err_set(e, ERR_DATA,
                          "tensor %s holds NaN or infinity: the file is damaged or was converted wrongly",
                          t->name);
+        model_release(m, t);
     }
     mem_free(row);
     return rc;

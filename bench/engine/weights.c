@@ -54,16 +54,25 @@ int weights_source(struct weights **out, const struct model *m, bool activation_
     return 0;
 }
 
+void weights_release(struct weights *w, int i)
+{
+    const struct qmat *src = &w->model->d.tensor[i].src;
+    if (w->mat[i].plane[PLANE_CODE].p != src->plane[PLANE_CODE].p && !(w->again && w->again[i]))
+        qmat_free(&w->mat[i]);
+    qmat_share(&w->mat[i], src);
+    w->act[i] = NULL;
+    if (w->has_head && w->model->d.tensor[i].use == USE_TOKEN_EMBD) {
+        qmat_free(&w->head);
+        w->has_head = false;
+    }
+}
+
 void weights_free(struct weights *w)
 {
     if (!w)
         return;
     for (int i = 0; w->owned && i < w->model->d.n_tensors; i++)
-        if (w->mat[i].plane[PLANE_CODE].p != w->model->d.tensor[i].src.plane[PLANE_CODE].p &&
-            !(w->again && w->again[i]))
-            qmat_free(&w->mat[i]);
-    if (w->has_head)
-        qmat_free(&w->head);
+        weights_release(w, i);
     arena_free(w->arena);
 }
 

@@ -32,6 +32,8 @@ struct synthesis {
 };
 int weights_synthesize(struct weights **out, const struct model *m, const struct codec *const *codec_of,
                        const struct act *const *act_of, const struct synthesis *s, struct err *e);
+/* Frees what tensor i has of its own: it is the source's again. */
+void weights_release(struct weights *w, int i);
 void weights_free(struct weights *w);
 
 /* For makers of other weights (bench/quant): a set that shares every tensor with the source, to replace some of

@@ -118,8 +118,7 @@ static int workers_new(struct worker **out, const struct model *m, int n, struct
         }
     }
     *out = w;
-    return w ? 0
-             : err_nomem(e, (size_t)n * (size_t)most * sizeof *w->x, "rows on their way into another format");
+    return w ? 0 : err_nomem(e, (size_t)n * (size_t)most * sizeof *w->x, "rows on their way into another format");
 }
 
 /* Tensor i as its row of the plan says; the head of a tied model as well, where it is stored apart. */
@@ -147,55 +146,96 @@ static int encode_one(struct weights *w, int i, const struct use_assign *a, cons
     return rc;
 }
 
-/* The grids of activations that are fixed beforehand, for the layers that there are: a table of embeddings is none. */
-static int settle_ranges(struct weights *w, const struct use_assign *a, const struct calibration *cal, struct err *e)
+/* The grid of its activations that is fixed beforehand, of a layer that there is: a table of embeddings is none. */
+static int settle_range(struct weights *w, int i, const struct use_assign *a, const struct calibration *cal,
+                        struct err *e)
 {
     const struct model_desc *d = &w->model->d;
-    int rc = 0;
-    for (int i = 0; i < d->n_tensors && rc == 0; i++) {
-        if (!a[i].range || (d->tensor[i].use == USE_TOKEN_EMBD && !d->tied))
-            continue;
-        const struct calib_input *in = cal && !(a[i].range->needs & ~cal->have) ? &cal->input[cal->input_of[i]] : NULL;
-        const float *column = (const float *)(const void *)w->mat[i].plane[PLANE_COLUMN].p;
-        if (!in)
-            rc = err_set(e, ERR_MISSING, "the grid of its activations needs a calibration text");
-        else if (!in->n_edges && !in->values.n)
-            rc = err_set(e, ERR_DATA, "the calibration text never reached this matrix");
-        else
-            rc = a[i].range->fit(&w->fixed[i], in, column, w->arena, e);
-        w->fixed[i].column = column;
-        if (rc)
-            err_context(e, "%s", d->tensor[i].name);
-    }
+    if (!a->range || (d->tensor[i].use == USE_TOKEN_EMBD && !d->tied))
+        return 0;
+    const struct calib_input *in = cal && !(a->range->needs & ~cal->have) ? &cal->input[cal->input_of[i]] : NULL;
+    const float *column = (const float *)(const void *)w->mat[i].plane[PLANE_COLUMN].p;
+    w->fixed[i].column = column;
+    if (!in)
+        return err_set(e, ERR_MISSING, "the grid of its activations needs a calibration text");
+    if (!in->n_edges && !in->values.n)
+        return err_set(e, ERR_DATA, "the calibration text never reached this matrix");
+    int rc = a->range->fit(&w->fixed[i], in, column, w->arena, e);
+    w->fixed[i].column = column;
     return rc;
 }
 
-int weights_encode(struct weights **out, const struct model *m, struct use_assign *a,
-                   const struct calibration *cal, struct pool *pool, struct err *e)
+static bool in_part(const struct model_desc *d, const struct model_tensor *t, int part)
+{
+    if (part == PART_EMBEDDING)
+        return t->use == USE_TOKEN_EMBD;
+    if (part == PART_HEAD)
+        return t->layer < 0 && (t->use != USE_TOKEN_EMBD || d->tied);
+    return part == PART_ALL || t->layer == part;
+}
+
+int weights_encode_open(struct weights **out, const struct model *m, struct use_assign *a,
+                        const struct calibration *cal, struct pool *pool, struct err *e)
 {
     struct weights *w;
-    struct worker *worker;
     int rc = weights_new(&w, m, e);
     if (rc)
         return rc;
     w->owned = true;
-    rc = workers_new(&worker, m, pool_n_threads(pool), e);
-    bool *done = arena_alloc_n(w->arena, (size_t)m->d.n_tensors, sizeof *done); /* with an earlier one of their group */
-    if (rc == 0 && !done)
-        rc = err_nomem(e, (size_t)m->d.n_tensors * sizeof *done, "a set of weights");
-    if (rc == 0)
-        rc = plan_algorithms(m, a, cal, pool, e);
-    for (int i = 0; i < m->d.n_tensors && rc == 0; i++) {
+    rc = plan_algorithms(m, a, cal, pool, e);
+    if (rc) {
+        weights_free(w);
+        return rc;
+    }
+    *out = w;
+    return 0;
+}
+
+int weights_encode_part(struct weights *w, const struct use_assign *a, const struct calibration *cal, int part,
+                        struct pool *pool, struct err *e)
+{
+    const struct model_desc *d = &w->model->d;
+    struct worker *worker;
+    bool *done = mem_alloc_n((size_t)d->n_tensors, sizeof *done); /* with an earlier one of their group */
+    int rc = done ? workers_new(&worker, w->model, pool_n_threads(pool), e)
+                  : err_nomem(e, (size_t)d->n_tensors * sizeof *done, "a set of weights");
+    if (rc) {
+        mem_free(done);
+        return rc;
+    }
+    for (int i = 0; i < d->n_tensors && rc == 0; i++) {
+        if (!in_part(d, &d->tensor[i], part))
+            continue;
         w->act[i] = a[i].act;
         if (!done[i])
             rc = a[i].algorithm ? encode_group(w, i, a, cal, done, pool, e)
                                 : encode_one(w, i, &a[i], cal, worker, pool, e);
+        if (rc == 0)
+            rc = settle_range(w, i, &a[i], cal, e);
         if (rc)
-            err_context(e, "%s", m->d.tensor[i].name);
+            err_context(e, "%s", d->tensor[i].name);
     }
-    if (rc == 0)
-        rc = settle_ranges(w, a, cal, e);
     workers_free(worker, pool_n_threads(pool));
+    mem_free(done);
+    return rc;
+}
+
+void weights_release_part(struct weights *w, int part)
+{
+    const struct model_desc *d = &w->model->d;
+    for (int i = 0; i < d->n_tensors; i++)
+        if (in_part(d, &d->tensor[i], part))
+            weights_release(w, i);
+}
+
+int weights_encode(struct weights **out, const struct model *m, struct use_assign *a, const struct calibration *cal,
+                   struct pool *pool, struct err *e)
+{
+    struct weights *w;
+    int rc = weights_encode_open(&w, m, a, cal, pool, e);
+    if (rc)
+        return rc;
+    rc = weights_encode_part(w, a, cal, PART_ALL, pool, e);
     weights_count(w);
     if (rc) {
         weights_free(w);

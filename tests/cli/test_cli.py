@@ -429,6 +429,15 @@ def test_budget_of_zero():
     assert json.loads(p.text)["rows"]
 
 
+def test_a_model_larger_than_memory():
+    """Layer by layer, as --memory asks: a matrix and a statement of the memory as ever; tasks cannot be asked so."""
+    p = run("--no-speed", "--chunks", "1", "--memory", "1M", "-f", "q8_0,q4_k_m", "--json")
+    assert re.search(r"layer by layer: 1 formats, 1 chunks, about \d\.\d GiB", p.err), p.err
+    assert all(r["kld"] > 0 for r in json.loads(p.text)["rows"] if r["framework"] == "llama.cpp")
+    p = run("--memory", "1M", "--tasks", path("t.jsonl", b"{}"), "--no-speed", "-f", "q8_0", expect=1)
+    assert "tasks" in one_sentence(p)
+
+
 def test_killed_run_resumes():
     # two chunks are evaluated whatever the budget, so both runs see the same text
     store = os.path.join(TMP, "killed.db")

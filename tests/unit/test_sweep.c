@@ -30,15 +30,20 @@ static struct request request_of(const char *const *formats, int n)
     return r;
 }
 
+static struct sweep_input input_of(const struct request *req)
+{
+    return (struct sweep_input){.req = req,
+                                .device = &world.device,
+                                .model = world.model,
+                                .text = world.text,
+                                .text_name = "stories",
+                                .text_bytes = world.text_bytes,
+                                .run_id = "test"};
+}
+
 static struct sweep *run(const struct request *req)
 {
-    struct sweep_input in = {.req = req,
-                             .device = &world.device,
-                             .model = world.model,
-                             .text = world.text,
-                             .text_name = "stories",
-                             .text_bytes = world.text_bytes,
-                             .run_id = "test"};
+    struct sweep_input in = input_of(req);
     struct sweep *s;
     struct err e = {0};
     if (sweep_run(&s, &in, &e) < 0)
@@ -112,6 +117,72 @@ static void groups_change_nothing(void **state)
     assert_true(record_of(one, alone[0])->quality.kld == record_of(many, alone[0])->quality.kld);
     sweep_free(one);
     sweep_free(many);
+}
+
+static void same_figures(const struct sweep *a, const struct sweep *b, const char *const *formats, int n, int least)
+{
+    int n_measured = 0;
+    assert_int_equal(a->n, b->n);
+    for (int i = 0; i < n; i++) {
+        const struct record *x = record_of(a, formats[i]), *y = record_of(b, formats[i]);
+        assert_int_equal(x->status, y->status);
+        n_measured += isfinite(x->quality.kld);
+        if (isfinite(x->quality.kld))
+            assert_memory_equal(&x->quality, &y->quality, sizeof x->quality);
+        else
+            assert_string_equal(x->reason, y->reason);
+    }
+    assert_true(n_measured >= least);
+}
+
+static const char *const mixed[] = {
+    "gguf/q8_0", "gguf/tq2_0",      "onnx/int8-dynamic",          "mlx/4bit-g64",
+    "bnb/nf4",   "fp8/e4m3-tensor", "openvino/int4-asym-channel", "openvino/int4-sym-g128"};
+enum { N_MIXED = sizeof mixed / sizeof *mixed };
+
+/* A model that memory does not hold goes layer by layer, to the same figures, bit for bit. */
+static void large_models_go_layer_by_layer(void **state)
+{
+    struct request req = request_of(mixed, N_MIXED);
+    req.n_chunks = 1;
+    struct sweep *whole = run(&req);
+    req.memory_bytes = 1;
+    struct sweep *layers = run(&req);
+    (void)state;
+    same_figures(whole, layers, mixed, N_MIXED, 5);
+    sweep_free(whole);
+    sweep_free(layers);
+}
+
+/* The same with several formats and chunks between the layers. */
+static void layers_change_nothing(void **state)
+{
+    static const char *const formats[] = {"gguf/q8_0", "mlx/4bit-g64", "onnx/int8-dynamic", "bnb/nf4"};
+    enum { N = sizeof formats / sizeof *formats };
+    struct request req = request_of(formats, N);
+    struct sweep *whole = run(&req);
+    struct sweep layers = {.arena = arena_new(), .tokens = whole->tokens, .n_tokens = whole->n_tokens};
+    struct sweep_input in = input_of(&req);
+    struct plan *p;
+    struct err e = {0};
+    (void)state;
+    assert_int_equal(plan_formats(&p, world.model, &req, NULL, &e), 0);
+    assert_int_equal(sweep_layers(&layers, &in, p, 0, p->n_cells, req.n_chunks, 0, &e), 0);
+    same_figures(whole, &layers, formats, N, N);
+    plan_free(p);
+    mem_free(layers.rec);
+    layers.rec = NULL;
+    layers.n = layers.cap = 0;
+
+    assert_int_equal(plan_formats(&p, world.model, &req, NULL, &e),
+                     0); /* no time: one format is measured all the same */
+    assert_int_equal(sweep_layers(&layers, &in, p, 0, p->n_cells, req.n_chunks, 1, &e), 0);
+    assert_int_equal(layers.n, 1);
+    assert_true(layers.out_of_budget && layers.rec[0].quality.kld == record_of(whole, formats[0])->quality.kld);
+    plan_free(p);
+    mem_free(layers.rec);
+    arena_free(layers.arena);
+    sweep_free(whole);
 }
 
 static void the_budget_leaves_rows(void **state)
@@ -224,8 +295,12 @@ static void tasks_are_scored(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bad_cells_are_rows),     cmocka_unit_test(groups_change_nothing),
-        cmocka_unit_test(the_budget_leaves_rows), cmocka_unit_test(residency_is_of_the_format),
+        cmocka_unit_test(bad_cells_are_rows),
+        cmocka_unit_test(groups_change_nothing),
+        cmocka_unit_test(large_models_go_layer_by_layer),
+        cmocka_unit_test(layers_change_nothing),
+        cmocka_unit_test(the_budget_leaves_rows),
+        cmocka_unit_test(residency_is_of_the_format),
         cmocka_unit_test(families_take_turns),
     };
     if (!test_data_there("models/stories260K-F32.gguf") || !test_data_there("text/stories-ascii.txt"))
