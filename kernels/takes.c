@@ -32,3 +32,41 @@ bool takes_i8(const struct qmat *w, const struct act *a)
            has_bits(w, 1 << 2 | 1 << 4 | 1 << 8) && p->scale_type <= NUMBER_BF16 &&
            p->zero_type == (p->sym ? ZERO_NONE : ZERO_CODE) && is_plain(w);
 }
+
+/* Which widths, and groups down to which size, a codec has as floats. */
+static const struct floats {
+    const struct codec *codec;
+    unsigned bits;
+    int least_group;
+} floats[] = {
+    {&codec_mlx_affine, 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8, 32},
+    {&codec_mlx_fp, 1 << 4 | 1 << 8, 16},
+    {&codec_onnx_nbits, 1 << 2 | 1 << 4 | 1 << 8, 16},
+    {&codec_onnx_rtn, 1 << 2 | 1 << 4 | 1 << 8, 16},
+    {&codec_onnx_k_quant, 1 << 2 | 1 << 4 | 1 << 8, 16},
+    {&codec_onnx_hqq, 1 << 2 | 1 << 4 | 1 << 8, 16},
+    {&codec_openvino_int, 1 << 2 | 1 << 3 | 1 << 4 | 1 << 8, 32},
+    {&codec_openvino_fp, 1 << 4 | 1 << 8, 16},
+    {&codec_openvino_book, 1 << 4, 16},
+    {&codec_awq, 1 << 4, 16},
+    {&codec_gptq, 1 << 2 | 1 << 3 | 1 << 4 | 1 << 8, 32},
+    {&codec_hqq, 1 << 2 | 1 << 3 | 1 << 4 | 1 << 8, 32},
+    {&codec_bnb_nf4, 1 << 4, 32},
+    {&codec_bnb_fp4, 1 << 4, 32},
+    {&codec_bnb_int8, 1 << 8, 32},
+    {&codec_torchao_int4, 1 << 4, 32},
+    {&codec_torchao_int8, 1 << 8, 32},
+    {&codec_fp8_e4m3, 1 << 8, 32},
+    {&codec_fp8_e5m2, 1 << 8, 32},
+};
+
+bool takes_f32(const struct qmat *w, const struct act *a)
+{
+    const struct qpar *p = &w->seg->q;
+    bool float_rule = a == &act_f32 || a == &act_f16 || a == &act_bf16 || a == &act_fp8_e4m3 || a == &act_bnb_int8;
+    for (size_t i = 0; i < sizeof floats / sizeof *floats && float_rule; i++)
+        if (w->codec == floats[i].codec)
+            return has_plain_groups(w) && has_bits(w, floats[i].bits) &&
+                   (p->group <= 0 || p->group >= floats[i].least_group);
+    return false;
+}

@@ -11,12 +11,19 @@ static size_t encoded_row_bytes(int64_t k)
     return ((size_t)k * 4 + 1024 + 63) / 64 * 64;
 }
 
-/* The rows; behind them, for the reference, what is being encoded: one row per thread, or a whole batch of at
- * most one byte per value. */
+/* The rows; behind them what is being encoded, where values are wanted: one row per thread, or for the reference a whole
+ * batch of at most one byte per value. */
 size_t linear_input_bytes(int64_t k, const struct engine_opts *o)
 {
-    size_t behind = o->mode == ENGINE_PACKED ? 0 : (size_t)pool_n_threads(o->pool) * encoded_row_bytes(k);
-    return encoded_row_bytes(k) * (size_t)o->n_batch + behind + (behind ? (size_t)(o->n_batch * k) : 0);
+    size_t behind = (size_t)pool_n_threads(o->pool) * encoded_row_bytes(k);
+    behind += o->mode == ENGINE_PACKED ? 0 : (size_t)(o->n_batch * k);
+    return encoded_row_bytes(k) * (size_t)o->n_batch + behind;
+}
+
+/* Does it read the values that its rule comes to? Else rows as the rule encodes them. */
+static bool reads_values(const struct linear *l)
+{
+    return !l->matmul || kernel_reads_values(l->matmul, l->act);
 }
 
 /* The most that any kernel of this mask may ask for: the weights are not known yet when memory is planned. */
@@ -59,7 +66,7 @@ static int setup_packed(struct engine *g, struct linear *l, const char *name, st
     const struct act *act = l->act ? l->act : act_find("f32");
     const struct kernel *matvec = kernel_find_for(OP_MATVEC, l->w, act, g->o.isa),
                         *matmul = kernel_find_for(OP_MATMUL, l->w, act, g->o.isa);
-    bool whole = l->act && l->act->scope >= ACT_BATCH;
+    bool whole = l->act && l->act->scope >= ACT_BATCH && !(matmul && kernel_reads_values(matmul, act));
     if (g->o.mode == ENGINE_QUALITY) {
         if (l->act && !whole && matvec && matmul && kernel_is_packed(matvec) && kernel_is_packed(matmul))
             take_packed(g, l, matvec, matmul);
@@ -165,7 +172,7 @@ static uint8_t *input_row(const struct engine *g, int64_t i)
     return (uint8_t *)g->buf[BUF_INPUT] + (size_t)i * encoded_row_bytes(g->input.k);
 }
 
-/* Packed: the encoded row. Reference: the values that the dot product would see, contiguous. */
+/* The encoded row, or the values that the dot product would see, contiguous. */
 static void encode_rows(void *arg, int64_t i0, int64_t i1, int i_thread)
 {
     const struct encode_job *j = arg;
@@ -173,7 +180,7 @@ static void encode_rows(void *arg, int64_t i0, int64_t i1, int i_thread)
     int64_t k = g->input.k;
     for (int64_t i = i0; i < i1; i++) {
         const float *x = g->input.x + i * k;
-        if (j->l->matmul) {
+        if (!reads_values(j->l)) {
             j->l->encode(input_row(g, i), x, k);
         } else if (j->l->act->scope == ACT_FIXED) {
             j->l->act->round_fixed((float *)g->buf[BUF_INPUT] + i * k, x, k, j->l->fixed);
@@ -197,7 +204,7 @@ static void encode_batch(const struct engine *g, const struct linear *l)
 static bool in_buffer(const struct engine *g, const struct linear *l)
 {
     const struct act_fixed *have = &g->input.in_grid, *want = l->fixed;
-    return g->input.in_buffer == l->act && g->input.encoded == (l->matmul != NULL) &&
+    return g->input.in_buffer == l->act && g->input.encoded == !reads_values(l) &&
            (l->act->scope != ACT_FIXED ||
             (have->scale == want->scale && have->zero == want->zero && have->column == want->column));
 }
@@ -216,7 +223,7 @@ static void encode_input(struct engine *g, const struct linear *l)
     else
         pool_for(g->o.pool, g->input.n, 4, encode_rows, &j);
     g->input.in_buffer = l->act;
-    g->input.encoded = l->matmul != NULL;
+    g->input.encoded = !reads_values(l);
     g->input.in_grid = *l->fixed;
 }
 
@@ -240,7 +247,9 @@ void linear_run(struct engine *g, float *y, int64_t ldy, const struct linear *l)
     else if (g->input.n == 1)
         linear_matvec(g->o.pool, l->matvec, y, l->w, in);
     else
-        linear_matmul(g->o.pool, l->matmul, y, ldy, l->w, in, encoded_row_bytes(g->input.k), g->input.n, scratch);
+        linear_matmul(g->o.pool, l->matmul, y, ldy, l->w, in,
+                      reads_values(l) ? (size_t)g->input.k * sizeof(float) : encoded_row_bytes(g->input.k), g->input.n,
+                      scratch);
     for (int i = 0; i < g->input.n && l->scale != 0; i++)
         for (int64_t j = 0; j < l->w->n; j++)
             y[i * ldy + j] *= l->scale;

@@ -1,5 +1,6 @@
 /* Blocks, tables and scales of scales of the two 4-bit formats of bitsandbytes (bnb_4bit.h). */
 #include "kernels/formats/bnb_4bit.h"
+#include <pthread.h>
 #include <string.h>
 #include "base/pool.h"
 
@@ -38,6 +39,19 @@ static void dynamic_map(float map[256])
         }
     map[127] = 0;
     map[255] = 1;
+}
+
+static float made_map[256];
+static void make_map(void)
+{
+    dynamic_map(made_map);
+}
+
+const float *bnb_4bit_map(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_map);
+    return made_map;
 }
 
 /* Number of midpoints strictly below x: a value on a midpoint takes the lower code. */
@@ -97,9 +111,8 @@ int bnb_4bit_encode(const struct bnb_4bit *t, struct qmat *q, int64_t r0, int64_
 
 static void nest(struct qmat *q, float *m, int64_t n)
 {
-    float map[256];
+    const float *map = bnb_4bit_map();
     double sum = 0;
-    dynamic_map(map);
     for (int64_t i = 0; i < n; i++)
         sum += (double)m[i];
     float mean = (float)(sum / (double)n);
@@ -155,9 +168,8 @@ void bnb_4bit_decode(const struct bnb_4bit *t, float *dst, const struct qmat *q,
 {
     int64_t len = group_size(q), per_row = q->k / len;
     bool nested = q->seg->q.scale_type == BNB_NESTED;
-    float map[256], book[16];
-    if (nested)
-        dynamic_map(map);
+    const float *map = bnb_4bit_map();
+    float book[16];
     for (int i = 0; i < 16; i++)
         book[t->code[i]] = t->sorted[i];
     float mean = nested ? f32_from_bits(rd_u32le(q->plane[PLANE_TENSOR].p)) : 0;

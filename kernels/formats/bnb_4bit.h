@@ -13,12 +13,16 @@ struct bnb_4bit {
 };
 enum { BNB_NESTED = 1, BNB_NESTED_BLOCK = 256 };
 
+extern const struct bnb_4bit bnb_4bit_nf4, bnb_4bit_fp4;
+/* The 256 values of the dynamic map, made once. */
+const float *bnb_4bit_map(void);
+
 int bnb_4bit_layout(const struct codec *c, struct qmat *q, int64_t n, int64_t k, const struct qpar *par, struct err *e);
 int bnb_4bit_encode(const struct bnb_4bit *t, struct qmat *q, int64_t r0, int64_t r1, const float *w);
 int bnb_4bit_encode_all(const struct bnb_4bit *t, struct qmat *q, const float *w, struct pool *pool, struct arena *a);
 void bnb_4bit_decode(const struct bnb_4bit *t, float *dst, const struct qmat *q, int64_t r0, int64_t r1);
 
-#define BNB_4BIT_CODEC(id, ...)                                                                                        \
+#define BNB_4BIT_CODEC(id, table, ...)                                                                                 \
     static int layout(struct qmat *q, int64_t n, int64_t k, const struct qpar *par, struct err *e)                     \
     {                                                                                                                  \
         return bnb_4bit_layout(&codec_##id, q, n, k, par, e);                                                          \

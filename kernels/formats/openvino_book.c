@@ -2,6 +2,7 @@
  * largest 3.5), an f16 scale per row or group. A value halfway takes the lower code. */
 #include <float.h>
 #include "kernels/formats/group.h"
+#include "kernels/formats/openvino_book.h"
 
 static const float nf4[16] = {-1.0f,
                               -0.6961928009986877f,
@@ -23,7 +24,7 @@ static const float cb4[16] = {-3.5f,    -2.5f,   -1.875f, -1.375f, -1.0f, -0.625
                               0.28125f, 0.5625f, 0.875f,  1.125f,  1.5f,  2.0f,    2.5f,     3.5f};
 
 /* The symmetric flag of the parameters chooses: NF4 is called symmetric, CB4 is not. */
-static const float *book_of(const struct qpar *par)
+const float *openvino_book_of(const struct qpar *par)
 {
     return par->sym ? nf4 : cb4;
 }
@@ -32,7 +33,7 @@ static void fit(const struct qpar *par, const float *x, int64_t n, const struct 
                 struct grid *g)
 {
     (void)stat;
-    const float *book = book_of(par);
+    const float *book = openvino_book_of(par);
     float half[15], s = fmaxf(range_absmax(x, n) / book[15], FLT_EPSILON);
     for (int j = 0; j < 15; j++)
         half[j] = (book[j] + book[j + 1]) / 2;
@@ -48,7 +49,7 @@ static void fit(const struct qpar *par, const float *x, int64_t n, const struct 
 
 static void values(const struct qpar *par, float *y, const uint8_t *code, int n, struct grid g)
 {
-    const float *book = book_of(par);
+    const float *book = openvino_book_of(par);
     for (int i = 0; i < n; i++)
         y[i] = book[code[i] & 15] * g.scale;
 }

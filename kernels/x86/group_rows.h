@@ -11,17 +11,12 @@ INLINE int group_log2(const struct qmat *w)
     return g > 0 ? __builtin_ctz((unsigned)g) : 31;
 }
 
-/* value = ((stored ^ flip) - zero) * scale, where no zero points are stored with this one. */
-struct code_rule {
-    int flip, zero;
-};
-
-INLINE struct code_rule code_rule_of(const struct qmat *w)
+/* Unsigned codes are what is stored, xor this. */
+INLINE int code_flip(const struct qmat *w)
 {
     const struct qpar *p = &w->seg->q;
-    int middle = 1 << (p->bits - 1);
     bool openvino = w->codec == &codec_openvino_int && p->sym && p->bits >= 4;
-    return (struct code_rule){openvino ? middle : 0, middle};
+    return openvino || w->codec == &codec_torchao_int8 || w->codec == &codec_bnb_int8 ? 1 << (p->bits - 1) : 0;
 }
 
 /* Scales of the groups [g0, g0 + n) of a row, from p on. */
@@ -49,7 +44,7 @@ INLINE void row_scales(float *s, const struct qmat *w, int64_t r, int64_t g0, in
                    n);
 }
 
-/* Zero points of the groups [g0, g0 + n) of a row, codes of 2, 4 or 8 bits; there is room for 7 more. */
+/* Zero points of the groups [g0, g0 + n) of a row, codes of 2, 3, 4 or 8 bits; there is room for 7 more. */
 INLINE void row_zero_codes(int32_t *z, const struct qmat *w, int64_t r, int64_t g0, int64_t n)
 {
     const int bits = w->seg->q.bits;

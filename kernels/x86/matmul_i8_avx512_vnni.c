@@ -86,7 +86,7 @@ static void unpack_scales(struct i8_panel *p, int lane, const struct qmat *w, in
 INLINE void unpack_16_rows(struct i8_panel *p, int lane, const struct qmat *w, int64_t r, int64_t last, int64_t c0,
                            int64_t n, const struct steps *s, const int bits)
 {
-    const __m512i flip = _mm512_set1_epi8((char)code_rule_of(w).flip);
+    const __m512i flip = _mm512_set1_epi8((char)code_flip(w));
     __m512i v[16];
     for (int64_t c = 0; c < n; c += 64) {
 #pragma GCC unroll 16

@@ -105,9 +105,8 @@ INLINE void matvec_bits(float *y, const struct qmat *w, int64_t r0, int64_t r1, 
     struct x_chunk tile[TILE * 2 / 128];
     struct row row[2];
     const int64_t half = (r1 - r0 + 1) / 2;
-    const struct code_rule rule = code_rule_of(w);
-    struct shape s = {.flip = _mm512_set1_epi8((char)rule.flip),
-                      .middle = _mm512_set1_epi32(rule.zero),
+    struct shape s = {.flip = _mm512_set1_epi8((char)code_flip(w)),
+                      .middle = _mm512_set1_epi32(1 << (bits - 1)),
                       .columns = 512 / bits,
                       .log2 = group_log2(w),
                       .has_zero = w->seg->q.zero_type == ZERO_CODE};

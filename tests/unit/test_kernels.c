@@ -119,13 +119,13 @@ static void test_check_scalar(void **state)
 static void test_check_native(void **state)
 {
     (void)state;
-    static const char *const some[] = {"gemm_f32_avx", "q4_0", "q6_k", "encode_act", "matmul_bf16", "_i8_"};
+    static const char *const some[] = {"gemm_f32_avx", "q4_0", "q6_k", "encode_act", "matmul_bf16", "_i8_", "_f32_groups"};
     static const char *const masks[] = {"avx2", "avx512", "avx512_vnni"};
     for (uint64_t seed = 1; is_full() && seed <= 3; seed++)
         check_mask("native", "", seed);
     for (int i = 0; i < 3 && is_full(); i++)
         check_mask(masks[i], "", 4);
-    for (int i = 0; i < 6 && host_isa() && !is_full(); i++)
+    for (int i = 0; i < 7 && host_isa() && !is_full(); i++)
         check_mask("native", some[i], 1);
 }
 
