@@ -15,13 +15,13 @@ struct kernel;
 struct use_assign;
 struct calibration;
 struct algo_target {
-    struct qmat *q;               /* laid out and allocated */
-    const float *w;               /* [n][k] */
+    struct qmat *q; /* laid out and allocated */
+    const float *w; /* [n][k] */
     const struct model_tensor *t;
 };
 struct algo_group {
     const struct model_desc *d;
-    const struct calib *cal; /* has all that the algorithm needs; NULL where it needs nothing */
+    const struct calib *cal;         /* has all that the algorithm needs; NULL where it needs nothing */
     const struct calibration *all;   /* of all matrices; may be NULL likewise */
     const struct use_assign *assign; /* [d->n_tensors] */
     int64_t k;
@@ -56,4 +56,10 @@ const struct algorithm *algorithm_find(const char *name);
 
 /* What the algorithms share: D[n][k] with a statistic H[k][k] into the sum over rows of d H d^T. */
 int algo_quadratic(const struct algo_group *g, const float *d, int64_t n, const float *h, double *sum, struct err *e);
+/* The same of n rows by one thread; y[n][QUADRATIC_BLOCK] is scratch. */
+enum { QUADRATIC_BLOCK = 128 };
+double algo_quadratic_rows(const struct kernel *gemm, const float *d, int64_t n, const float *h, int64_t k, float *y);
+/* w[n][k] by the target's codec, which takes rows apart. */
+int algo_encode_rows(const struct algo_target *t, const float *w, const struct wstat *stat, struct pool *pool,
+                     struct err *e);
 #endif

@@ -13,8 +13,9 @@
 #include "bench/quant/calib.h"
 #include "kernels/formats/fit.h"
 #include "kernels/formats/group.h"
+#include "kernels/kernels.h"
 
-enum { N_GRID = 20, N_CLIPS = 10, MAX_CODE = 15, MAX_ROWS = 512 };
+enum { N_GRID = 20, N_CLIPS = 10, MAX_CODE = 15, MAX_ROWS = 512, CLIP_ROWS = 8 };
 
 /* ---- the 4-bit grid in plain f32: half precision matters for bytes, not for a search ---- */
 
@@ -75,7 +76,8 @@ struct rows_job {
     float *out; /* [n][k] */
     int64_t k, len;
     bool clip;
-    float *tmp;   /* per thread: [3][len] */
+    float *tmp; /* per thread: struct clip_work */
+    const struct kernel *gemm;
     int64_t step; /* of the rows looked at */
 };
 
@@ -160,56 +162,72 @@ static bool may_clip(const struct model_tensor *t)
     return t->use != USE_ATTN_Q && t->use != USE_ATTN_K;
 }
 
-/* d^T G d with the group's part of the gram matrix, scaled inputs. */
-static double group_error(const float *d, const float *gram, int64_t k, const float *scale, int64_t len,
-                          float *restrict x, float *restrict y)
+/* Eight sums, so that they need not wait for each other. */
+static float dot(const float *x, const float *y, int64_t n)
 {
-    double sum = 0;
-    for (int64_t i = 0; i < len; i++) {
-        x[i] = d[i] / scale[i];
-        y[i] = 0;
-    }
-    for (int64_t i = 0; i < len; i++) {
-        const float xi = x[i];
-        for (int64_t j = 0; j < len; j++)
-            y[j] += gram[i * k + j] * xi;
-    }
-    for (int64_t i = 0; i < len; i++)
-        sum += (double)(y[i] * x[i]);
-    return sum;
+    float sum[8] = {0};
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (int l = 0; l < 8; l++)
+            sum[l] += x[i + l] * y[i + l];
+    for (; i < n; i++)
+        sum[0] += x[i] * y[i];
+    return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
 }
 
-static void clip_group(float *w, const float *gram, int64_t k, const float *scale, int64_t len, float *tmp)
+/* Per thread: w[CLIP_ROWS][len] less what each cut makes of it, over the columns' scales; that times the gram matrix.
+ */
+struct clip_work {
+    float *x, *y; /* [CLIP_ROWS][N_CLIPS][len] */
+};
+
+static float cut_of(float most, int i)
 {
-    float *d = tmp, *x = tmp + len, *y = tmp + 2 * len, most = range_absmax(w, len), best = most;
-    double least = INFINITY;
-    for (int i = 0; i < N_CLIPS; i++) {
-        float cut = most * (1 - (float)i / N_GRID);
-        round_group(d, w, len, cut);
-        for (int64_t j = 0; j < len; j++)
-            d[j] -= w[j];
-        double error = group_error(d, gram, k, scale, len, x, y);
-        if (error < least) {
-            least = error;
-            best = cut;
+    return most * (1 - (float)i / N_GRID);
+}
+
+/* One group of n rows w[n][k], each clipped where its outputs lose least by it. */
+static void clip_groups(const struct rows_job *j, float *w, int64_t n, int64_t k0, const struct clip_work *t)
+{
+    const int64_t k = j->k, len = j->len;
+    const float *scale = j->scale + k0;
+    float most[CLIP_ROWS];
+    for (int64_t r = 0; r < n; r++) {
+        float *x = t->x + r * N_CLIPS * len;
+        const float *v = w + r * k + k0;
+        most[r] = range_absmax(v, len);
+        for (int i = 0; i < N_CLIPS; i++, x += len) {
+            round_group(x, v, len, cut_of(most[r], i));
+            for (int64_t c = 0; c < len; c++)
+                x[c] = (x[c] - v[c]) / scale[c];
         }
     }
-    for (int64_t i = 0; i < len; i++)
-        w[i] = clampf(w[i], -best, best);
+    j->gemm->gemm_f32(t->y, len, t->x, len, j->gram + k0 * k + k0, k, n * N_CLIPS, len, len);
+    for (int64_t r = 0; r < n; r++) {
+        float best = most[r], least = INFINITY;
+        for (int i = 0; i < N_CLIPS; i++) {
+            const int64_t at = (r * N_CLIPS + i) * len;
+            float error = dot(t->x + at, t->y + at, len);
+            best = error < least ? cut_of(most[r], i) : best;
+            least = error < least ? error : least;
+        }
+        for (int64_t c = k0; c < k0 + len; c++)
+            w[r * k + c] = clampf(w[r * k + c], -best, best);
+    }
 }
 
 /* The rows that are to be rounded. */
 static void make_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
 {
     const struct rows_job *j = arg;
-    float *tmp = j->tmp + i_thread * 3 * j->len;
-    for (int64_t r = r0; r < r1; r++) {
-        float *w = j->out + r * j->k;
+    const int64_t size = CLIP_ROWS * N_CLIPS * j->len;
+    struct clip_work work = {j->tmp + 2 * i_thread * size, j->tmp + (2 * i_thread + 1) * size};
+    float *w = j->out + r0 * j->k;
+    for (int64_t r = r0; r < r1; r++)
         for (int64_t i = 0; i < j->k; i++)
-            w[i] = j->t->w[r * j->k + i] * j->scale[i];
-        for (int64_t k0 = 0; k0 < j->k && j->clip; k0 += j->len)
-            clip_group(w + k0, j->gram + k0 * j->k + k0, j->k, j->scale + k0, j->len, tmp);
-    }
+            j->out[r * j->k + i] = j->t->w[r * j->k + i] * j->scale[i];
+    for (int64_t k0 = 0; k0 < j->k && j->clip; k0 += j->len)
+        clip_groups(j, w, r1 - r0, k0, &work);
 }
 
 static int encode(const struct algo_group *g, struct err *e)
@@ -222,7 +240,8 @@ static int encode(const struct algo_group *g, struct err *e)
     }
     float *scale = arena_alloc_n(g->arena, (size_t)g->k, sizeof *scale);
     float *out = arena_alloc_n(g->arena, (size_t)rows * (size_t)g->k, sizeof *out);
-    float *tmp = arena_alloc_n(g->arena, (size_t)pool_n_threads(g->pool) * 3 * (size_t)len, sizeof *tmp);
+    float *tmp =
+        arena_alloc_n(g->arena, (size_t)pool_n_threads(g->pool) * 2 * CLIP_ROWS * N_CLIPS, (size_t)len * sizeof *tmp);
     if (!scale || !out || !tmp)
         return err_nomem(e, (unsigned long long)rows * (unsigned long long)g->k * sizeof *out, "a matrix to scale");
     for (int64_t i = 0; i < g->k; i++)
@@ -236,11 +255,11 @@ static int encode(const struct algo_group *g, struct err *e)
                              .k = g->k,
                              .len = len,
                              .clip = may_clip(g->target[t].t),
-                             .tmp = tmp};
+                             .tmp = tmp,
+                             .gemm = g->gemm};
         memcpy(j.t->q->plane[PLANE_COLUMN].p, scale, (size_t)g->k * sizeof *scale);
-        pool_for(g->pool, j.t->q->n, 4, make_rows, &j);
-        if ((rc = j.t->q->codec->encode(j.t->q, 0, j.t->q->n, out, NULL, NULL, g->arena)))
-            err_set(e, rc, "no memory for rows of %lld weights", (long long)g->k);
+        pool_for(g->pool, j.t->q->n, CLIP_ROWS, make_rows, &j);
+        rc = algo_encode_rows(j.t, out, NULL, g->pool, e);
     }
     return rc;
 }

@@ -1,6 +1,7 @@
 /* Collecting activation statistics through the engine's hook (calib.h). Sums are f64 and in row order, so that they
  * do not depend on the number of threads. */
 #include "bench/quant/calib.h"
+#include "bench/quant/factors.h"
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
@@ -294,12 +295,12 @@ int calibration_new(struct calibration **out, const struct model_desc *d, unsign
     struct calibration *c = a ? arena_alloc(a, sizeof *c) : NULL;
     size_t n = (size_t)d->n_tensors;
     if (c) {
-        *c = (struct calibration){.d = d, .have = want, .arena = a};
+        *c = (struct calibration){.d = d, .have = want, .arena = a, .kept = arena_alloc(a, sizeof *c->kept)};
         c->input = arena_alloc_n(a, n, sizeof *c->input);
         c->input_of = arena_alloc_n(a, n, sizeof *c->input_of);
         c->tensor = arena_alloc_n(a, n, sizeof *c->tensor);
     }
-    bool there = c && c->input && c->input_of && c->tensor;
+    bool there = c && c->kept && c->input && c->input_of && c->tensor;
     for (int i = 0; there && i < d->n_tensors; i++) {
         const struct model_tensor *t = &d->tensor[i];
         c->input_of[i] = -1;

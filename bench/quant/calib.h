@@ -50,6 +50,7 @@ struct calibration {
     char sha256[65];   /* of the importances, for records; "" without any */
     struct arena *arena;
     uint64_t isa;           /* the kernels it was collected with, which the algorithms go on with */
+    struct kept *kept;      /* what solvers find out of it and need again: factors.h. Theirs to change */
     struct gram_work *gram; /* while collecting */
     bool head;              /* was the output matrix asked for? */
     struct {                /* the head's inputs come in pieces: of a chunk, for what looks at whole ones */

@@ -23,7 +23,7 @@ struct exl2_job {
     float *scale;     /* [n] of this group */
     float *error, *y; /* per thread: [SOLVE_ROWS][SOLVE_BLOCK], [SOLVE_ROWS][k] */
     const struct kernel *gemm;
-    double *sum; /* [n] */
+    double *sum; /* [pieces of rows][N_MULTIPLIERS] */
 };
 
 static void gather_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
@@ -46,24 +46,55 @@ static float code_of(float w, float scale, int bits)
     return scale > 0 ? clampf(fit_round(w / scale) + middle, 0, 2 * middle - 1) : middle;
 }
 
-/* |x|^3.5 without pow: x^3 sqrt(x) */
-static double power(float x)
+enum { LANES = 8, PIECE = 16 /* rows whose errors are added together */ };
+
+/* Sum of |error|^3.5 = e^3 sqrt(e), in lanes that a compiler turns into SIMD. */
+static float error_of(const float *w, int n, float scale, float middle)
 {
-    double a = fabs((double)x);
-    return a * a * a * sqrt(a);
+    float sum[LANES] = {0}, inverse = 1 / scale;
+    for (int i = 0; i < n; i += LANES)
+        for (int l = 0; l < LANES; l++) {
+            float e = fabsf(clampf(fit_round(w[i + l] * inverse), -middle, middle - 1) * scale - w[i + l]);
+            sum[l] += e * e * e * sqrtf(e);
+        }
+    return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
 }
 
+static float multiplier(int p)
+{
+    return 0.7f + 0.5f * (float)p / (N_MULTIPLIERS - 1);
+}
+
+/* Of one piece of rows, the error under each multiplier. */
 static void error_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
 {
     const struct exl2_job *j = arg;
+    double *sum = j->sum + r0 / PIECE * N_MULTIPLIERS;
     (void)i_thread;
-    for (int64_t r = r0; r < r1; r++) {
-        const float *w = j->w + r * j->s->k + j->at.k0;
-        float s = j->scale[r] * j->largest, middle = (float)(1 << (j->at.bits - 1));
-        j->sum[r] = 0;
-        for (int i = 0; i < j->at.len; i++)
-            j->sum[r] += power((code_of(w[i], s, j->at.bits) - middle) * s - w[i]);
+    memset(sum, 0, N_MULTIPLIERS * sizeof *sum);
+    for (int64_t r = r0; r < r1; r++)
+        for (int p = 0; p < N_MULTIPLIERS; p++)
+            sum[p] += (double)error_of(j->w + r * j->s->k + j->at.k0, j->at.len,
+                                       j->scale[r] * (j->largest * multiplier(p)), (float)(1 << (j->at.bits - 1)));
+}
+
+/* The largest scale, with the multiplier that leaves least error. */
+static float best_largest(const struct algo_group *g, struct exl2_job *j, float most)
+{
+    double least = INFINITY;
+    float best = most;
+    j->largest = most;
+    pool_for(g->pool, j->t->q->n, PIECE, error_rows, j);
+    for (int p = 0; p < N_MULTIPLIERS; p++) {
+        double sum = 0;
+        for (int64_t r = 0; r < j->t->q->n; r += PIECE)
+            sum += j->sum[r / PIECE * N_MULTIPLIERS + p];
+        if (sum < least) {
+            least = sum;
+            best = most * multiplier(p);
+        }
     }
+    return best;
 }
 
 /* Nibbles by the largest weight of each row, then the multiplier of the group's maximum. */
@@ -71,7 +102,6 @@ static void fit_group(const struct algo_group *g, struct exl2_job *j)
 {
     struct qmat *q = j->t->q;
     float most = 0;
-    double least = INFINITY;
     for (int64_t r = 0; r < q->n; r++)
         most = fmaxf(most, j->scale[r] = row_max(j, r));
     for (int64_t r = 0; r < q->n; r++) {
@@ -79,20 +109,9 @@ static void fit_group(const struct algo_group *g, struct exl2_job *j)
         j->scale[r] = c * c / 256;
         if (j->g == 0)
             memset(group_scales(q, r), 0, q->plane[PLANE_SCALE].row_stride);
-        bits_set(q->plane[PLANE_SCALE].p + (size_t)r * q->plane[PLANE_SCALE].row_stride, j->g, 4, (unsigned)c - 1);
+        bits_set(group_scales(q, r), j->g, 4, (unsigned)c - 1);
     }
-    float best = most;
-    for (int p = 0; p < N_MULTIPLIERS; p++) {
-        double sum = 0;
-        j->largest = most * (0.7f + 0.5f * (float)p / (N_MULTIPLIERS - 1));
-        pool_for(g->pool, q->n, 16, error_rows, j);
-        for (int64_t r = 0; r < q->n; r++)
-            sum += j->sum[r];
-        if (sum < least) {
-            least = sum;
-            best = j->largest;
-        }
-    }
+    float best = best_largest(g, j, most);
     wr_u16le(q->plane[PLANE_BIAS].p + 2 * j->g, f32_to_f16(best));
     wr_u16le(q->plane[PLANE_BOOK].p + 4 * j->g, (uint16_t)j->at.bits);
     wr_u16le(q->plane[PLANE_BOOK].p + 4 * j->g + 2, (uint16_t)(j->at.at / 4));
@@ -136,7 +155,7 @@ static int encode(const struct algo_group *g, struct err *e)
 {
     struct solve s;
     int64_t rows = 0;
-    int rc = solve_prepare(&s, g->cal->gram, g->k, damping, true, g->arena, e);
+    int rc = solve_prepare(&s, g, damping, true, e);
     if (rc)
         return rc;
     for (int t = 0; t < g->n; t++)
@@ -144,7 +163,7 @@ static int encode(const struct algo_group *g, struct err *e)
     struct exl2_job j = {.s = &s, .gemm = g->gemm};
     j.w = arena_alloc_n(g->arena, (size_t)rows * (size_t)g->k, sizeof *j.w);
     j.scale = arena_alloc_n(g->arena, (size_t)rows, sizeof *j.scale);
-    j.sum = arena_alloc_n(g->arena, (size_t)rows, sizeof *j.sum);
+    j.sum = arena_alloc_n(g->arena, (size_t)(rows + PIECE - 1) / PIECE * N_MULTIPLIERS, sizeof *j.sum);
     size_t work = (size_t)pool_n_threads(g->pool) * SOLVE_ROWS; /* rows at a time */
     j.error = arena_alloc_n(g->arena, work * SOLVE_BLOCK, sizeof *j.error);
     j.y = arena_alloc_n(g->arena, work * (size_t)g->k, sizeof *j.y);

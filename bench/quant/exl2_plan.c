@@ -6,9 +6,11 @@
  * chance is involved. ExLlamaV2 measures whole blocks and anneals; its presets have up to three widths and lengths of
  * group, of which those of one length are here. */
 #include <math.h>
+#include <string.h>
 #include "bench/quant/algorithm.h"
 #include "bench/quant/calib.h"
 #include "bench/quant/exl2_plan.h"
+#include "bench/quant/factors.h"
 #include "bench/quant/recipe.h"
 #include "bench/quant/solve.h"
 #include "kernels/kernels.h"
@@ -36,23 +38,14 @@ struct sample {
     const struct kernel *gemm;
     int64_t n, k;
     const float *w, *h;      /* [n][k], [k][k], both in the order of the solve */
-    float *d, *y;            /* per thread: [n][k] each */
+    float *d, *y;            /* per thread: [n][k], [n][QUADRATIC_BLOCK] */
     double error[N_PRESETS]; /* NaN: out of memory */
 };
-
-static double quadratic(const struct sample *s, const float *d, float *y)
-{
-    double sum = 0;
-    s->gemm->gemm_f32(y, s->k, d, s->k, s->h, s->k, s->n, s->k, s->k);
-    for (int64_t i = 0; i < s->n * s->k; i++)
-        sum += (double)(y[i] * d[i]);
-    return sum;
-}
 
 static void measure_presets(void *arg, int64_t p0, int64_t p1, int i_thread)
 {
     struct sample *s = arg;
-    float *d = s->d + i_thread * s->n * s->k, *y = s->y + i_thread * s->n * s->k;
+    float *d = s->d + i_thread * s->n * s->k, *y = s->y + i_thread * s->n * QUADRATIC_BLOCK;
     for (int64_t p = p0; p < p1; p++) {
         struct qmat q;
         int rc = codec_exl2.layout(&q, s->n, s->k, &presets[p], NULL);
@@ -63,7 +56,7 @@ static void measure_presets(void *arg, int64_t p0, int64_t p1, int i_thread)
         }
         for (int64_t i = 0; i < s->n * s->k && !rc; i++)
             d[i] -= s->w[i];
-        s->error[p] = rc ? NAN : quadratic(s, d, y);
+        s->error[p] = rc ? NAN : algo_quadratic_rows(s->gemm, d, s->n, s->h, s->k, y);
     }
 }
 
@@ -80,7 +73,7 @@ static int take_sample(struct sample *s, const struct algo_plan *p, int i, struc
     float *w = arena_alloc_n(a, n * k, sizeof *w), *h = arena_alloc_n(a, k * k, sizeof *h);
     float *row = arena_alloc_n(a, k, sizeof *row);
     s->d = arena_alloc_n(a, n_threads * n * k, sizeof *s->d);
-    s->y = arena_alloc_n(a, n_threads * n * k, sizeof *s->y);
+    s->y = arena_alloc_n(a, n_threads * n, QUADRATIC_BLOCK * sizeof *s->y);
     if (!column || !w || !h || !row || !s->d || !s->y || solve_order(column, gram, s->k, true, a))
         return ERR_NOMEM;
     for (int64_t r = 0; r < s->n; r++) {
@@ -118,15 +111,14 @@ static double bits_of(const struct qmat *src, int preset)
     return codec_exl2.layout(&q, src->n, src->k, &presets[preset], NULL) ? INFINITY : 8 * (double)qmat_bytes(&q);
 }
 
-static int measure_matrix(struct choice *c, const struct algo_plan *p, int i, struct err *e)
+static int measure_matrix(double error[N_PRESETS], const struct algo_plan *p, int i, struct err *e)
 {
-    const struct qmat *src = &p->m->d.tensor[i].src;
     struct sample s = {.gemm = kernel_find(OP_GEMM_F32, NULL, NULL, p->cal->isa)};
     struct arena *a = arena_new();
-    double whole = 0, bits[N_PRESETS];
+    double whole = 0;
     int rc = a ? take_sample(&s, p, i, a) : ERR_NOMEM;
     if (rc == 0) {
-        whole = quadratic(&s, s.w, s.y);
+        whole = algo_quadratic_rows(s.gemm, s.w, s.n, s.h, s.k, s.y);
         pool_for(p->pool, N_PRESETS, 1, measure_presets, &s);
     }
     for (int o = 0; o < N_PRESETS && rc == 0; o++)
@@ -134,6 +126,35 @@ static int measure_matrix(struct choice *c, const struct algo_plan *p, int i, st
     arena_free(a);
     if (rc)
         return err_set(e, rc, "the widths of %s cannot be measured", p->m->d.tensor[i].name);
+    memcpy(error, s.error, sizeof s.error);
+    for (int o = 0; o < N_PRESETS; o++)
+        error[o] = whole > 0 ? error[o] / whole : 0;
+    return 0;
+}
+
+/* Relative errors of all presets: those of an earlier format where there was one. */
+static int errors_of(double **error, const struct algo_plan *p, int i, struct err *e)
+{
+    struct kept *kept = p->cal->kept;
+    int n = p->m->d.n_tensors;
+    if (!kept->width_error) {
+        kept->width_error = arena_alloc_n(p->cal->arena, (size_t)n * N_PRESETS, sizeof *kept->width_error);
+        if (!kept->width_error)
+            return err_nomem(e, (size_t)n * N_PRESETS * sizeof **error, "the errors of widths");
+        for (int j = 0; j < n * N_PRESETS; j++)
+            kept->width_error[j] = NAN;
+    }
+    *error = kept->width_error + (ptrdiff_t)i * N_PRESETS;
+    return isnan(**error) ? measure_matrix(*error, p, i, e) : 0;
+}
+
+static int list_options(struct choice *c, const struct algo_plan *p, int i, struct err *e)
+{
+    const struct qmat *src = &p->m->d.tensor[i].src;
+    double bits[N_PRESETS], *error = NULL;
+    int rc = errors_of(&error, p, i, e);
+    if (rc)
+        return rc;
     *c = (struct choice){.tensor = i};
     bool done[N_PRESETS] = {false};
     for (int o = 0; o < N_PRESETS; o++)
@@ -144,7 +165,7 @@ static int measure_matrix(struct choice *c, const struct algo_plan *p, int i, st
             if (!done[j] && (next < 0 || bits[j] < bits[next]))
                 next = j;
         done[next] = true;
-        add_option(c, bits[next], whole > 0 ? s.error[next] / whole : 0, next);
+        add_option(c, bits[next], error[next], next);
     }
     return 0;
 }
@@ -207,7 +228,7 @@ int exl2_plan(const struct algo_plan *p, struct err *e)
     for (int i = 0; i < d->n_tensors && rc == 0; i++) {
         if (!is_meant(p, i))
             continue;
-        rc = p->cal->tensor[i] ? measure_matrix(&c[n], p, i, e)
+        rc = p->cal->tensor[i] ? list_options(&c[n], p, i, e)
                                : err_set(e, ERR_DATA, "the calibration text never reached %s", d->tensor[i].name);
         budget -= rc ? 0 : c[n++].option[0].bits;
     }

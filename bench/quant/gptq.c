@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "bench/quant/algorithm.h"
 #include "bench/quant/calib.h"
+#include "bench/quant/factors.h"
 #include "bench/quant/linalg.h"
 #include "bench/quant/solve.h"
 #include "kernels/formats/gptq.h"
@@ -45,41 +46,60 @@ int solve_order(uint32_t *column, const float *gram, int64_t k, bool by_activati
 }
 
 /* The damped statistic in the order of the solve; columns that never carried anything get a diagonal of 1. */
-static void damped(const struct solve *s, const float *gram, double extra, double *h)
+static void damped(double *h, const uint32_t *column, const float *gram, int64_t k, double extra)
 {
     double mean = 0;
-    for (int64_t i = 0; i < s->k; i++)
-        for (int64_t j = 0; j < s->k; j++)
-            h[i * s->k + j] = (double)gram[(int64_t)s->column[i] * s->k + s->column[j]];
-    for (int64_t i = 0; i < s->k; i++) {
-        s->dead[i] = h[i * s->k + i] == 0;
-        if (s->dead[i])
-            h[i * s->k + i] = 1;
-        mean += h[i * s->k + i] / (double)s->k;
+    for (int64_t i = 0; i < k; i++)
+        for (int64_t j = 0; j < k; j++)
+            h[i * k + j] = (double)gram[(int64_t)column[i] * k + column[j]];
+    for (int64_t i = 0; i < k; i++) {
+        if (h[i * k + i] == 0)
+            h[i * k + i] = 1;
+        mean += h[i * k + i] / (double)k;
     }
-    for (int64_t i = 0; i < s->k; i++)
-        h[i * s->k + i] += extra * mean;
+    for (int64_t i = 0; i < k; i++)
+        h[i * k + i] += extra * mean;
 }
 
-int solve_prepare(struct solve *s, const float *gram, int64_t k, double damp, bool by_activation, struct arena *a,
-                  struct err *e)
+int solve_factor(float *upper, const float *gram, int64_t k, double damp, bool by_activation, struct err *e)
 {
+    struct arena *a = arena_new();
+    uint32_t *column = a ? arena_alloc_n(a, (size_t)k, sizeof *column) : NULL;
+    double *h = a ? arena_alloc_n(a, (size_t)k * (size_t)k, sizeof *h) : NULL;
     int rc = ERR_DATA;
-    s->k = k;
-    s->column = arena_alloc_n(a, (size_t)k, sizeof *s->column);
-    s->dead = arena_alloc_n(a, (size_t)k, sizeof *s->dead);
-    s->u = arena_alloc_n(a, (size_t)k * (size_t)k, sizeof *s->u);
-    s->l = arena_alloc_n(a, (size_t)k * (size_t)k, sizeof *s->l);
-    double *h = arena_alloc_n(a, (size_t)k * (size_t)k, sizeof *h);
-    if (!s->column || !s->dead || !s->u || !s->l || !h || solve_order(s->column, gram, k, by_activation, a) < 0)
-        return err_nomem(e, (unsigned long long)k * (unsigned long long)k * sizeof *h, "the statistics of a matrix");
+    if (!column || !h || solve_order(column, gram, k, by_activation, a) < 0)
+        rc = err_nomem(e, (unsigned long long)k * (unsigned long long)k * sizeof *h, "the statistics of a matrix");
     for (int i = 1; i <= MAX_DAMPINGS && rc == ERR_DATA; i++) {
-        damped(s, gram, i == 1 ? damp : damp + (i - 1) * damping, h);
+        damped(h, column, gram, k, i == 1 ? damp : damp + (i - 1) * damping);
         rc = linalg_inverse_factor(h, k, e);
     }
     for (int64_t i = 0; i < k && rc == 0; i++)
         for (int64_t j = i; j < k; j++)
-            s->u[i * k + j] = s->l[j * k + i] = (float)h[i * k + j];
+            *upper++ = (float)h[i * k + j];
+    arena_free(a);
+    return rc;
+}
+
+int solve_prepare(struct solve *s, const struct algo_group *g, double damp, bool by_activation, struct err *e)
+{
+    const size_t k = (size_t)g->k;
+    const float *gram = g->cal->gram, *upper = factors_find(g, damp, by_activation);
+    s->k = g->k;
+    s->column = arena_alloc_n(g->arena, k, sizeof *s->column);
+    s->dead = arena_alloc_n(g->arena, k, sizeof *s->dead);
+    s->u = arena_alloc_n(g->arena, k * k, sizeof *s->u);
+    s->l = arena_alloc_n(g->arena, k * k, sizeof *s->l);
+    float *own = upper ? NULL : arena_alloc_n(g->arena, k * (k + 1) / 2, sizeof *own);
+    if (!s->column || !s->dead || !s->u || !s->l || (!upper && !own) ||
+        solve_order(s->column, gram, s->k, by_activation, g->arena) < 0)
+        return err_nomem(e, k * k * sizeof(float), "the statistics of a matrix");
+    int rc = own ? solve_factor(own, gram, s->k, damp, by_activation, e) : 0;
+    upper = own ? own : upper;
+    for (int64_t i = 0; i < s->k && rc == 0; i++) {
+        s->dead[i] = gram[(int64_t)s->column[i] * s->k + s->column[i]] == 0;
+        for (int64_t j = i; j < s->k; j++)
+            s->u[i * s->k + j] = s->l[j * s->k + i] = *upper++;
+    }
     return rc;
 }
 
@@ -177,7 +197,7 @@ static int encode(const struct algo_group *g, bool by_activation, struct err *e)
     struct solve s;
     size_t rows = (size_t)pool_n_threads(g->pool) * SOLVE_ROWS; /* in work at a time */
     struct gptq_job j = {.s = &s, .gemm = g->gemm};
-    int rc = solve_prepare(&s, g->cal->gram, g->k, damping, by_activation, g->arena, e);
+    int rc = solve_prepare(&s, g, damping, by_activation, e);
     if (rc)
         return rc;
     j.w = arena_alloc_n(g->arena, rows * (size_t)g->k, sizeof *j.w);

@@ -4,11 +4,13 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 
-enum { ROW_MAJOR = 101 };
+enum { COLUMN_MAJOR = 102 };
 typedef int lapacke_cholesky(int layout, char triangle, int n, double *a, int lda);
+typedef int lapacke_triangle(int layout, char triangle, char diagonal, int n, double *a, int lda);
 
 struct library {
-    lapacke_cholesky *factor, *invert; /* dpotrf, dpotri */
+    lapacke_cholesky *factor; /* dpotrf */
+    lapacke_triangle *invert; /* dtrtri */
 };
 
 static bool find(struct library *l, const char *name)
@@ -17,7 +19,7 @@ static bool find(struct library *l, const char *name)
     if (!lib)
         return false;
     l->factor = (lapacke_cholesky *)(uintptr_t)dlsym(lib, "LAPACKE_dpotrf");
-    l->invert = (lapacke_cholesky *)(uintptr_t)dlsym(lib, "LAPACKE_dpotri");
+    l->invert = (lapacke_triangle *)(uintptr_t)dlsym(lib, "LAPACKE_dtrtri");
     return l->factor && l->invert;
 }
 
@@ -37,6 +39,18 @@ bool linalg_present(void)
     return load() != NULL;
 }
 
+/* Rows and columns of a symmetric matrix in reverse; of a triangle: the other one, reversed. */
+static void reverse(double *a, int64_t n)
+{
+    for (int64_t i = 0, j = n * n - 1; i < j; i++, j--) {
+        double t = a[i];
+        a[i] = a[j];
+        a[j] = t;
+    }
+}
+
+/* With J the reversal, J a J = L L^T gives a^-1 = (J L^-1 J)^T (J L^-1 J), and J L^-1 J is upper triangular: the factor
+ * of the inverse without the inverse, at half the work. What LAPACK calls upper by columns is lower by rows. */
 int linalg_inverse_factor(double *a, int64_t n, struct err *e)
 {
     const struct library *l = load();
@@ -46,11 +60,11 @@ int linalg_inverse_factor(double *a, int64_t n, struct err *e)
                        "libopenblas0");
     if (n < 1 || n > INT32_MAX)
         return err_set(e, ERR_LIMIT, "a matrix of %lld x %lld cannot be inverted here", (long long)n, (long long)n);
-    int size = (int)n, info = l->factor(ROW_MAJOR, 'U', size, a, size);
+    reverse(a, n);
+    int size = (int)n, info = l->factor(COLUMN_MAJOR, 'U', size, a, size);
     if (info == 0)
-        info = l->invert(ROW_MAJOR, 'U', size, a, size);
-    if (info == 0)
-        info = l->factor(ROW_MAJOR, 'U', size, a, size);
+        info = l->invert(COLUMN_MAJOR, 'U', 'N', size, a, size);
+    reverse(a, n);
     if (info != 0)
         return err_set(e, ERR_DATA, "a matrix of %lld x %lld is not positive definite", (long long)n, (long long)n);
     for (int64_t i = 1; i < n; i++)

@@ -47,18 +47,19 @@ static float scales_of(float *scale, const float *x, float *sorted, int64_t k, d
     return lo / (hi + FLT_EPSILON);
 }
 
-static int encode_target(const struct algo_target *t, const float *scale, int64_t k, struct arena *a)
+static int encode_target(const struct algo_target *t, const float *scale, int64_t k, struct pool *pool, struct arena *a,
+                         struct err *e)
 {
     struct wstat stat = {0};
     float *w = arena_alloc_n(a, (size_t)t->q->n, (size_t)k * sizeof *w);
     if (!w)
-        return ERR_NOMEM;
+        return err_nomem(e, (size_t)t->q->n * (size_t)k * sizeof *w, "a matrix to scale");
     for (int64_t r = 0; r < t->q->n; r++)
         for (int64_t j = 0; j < k; j++)
             w[r * k + j] = t->w[r * k + j] * scale[j];
     memcpy(t->q->plane[PLANE_COLUMN].p, scale, (size_t)k * sizeof *scale);
     t->q->codec->measure(&stat, t->q, w, t->q->n);
-    return t->q->codec->encode(t->q, 0, t->q->n, w, &stat, NULL, a);
+    return algo_encode_rows(t, w, &stat, pool, e);
 }
 
 static int encode(const struct algo_group *g, struct err *e)
@@ -83,10 +84,10 @@ static int encode(const struct algo_group *g, struct err *e)
     }
     for (int i = 0; i < g->n; i++) {
         size_t mark = arena_mark(g->arena);
-        int rc = encode_target(&g->target[i], best, g->k, g->arena);
+        int rc = encode_target(&g->target[i], best, g->k, g->pool, g->arena, e);
         arena_reset(g->arena, mark);
         if (rc)
-            return err_set(e, rc, "it cannot be encoded as %s", g->target[i].q->codec->name);
+            return rc;
     }
     return 0;
 }

@@ -13,7 +13,8 @@ struct solve {
     float *u, *l;     /* [k][k] upper factor of the inverse, in the order of positions; transposed */
 };
 struct kernel;
-enum { SOLVE_BLOCK = 128, SOLVE_ROWS = 32 /* that are solved side by side */ };
+struct algo_group;
+enum { SOLVE_BLOCK = 128, SOLVE_ROWS = 96 /* that are solved side by side */ };
 struct solve_grid {
     /* Positions [b0, b1) come next; w[b0...] are as the earlier blocks left them. Groups that start there are fitted
      * now, not when their first position comes up: that is how the packages do it. */
@@ -21,9 +22,10 @@ struct solve_grid {
     /* Rounds w[i], position i of a row whose earlier positions are done; returns what the code stands for. */
     float (*round)(void *arg, const float *w, int64_t i);
 };
-/* gram[k][k] of the inputs. damp: share of the mean diagonal added to it. Memory from a. */
-int solve_prepare(struct solve *s, const float *gram, int64_t k, double damp, bool by_activation, struct arena *a,
-                  struct err *e);
+/* For the inputs of g. damp: share of the mean diagonal added to their gram matrix. Memory from g->arena. */
+int solve_prepare(struct solve *s, const struct algo_group *g, double damp, bool by_activation, struct err *e);
+/* The upper factor of gram[k][k], in the order of the solve, rows from the diagonal on. */
+int solve_factor(float *upper, const float *gram, int64_t k, double damp, bool by_activation, struct err *e);
 /* The column at each position: as they are, or those with the largest inputs first. */
 int solve_order(uint32_t *column, const float *gram, int64_t k, bool by_activation, struct arena *a);
 void solve_gather(const struct solve *s, float *dst, const float *w);

@@ -1,5 +1,6 @@
 /* MatMulNBits by the k_quant search: scale and least value by weighted least squares over 20 trial scales, large
  * weights counting more; sums in numpy's order, so that the bytes are those of the Python tool. */
+#include "kernels/formats/fit.h"
 #include "kernels/formats/group.h"
 
 enum { N_STEPS = 20 };
@@ -33,7 +34,7 @@ static float sum_of(const float *v, int64_t n)
 static void codes(const struct search *s, uint8_t *code, float inverse)
 {
     for (int64_t i = 0; i < s->n; i++)
-        code[i] = (uint8_t)clampf(rintf(inverse * (s->x[i] - s->lo)), 0, s->top);
+        code[i] = (uint8_t)clampf(fit_round(inverse * (s->x[i] - s->lo)), 0, s->top);
 }
 
 static float error_of(const struct search *s, const uint8_t *code, float scale, float lo, float *term)

@@ -416,6 +416,52 @@ static void widths_meet_their_bits(void **state)
     model_close(m);
 }
 
+static uint64_t bytes_of(const struct model *m, const char *recipe, const struct calibration *c, struct pool *pool)
+{
+    struct use_assign *a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a);
+    struct weights *w = NULL;
+    struct recipe r;
+    struct err e = {0};
+    uint64_t hash = 0;
+    assert_int_equal(recipe_resolve(&r, recipe, &e), 0);
+    r.par.group = 0; /* the rows are short */
+    assert_int_equal(recipe_assign(&m->d, &r, "weights-only", &(struct recipe_known){.importance = true}, a, &e), 0);
+    if (weights_encode(&w, m, a, c, pool, &e))
+        fail_msg("%s", e.text);
+    for (int i = 0; i < m->d.n_tensors; i++)
+        for (int p = 0; p < N_PLANES && a[i].algorithm; p++)
+            for (size_t b = 0; b < w->mat[i].plane[p].bytes; b++)
+                hash = (hash ^ w->mat[i].plane[p].p[b]) * 0x100000001b3u;
+    assert_true(hash != 0);
+    weights_free(w);
+    mem_free(a);
+    return hash;
+}
+
+/* A format after others, which leave factors of the same or of another kind: the bytes are those of a first one. */
+static void what_is_kept_changes_nothing(void **state)
+{
+    static const char *const names[] = {"gptq/4bit-channel-sym", "gptq/4bit-channel-sym",
+                                        "gptq/4bit-g128-sym-act-order", "gptq/4bit-channel-sym"};
+    struct model *m = NULL;
+    struct pool *pool = NULL;
+    struct err e = {0};
+    (void)state;
+    need_lapacke();
+    assert_int_equal(model_open(&m, SOURCE_ROOT "/tests/golden/arch/llama.gguf", &e), 0);
+    assert_int_equal(pool_new(&pool, 2, NULL, &e), 0);
+    struct calibration *shared = collect(m, CALIB_GRAM, NULL);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct calibration *fresh = collect(m, CALIB_GRAM, NULL);
+        uint64_t alone = bytes_of(m, names[i], fresh, NULL);
+        assert_int_equal(bytes_of(m, names[i], shared, i % 2 ? pool : NULL), alone);
+        calibration_free(fresh);
+    }
+    calibration_free(shared);
+    pool_free(pool);
+    model_close(m);
+}
+
 static void missing_statistics_are_named(void **state)
 {
     struct model *m = NULL;
@@ -510,6 +556,7 @@ int main(void)
         cmocka_unit_test(gram_has_the_squares_on_its_diagonal),
         cmocka_unit_test(a_model_gains_from_its_statistics),
         cmocka_unit_test(widths_meet_their_bits),
+        cmocka_unit_test(what_is_kept_changes_nothing),
         cmocka_unit_test(missing_statistics_are_named),
         cmocka_unit_test(every_failed_allocation_is_survived),
     };
