@@ -100,7 +100,7 @@ def compare_solved(path, n_chunks):
                 sa, sb = (x[codes:codes + 2 * count].view("<f2").astype(np.float32) for x in (a, b))
                 n_groups += count
                 groups += int(np.count_nonzero(sa != sb))
-        limit = 0 if not options or "awq" in options and data is None else 0.02
+        limit = 0 if not options or "awq" in options and data is None else 1e-4
         ok = differ <= limit * total
         t.failed += not ok
         print(f"{'ok  ' if ok else 'FAIL'} {fmt}, {n_chunks} chunks: {differ} of {total} bytes, {groups} of {n_groups} scales differ {worst}")
