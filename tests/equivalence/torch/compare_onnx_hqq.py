@@ -30,7 +30,7 @@ for name, seed, spread in (("normal", 1, 0), ("rows of other sizes", 2, 2)):
     (a, sa, za), (b, sb, zb) = own(w), package(w)
     near = np.abs(za - zb) < 1e-4
     error = [float(np.mean(((q - np.repeat(z, 128, 1)) * np.repeat(s, 128, 1) - w) ** 2)) for q, s, z in ((a, sa, za), (b, sb, zb))]
-    ok = np.count_nonzero(a != b) < 1e-5 * a.size and np.count_nonzero(sa != sb) == 0
+    ok = np.count_nonzero(a != b) < 5e-5 * a.size and np.count_nonzero(sa != sb) == 0
     failed += not ok
     print(f"{'ok  ' if ok else 'FAIL'} {name}: {np.count_nonzero(a != b)} of {a.size} codes, {np.count_nonzero(sa != sb)} of {sa.size} scales differ, "
           f"{np.count_nonzero(~near)} zero points by more than 1e-4; mean squared error {error[0]:.6g}, package {error[1]:.6g}")
