@@ -16,6 +16,9 @@ enum objective {
 const char *objective_name(enum objective o);
 int objective_find(const char *name); /* -1 when unknown */
 
+/* Of the balanced objective, where nobody names one: nats. */
+#define DEFAULT_MAX_KLD 0.1
+
 /* NaN or -1 = no such limit. Each limit is a row of rules.def. */
 struct constraints {
     int64_t ram_bytes, vram_bytes, disk_bytes;

@@ -1,11 +1,13 @@
 /* The sweep's outer loop: cells in groups that fit in memory; each group is encoded, evaluated, measured, released. */
 #include "bench/sweep.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 #include "base/hash.h"
 #include "base/mem.h"
 #include "bench/measure.h"
+#include "bench/sweep_quality.h"
 
 /* Of the usable memory, what a group of encoded formats may take: the rest is for KV, scratch and other programs. */
 static const double group_share = 0.5;
@@ -131,6 +133,12 @@ struct spending {
     int n_encoded;
 };
 
+/* When a group is to stop: its first chunks, then all of them. */
+struct group_time {
+    uint64_t quality_enough_ns, quality_end_ns, enough_ns, end_ns;
+    double reserve_s; /* for speeds, in between */
+};
+
 static double seconds_left(const struct spending *b)
 {
     uint64_t now = clock_ns();
@@ -182,32 +190,59 @@ static int group_end(const struct sweep_input *in, const struct plan *p, const s
     return c1;
 }
 
+/* Quality of what was encoded: the fewest chunks that make a row, then speeds, then what is left of the text for those
+ * that may still win. Returns the seconds that quality took, or a negative error. */
+static double measure_group(struct sweep *s, const struct sweep_input *in, struct plan *p, struct weights **w,
+                            const struct group_time *t, bool timed, int c0, int c1, int *n_chunks, struct err *e)
+{
+    struct quality_run q = {.in = in, .plan = p, .c0 = c0, .n = c1 - c0, .sweep = s};
+    bool any, in_two = timed && in->req->n_chunks <= 0;
+    uint64_t t0 = clock_ns(), spent = 0;
+    int rc = quality_begin(&q, w, &any, e);
+    if (rc == 0 && any)
+        rc = quality_chunks(&q, s, in_two ? SWEEP_LEAST_CHUNKS : INT_MAX, t->quality_enough_ns, t->quality_end_ns, e);
+    spent = clock_ns() - t0;
+    if (rc == 0 && timed && !s->interrupted)
+        rc = sweep_speed(s, in, p, w, c0, c1, after(t->reserve_s), e);
+    t0 = clock_ns();
+    if (rc == 0 && any && in_two && !s->interrupted)
+        rc = quality_chunks(&q, s, INT_MAX, t->enough_ns, t->end_ns, e);
+    if (any)
+        rc = quality_finish(&q, s, rc, e);
+    *n_chunks = q.n_done;
+    return rc < 0 ? rc : (double)(spent + clock_ns() - t0) * 1e-9;
+}
+
 static int run_group(struct sweep *s, const struct sweep_input *in, struct plan *p, struct weights **w,
                      struct spending *b, bool speeds, int c0, int c1, struct err *e)
 {
     static const double speed_share = 0.35; /* of a group's time */
-    const struct request *req = in->req;
     bool timed = false;
     for (int c = c0; c < c1; c++)
         timed |= speeds && has_speed(in, &p->cell[c]);
     double left = seconds_left(b), part = (double)(c1 - c0) / (p->n_cells - c0);
-    double reserve = timed ? (isfinite(left) ? left : req->budget_s) * part * speed_share : 0;
-    uint64_t t0 = clock_ns(), enough = after(left * part - reserve), end = after(fmax(left - reserve, 0));
-    int n = encode_group(in, p, w, c0, c1, e);
-    int rc = n > 0 && b->tasks ? sweep_tasks_group(s, b->tasks, p, w, c0, c1, end, e) : 0;
-    if (rc < 0)
-        return rc;
-    uint64_t t1 = clock_ns();
-    int n_chunks = n < 0 ? n : sweep_quality(s, in, p, w, c0, c1, enough, end, e);
-    if (n_chunks < 0)
-        return n_chunks;
+    double reserve = timed ? (isfinite(left) ? left : in->req->budget_s) * part * speed_share : 0;
+    struct group_time t = {.quality_enough_ns = after(left * part - reserve),
+                           .quality_end_ns = after(fmax(left - reserve, 0)),
+                           .enough_ns = after(left * part),
+                           .end_ns = after(left),
+                           .reserve_s = reserve};
+    uint64_t t0 = clock_ns();
+    int n = encode_group(in, p, w, c0, c1, e), n_chunks = 0;
+    int rc = n > 0 && b->tasks ? sweep_tasks_group(s, b->tasks, p, w, c0, c1, t.quality_end_ns, e) : 0;
+    double encode_s = (double)(clock_ns() - t0) * 1e-9;
+    if (n < 0 || rc < 0)
+        return n < 0 ? n : rc;
+    double quality_s = measure_group(s, in, p, w, &t, timed && n > 0, c0, c1, &n_chunks, e);
+    if (quality_s < 0)
+        return (int)quality_s;
     if (n > 0) {
-        b->encode_s = (b->encode_s * b->n_encoded + (double)(t1 - t0) * 1e-9) / (b->n_encoded + n);
+        b->encode_s = (b->encode_s * b->n_encoded + encode_s) / (b->n_encoded + n);
         b->n_encoded += n;
     }
     if (n > 0 && n_chunks > 0)
-        b->chunk_s = (double)(clock_ns() - t1) * 1e-9 / (n_chunks * (n + 1));
-    return timed && !s->interrupted ? sweep_speed(s, in, p, w, c0, c1, after(reserve), e) : 0;
+        b->chunk_s = quality_s / (n_chunks * (n + 1));
+    return 0;
 }
 
 /* speeds: of the model itself; false: those of other shapes stand in. */

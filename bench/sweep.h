@@ -61,11 +61,7 @@ struct record *sweep_add(struct sweep *s);
 /* The engine that qualities are measured with: packed kernels where the format has them. */
 int sweep_engine(struct engine **out, const struct sweep_input *in, const struct weights *w, struct kv_pair kv,
                  int n_ctx, int n_batch, struct err *e);
-/* The formats of a group, all on the same chunks; returns how many. After `enough_ns` no chunk is begun beyond the
- * fewest that make a row (or those asked for), after `end_ns` none at all beyond the first. */
-int sweep_quality(struct sweep *s, const struct sweep_input *in, struct plan *p, struct weights *const *w, int c0,
-                  int c1, uint64_t enough_ns, uint64_t end_ns, struct err *e);
-/* The same of a model that does not fit in memory: one layer of one format at a time, the states of all chunks between
+/* Quality of a model that does not fit in memory: one layer of one format at a time, the states of all chunks between
  * them. Formats at the end are left out where the time until end_ns does not suffice. */
 int sweep_layers(struct sweep *s, const struct sweep_input *in, struct plan *p, int c0, int c1, int n_chunks,
                  uint64_t end_ns, struct err *e);

@@ -100,7 +100,8 @@ static int load_chunk(struct quality_run *q, int i, struct err *e)
 {
     int n_needed = 0;
     for (int j = 0; j < q->n_cand; j++) {
-        int have = quality_load(q, j, i, e);
+        bool out = q->racer && q->racer[j].out;
+        int have = out ? 1 : quality_load(q, j, i, e);
         if (have < 0)
             return have;
         q->active[j] = have == 0;
@@ -117,13 +118,61 @@ static int save_chunk(struct quality_run *q, int i, struct err *e)
     return rc;
 }
 
-/* Returns the chunks done. */
-static int run_chunks(struct quality_run *q, struct sweep *s, uint64_t enough_ns, uint64_t end_ns, struct err *e)
+static double kld_limit(const struct request *req)
 {
-    int n = eval_n_chunks(q->eval), i = 0, asked = q->in->req->n_chunks;
+    bool balanced = req->want.objective == OBJECTIVE_BALANCED;
+    return isfinite(req->want.max_kld) ? req->want.max_kld : balanced ? DEFAULT_MAX_KLD : NAN;
+}
+
+/* What the race knows of each: its size, what its speed was found to be, its KLD so far. */
+static void fill_racers(struct quality_run *q)
+{
+    for (int j = 0; j < q->n_cand; j++) {
+        struct racer *r = &q->racer[j];
+        const struct plan_cell *c = &q->plan->cell[q->cell_of[j]];
+        const double *nll;
+        r->name = c->recipe->name;
+        r->framework = c->recipe->framework;
+        r->bytes = (double)c->summary.bytes;
+        r->n_chunks = eval_series(q->eval, j, &r->kld, &nll);
+        r->decode = r->prefill = INTERVAL_NONE;
+        for (int i = 0; i < q->sweep->n; i++) {
+            const struct record *rec = &q->sweep->rec[i];
+            if (strcmp(rec->format.name, r->name) == 0 && isfinite(rec->speed.decode_tok_s.v)) {
+                r->decode = rec->speed.decode_tok_s;
+                r->prefill = rec->speed.prefill_tok_s;
+            }
+        }
+    }
+}
+
+/* How many are still to be run. */
+static int race(struct quality_run *q)
+{
+    double limit = kld_limit(q->in->req);
+    if (!q->racer)
+        return q->n_cand;
+    fill_racers(q);
+    int n_left = race_look(q->racer, q->n_cand, limit);
+    return race_is_over(q->racer, q->n_cand, limit) ? 0 : n_left;
+}
+
+static int run_chunk(struct quality_run *q, int i, struct err *e)
+{
+    int rc = load_chunk(q, i, e);
+    if (rc > 0)
+        rc = eval_chunk(q->eval, i, q->active, e);
+    return rc == 0 ? save_chunk(q, i, e) : rc;
+}
+
+int quality_chunks(struct quality_run *q, struct sweep *s, int n_chunks, uint64_t enough_ns, uint64_t end_ns,
+                   struct err *e)
+{
+    int n = eval_n_chunks(q->eval), asked = q->in->req->n_chunks, n_left = q->n_cand;
     int least = asked > 0 ? asked : SWEEP_LEAST_CHUNKS;
     uint64_t longest = 0;
-    for (; i < n; i++) {
+    for (; q->n_done < n && q->n_done < n_chunks; q->n_done++) {
+        int i = q->n_done;
         uint64_t t0 = clock_ns();
         if (interrupt_seen()) {
             s->interrupted = true;
@@ -134,23 +183,20 @@ static int run_chunks(struct quality_run *q, struct sweep *s, uint64_t enough_ns
             s->out_of_budget = true;
             break;
         }
-        int rc = load_chunk(q, i, e);
-        if (rc > 0)
-            rc = eval_chunk(q->eval, i, q->active, e);
-        if (rc == 0)
-            rc = save_chunk(q, i, e);
+        if (i >= least && (n_left = race(q)) == 0)
+            break;
+        int rc = run_chunk(q, i, e);
         if (rc < 0)
             return rc;
         uint64_t took = clock_ns() - t0;
         longest = took > longest ? took : longest;
         char what[96];
-        snprintf(what, sizeof what, "quality of %d formats, chunk %d of %d", q->n_cand, i + 1, n);
+        snprintf(what, sizeof what, "quality of %d formats, chunk %d of %d", n_left, i + 1, n);
         struct sweep_event ev = {.what = what, .done = i + 1, .total = n};
         if (q->in->on_event)
             q->in->on_event(q->in->arg, &ev);
     }
-    s->n_chunks = s->n_chunks && s->n_chunks < i ? s->n_chunks : i;
-    return i;
+    return 0;
 }
 
 /* What the quality of a format takes besides its weights when a runtime holds it. */
@@ -223,30 +269,39 @@ int quality_records(struct quality_run *q, int n, struct sweep *s, struct err *e
     return rc;
 }
 
-int sweep_quality(struct sweep *s, const struct sweep_input *in, struct plan *p, struct weights *const *w, int c0,
-                  int c1, uint64_t enough_ns, uint64_t end_ns, struct err *e)
+int quality_begin(struct quality_run *q, struct weights *const *w, bool *any, struct err *e)
 {
-    struct quality_run q = {.in = in, .plan = p, .c0 = c0, .n = c1 - c0, .sweep = s};
-    bool any = false;
-    for (int c = c0; c < c1; c++)
-        any |= w[c] != NULL;
-    if (!any)
+    const struct request *req = q->in->req;
+    *any = false;
+    for (int c = q->c0; c < q->c0 + q->n; c++)
+        *any |= w[c] != NULL;
+    if (!*any)
         return 0;
-    int rc = quality_open(&q, e), n_chunks = 0;
-    for (int c = c0; c < c1 && rc == 0; c++) {
+    int rc = quality_open(q, e);
+    for (int c = q->c0; c < q->c0 + q->n && rc == 0; c++) {
         struct engine *g = NULL;
         if (!w[c])
             continue;
-        rc = quality_engine(&q, &g, w[c], numerics_kv(recipe_numerics(p->cell[c].recipe, in->req->numerics)), e);
+        rc = quality_engine(q, &g, w[c], numerics_kv(recipe_numerics(q->plan->cell[c].recipe, req->numerics)), e);
         if (rc == 0)
-            quality_add(&q, c, g);
+            quality_add(q, c, g);
     }
-    if (rc == 0)
-        rc = quality_eval(&q, in->req->n_chunks, e);
-    if (rc == 0)
-        rc = n_chunks = run_chunks(&q, s, enough_ns, end_ns, e);
-    if (rc > 0)
-        rc = quality_records(&q, q.n_cand, s, e);
-    quality_close(&q);
-    return rc < 0 ? rc : n_chunks;
+    if (rc == 0 && req->n_chunks <= 0) {
+        q->racer = arena_alloc_n(q->arena, (size_t)q->n, sizeof *q->racer);
+        rc = q->racer ? 0 : err_nomem(e, (unsigned long long)q->n * sizeof *q->racer, "the evaluation");
+    }
+    return rc ? rc : quality_eval(q, req->n_chunks, e);
+}
+
+int quality_finish(struct quality_run *q, struct sweep *s, int rc, struct err *e)
+{
+    for (int j = 0; j < q->n_cand && q->racer; j++)
+        if (q->racer[j].out)
+            snprintf(q->rec[j].reason, sizeof q->rec[j].reason, "%s", q->racer[j].why);
+    if (rc == 0 && q->n_done > 0) {
+        rc = quality_records(q, q->n_cand, s, e);
+        s->n_chunks = s->n_chunks && s->n_chunks < q->n_done ? s->n_chunks : q->n_done;
+    }
+    quality_close(q);
+    return rc;
 }

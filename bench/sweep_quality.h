@@ -3,6 +3,7 @@
  * Order: quality_open -> quality_add... -> quality_eval -> (chunks) -> quality_records -> quality_close. */
 #ifndef BENCH_SWEEP_QUALITY_H
 #define BENCH_SWEEP_QUALITY_H
+#include "bench/race.h"
 #include "bench/sweep.h"
 
 struct quality_run {
@@ -17,8 +18,18 @@ struct quality_run {
     struct record *rec;        /* [n_cand] drafts that carry the cell ids */
     const struct sweep *sweep; /* its tokens */
     struct eval *eval;
+    struct racer *racer; /* [n] where formats may drop out; NULL: all go to the end */
+    int n_done;          /* chunks run or loaded */
     struct arena *arena;
 };
+
+/* Chunk by chunk: begin (false in *any: there is nothing to do) -> chunks... -> finish, whatever was returned. */
+int quality_begin(struct quality_run *q, struct weights *const *w, bool *any, struct err *e);
+/* Goes on to chunk n_chunks at most. After `enough_ns` no chunk is begun beyond the fewest that make a row (or those
+ * asked for), after `end_ns` none at all beyond the first; 0: no such time. */
+int quality_chunks(struct quality_run *q, struct sweep *s, int n_chunks, uint64_t enough_ns, uint64_t end_ns,
+                   struct err *e);
+int quality_finish(struct quality_run *q, struct sweep *s, int rc, struct err *e); /* the records, unless rc < 0 */
 
 int quality_open(struct quality_run *q, struct err *e); /* in, plan, c0, n, sweep are set; the reference's engine */
 /* An engine as candidates need it. */

@@ -10,7 +10,6 @@
 #include "base/mem.h"
 #include "matrix/judge.h"
 
-static const double default_kld_limit = 0.1;
 
 bool row_eligible(const struct row *r, uint64_t ignored)
 {
@@ -232,7 +231,7 @@ static void set_limit(struct judge *j)
     d->kld_limit = j->want->max_kld;
     d->kld_limit_asked = isfinite(d->kld_limit);
     if (!d->kld_limit_asked && j->want->objective == OBJECTIVE_BALANCED)
-        d->kld_limit = default_kld_limit;
+        d->kld_limit = DEFAULT_MAX_KLD;
     j->by_size = j->want->objective == OBJECTIVE_BALANCED && !any_row(j, has_speed);
     judge_vetoes(j);
     if (d->kld_limit_asked || !isfinite(d->kld_limit) || judge_best(j, 0, d->kld_limit, ANY_GROUP, NULL) >= 0)

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""A sweep beside the same cells by hand: sweep_peers.py --text FILE [--model F16.gguf] [--chunks N]
+
+12 GGUF formats of one model: KL divergence over the chunks of a text, prompt 512 and 128 generated. By hand that is
+llama-quantize, llama-perplexity --kl-divergence and llama-bench for each; here it is one command. Prints both times, what
+they were spent on, and how well the two rankings by KLD and by decode speed agree (Spearman)."""
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+from synthesize import write_model  # noqa: E402
+
+FORMATS = "Q8_0 Q6_K Q5_K_M Q5_K_S Q5_0 Q4_K_M Q4_K_S Q4_0 Q3_K_M Q3_K_S Q2_K IQ4_XS".split()
+
+
+def run(*command):
+    t0 = time.time()
+    p = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if p.returncode != 0:
+        sys.exit(f"{' '.join(command)}: exit {p.returncode}: {p.stdout.strip()[-300:]}")
+    return p.stdout, time.time() - t0
+
+
+def by_hand(a, folder):
+    """format -> (KLD, decode tokens per second), and the seconds of each tool."""
+    found, spent = {}, {"base": 0.0, "quantize": 0.0, "perplexity": 0.0, "bench": 0.0}
+    tool = {n: os.path.join(a.llama, n) if a.llama else shutil.which(n)
+            for n in ("llama-quantize", "llama-perplexity", "llama-bench")}
+    base, file = os.path.join(folder, "base.kld"), os.path.join(folder, "q.gguf")
+    common = ["-t", str(a.threads), "-c", "512", "--chunks", str(a.chunks)]
+    _, spent["base"] = run(tool["llama-perplexity"], "-m", a.model, "-f", a.text, "--kl-divergence-base", base, *common)
+    for f in FORMATS:
+        spent["quantize"] += run(tool["llama-quantize"], a.model, file, f, str(a.threads))[1]
+        out, s = run(tool["llama-perplexity"], "-m", file, "--kl-divergence-base", base, "--kl-divergence", *common)
+        spent["perplexity"] += s
+        kld = float(re.search(r"Mean\s+KLD:\s+([-\d.naif]+)", out).group(1))
+        out, s = run(tool["llama-bench"], "-m", file, "-p", "512", "-n", "128", "-t", str(a.threads), "-o", "jsonl")
+        spent["bench"] += s
+        rows = [json.loads(x) for x in out.splitlines() if x.startswith("{")]
+        found[f] = (kld, next(r["avg_ts"] for r in rows if r["n_gen"] == 128))
+        print(f"by hand: {f}, KLD {kld:.5f}, {found[f][1]:.0f} tok/s", file=sys.stderr)
+    return found, spent
+
+
+def in_one(a, folder):
+    out = os.path.join(folder, "sweep")
+    names = ",".join("gguf/" + f.lower() for f in FORMATS)
+    _, seconds = run(a.program, a.model, "-f", names, "--text", a.text, "--chunks", str(a.chunks), "--prompt", "512", "--gen",
+                     "128", "-t", str(a.threads), "--store", os.path.join(folder, "s.db"), "-o", out, "-q", "--framework", "own",
+                     *(["--budget", a.budget] if a.budget else []))
+    kld, speed = {}, {}
+    with open(os.path.join(out, "records.jsonl"), encoding="utf-8") as lines:
+        for r in map(json.loads, lines):
+            f = r["format"]["name"].split("/")[1].upper()
+            if r.get("quality", {}).get("kld") is not None:
+                kld[f] = r["quality"]["kld"]
+            if (r.get("speed", {}).get("decode_tok_s") or {}).get("v") is not None:
+                speed[f] = r["speed"]["decode_tok_s"]["v"]
+    return kld, speed, seconds
+
+
+def spearman(a, b):
+    keys = [k for k in a if k in b]
+    rank = [{k: i for i, k in enumerate(sorted(keys, key=x.get))} for x in (a, b)]
+    n = len(keys)
+    return 1 - 6 * sum((rank[0][k] - rank[1][k]) ** 2 for k in keys) / (n * (n * n - 1)) if n > 1 else float("nan")
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p.add_argument("--text", required=True)
+    p.add_argument("--model", help="an F16 GGUF file; none: a synthesized one of 0.44 B parameters")
+    p.add_argument("--chunks", type=int, default=8)
+    p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    p.add_argument("--budget", help="of the sweep")
+    p.add_argument("--llama", help="folder of llama.cpp's tools")
+    p.add_argument("--program", default=os.path.join(ROOT, "build/cli/whichquant"))
+    a = p.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if not a.model:
+            a.model = os.path.join(folder, "f16.gguf")
+            write_model(a.model, "peer 0.44B", 24, 1024, 4096, 16, 8, 32000)
+        kld, speed, seconds = in_one(a, folder)
+        found, spent = by_hand(a, folder)
+    total = sum(spent.values())
+    parts = ", ".join(f"{name} {s:.0f} s" for name, s in spent.items())
+    print(f"by hand {total:.0f} s ({parts}); whichquant {seconds:.0f} s: {total / seconds:.1f} times as fast")
+    print(f"rank correlation: KLD {spearman({f: x[0] for f, x in found.items()}, kld):.3f}, "
+          f"decode {spearman({f: x[1] for f, x in found.items()}, speed):.3f}")
+
+
+main()

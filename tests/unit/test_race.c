@@ -1,0 +1,102 @@
+/* Who leaves a race, against cases whose answer is known: dominated on every axis or on all but one, above the limit,
+ * another framework's, too few chunks, and Student's quantile from a table. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <string.h>
+#include "bench/race.h"
+
+enum { N = 12 };
+
+/* Means of chunks around `mean`, the same swings for all: pairs differ by a constant. */
+static void swing(double *kld, double mean)
+{
+    for (int i = 0; i < N; i++)
+        kld[i] = mean * (1 + 0.5 * sin(i));
+}
+
+static struct racer racer_of(const char *name, const char *framework, double bytes, double speed, const double *kld)
+{
+    return (struct racer){.name = name,
+                          .framework = framework,
+                          .bytes = bytes,
+                          .decode = {speed, speed - 1, speed + 1},
+                          .prefill = {speed, speed - 1, speed + 1},
+                          .kld = kld,
+                          .n_chunks = N};
+}
+
+static void the_beaten_leave(void **state)
+{
+    double a[N], b[N], far[N];
+    swing(a, 0.010);
+    swing(b, 0.013);
+    swing(far, 0.4);
+    struct racer r[] = {
+        racer_of("best", "llama.cpp", 100, 50, a),
+        racer_of("beaten", "llama.cpp", 110, 49, b),
+        racer_of("smaller", "llama.cpp", 90, 49, b),
+        racer_of("faster", "llama.cpp", 110, 51, b),
+        racer_of("elsewhere", "mlx", 110, 49, b),
+        racer_of("ruined", "mlx", 10, 90, far),
+        racer_of("without a speed", "llama.cpp", 110, NAN, b),
+    };
+    enum { N_RACERS = sizeof r / sizeof *r };
+    (void)state;
+    assert_int_equal(race_look(r, N_RACERS, 0.1), N_RACERS - 2);
+    for (int i = 0; i < N_RACERS; i++)
+        assert_int_equal(r[i].out, i == 1 || i == 5);
+    assert_non_null(strstr(r[1].why, "after 12 chunks best is surely closer"));
+    assert_non_null(strstr(r[5].why, "limit"));
+    for (int i = 0; i < N_RACERS; i++)
+        r[i].out = false;
+    assert_int_equal(race_look(r, N_RACERS, 0.001), N_RACERS - 1); /* nobody keeps that limit: it takes nobody out */
+    r[0].n_chunks = RACE_LEAST_CHUNKS - 1;
+    r[1].out = false;
+    assert_int_equal(race_look(r, N_RACERS, 0.001), N_RACERS); /* too early */
+}
+
+/* Differences of +-1 around a mean over 12 chunks: their standard error is sqrt(12/11/12), Student's quantile for 99 %
+ * and 11 degrees of freedom 3.1058. */
+static void the_interval_is_students(void **state)
+{
+    (void)state;
+    for (int sure = 0; sure <= 1; sure++) {
+        double mean = 3.1058 / sqrt(11) * (sure ? 1.005 : 0.995), zero[N] = {0}, d[N];
+        for (int i = 0; i < N; i++)
+            d[i] = mean + (i % 2 ? 1 : -1);
+        struct racer r[] = {racer_of("a", "x", 1, 2, zero), racer_of("b", "x", 2, 1, d)};
+        assert_int_equal(race_look(r, 2, NAN), sure ? 1 : 2);
+        assert_int_equal(race_is_over(r, 2, NAN), sure);
+    }
+}
+
+static void the_race_ends_when_nothing_can_change(void **state)
+{
+    double a[N], b[N], c[N];
+    swing(a, 0.010);
+    swing(b, 0.030);
+    for (int i = 0; i < N; i++)
+        c[i] = 0.010 + 0.01 * sin(3 * i);
+    struct racer r[] = {racer_of("a", "x", 3, 1, a), racer_of("b", "x", 2, 2, b), racer_of("c", "x", 1, 3, c)};
+    (void)state;
+    assert_true(race_is_over(r, 2, 0.1));
+    assert_false(race_is_over(r, 2, 0.012)); /* a may lie on either side */
+    assert_false(race_is_over(r, 3, 0.1));   /* a and c in either order */
+    r[2].framework = "y";
+    assert_true(race_is_over(r, 3, 0.1));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_beaten_leave),
+        cmocka_unit_test(the_interval_is_students),
+        cmocka_unit_test(the_race_ends_when_nothing_can_change),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
