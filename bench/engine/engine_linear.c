@@ -11,8 +11,8 @@ static size_t encoded_row_bytes(int64_t k)
     return ((size_t)k * 4 + 1024 + 63) / 64 * 64;
 }
 
-/* The rows; behind them what is being encoded, where values are wanted: one row per thread, or for the reference a whole
- * batch of at most one byte per value. */
+/* The rows; behind them what is being encoded, where values are wanted: one row per thread, or for the reference a
+ * whole batch of at most one byte per value. */
 size_t linear_input_bytes(int64_t k, const struct engine_opts *o)
 {
     size_t behind = (size_t)pool_n_threads(o->pool) * encoded_row_bytes(k);
