@@ -5,7 +5,7 @@
 
 enum {
     GEMM_ROWS = 32,           /* rows decoded at once: one panel of the AVX-512 kernel, two of the AVX2 one */
-    MATVEC_PIECE = 128 << 10, /* bytes of W a thread takes at a time */
+    MATVEC_PIECE = 256 << 10, /* bytes of W a thread takes at a time */
     MATMUL_ROWS = 32,         /* rows of one panel */
     MATMUL_MAX_ROWS = 512,
 };

@@ -1,23 +1,52 @@
-/* Rows of codes in groups as f32 values, in AVX-512 (f32_rows.h).
- *
- * Columns go in chunks of 16 * per, all in one group: a 32-bit lane holds the codes of `per` neighbouring columns, and
- * vector n of a chunk takes code n of each lane. Activations are brought into that order once per call, and prefill
- * leaves it as it is, since it sums over all columns alike. */
+/* f32_rows.h in AVX-512: 16 lanes. */
 #ifndef KERNELS_X86_F32_ROWS_AVX512_H
 #define KERNELS_X86_F32_ROWS_AVX512_H
 #include "kernels/x86/avx512.h"
 #include "kernels/x86/f32_rows.h"
 
+enum { LANES = 16 };
+#define VEC __m512
+
+INLINE VEC vec_zero(void)
+{
+    return _mm512_setzero_ps();
+}
+INLINE VEC vec_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+INLINE void vec_store(float *p, VEC v)
+{
+    _mm512_storeu_ps(p, v);
+}
+INLINE VEC vec_add(VEC a, VEC b)
+{
+    return _mm512_add_ps(a, b);
+}
+INLINE VEC vec_fma(VEC a, VEC b, VEC c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+INLINE float vec_sum(VEC v)
+{
+    return _mm512_reduce_add_ps(v);
+}
+
+/* To the nearest half below 65520, ties to even: what is added has its last place where a half of that exponent has it.
+ * (To a half and back takes longer.) */
 INLINE __m512 f16_rounded(__m512 v)
 {
-    return _mm512_cvtph_ps(_mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    __m512i exponent = _mm512_and_si512(_mm512_castps_si512(v), _mm512_set1_epi32(0x7f800000));
+    exponent = _mm512_max_epu32(exponent, _mm512_set1_epi32((127 - 14) << 23)); /* subnormal ones have one last place */
+    const __m512 power = _mm512_castsi512_ps(exponent), far = _mm512_set1_ps(0x1.8p13f);
+    return _mm512_fnmadd_ps(power, far, _mm512_fmadd_ps(power, far, v));
 }
 
 INLINE __m512 bf16_rounded(__m512 v)
 {
-    __m512i u = _mm512_castps_si512(v), odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
-    u = _mm512_add_epi32(u, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-    return _mm512_castsi512_ps(_mm512_and_si512(u, _mm512_set1_epi32((int)0xffff0000)));
+    __m512 power = _mm512_and_ps(v, _mm512_castsi512_ps(_mm512_set1_epi32(0x7f800000)));
+    const __m512 far = _mm512_set1_ps(0x1.8p16f);
+    return _mm512_fnmadd_ps(power, far, _mm512_fmadd_ps(power, far, v));
 }
 
 /* The values of codes q, which are whole numbers. */
@@ -107,16 +136,6 @@ INLINE __m512i lanes_of(const uint8_t *p, int64_t n, const int bits, const int p
     return _mm512_srlv_epi32(v, _mm512_and_si512(bit, _mm512_set1_epi32(15)));
 }
 
-/* Code n of each lane, with bits above it. */
-INLINE __m512i code_at(__m512i lanes, const int bit, const int bits)
-{
-    if (bit == 0)
-        return lanes;
-    if (bit + (bits > 4 ? bits : 4) <= 16)
-        return _mm512_mulhi_epu16(lanes, _mm512_set1_epi32(1 << (16 - bit)));
-    return _mm512_srl_epi32(lanes, _mm_cvtsi32_si128(bit));
-}
-
 /* One chunk, at column c of the tile, of which n columns are there: `per` vectors of values. */
 INLINE void chunk_values(__m512 *v, const struct f32_row *row, int64_t c, int64_t n, int log2,
                          const struct f32_rule *rule, const int bits, const int per, const enum kind kind)
@@ -127,12 +146,12 @@ INLINE void chunk_values(__m512 *v, const struct f32_row *row, int64_t c, int64_
         __m512 table = _mm512_load_ps(row->table[g]);
 #pragma GCC unroll 4
         for (int i = 0; i < per; i++)
-            v[i] = _mm512_permutexvar_ps(code_at(lanes, i * bits, bits), table);
+            v[i] = _mm512_permutexvar_ps(_mm512_srl_epi32(lanes, _mm_cvtsi32_si128(i * bits)), table);
     } else if (bits == 5) {
         __m512 low = _mm512_load_ps(row->table[2 * g]), high = _mm512_load_ps(row->table[2 * g + 1]);
 #pragma GCC unroll 4
         for (int i = 0; i < per; i++)
-            v[i] = _mm512_permutex2var_ps(low, code_at(lanes, i * bits, bits), high);
+            v[i] = _mm512_permutex2var_ps(low, _mm512_srl_epi32(lanes, _mm_cvtsi32_si128(i * bits)), high);
     } else {
         __m512 s = _mm512_set1_ps(row->scale[g]), zero = _mm512_set1_ps(row->zero[g]);
         const __m512i mask = _mm512_set1_epi32((1 << bits) - 1), flip = _mm512_set1_epi32(rule->flip);
@@ -155,45 +174,6 @@ INLINE __m512 float8_values(const uint8_t *p, float scale, const enum kind kind)
     return _mm512_mul_ps(_mm512_cvtph_ps(v), _mm512_set1_ps(scale * 256));
 }
 
-/* A row of the forms below: FORM(name, bits, columns in a lane, kind where there is no table). */
-#define F32_FORMS(FORM)                                                                                                \
-    FORM(2x4, 2, 4, KIND_PLAIN)                                                                                        \
-    FORM(2x2, 2, 2, KIND_PLAIN)                                                                                        \
-    FORM(2x1, 2, 1, KIND_PLAIN)                                                                                        \
-    FORM(3x4, 3, 4, KIND_PLAIN)                                                                                        \
-    FORM(3x2, 3, 2, KIND_PLAIN)                                                                                        \
-    FORM(4x4, 4, 4, KIND_PLAIN)                                                                                        \
-    FORM(4x2, 4, 2, KIND_PLAIN)                                                                                        \
-    FORM(4x1, 4, 1, KIND_PLAIN)                                                                                        \
-    FORM(5x4, 5, 4, KIND_PLAIN)                                                                                        \
-    FORM(5x2, 5, 2, KIND_PLAIN)                                                                                        \
-    FORM(6x4_bias, 6, 4, KIND_BIAS)                                                                                    \
-    FORM(6x4_bias_f16, 6, 4, KIND_BIAS_F16)                                                                            \
-    FORM(6x4_bias_bf16, 6, 4, KIND_BIAS_BF16)                                                                          \
-    FORM(6x2_bias, 6, 2, KIND_BIAS)                                                                                    \
-    FORM(6x2_bias_f16, 6, 2, KIND_BIAS_F16)                                                                            \
-    FORM(6x2_bias_bf16, 6, 2, KIND_BIAS_BF16)                                                                          \
-    FORM(8x1_plain, 8, 1, KIND_PLAIN)                                                                                  \
-    FORM(8x1_f16, 8, 1, KIND_F16)                                                                                      \
-    FORM(8x1_f16_twice, 8, 1, KIND_F16_TWICE)                                                                          \
-    FORM(8x1_bias, 8, 1, KIND_BIAS)                                                                                    \
-    FORM(8x1_bias_f16, 8, 1, KIND_BIAS_F16)                                                                            \
-    FORM(8x1_bias_bf16, 8, 1, KIND_BIAS_BF16)                                                                          \
-    FORM(8x1_e4m3, 8, 1, KIND_E4M3)                                                                                    \
-    FORM(8x1_e5m2, 8, 1, KIND_E5M2)
-
-INLINE int lane_columns(const struct qmat *w)
-{
-    int log2 = group_log2(w);
-    return w->seg->q.bits == 8 || log2 == 4 ? 1 : log2 == 5 ? 2 : 4;
-}
-
-/* Does the form with these parameters take such rows? */
-INLINE bool form_fits(const struct qmat *w, enum kind kind, int bits, int per, enum kind of_form)
-{
-    return w->seg->q.bits == bits && lane_columns(w) == per && (bits <= 5 || kind == of_form);
-}
-
 /* 64 columns, in vectors of every `per`-th of 16 per; `swap` exchanges neighbours. */
 INLINE void order_64(float *dst, const float *x, const int per, int swap)
 {
@@ -214,23 +194,4 @@ INLINE void order_64(float *dst, const float *x, const int per, int swap)
     }
 }
 
-/* Columns [c0, c0 + n) of x in the order of chunks, zeros up to a multiple of 64; dst has room for those. */
-static void order_columns(float *dst, const float *x, const struct qmat *w, int64_t c0, int64_t n, int per, int swap)
-{
-    const uint8_t *perm = w->plane[PLANE_PERM].p;
-    const float *column = (const float *)(const void *)w->plane[PLANE_COLUMN].p;
-    float in[64];
-    for (int64_t c = 0; c < n; c += 64, dst += 64) {
-        const float *from = x + c0 + c;
-        if (perm || column || n - c < 64) {
-            for (int64_t i = 0; i < 64; i++) {
-                int64_t at = c + i < n ? c0 + c + i : -1;
-                at = at >= 0 && perm ? (int64_t)rd_u32le(perm + 4 * at) : at;
-                in[i] = at < 0 ? 0 : column ? x[at] / column[at] : x[at];
-            }
-            from = in;
-        }
-        order_64(dst, from, per, swap);
-    }
-}
 #endif

@@ -1,90 +1,14 @@
-/* Prefill: codes in groups times rows of f32 values: 32 rows of W at a time become f32, which stay in a cache while the
- * f32 GEMM multiplies the tokens in hand with them. Columns of both stand in the order of f32_rows_avx512.h. */
+/* Prefill: codes in groups times rows of f32 values. */
 #include "kernels/x86/f32_rows_avx512.h"
-
-/* PAD keeps rows whose length is a power of two from evicting each other from the first-level cache. */
-enum { TOKENS = 264, ROWS = 32, PAD = 16 };
-
-typedef void decode_row(float *y, const struct f32_row *row, int64_t n, int log2, const struct f32_rule *rule);
-
-INLINE void decode_one(float *y, const struct f32_row *row, int64_t n, int log2, const struct f32_rule *rule,
-                       const int bits, const int per, const enum kind kind)
-{
-    for (int64_t c = 0; c < n; c += 16 * per, y += 16 * per) {
-        __m512 v[4];
-        if (kind >= KIND_E4M3)
-            v[0] = float8_values(row->code + c, row->scale[c >> log2], kind);
-        else
-            chunk_values(v, row, c, n - c, log2, rule, bits, per, kind);
-#pragma GCC unroll 4
-        for (int i = 0; i < per; i++)
-            _mm512_storeu_ps(y + 16 * i, v[i]);
-    }
-}
-
-#define FORM(name, bits, per, kind)                                                                                    \
-    static void decode_##name(float *y, const struct f32_row *row, int64_t n, int log2, const struct f32_rule *rule)   \
-    {                                                                                                                  \
-        decode_one(y, row, n, log2, rule, bits, per, kind);                                                            \
-    }
-F32_FORMS(FORM)
-#undef FORM
-
-static decode_row *decode_for(const struct qmat *w, enum kind kind)
-{
-#define FORM(name, bits, per, of)                                                                                      \
-    if (form_fits(w, kind, bits, per, of))                                                                             \
-        return decode_##name;
-    F32_FORMS(FORM)
-#undef FORM
-    return NULL;
-}
-
-static int64_t padded(int64_t k)
-{
-    return (k + 63) / 64 * 64;
-}
+#include "kernels/x86/matmul_f32_groups.h"
 
 size_t matmul_f32_groups_avx512_scratch(int64_t k)
 {
-    return (size_t)(TOKENS + ROWS) * (size_t)(padded(k) + PAD) * sizeof(float);
-}
-
-static void decode_rows(float *dst, int64_t stride, const struct qmat *w, int64_t r, int64_t rows, decode_row *decode,
-                        const struct f32_rule *rule)
-{
-    struct f32_row row;
-    const int bits = w->seg->q.bits, log2 = group_log2(w);
-    for (int64_t i = 0; i < rows; i++, dst += stride) {
-        for (int64_t c0 = 0; c0 < w->k; c0 += F32_TILE) {
-            int64_t n = min_i64(w->k - c0, F32_TILE), n_groups = f32_row_open(&row, w, rule, r + i, c0, n);
-            if (bits <= 5)
-                make_tables(&row, n_groups, rule, bits);
-            decode(dst + c0, &row, n, log2, rule);
-        }
-        const int64_t chunk = 16 * lane_columns(w);
-        for (int64_t c = (w->k + chunk - 1) / chunk * chunk; c < padded(w->k); c++)
-            dst[c] = 0;
-    }
+    return f32_groups_scratch(k);
 }
 
 void matmul_f32_groups_avx512(float *y, int64_t ldy, const struct qmat *w, int64_t r0, int64_t r1, const void *x,
                               size_t x_stride, int64_t m, void *scratch)
 {
-    const struct f32_rule rule = f32_rule_of(w);
-    decode_row *const decode = decode_for(w, rule.kind);
-    const int64_t k = padded(w->k), stride = k + PAD;
-    float *xf = scratch, *wf = xf + TOKENS * stride;
-    for (int64_t j = 0; j < m; j += TOKENS) {
-        int64_t tokens = min_i64(m - j, TOKENS);
-        for (int64_t i = 0; i < tokens; i++)
-            order_columns(xf + i * stride,
-                          (const float *)(const void *)((const uint8_t *)x + (size_t)(j + i) * x_stride), w, 0, w->k,
-                          lane_columns(w), rule.high_first);
-        for (int64_t r = r0; r < r1; r += ROWS) {
-            int64_t rows = min_i64(r1 - r, ROWS);
-            decode_rows(wf, stride, w, r, rows, decode, &rule);
-            gemm_f32_avx512(y + j * ldy + r - r0, ldy, xf, stride, wf, stride, tokens, rows, k);
-        }
-    }
+    matmul_f32_groups(y, ldy, w, r0, r1, x, x_stride, m, scratch, gemm_f32_avx512);
 }

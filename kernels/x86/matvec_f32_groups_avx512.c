@@ -1,76 +1,8 @@
-/* Decode: codes in groups times one row of f32 values (f32_rows.h, f32_rows_avx512.h). Two rows, from the two halves of
- * the range, run side by side. */
+/* Decode: codes in groups times one row of f32 values. */
 #include "kernels/x86/f32_rows_avx512.h"
-
-typedef void dot_rows(float sum[2], const struct f32_row row[2], const float *x, int64_t n, int log2,
-                      const struct f32_rule *rule);
-
-INLINE void dot_two(float sum[2], const struct f32_row row[2], const float *x, int64_t n, int log2,
-                    const struct f32_rule *rule, const int bits, const int per, const enum kind kind)
-{
-    __m512 acc[2][4];
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++)
-        acc[0][i] = acc[1][i] = _mm512_setzero_ps();
-    for (int64_t c = 0; c < n; c += 16 * per, x += 16 * per)
-#pragma GCC unroll 2
-        for (int r = 0; r < 2; r++) {
-            __m512 v[4];
-            if (kind >= KIND_E4M3)
-                v[0] = float8_values(row[r].code + c, row[r].scale[c >> log2], kind);
-            else
-                chunk_values(v, &row[r], c, n - c, log2, rule, bits, per, kind);
-#pragma GCC unroll 4
-            for (int i = 0; i < per; i++)
-                acc[r][i] = _mm512_fmadd_ps(v[i], _mm512_loadu_ps(x + 16 * i), acc[r][i]);
-        }
-#pragma GCC unroll 2
-    for (int r = 0; r < 2; r++)
-        sum[r] = _mm512_reduce_add_ps(
-            _mm512_add_ps(_mm512_add_ps(acc[r][0], acc[r][1]), _mm512_add_ps(acc[r][2], acc[r][3])));
-}
-
-#define FORM(name, bits, per, kind)                                                                                    \
-    static void dot_##name(float sum[2], const struct f32_row row[2], const float *x, int64_t n, int log2,             \
-                           const struct f32_rule *rule)                                                                \
-    {                                                                                                                  \
-        dot_two(sum, row, x, n, log2, rule, bits, per, kind);                                                          \
-    }
-F32_FORMS(FORM)
-#undef FORM
-
-static dot_rows *dot_for(const struct qmat *w, enum kind kind)
-{
-#define FORM(name, bits, per, of)                                                                                      \
-    if (form_fits(w, kind, bits, per, of))                                                                             \
-        return dot_##name;
-    F32_FORMS(FORM)
-#undef FORM
-    return NULL;
-}
+#include "kernels/x86/matvec_f32_groups.h"
 
 void matvec_f32_groups_avx512(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
 {
-    float tile[F32_TILE];
-    struct f32_row row[2];
-    const struct f32_rule rule = f32_rule_of(w);
-    dot_rows *const dot = dot_for(w, rule.kind);
-    const int log2 = group_log2(w), per = lane_columns(w), bits = w->seg->q.bits;
-    const int64_t half = (r1 - r0 + 1) / 2;
-    for (int64_t c0 = 0; c0 < w->k; c0 += F32_TILE) {
-        int64_t n = min_i64(w->k - c0, F32_TILE);
-        order_columns(tile, x, w, c0, n, per, rule.high_first);
-        for (int64_t r = r0; r < r0 + half; r++) {
-            int64_t q = r + half < r1 ? r + half : r; /* an odd last row is its own partner */
-            float sum[2];
-            int64_t n_groups = f32_row_open(&row[0], w, &rule, r, c0, n);
-            f32_row_open(&row[1], w, &rule, q, c0, n);
-            for (int i = 0; i < 2 && bits <= 5; i++)
-                make_tables(&row[i], n_groups, &rule, bits);
-            dot(sum, row, tile, n, log2, &rule);
-            float before0 = c0 ? y[r - r0] : 0, before1 = c0 ? y[q - r0] : 0;
-            y[r - r0] = before0 + sum[0];
-            y[q - r0] = before1 + sum[1];
-        }
-    }
+    matvec_f32_groups(y, w, r0, r1, x);
 }

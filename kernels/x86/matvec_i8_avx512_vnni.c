@@ -7,7 +7,7 @@
 #include "kernels/x86/avx512.h"
 #include "kernels/x86/i8_rows.h"
 
-enum { TILE = 4096, GROUPS = TILE / 16 + 16 };
+enum { TILE = 4096, ZERO_BYTES = TILE / 16 + 64 };
 
 struct x_chunk { /* the activations that meet 64 bytes of codes */
     int8_t part[4][64];
@@ -15,10 +15,17 @@ struct x_chunk { /* the activations that meet 64 bytes of codes */
     float d[16];
 };
 
-struct row { /* one row's numbers for the columns of a tile */
-    const uint8_t *code;
-    float scale[GROUPS];
-    int32_t zero[GROUPS];
+struct row { /* one row from the first column of a tile on */
+    const uint8_t *code, *scale;
+    uint8_t zero[ZERO_BYTES]; /* as stored, from a whole byte on */
+};
+
+struct shape { /* of a chunk, the same for all of a matrix */
+    __m512i flip, middle, group_of_lane, zero_bit_of_lane;
+    __mmask16 groups; /* as many as there are in a chunk */
+    int columns, log2;
+    enum number_type scale_type;
+    bool has_zero;
 };
 
 /* Columns [c0, c0 + n) in order, zeros up to the next 256. */
@@ -27,6 +34,13 @@ static void copy_codes(int8_t *dst, const uint8_t *x, int64_t c0, int64_t n, int
     for (int64_t c = 0; c < n; c += 16)
         memcpy(dst + c, x_codes(x, c0 + c, log2), 16);
     memset(dst + n, 0, (size_t)((256 - n % 256) % 256));
+}
+
+/* The group, 1 << log2 columns long, of each lane of so many columns. */
+INLINE __m512i group_of_lane(const int columns, int log2)
+{
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return _mm512_srl_epi32(_mm512_mullo_epi32(lane, _mm512_set1_epi32(columns)), _mm_cvtsi32_si128(log2));
 }
 
 INLINE void prepare_chunk(struct x_chunk *g, const int8_t *x, const int bits)
@@ -56,81 +70,111 @@ INLINE void prepare_chunk(struct x_chunk *g, const int8_t *x, const int bits)
 static void prepare(struct x_chunk *g, const uint8_t *x, int64_t c0, int64_t n, int log2, const int bits)
 {
     _Alignas(64) int8_t code[TILE];
-    const int lane = 32 / bits;
+    const __m512i block_of_lane = group_of_lane(32 / bits, log2);
     copy_codes(code, x, c0, n, log2);
-    for (int64_t c = 0; c < n; c += 16 * lane, g++) {
+    for (int64_t c = 0; c < n; c += 512 / bits, g++) {
+        float d[16] = {0};
         prepare_chunk(g, code + c, bits);
-        for (int i = 0; i < 16; i++)
-            g->d[i] = c + i * lane < n ? x_scale(x, c0 + c + i * lane, log2) : 0;
+        for (int64_t i = 0, at = c; at < min_i64(c + 512 / bits, n); at += INT64_C(1) << log2)
+            d[i++] = x_scale(x, c0 + at, log2);
+        _mm512_store_ps(g->d, _mm512_permutexvar_ps(block_of_lane, _mm512_loadu_ps(d)));
     }
 }
 
-static void open_row(struct row *row, const struct qmat *w, int64_t r, int64_t c0, int64_t n)
+static void open_row(struct row *row, const struct qmat *w, int64_t r, int64_t c0, const struct shape *s)
 {
-    const int log2 = group_log2(w);
-    const int64_t g0 = c0 >> log2, n_groups = ((c0 + n - 1) >> log2) + 1 - g0;
-    row->code = qmat_row(w, r) + c0 * w->seg->q.bits / 8;
-    row_scales(row->scale, w, r, g0, n_groups);
-    _mm512_storeu_ps(row->scale + n_groups, _mm512_setzero_ps());
-    if (w->seg->q.zero_type == ZERO_CODE)
-        row_zero_codes(row->zero, w, r, g0, n_groups);
+    const int bits = w->seg->q.bits;
+    const int64_t g0 = c0 >> s->log2;
+    row->code = qmat_row(w, r) + c0 * bits / 8;
+    row->scale = w->plane[PLANE_SCALE].p + (size_t)r * w->plane[PLANE_SCALE].row_stride +
+                 g0 * (s->scale_type == NUMBER_F32 ? 4 : 2);
+    if (!s->has_zero)
+        return;
+    const int64_t stride = (int64_t)w->plane[PLANE_ZERO].row_stride, n = min_i64(stride - g0 * bits / 8, TILE / 16);
+    const uint8_t *p = w->plane[PLANE_ZERO].p + r * stride + g0 * bits / 8;
+    for (int64_t i = 0; i < n; i += 64) {
+        __mmask64 in = ~UINT64_C(0) >> (64 - min_i64(n - i, 64));
+        _mm512_storeu_si512(row->zero + i, _mm512_maskz_loadu_epi8(in, p + i));
+    }
 }
 
-struct shape { /* of the groups in a chunk */
-    __m512i flip, middle, group_of_lane;
-    int columns, log2;
-    bool has_zero;
-};
+/* Scales of the lanes of a chunk whose first group is g. */
+INLINE __m512 lane_scales(const struct row *row, int64_t g, __mmask16 groups, const struct shape *s)
+{
+    __m512 v;
+    if (s->scale_type == NUMBER_F32) {
+        v = _mm512_maskz_loadu_ps(groups, row->scale + 4 * g);
+    } else {
+        __m256i h = _mm256_maskz_loadu_epi16(groups, row->scale + 2 * g);
+        v = s->scale_type == NUMBER_F16 ? _mm512_cvtph_ps(h)
+                                        : _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
+    }
+    return _mm512_permutexvar_ps(s->group_of_lane, v);
+}
 
+/* Their zero points: those of a chunk have at most 32 bits. */
+INLINE __m512i lane_zeros(const struct row *row, int64_t g, const struct shape *s, const int bits)
+{
+    uint32_t v = rd_u32le(row->zero + g * bits / 8) >> g * bits % 8;
+    __m512i z = _mm512_srlv_epi32(_mm512_set1_epi32((int)v), s->zero_bit_of_lane);
+    return _mm512_and_si512(z, _mm512_set1_epi32((1 << bits) - 1));
+}
+
+/* Chunk `at`; in: its bytes, groups: its groups that are there. */
 INLINE __m512 chunk_dot(__m512 sum, const struct row *row, const struct x_chunk *x, int64_t at, __mmask64 in,
-                        const struct shape *s, const int bits)
+                        __mmask16 groups, const struct shape *s, const int bits)
 {
     const __m512i mask = _mm512_set1_epi8((char)((1 << bits) - 1));
     const int64_t g = at * s->columns >> s->log2;
-    __m512i code = _mm512_maskz_loadu_epi8(in, row->code + 64 * at), zero = s->middle;
-    __m512 scale = _mm512_permutexvar_ps(s->group_of_lane, _mm512_loadu_ps(row->scale + g));
-    if (s->has_zero)
-        zero = _mm512_permutexvar_epi32(s->group_of_lane, _mm512_loadu_si512(row->zero + g));
+    __m512i code = _mm512_maskz_loadu_epi8(in, row->code + 64 * at);
+    __m512i zero = s->has_zero ? lane_zeros(row, g, s, bits) : s->middle;
     __m512i acc = _mm512_dpwssd_epi32(_mm512_setzero_si512(), zero, _mm512_load_si512(x->minus_sum));
 #pragma GCC unroll 4
     for (int p = 0; p < 8 / bits; p++, code = _mm512_srli_epi16(code, bits)) {
         __m512i v = _mm512_ternarylogic_epi64(code, mask, s->flip, 0x6a); /* (code & mask) ^ flip */
         acc = _mm512_dpbusd_epi32(acc, v, _mm512_load_si512(x->part[p]));
     }
-    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc), _mm512_mul_ps(scale, _mm512_load_ps(x->d)), sum);
+    __m512 scale = _mm512_mul_ps(lane_scales(row, g, groups, s), _mm512_load_ps(x->d));
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc), scale, sum);
 }
 
-INLINE void matvec_bits(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x, const int bits)
+INLINE struct shape shape_of(const struct qmat *w, const int bits)
 {
-    struct x_chunk tile[TILE * 2 / 128];
-    struct row row[2];
-    const int64_t half = (r1 - r0 + 1) / 2;
     struct shape s = {.flip = _mm512_set1_epi8((char)code_flip(w)),
                       .middle = _mm512_set1_epi32(1 << (bits - 1)),
                       .columns = 512 / bits,
                       .log2 = group_log2(w),
+                      .scale_type = w->seg->q.scale_type,
                       .has_zero = w->seg->q.zero_type == ZERO_CODE};
-    s.group_of_lane =
-        _mm512_srl_epi32(_mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-                                            _mm512_set1_epi32(32 / bits)),
-                         _mm_cvtsi32_si128(s.log2));
+    s.groups = (__mmask16)((2 << ((s.columns - 1) >> s.log2)) - 1);
+    s.group_of_lane = group_of_lane(32 / bits, s.log2);
+    s.zero_bit_of_lane = _mm512_mullo_epi32(s.group_of_lane, _mm512_set1_epi32(bits));
+    return s;
+}
+
+INLINE void matvec_bits(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x, const int bits)
+{
+    struct x_chunk tile[TILE / 64];
+    struct row row[2];
+    const int64_t half = (r1 - r0 + 1) / 2;
+    const struct shape s = shape_of(w, bits);
     for (int64_t c0 = 0; c0 < w->k; c0 += TILE) {
-        int64_t n = min_i64(w->k - c0, TILE), whole = n / s.columns;
-        int64_t left = (n - whole * s.columns) * bits / 8; /* bytes in the last chunk, where it is not whole */
-        __mmask64 tail = ~UINT64_C(0) >> (64 - left) % 64;
+        const int64_t n = min_i64(w->k - c0, TILE), whole = n / s.columns, left = n - whole * s.columns;
+        const __mmask64 in = ~UINT64_C(0) >> (64 - left * bits / 8) % 64;
+        const __mmask16 groups = (__mmask16)((2 << ((left - 1) >> s.log2)) - 1);
         prepare(tile, x, c0, n, act_log2(w), bits);
         for (int64_t r = r0; r < r0 + half; r++) {
             int64_t q = r + half < r1 ? r + half : r; /* an odd last row is its own partner */
-            open_row(&row[0], w, r, c0, n);
-            open_row(&row[1], w, q, c0, n);
+            open_row(&row[0], w, r, c0, &s);
+            open_row(&row[1], w, q, c0, &s);
             __m512 s0 = _mm512_setzero_ps(), s1 = _mm512_setzero_ps();
             for (int64_t i = 0; i < whole; i++) {
-                s0 = chunk_dot(s0, &row[0], &tile[i], i, ~UINT64_C(0), &s, bits);
-                s1 = chunk_dot(s1, &row[1], &tile[i], i, ~UINT64_C(0), &s, bits);
+                s0 = chunk_dot(s0, &row[0], &tile[i], i, ~UINT64_C(0), s.groups, &s, bits);
+                s1 = chunk_dot(s1, &row[1], &tile[i], i, ~UINT64_C(0), s.groups, &s, bits);
             }
             if (left) {
-                s0 = chunk_dot(s0, &row[0], &tile[whole], whole, tail, &s, bits);
-                s1 = chunk_dot(s1, &row[1], &tile[whole], whole, tail, &s, bits);
+                s0 = chunk_dot(s0, &row[0], &tile[whole], whole, in, groups, &s, bits);
+                s1 = chunk_dot(s1, &row[1], &tile[whole], whole, in, groups, &s, bits);
             }
             float before0 = c0 ? y[r - r0] : 0, before1 = c0 ? y[q - r0] : 0;
             y[r - r0] = before0 + _mm512_reduce_add_ps(s0);

@@ -1,0 +1,68 @@
+/* Rows of codes in groups, for any vector width: the forms that the inner loops are made in, and the order of columns.
+ *
+ * Columns go in chunks of LANES * per, all in one group: a 32-bit lane holds the codes of `per` neighbouring columns,
+ * and vector n of a chunk takes code n of each lane. Activations are brought into that order once per call, and prefill
+ * leaves it as it is, since it sums over all columns alike. */
+#ifndef KERNELS_X86_F32_GROUPS_H
+#define KERNELS_X86_F32_GROUPS_H
+#include "kernels/x86/f32_rows.h"
+
+/* A row of the forms below: FORM(name, bits, columns in a lane, kind where there is no table). */
+#define F32_FORMS(FORM)                                                                                                \
+    FORM(2x4, 2, 4, KIND_PLAIN)                                                                                        \
+    FORM(2x2, 2, 2, KIND_PLAIN)                                                                                        \
+    FORM(2x1, 2, 1, KIND_PLAIN)                                                                                        \
+    FORM(3x4, 3, 4, KIND_PLAIN)                                                                                        \
+    FORM(3x2, 3, 2, KIND_PLAIN)                                                                                        \
+    FORM(4x4, 4, 4, KIND_PLAIN)                                                                                        \
+    FORM(4x2, 4, 2, KIND_PLAIN)                                                                                        \
+    FORM(4x1, 4, 1, KIND_PLAIN)                                                                                        \
+    FORM(5x4, 5, 4, KIND_PLAIN)                                                                                        \
+    FORM(5x2, 5, 2, KIND_PLAIN)                                                                                        \
+    FORM(6x4_bias, 6, 4, KIND_BIAS)                                                                                    \
+    FORM(6x4_bias_f16, 6, 4, KIND_BIAS_F16)                                                                            \
+    FORM(6x4_bias_bf16, 6, 4, KIND_BIAS_BF16)                                                                          \
+    FORM(6x2_bias, 6, 2, KIND_BIAS)                                                                                    \
+    FORM(6x2_bias_f16, 6, 2, KIND_BIAS_F16)                                                                            \
+    FORM(6x2_bias_bf16, 6, 2, KIND_BIAS_BF16)                                                                          \
+    FORM(8x1_plain, 8, 1, KIND_PLAIN)                                                                                  \
+    FORM(8x1_f16, 8, 1, KIND_F16)                                                                                      \
+    FORM(8x1_f16_twice, 8, 1, KIND_F16_TWICE)                                                                          \
+    FORM(8x1_bias, 8, 1, KIND_BIAS)                                                                                    \
+    FORM(8x1_bias_f16, 8, 1, KIND_BIAS_F16)                                                                            \
+    FORM(8x1_bias_bf16, 8, 1, KIND_BIAS_BF16)                                                                          \
+    FORM(8x1_e4m3, 8, 1, KIND_E4M3)                                                                                    \
+    FORM(8x1_e5m2, 8, 1, KIND_E5M2)
+
+INLINE int lane_columns(const struct qmat *w)
+{
+    const int64_t in_group = INT64_C(1) << group_log2(w);
+    return w->seg->q.bits == 8 ? 1 : in_group >= 4 * LANES ? 4 : (int)(in_group / LANES);
+}
+
+/* Does the form with these parameters take such rows? */
+INLINE bool form_fits(const struct qmat *w, enum kind kind, int bits, int per, enum kind of_form)
+{
+    return w->seg->q.bits == bits && lane_columns(w) == per && (bits <= 5 || kind == of_form);
+}
+
+/* Columns [c0, c0 + n) of x in the order of chunks, zeros up to a multiple of 64; dst has room for those. */
+static void order_columns(float *dst, const float *x, const struct qmat *w, int64_t c0, int64_t n, int per, int swap)
+{
+    const uint8_t *perm = w->plane[PLANE_PERM].p;
+    const float *column = (const float *)(const void *)w->plane[PLANE_COLUMN].p;
+    float in[64];
+    for (int64_t c = 0; c < n; c += 64, dst += 64) {
+        const float *from = x + c0 + c;
+        if (perm || column || n - c < 64) {
+            for (int64_t i = 0; i < 64; i++) {
+                int64_t at = c + i < n ? c0 + c + i : -1;
+                at = at >= 0 && perm ? (int64_t)rd_u32le(perm + 4 * at) : at;
+                in[i] = at < 0 ? 0 : column ? x[at] / column[at] : x[at];
+            }
+            from = in;
+        }
+        order_64(dst, from, per, swap);
+    }
+}
+#endif
