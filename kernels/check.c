@@ -160,14 +160,25 @@ static int make_weights(struct test *t, struct err *e)
     return rc;
 }
 
+/* A batch is encoded as one long row. */
+static size_t x_stride(const struct test *t)
+{
+    return t->act->scope == ACT_BATCH ? (size_t)t->k : act_row_bytes(t->act, t->k);
+}
+
 static int make_activations(struct test *t, struct err *e)
 {
-    size_t row = act_row_bytes(t->act, t->k), bytes = row * (size_t)t->m;
+    size_t row = act_row_bytes(t->act, t->k), bytes = x_stride(t) * (size_t)(t->m - 1) + row;
     t->xf = mem_alloc_n((size_t)(t->m * t->k), sizeof *t->xf);
     if (!t->xf || buffer_new(&t->x, bytes))
         return err_nomem(e, bytes, "the activations of a kernel check");
     bool f32 = t->act->block_bytes == 4;
     fill_f32(t, t->xf, t->m * t->k, f32 ? 1e10 : 1, f32 ? 1e17 : 5e3);
+    if (t->act->scope == ACT_BATCH) {
+        t->act->encode(t->x.p, t->xf, t->m * t->k);
+        t->act->decode(t->xf, t->x.p, t->m * t->k);
+        return 0;
+    }
     for (int64_t j = 0; j < t->m; j++) {
         t->act->encode(t->x.p + (size_t)j * row, t->xf + j * t->k, t->k);
         t->act->decode(t->xf + j * t->k, t->x.p + (size_t)j * row, t->k);
@@ -231,7 +242,7 @@ static void run_dot(const struct test *t, float *y, void *scratch)
     else if (k->op == OP_MATVEC)
         k->matvec(y, &t->w, t->r0, t->n, t->x.p);
     else
-        k->matmul(y, t->ldy, &t->w, t->r0, t->n, t->x.p, act_row_bytes(t->act, t->k), t->m, scratch);
+        k->matmul(y, t->ldy, &t->w, t->r0, t->n, t->x.p, x_stride(t), t->m, scratch);
 }
 
 /* y[m][ldy] with ldy wider than the rows: what lies between must stay as it was. */

@@ -35,6 +35,7 @@
 
 /* takes.c: codes in groups with int8 activations in blocks; with activations that any rule makes floats of. */
 bool takes_i8(const struct qmat *w, const struct act *a);
+bool takes_i8_signed(const struct qmat *w, const struct act *a); /* none of them -128, or unsigned */
 bool takes_f32(const struct qmat *w, const struct act *a);
 
 uint64_t read_avx2(const void *p, size_t bytes);

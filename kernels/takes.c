@@ -1,6 +1,6 @@
 /* Which weights and activations the packed kernels of parametric codecs take. Whatever else there is has no packed
  * kernel. */
-#include "kernels/formats/group.h"
+#include "kernels/formats/bitnet.h"
 #include "kernels/kernel_rows.h"
 
 /* Groups of 16 to 1024 weights in powers of two, or whole rows. */
@@ -21,16 +21,28 @@ static bool has_bits(const struct qmat *w, unsigned allowed)
     return allowed >> w->seg->q.bits & 1;
 }
 
-/* MatMulNBits: blocks of activations as long as the groups; OpenVINO: of 32. */
+static bool has_act(const struct qmat *w, const struct act *a)
+{
+    bool nbits = w->codec == &codec_onnx_nbits || w->codec == &codec_onnx_rtn || w->codec == &codec_onnx_k_quant;
+    int block = nbits ? w->seg->q.group : w->codec == &codec_openvino_int ? 32 : 0;
+    if (block > 0)
+        return a->ragged && a->scope == ACT_BLOCK && a->block == block && a->block_bytes == 4 + block;
+    return (w->codec == &codec_torchao_int8 && a == &act_torchao_int8) ||
+           (w->codec == &codec_bitnet && a == &act_bitnet_int8 && w->seg->q.scale_type == BITNET_I2_S) ||
+           (w->codec == &codec_onnx_int8 && a == &act_u8_batch && w->seg->q.sym);
+}
+
+/* MatMulNBits: blocks of activations as long as the groups; OpenVINO: of 32; the others: rows, or the whole call. */
 bool takes_i8(const struct qmat *w, const struct act *a)
 {
     const struct qpar *p = &w->seg->q;
-    bool nbits = w->codec == &codec_onnx_nbits || w->codec == &codec_onnx_rtn || w->codec == &codec_onnx_k_quant;
-    int block = nbits ? p->group : w->codec == &codec_openvino_int ? 32 : 0;
-    bool int8_blocks = a->ragged && a->scope == ACT_BLOCK && a->block == block && a->block_bytes == 4 + block;
-    return block > 0 && int8_blocks && has_plain_groups(w) && p->group <= 256 &&
-           has_bits(w, 1 << 2 | 1 << 4 | 1 << 8) && p->scale_type <= NUMBER_BF16 &&
-           p->zero_type == (p->sym ? ZERO_NONE : ZERO_CODE) && is_plain(w);
+    return has_act(w, a) && has_plain_groups(w) && p->group <= 256 && has_bits(w, 1 << 2 | 1 << 4 | 1 << 8) &&
+           p->scale_type <= NUMBER_BF16 && p->zero_type == (p->sym ? ZERO_NONE : ZERO_CODE) && is_plain(w);
+}
+
+bool takes_i8_signed(const struct qmat *w, const struct act *a)
+{
+    return takes_i8(w, a) && (a->scope == ACT_BLOCK || a == &act_bitnet_int8);
 }
 
 /* Which widths, and groups down to which size, a codec has as floats. */

@@ -66,7 +66,7 @@ static int setup_packed(struct engine *g, struct linear *l, const char *name, st
     const struct act *act = l->act ? l->act : act_find("f32");
     const struct kernel *matvec = kernel_find_for(OP_MATVEC, l->w, act, g->o.isa),
                         *matmul = kernel_find_for(OP_MATMUL, l->w, act, g->o.isa);
-    bool whole = l->act && l->act->scope >= ACT_BATCH && !(matmul && kernel_reads_values(matmul, act));
+    bool whole = l->act && l->act->scope >= ACT_BATCH && !(matvec && matmul && matvec->takes && matmul->takes);
     if (g->o.mode == ENGINE_QUALITY) {
         if (l->act && !whole && matvec && matmul && kernel_is_packed(matvec) && kernel_is_packed(matmul))
             take_packed(g, l, matvec, matmul);
@@ -196,6 +196,10 @@ static void encode_rows(void *arg, int64_t i0, int64_t i1, int i_thread)
 static void encode_batch(const struct engine *g, const struct linear *l)
 {
     int64_t n = g->input.k * g->input.n;
+    if (!reads_values(l)) {
+        l->encode(g->buf[BUF_INPUT], g->input.x, n);
+        return;
+    }
     uint8_t *encoded = input_row(g, g->o.n_batch);
     l->encode(encoded, g->input.x, n);
     l->act->decode(g->buf[BUF_INPUT], encoded, n);
@@ -227,6 +231,12 @@ static void encode_input(struct engine *g, const struct linear *l)
     g->input.in_grid = *l->fixed;
 }
 
+static size_t input_stride(const struct engine *g, const struct linear *l)
+{
+    const size_t k = (size_t)g->input.k;
+    return reads_values(l) ? k * sizeof(float) : l->act->scope == ACT_BATCH ? k : encoded_row_bytes(g->input.k);
+}
+
 /* A head stored apart goes by the name of the embedding it is tied to. */
 static const struct model_tensor *tensor_of(const struct engine *g, const struct linear *l)
 {
@@ -247,9 +257,7 @@ void linear_run(struct engine *g, float *y, int64_t ldy, const struct linear *l)
     else if (g->input.n == 1)
         linear_matvec(g->o.pool, l->matvec, y, l->w, in);
     else
-        linear_matmul(g->o.pool, l->matmul, y, ldy, l->w, in,
-                      reads_values(l) ? (size_t)g->input.k * sizeof(float) : encoded_row_bytes(g->input.k), g->input.n,
-                      scratch);
+        linear_matmul(g->o.pool, l->matmul, y, ldy, l->w, in, input_stride(g, l), g->input.n, scratch);
     for (int i = 0; i < g->input.n && l->scale != 0; i++)
         for (int64_t j = 0; j < l->w->n; j++)
             y[i * ldy + j] *= l->scale;

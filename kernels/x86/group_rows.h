@@ -11,12 +11,20 @@ INLINE int group_log2(const struct qmat *w)
     return g > 0 ? __builtin_ctz((unsigned)g) : 31;
 }
 
-/* Unsigned codes are what is stored, xor this. */
+/* Unsigned codes are what is stored, xor this; */
 INLINE int code_flip(const struct qmat *w)
 {
     const struct qpar *p = &w->seg->q;
-    bool openvino = w->codec == &codec_openvino_int && p->sym && p->bits >= 4;
-    return openvino || w->codec == &codec_torchao_int8 || w->codec == &codec_bnb_int8 ? 1 << (p->bits - 1) : 0;
+    bool twos_complement = (w->codec == &codec_openvino_int && p->sym && p->bits >= 4) ||
+                           (w->codec == &codec_onnx_int8 && p->sym) || w->codec == &codec_torchao_int8 ||
+                           w->codec == &codec_bnb_int8;
+    return twos_complement ? 1 << (p->bits - 1) : 0;
+}
+
+/* where no zero points are stored, this one is zero. */
+INLINE int code_middle(const struct qmat *w)
+{
+    return w->codec == &codec_bitnet ? 1 : 1 << (w->seg->q.bits - 1);
 }
 
 /* Scales of the groups [g0, g0 + n) of a row, from p on. */

@@ -21,6 +21,8 @@ struct steps {
     int64_t n;        /* in a row */
     int log2, x_log2; /* columns of one; activations to a scale */
     bool has_min;
+    int x_zero, middle; /* of activations as unsigned bytes; of codes */
+    __m512i x_flip;     /* what makes activations unsigned */
 };
 
 static int64_t tokens_at_once(int64_t k)
@@ -47,6 +49,17 @@ static void x_scales(float *d, float *sum, const uint8_t *x, int64_t k, const st
     }
 }
 
+/* Columns [c, c + 64), half of what 32 bytes of BitNet's order hold. */
+INLINE __m512i interleaved_64(const uint8_t *row, int64_t c)
+{
+    __m256i v = _mm256_loadu_si256((const __m256i *)(row + c / 128 * 32));
+    if (c % 128 == 0)
+        v = _mm256_srli_epi16(v, 4);
+    v = _mm256_and_si256(v, _mm256_set1_epi8(15));
+    __m512i both = _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_srli_epi16(v, 2)), v, 1);
+    return _mm512_sub_epi8(_mm512_and_si512(both, _mm512_set1_epi8(3)), _mm512_set1_epi8(1));
+}
+
 /* Columns [c, c + 64) of a row, of which n are there, as signed codes; c is a multiple of 64. */
 INLINE __m512i codes_64(const uint8_t *row, int64_t c, int64_t n, const int bits, __m512i flip)
 {
@@ -68,7 +81,7 @@ INLINE __m512i codes_64(const uint8_t *row, int64_t c, int64_t n, const int bits
 static void unpack_scales(struct i8_panel *p, int lane, const struct qmat *w, int64_t r, int64_t c0, int64_t n,
                           const struct steps *s)
 {
-    const int log2 = group_log2(w), middle = 1 << (w->seg->q.bits - 1);
+    const int log2 = group_log2(w), middle = s->middle;
     const int64_t g0 = c0 >> log2, n_groups = ((c0 + n - 1) >> log2) + 1 - g0;
     float scale[STEPS + 8];
     int32_t zero[STEPS + 8];
@@ -86,23 +99,25 @@ static void unpack_scales(struct i8_panel *p, int lane, const struct qmat *w, in
 INLINE void unpack_16_rows(struct i8_panel *p, int lane, const struct qmat *w, int64_t r, int64_t last, int64_t c0,
                            int64_t n, const struct steps *s, const int bits)
 {
-    const __m512i flip = _mm512_set1_epi8((char)code_flip(w));
+    const __m512i flip = _mm512_set1_epi8((char)code_flip(w)), x_zero = _mm512_set1_epi32(-s->x_zero);
+    const bool interleaved = bits == 2 && is_interleaved(w);
     __m512i v[16];
     for (int64_t c = 0; c < n; c += 64) {
 #pragma GCC unroll 16
         for (int i = 0; i < 16; i++)
-            v[i] = codes_64(qmat_row(w, min_i64(r + i, last)), c0 + c, n - c, bits, flip);
+            v[i] = interleaved ? interleaved_64(qmat_row(w, min_i64(r + i, last)), c0 + c)
+                               : codes_64(qmat_row(w, min_i64(r + i, last)), c0 + c, n - c, bits, flip);
         transpose_16x16(v);
 #pragma GCC unroll 16
         for (int i = 0; i < 16; i++)
             _mm512_store_si512(p->code[c / 4 + i][lane], v[i]);
     }
     for (int64_t i = 0; i << s->log2 < n; i++) {
-        __m512i sum = _mm512_setzero_si512(), top = _mm512_set1_epi8((char)128);
+        __m512i sum = _mm512_setzero_si512(), ones = _mm512_set1_epi8(1);
         const int64_t end = min_i64((i + 1) << s->log2, n) / 4;
         for (int64_t c = (i << s->log2) / 4; c < end; c++)
-            sum = _mm512_dpbusd_epi32(sum, top, _mm512_load_si512(p->code[c][lane]));
-        _mm512_store_si512(&p->start[i][lane], _mm512_sub_epi32(_mm512_setzero_si512(), sum));
+            sum = _mm512_dpbusd_epi32(sum, ones, _mm512_load_si512(p->code[c][lane]));
+        _mm512_store_si512(&p->start[i][lane], _mm512_mullo_epi32(sum, x_zero));
     }
     for (int i = 0; i < 16; i++)
         unpack_scales(p, lane + i, w, min_i64(r + i, last), c0, n, s);
@@ -116,6 +131,22 @@ struct x_at {
     int64_t n; /* columns */
     bool first;
 };
+
+/* acc[j][] += 4 words of the panel times mr tokens; x[0] and x[1] point to tokens 0 and 3. */
+INLINE void multiply_4(const int mr, __m512i acc[MR][2], const uint8_t (*code)[NR][4], const uint8_t *const x[2],
+                       size_t stride, __m512i flip)
+{
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; c++) {
+        __m512i w0 = _mm512_load_si512(code[c][0]), w1 = _mm512_load_si512(code[c][16]);
+#pragma GCC unroll 6
+        for (int j = 0; j < mr; j++) {
+            __m512i v = _mm512_xor_si512(word_of(x[j / 3] + j % 3 * stride + 4 * c), flip);
+            acc[j][0] = _mm512_dpbusd_epi32(acc[j][0], v, w0);
+            acc[j][1] = _mm512_dpbusd_epi32(acc[j][1], v, w1);
+        }
+    }
+}
 
 /* mr tokens (a constant at every call) from j0 on against the panel. */
 INLINE void tile(const int mr, struct i8_panel *p, const struct x_at *t, int64_t j0, const struct steps *s)
@@ -135,7 +166,7 @@ INLINE void tile(const int mr, struct i8_panel *p, const struct x_at *t, int64_t
         for (int c = c0; c < c1; c += 16) {
             const uint8_t *at = x0 + (c >> s->x_log2) * 4 + c;
             const uint8_t *const x[2] = {at, at + 3 * t->stride};
-            multiply(mr, true, acc, (const uint8_t(*)[NR][4])p->code + c / 4, 0, 4, x, t->stride);
+            multiply_4(mr, acc, (const uint8_t(*)[NR][4])p->code + c / 4, x, t->stride, s->x_flip);
         }
         __m512 d0 = _mm512_load_ps(p->scale[i]), d1 = _mm512_load_ps(p->scale[i] + 16);
 #pragma GCC unroll 6
@@ -195,9 +226,14 @@ static void unpack(struct i8_panel *p, const struct qmat *w, int64_t r, int64_t 
         }
 }
 
-static struct steps steps_of(const struct qmat *w)
+static struct steps steps_of(const struct qmat *w, const uint8_t *x)
 {
-    struct steps s = {.x_log2 = act_log2(w), .has_min = w->seg->q.zero_type == ZERO_CODE};
+    const bool is_unsigned = has_x_zero(w);
+    struct steps s = {.x_log2 = act_log2(w),
+                      .has_min = w->seg->q.zero_type == ZERO_CODE,
+                      .x_zero = is_unsigned ? (int)scale_at(x + 4) : 128,
+                      .middle = code_middle(w),
+                      .x_flip = _mm512_set1_epi8((char)(is_unsigned ? 0 : 128))};
     s.log2 = group_log2(w) < s.x_log2 ? group_log2(w) : s.x_log2;
     s.log2 = s.log2 < 8 ? s.log2 : 8;
     s.n = ((w->k - 1) >> s.log2) + 1;
@@ -208,21 +244,25 @@ void matmul_i8_avx512_vnni(float *y, int64_t ldy, const struct qmat *w, int64_t 
                            size_t stride, int64_t m, void *scratch)
 {
     struct i8_panel *p = scratch;
-    const struct steps s = steps_of(w);
-    for (int64_t j = 0; j < m && m < FEW; j++)
+    const struct steps s = steps_of(w, x);
+    const bool few = m < FEW && !has_x_zero(w);
+    for (int64_t j = 0; j < m && few; j++)
         matvec_i8_avx512_vnni(y + j * ldy, w, r0, r1, (const uint8_t *)x + (size_t)j * stride);
     int64_t in_hand = tokens_in_hand(m, tokens_at_once(w->k));
     float *d = p->x, *sum = d + in_hand * s.n;
-    for (int64_t j = 0; j < m && m >= FEW; j += in_hand) {
+    for (int64_t j = 0; j < m && !few; j += in_hand) {
         const uint8_t *xj = (const uint8_t *)x + (size_t)j * stride;
         int64_t tokens = min_i64(m - j, in_hand);
         for (int64_t i = 0; i < tokens; i++)
-            x_scales(d + i * s.n, sum + i * s.n, xj + (size_t)i * stride, w->k, &s);
+            x_scales(d + i * s.n, sum + i * s.n, has_x_zero(w) ? x : xj + (size_t)i * stride, w->k, &s);
         for (int64_t r = r0; r < r1; r += NR) {
             for (int64_t c = 0; c < w->k; c += COLUMNS) {
-                struct x_at t = {x_codes(xj, c, s.x_log2),   d + (c >> s.log2),
-                                 sum + (c >> s.log2),        stride,
-                                 min_i64(w->k - c, COLUMNS), c == 0};
+                struct x_at t = {x_codes(xj, c, s.x_log2) + (has_x_zero(w) ? 4 : 0),
+                                 d + (c >> s.log2),
+                                 sum + (c >> s.log2),
+                                 stride,
+                                 min_i64(w->k - c, COLUMNS),
+                                 c == 0};
                 unpack(p, w, r, r1 - 1, c, t.n, &s);
                 all_tokens(p, &t, tokens, &s);
             }

@@ -9,8 +9,8 @@
 
 enum { TILE = 4096, ZERO_BYTES = TILE / 16 + 64 };
 
-struct x_chunk { /* the activations that meet 64 bytes of codes */
-    int8_t part[4][64];
+struct x_chunk {        /* the activations that meet 64 bytes of codes */
+    int8_t part[4][64]; /* part[1] of codes of 8 bits: what is to be taken off those in part[0] */
     int32_t minus_sum[16];
     float d[16];
 };
@@ -25,7 +25,7 @@ struct shape { /* of a chunk, the same for all of a matrix */
     __mmask16 groups; /* as many as there are in a chunk */
     int columns, log2;
     enum number_type scale_type;
-    bool has_zero;
+    bool has_zero, x_zero;
 };
 
 /* Columns [c0, c0 + n) in order, zeros up to the next 256. */
@@ -34,6 +34,26 @@ static void copy_codes(int8_t *dst, const uint8_t *x, int64_t c0, int64_t n, int
     for (int64_t c = 0; c < n; c += 16)
         memcpy(dst + c, x_codes(x, c0 + c, log2), 16);
     memset(dst + n, 0, (size_t)((256 - n % 256) % 256));
+}
+
+/* Unsigned ones as signed bytes, 128 less, and what is still to be taken off: their zero point, 128 less. */
+static void copy_unsigned(int8_t *code, int8_t *off, const uint8_t *x, int64_t c0, int64_t n)
+{
+    const int8_t zero = (int8_t)((int)scale_at(x + 4) - 128);
+    for (int64_t c = 0; c < n; c++) {
+        code[c] = (int8_t)(x[8 + c0 + c] ^ 128);
+        off[c] = zero;
+    }
+    for (int64_t c = n; c % 256; c++)
+        code[c] = off[c] = 0;
+}
+
+/* 256 columns from BitNet's order into that in which pairs of bits come out of its bytes. */
+static void interleave(int8_t *dst, const int8_t *x)
+{
+    for (int j = 0; j < 64; j++)
+        for (int p = 0; p < 4; p++)
+            dst[4 * j + p] = x[j / 32 * 128 + (3 - p) * 32 + j % 32];
 }
 
 /* The group, 1 << log2 columns long, of each lane of so many columns. */
@@ -67,14 +87,34 @@ INLINE void prepare_chunk(struct x_chunk *g, const int8_t *x, const int bits)
     _mm512_store_si512(g->minus_sum, _mm512_sub_epi32(_mm512_setzero_si512(), sum));
 }
 
-static void prepare(struct x_chunk *g, const uint8_t *x, int64_t c0, int64_t n, int log2, const int bits)
+/* Activations that have a zero point. */
+INLINE void prepare_unsigned(struct x_chunk *g, const int8_t *code, const int8_t *off)
 {
-    _Alignas(64) int8_t code[TILE];
+    const __m512i ones = _mm512_set1_epi8(1), a = _mm512_loadu_si512(code), b = _mm512_loadu_si512(off);
+    const __m512i zero = _mm512_setzero_si512();
+    _mm512_store_si512(g->part[0], a);
+    _mm512_store_si512(g->part[1], b);
+    _mm512_store_si512(g->minus_sum,
+                       _mm512_sub_epi32(_mm512_dpbusd_epi32(zero, ones, b), _mm512_dpbusd_epi32(zero, ones, a)));
+}
+
+static void prepare(struct x_chunk *g, const struct qmat *w, const uint8_t *x, int64_t c0, int64_t n, const int bits)
+{
+    _Alignas(64) int8_t code[TILE], off[TILE], in_order[256];
+    const int log2 = act_log2(w);
     const __m512i block_of_lane = group_of_lane(32 / bits, log2);
-    copy_codes(code, x, c0, n, log2);
+    if (has_x_zero(w))
+        copy_unsigned(code, off, x, c0, n);
+    else
+        copy_codes(code, x, c0, n, log2);
     for (int64_t c = 0; c < n; c += 512 / bits, g++) {
         float d[16] = {0};
-        prepare_chunk(g, code + c, bits);
+        if (is_interleaved(w))
+            interleave(in_order, code + c);
+        if (has_x_zero(w))
+            prepare_unsigned(g, code + c, off + c);
+        else
+            prepare_chunk(g, is_interleaved(w) ? in_order : code + c, bits);
         for (int64_t i = 0, at = c; at < min_i64(c + 512 / bits, n); at += INT64_C(1) << log2)
             d[i++] = x_scale(x, c0 + at, log2);
         _mm512_store_ps(g->d, _mm512_permutexvar_ps(block_of_lane, _mm512_loadu_ps(d)));
@@ -133,6 +173,8 @@ INLINE __m512 chunk_dot(__m512 sum, const struct row *row, const struct x_chunk 
     for (int p = 0; p < 8 / bits; p++, code = _mm512_srli_epi16(code, bits)) {
         __m512i v = _mm512_ternarylogic_epi64(code, mask, s->flip, 0x6a); /* (code & mask) ^ flip */
         acc = _mm512_dpbusd_epi32(acc, v, _mm512_load_si512(x->part[p]));
+        if (bits == 8 && s->x_zero)
+            acc = _mm512_sub_epi32(acc, _mm512_dpbusd_epi32(_mm512_setzero_si512(), v, _mm512_load_si512(x->part[1])));
     }
     __m512 scale = _mm512_mul_ps(lane_scales(row, g, groups, s), _mm512_load_ps(x->d));
     return _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc), scale, sum);
@@ -141,11 +183,12 @@ INLINE __m512 chunk_dot(__m512 sum, const struct row *row, const struct x_chunk 
 INLINE struct shape shape_of(const struct qmat *w, const int bits)
 {
     struct shape s = {.flip = _mm512_set1_epi8((char)code_flip(w)),
-                      .middle = _mm512_set1_epi32(1 << (bits - 1)),
+                      .middle = _mm512_set1_epi32(code_middle(w)),
                       .columns = 512 / bits,
                       .log2 = group_log2(w),
                       .scale_type = w->seg->q.scale_type,
-                      .has_zero = w->seg->q.zero_type == ZERO_CODE};
+                      .has_zero = w->seg->q.zero_type == ZERO_CODE,
+                      .x_zero = has_x_zero(w)};
     s.groups = (__mmask16)((2 << ((s.columns - 1) >> s.log2)) - 1);
     s.group_of_lane = group_of_lane(32 / bits, s.log2);
     s.zero_bit_of_lane = _mm512_mullo_epi32(s.group_of_lane, _mm512_set1_epi32(bits));
@@ -162,7 +205,7 @@ INLINE void matvec_bits(float *y, const struct qmat *w, int64_t r0, int64_t r1, 
         const int64_t n = min_i64(w->k - c0, TILE), whole = n / s.columns, left = n - whole * s.columns;
         const __mmask64 in = ~UINT64_C(0) >> (64 - left * bits / 8) % 64;
         const __mmask16 groups = (__mmask16)((2 << ((left - 1) >> s.log2)) - 1);
-        prepare(tile, x, c0, n, act_log2(w), bits);
+        prepare(tile, w, x, c0, n, bits);
         for (int64_t r = r0; r < r0 + half; r++) {
             int64_t q = r + half < r1 ? r + half : r; /* an odd last row is its own partner */
             open_row(&row[0], w, r, c0, &s);
