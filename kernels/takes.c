@@ -32,12 +32,19 @@ static bool has_act(const struct qmat *w, const struct act *a)
            (w->codec == &codec_onnx_int8 && a == &act_u8_batch && w->seg->q.sym);
 }
 
+/* Zero points of as many bits as the codes, or none; OpenVINO's asymmetric ones always. */
+static bool has_zeros(const struct qmat *w)
+{
+    const struct qpar *p = &w->seg->q;
+    return p->zero_type == ZERO_CODE || (p->zero_type == ZERO_NONE && (p->sym || w->codec != &codec_openvino_int));
+}
+
 /* MatMulNBits: blocks of activations as long as the groups; OpenVINO: of 32; the others: rows, or the whole call. */
 bool takes_i8(const struct qmat *w, const struct act *a)
 {
     const struct qpar *p = &w->seg->q;
     return has_act(w, a) && has_plain_groups(w) && p->group <= 256 && has_bits(w, 1 << 2 | 1 << 4 | 1 << 8) &&
-           p->scale_type <= NUMBER_BF16 && p->zero_type == (p->sym ? ZERO_NONE : ZERO_CODE) && is_plain(w);
+           p->scale_type <= NUMBER_BF16 && has_zeros(w) && is_plain(w);
 }
 
 bool takes_i8_signed(const struct qmat *w, const struct act *a)

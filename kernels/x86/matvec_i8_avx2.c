@@ -88,7 +88,6 @@ INLINE __m256 chunk_dot(__m256 sum, const struct row *row, const struct x_chunk 
     if (s->has_zero)
         zero = _mm256_permutevar8x32_epi32(load32(row->zero + g), s->group_of_lane);
     __m256i acc = _mm256_madd_epi16(zero, load32(x->minus_sum));
-#pragma GCC unroll 4
     for (int i = 0; i < 8 / bits; i++, code = _mm256_srli_epi16(code, bits)) {
         __m256i v = _mm256_xor_si256(_mm256_and_si256(code, mask), s->flip);
         acc = _mm256_add_epi32(acc, dot_32(v, load32(x->part[i]), bits));

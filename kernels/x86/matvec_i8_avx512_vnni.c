@@ -169,7 +169,6 @@ INLINE __m512 chunk_dot(__m512 sum, const struct row *row, const struct x_chunk 
     __m512i code = _mm512_maskz_loadu_epi8(in, row->code + 64 * at);
     __m512i zero = s->has_zero ? lane_zeros(row, g, s, bits) : s->middle;
     __m512i acc = _mm512_dpwssd_epi32(_mm512_setzero_si512(), zero, _mm512_load_si512(x->minus_sum));
-#pragma GCC unroll 4
     for (int p = 0; p < 8 / bits; p++, code = _mm512_srli_epi16(code, bits)) {
         __m512i v = _mm512_ternarylogic_epi64(code, mask, s->flip, 0x6a); /* (code & mask) ^ flip */
         acc = _mm512_dpbusd_epi32(acc, v, _mm512_load_si512(x->part[p]));
