@@ -22,18 +22,37 @@ def load(path):
 
 
 def chunks_of(records):
-    return {r["format"]["name"]: r["quality"]["n_chunks"] or 0 for r in records
-            if r.get("quality", {}).get("kld") is not None}
+    return {r["format"]["name"]: r["quality"]["n_chunks"] or 0 for r in records if not of_cache(r)
+            and r.get("quality", {}).get("kld") is not None}
+
+
+def of_cache(record):
+    """Of a sweep's second axis: a KV cache by itself, without a format of the weights."""
+    return not record["format"].get("name") and record["workload"].get("kv_type")
+
+
+def merge_caches(results):
+    """model -> {"caches": cache -> length -> record, "about": record}; of two measurements the one with more chunks."""
+    models = {}
+    for _, records in results:
+        for r in filter(of_cache, records):
+            m = models.setdefault(r["model"]["name"], {"caches": {}, "about": r})
+            lengths = m["caches"].setdefault(r["workload"]["kv_type"], {})
+            old = lengths.get(r["workload"]["n_ctx"])
+            if old is None or (r["quality"]["n_chunks"] or 0) > (old["quality"]["n_chunks"] or 0):
+                lengths[r["workload"]["n_ctx"]] = r
+    return models
 
 
 def merge(results):
     """model -> {"rows": format -> row, "claims": id -> claim, "about": record}"""
     models = {}
-    for path in results:
-        decision, records = load(path)
+    for decision, records in results:
+        caches = {of_cache(r) for r in records}
         n_chunks = chunks_of(records)
         for row in decision["rows"]:
-            if row["framework"] == "own":
+            other_cache = row.get("kv_kld") is not None or (row["kld"] is None and row.get("kv_type") in caches)
+            if row["framework"] == "own" or other_cache:
                 continue
             m = models.setdefault(row["model"], {"rows": {}, "claims": {}, "about": None, "device": row["device"]})
             row["chunks"] = n_chunks.get(row["format"], 0)
@@ -41,7 +60,7 @@ def merge(results):
             if old is None or (row["kld"] is not None, row["chunks"]) > (old["kld"] is not None, old["chunks"]):
                 m["rows"][row["format"]] = row
             for record in records:
-                if m["about"] is None and record["model"]["name"] == row["model"] and record["workload"]["n_ctx"]:
+                if m["about"] is None and not of_cache(record) and record["model"]["name"] == row["model"] and record["workload"]["n_ctx"]:
                     m["about"] = record
         for claim in decision.get("claims", []):
             group = models.get(decision["subject"])
@@ -107,6 +126,41 @@ def model_section(name, m, out):
         out += [f"- {r['format']}: {cell(r['reason'])}" for r in rest]
 
 
+def caches_section(name, m, out):
+    lengths = sorted({n for c in m["caches"].values() for n, r in c.items() if r["quality"]["kld"] is not None})
+    measured = {k: c for k, c in m["caches"].items() if any(r["quality"]["kld"] is not None for r in c.values())}
+    if not measured:
+        return
+    sizes = {k: next(r["memory"]["kv_bytes"] for r in c.values() if r["memory"].get("kv_bytes")) for k, c in measured.items()}
+    w = m["about"]["model"]
+    out += ["", f"## KV caches: {name}", "",
+            f"Each cache by itself, on the model's own weights ({w.get('source_format') or 'as they are'}), against an f32 "
+            "cache, all else exact; ± is one standard error over the scored tokens (the second half of each chunk). Text "
+            f"sha256 {m['about']['workload']['text_sha256'][:12]}, {m['about']['date'][:10]}.", ""]
+    head = ["KV cache"] + (["bytes of f16's"] if "f16" in sizes else [])
+    for n in lengths:
+        head += [f"KLD at {n}", "same top", "PPL ratio", "chunks"]
+    out += ["| " + " | ".join(head) + " |", "|---|" + "--:|" * (len(head) - 1)]
+
+    def of_longest(item):
+        found = [r["quality"]["kld"] for _, r in sorted(item[1].items()) if r["quality"]["kld"] is not None]
+        return found[-1]
+
+    for k, c in sorted(measured.items(), key=of_longest):
+        line = [k] + ([number(100 * sizes[k] / sizes["f16"], 1) + " %"] if "f16" in sizes else [])
+        for n in lengths:
+            q = c[n]["quality"] if n in c else None
+            if q is None or q["kld"] is None:
+                line += ["", "", "", ""]
+            else:
+                line += [f"{q['kld']:.6f} ± {q['kld_err']:.6f}", number(100 * q["top1_agreement"], 2) + " %",
+                         number(q["ppl_ratio"], 4), str(q["n_chunks"])]
+        out.append("| " + " | ".join(cell(x) for x in line) + " |")
+    refused = {k: next(iter(c.values()))["reason"] for k, c in m["caches"].items() if k not in measured}
+    if refused:
+        out += ["", f"Not measured ({len(refused)}):", ""] + [f"- {k}: {cell(r)}" for k, r in sorted(refused.items())]
+
+
 def claims_section(models, out):
     ids = []
     for m in models.values():
@@ -130,7 +184,8 @@ def claims_section(models, out):
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    models = merge(sys.argv[1:])
+    results = [load(path) for path in sys.argv[1:]]
+    models = merge(results)
     out = ["# Quality of every format", "",
            "Made by `tools/quality_tables.py` from finished sweeps; no figure is written by hand. KLD is the mean KL",
            "divergence from the unquantized weights in nats, ± half of its 95 % interval (bootstrap over chunks); same top",
@@ -138,6 +193,8 @@ def main():
            "is evaluated with the arithmetic of the runtime named beside it (docs/METHOD.md)."]
     for name, m in models.items():
         model_section(name, m, out)
+    for name, m in merge_caches(results).items():
+        caches_section(name, m, out)
     claims_section(models, out)
     print("\n".join(out))
 
