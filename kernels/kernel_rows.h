@@ -24,6 +24,7 @@
 #define MATMUL_OF              MATMUL
 #define DECODE(symbol, ...)     kernel_decode symbol;
 #define ENCODE_ACT(symbol, ...) kernel_encode_act symbol;
+#define ROWS(symbol, ...)       extern const struct row_ops symbol;
 #include "kernels/kernels.def"
 #undef GEMM_F32
 #undef MATVEC
@@ -32,6 +33,7 @@
 #undef MATMUL_OF
 #undef DECODE
 #undef ENCODE_ACT
+#undef ROWS
 
 /* takes.c: codes in groups with int8 activations in blocks; with activations that any rule makes floats of. */
 bool takes_i8(const struct qmat *w, const struct act *a);

@@ -17,6 +17,7 @@
 #define DECODE(f, c, n, tol) {.name = #f, .op = OP_DECODE, .codec = c, .needs = n, .decode = f, .tolerance = tol},
 #define ENCODE_ACT(f, a, n, tol)                                                                                       \
     {.name = #f, .op = OP_ENCODE_ACT, .act = a, .needs = n, .encode_act = f, .tolerance = tol},
+#define ROWS(f, n) {.name = #f, .op = OP_ROWS, .needs = n, .rows = &f, .tolerance = 2e-6},
 const struct kernel kernels[] = {
 #include "kernels/kernels.def"
 };
@@ -24,7 +25,7 @@ const int n_kernels = sizeof kernels / sizeof *kernels;
 
 const char *kernel_op_name(enum kernel_op op)
 {
-    static const char *const names[N_KERNEL_OPS] = {"gemm_f32", "matvec", "matmul", "decode", "encode_act"};
+    static const char *const names[N_KERNEL_OPS] = {"gemm_f32", "matvec", "matmul", "decode", "encode_act", "rows"};
     return (unsigned)op < N_KERNEL_OPS ? names[op] : "unknown";
 }
 

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include "base/err.h"
 #include "kernels/formats/codec.h"
+#include "kernels/row_ops.h"
 
 struct pool;
 
@@ -18,6 +19,7 @@ enum kernel_op {
     OP_MATMUL,     /* m encoded activation rows times packed rows [r0, r1): prefill speed */
     OP_DECODE,     /* packed rows to f32 rows */
     OP_ENCODE_ACT, /* f32 row to an encoded activation row */
+    OP_ROWS,       /* rows of floats: norms, gates, softmax (row_ops.h) */
     N_KERNEL_OPS
 };
 const char *kernel_op_name(enum kernel_op op);
@@ -46,6 +48,7 @@ struct kernel {
         kernel_matmul *matmul;
         kernel_decode *decode;
         kernel_encode_act *encode_act;
+        const struct row_ops *rows;
     };
     size_t (*scratch_bytes)(int64_t k); /* matmul only; NULL = none. 64-byte aligned, one per thread */
     /* Rows for parametric codecs: whether they take those weights with activations by that rule. codec is NULL there,

@@ -7,7 +7,7 @@
 #include <string.h>
 #include "base/half.h"
 #include "bench/engine/ops.h"
-#include "bench/engine/vec.h"
+#include "kernels/vec.h"
 
 enum { Q_BLOCK = 64, POS_BLOCK = 256, FEW_QUERIES = 64 }; /* fewer: llama.cpp leaves its tiles for f16 sums */
 
@@ -166,7 +166,8 @@ static struct block load_block(const struct attention *a, const struct work *w, 
 
 /* Row of scores to weights: columns [lo, hi) take part, the rest become 0. Returns what earlier sums shrink
  * by. */
-static float softmax_step(float *s, int64_t n, int64_t lo, int64_t hi, float scale, float *max, float *sum)
+static float softmax_step(const struct row_ops *rows, float *s, int64_t n, int64_t lo, int64_t hi, float scale,
+                          float *max, float *sum)
 {
     lo = lo < 0 ? 0 : lo;
     hi = hi > n ? n : hi;
@@ -174,14 +175,12 @@ static float softmax_step(float *s, int64_t n, int64_t lo, int64_t hi, float sca
         memset(s, 0, (size_t)n * sizeof *s);
         return 1.0f;
     }
-    float m = vec_max(s + lo, hi - lo) * scale;
+    float m = rows->max(s + lo, hi - lo) * scale;
     m = m > *max ? m : *max;
     float shrink = *sum > 0 ? vec_exp(*max - m) : 0.0f;
     memset(s, 0, (size_t)lo * sizeof *s);
-    for (int64_t i = lo; i < hi; i++)
-        s[i] = vec_exp(s[i] * scale - m);
+    *sum = *sum * shrink + rows->exp_scaled(s + lo, hi - lo, scale, m);
     memset(s + hi, 0, (size_t)(n - hi) * sizeof *s);
-    *sum = *sum * shrink + (float)vec_sum(s + lo, hi - lo);
     *max = m;
     return shrink;
 }
@@ -235,7 +234,7 @@ static void attend_block(const struct attention *a, const struct work *w, const 
             add_row_f16(a, q, r, s, b, lo, own + 1);
             continue;
         }
-        float shrink = softmax_step(s, b->n, lo, own + 1, a->scale, &q->max[r], &q->sum[r]);
+        float shrink = softmax_step(a->rows, s, b->n, lo, own + 1, a->scale, &q->max[r], &q->sum[r]);
         for (int i = 0; i < hd; i++)
             q->out[r * q->ld + i] *= shrink;
     }

@@ -122,6 +122,7 @@ int engine_new(struct engine **out, const struct weights *w, const struct engine
     g->o = *o;
     g->ops = &ops_cpu;
     g->gemm = kernel_find(OP_GEMM_F32, NULL, NULL, o->isa);
+    g->backend = (struct backend){o->pool, kernel_find(OP_ROWS, NULL, NULL, o->isa)->rows};
     g->rope_pos0[0] = g->rope_pos0[1] = -1;
     int rc = take_buffers(g, e);
     if (rc == 0)
@@ -299,12 +300,12 @@ static void project(struct engine *g, float *y, enum tensor_use w, enum tensor_u
     const struct linear *l = part(g, w, layer), *b = w == bias ? NULL : part(g, bias, layer);
     linear_run(g, y, l->w->n, l);
     if (b)
-        g->ops->add_row(g->o.pool, y, b->vector, n, l->w->n);
+        g->ops->add_row(&g->backend, y, b->vector, n, l->w->n);
 }
 
 static void normalize(struct engine *g, float *y, const float *x, enum tensor_use use, int layer, int64_t n, int64_t d)
 {
-    g->ops->norm(g->o.pool, y, x, part(g, use, layer)->vector, n, d, (float)g->d->norm_eps);
+    g->ops->norm(&g->backend, y, x, part(g, use, layer)->vector, n, d, (float)g->d->norm_eps);
 }
 
 /* a | b side by side in ab[n][d_a + d_b]: the a's close up in place, the b's go to b. */
@@ -352,6 +353,7 @@ static void attend_in_pieces(struct engine *g, int layer, float *q, float *k, fl
                               .scale = (float)d->attn_scale,
                               .as_runtime = g->o.mode != ENGINE_PACKED,
                               .gemm = g->gemm,
+                              .rows = g->backend.rows,
                               .scratch = engine_f32(g, BUF_ATT_SCRATCH)};
         g->ops->attention(g->o.pool, &a);
     }
@@ -361,7 +363,6 @@ static void attend_in_pieces(struct engine *g, int layer, float *q, float *k, fl
 static void attention_block(struct engine *g, int layer, float *h, int pos0, int n)
 {
     const struct model_desc *d = g->d;
-    struct pool *p = g->o.pool;
     bool local = model_layer_is_local(d, layer);
     float *q = engine_f32(g, BUF_Q), *k = engine_f32(g, BUF_NEW_K), *v = engine_f32(g, BUF_NEW_V);
     float *att = engine_f32(g, BUF_ATT);
@@ -373,9 +374,9 @@ static void attention_block(struct engine *g, int layer, float *h, int pos0, int
         normalize(g, k, k, USE_ATTN_K_NORM, layer, (int64_t)n * d->n_head_kv, d->head_dim);
     }
     struct rope rope = rope_for(g, local && d->arch->swa_global_every, d->n_head, pos0, n);
-    g->ops->rope(p, q, n, &rope);
+    g->ops->rope(&g->backend, q, n, &rope);
     rope.n_head = d->n_head_kv;
-    g->ops->rope(p, k, n, &rope);
+    g->ops->rope(&g->backend, k, n, &rope);
 
     if (g->o.on_kv)
         g->o.on_kv(g->o.on_kv_arg, layer, k, v, n);
@@ -400,7 +401,7 @@ static void feed_forward_block(struct engine *g, int layer, float *h, int n)
         project(g, gate, USE_FFN_GATE, USE_FFN_GATE, layer, n);
         project(g, up, USE_FFN_UP, USE_FFN_UP, layer, n);
     }
-    g->ops->gate(g->o.pool, gate, up, n, g->d->d_ff, g->d->arch->gate);
+    g->ops->gate(&g->backend, gate, up, n, g->d->d_ff, g->d->arch->gate);
     if (g->d->arch->sub_norms)
         normalize(g, gate, gate, USE_FFN_SUB_NORM, layer, n, g->d->d_ff);
     linear_input(g, gate, g->d->d_ff, n);
@@ -417,13 +418,13 @@ void engine_layer(struct engine *g, int layer, float *x, int pos0, int n)
     attention_block(g, layer, h, pos0, n);
     if (post)
         normalize(g, h, h, USE_ATTN_POST_NORM, layer, n, d);
-    g->ops->add(g->o.pool, x, h, n, d);
+    g->ops->add(&g->backend, x, h, n, d);
 
     normalize(g, h, x, USE_FFN_NORM, layer, n, d);
     feed_forward_block(g, layer, h, n);
     if (post)
         normalize(g, h, h, USE_FFN_POST_NORM, layer, n, d);
-    g->ops->add(g->o.pool, x, h, n, d);
+    g->ops->add(&g->backend, x, h, n, d);
 }
 
 void engine_head(struct engine *g, const float *x, int n, float *logits)

@@ -46,6 +46,7 @@ struct engine {
     const struct model_desc *d;
     struct engine_opts o;
     const struct ops *ops;
+    struct backend backend;
     const struct kernel *gemm;
     struct kv_side k, v;
     struct arena *arena;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "bench/engine/kld.h"
+#include "kernels/kernels.h"
 #include "bench/engine/logits_file.h"
 
 struct eval {
@@ -26,6 +27,7 @@ struct eval {
     float *sort;                /* [n_chunks * n_scored] */
     struct row_norm *ref_norm;  /* [slice_rows] */
     struct token_score *score;  /* [slice_rows] */
+    const struct row_ops *rows;
     struct arena *arena;
 };
 
@@ -113,6 +115,7 @@ static int prepare(struct eval *v, struct err *e)
         t->n_chunks = (int)n_chunks;
     v->n_scored = t->n_ctx - 1 - t->n_ctx / 2;
     v->n_batch = t->n_ctx;
+    v->rows = kernel_find(OP_ROWS, NULL, NULL, engine_options(v->ref ? v->ref : v->cand[0].engine)->isa)->rows;
     int rc = v->ref ? check_engine(v, v->ref, e) : 0;
     for (int j = 0; j < v->n_cand && rc == 0; j++)
         if ((rc = check_engine(v, v->cand[j].engine, e)) == 0)
@@ -258,7 +261,7 @@ static void prepare_rows(void *arg, int64_t i0, int64_t i1, int i_thread)
         if (v->has_base_file)
             logits_file_row(&v->base, s->chunk, s->row0 + (int)i, row);
         else
-            v->ref_norm[i] = row_normalize(row, v->n_vocab);
+            v->ref_norm[i] = v->rows->normalize(row, v->n_vocab);
     }
 }
 
@@ -270,19 +273,14 @@ static void score_rows(void *arg, int64_t i0, int64_t i1, int i_thread)
     for (int64_t i = i0; i < i1; i++) {
         const float *c = v->logits + i * v->n_vocab, *r = v->ref_logits + i * v->n_vocab;
         const int32_t t = s->target[i];
-        struct row_norm cn = row_normalize(c, v->n_vocab);
+        struct row_norm cn;
         struct token_score *score = &v->score[i];
-        if (v->has_base_file) {
-            *score = row_score_base(r, c, &cn, v->n_vocab, t);
+        if (s->acc->has_base && !v->has_base_file) {
+            *score = row_score(v->rows, r, &v->ref_norm[i], c, &cn, v->n_vocab, t);
         } else {
-            *score = (struct token_score){.nll = cn.log_sum - (double)(c[t] - cn.max)};
-            if (s->acc->has_base) {
-                const struct row_norm *rn = &v->ref_norm[i];
-                score->nll_base = rn->log_sum - (double)(r[t] - rn->max);
-                score->kld = row_kld(r, rn, c, &cn, v->n_vocab);
-                score->dp = exp(-score->nll) - exp(-score->nll_base);
-                score->same_top = rn->top == cn.top;
-            }
+            cn = v->rows->normalize(c, v->n_vocab);
+            *score = v->has_base_file ? row_score_base(r, c, &cn, v->n_vocab, t)
+                                      : (struct token_score){.nll = cn.log_sum - (double)(c[t] - cn.max)};
         }
         if (!isfinite(cn.log_sum) || !isfinite(cn.max))
             score->nll = NAN;

@@ -7,44 +7,37 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bench/stats.h"
-#include "bench/engine/vec.h"
+#include "kernels/kernels.h"
+#include "kernels/vec.h"
 
 enum { BLOCK = 256 };
 
-struct row_norm row_normalize(const float *logits, int32_t n)
+static const struct row_ops *plain(void)
 {
-    struct row_norm r = {.max = vec_max(logits, n)};
-    double sum = 0;
-    for (int32_t i = 0; i < n; i += BLOCK) {
-        float t[BLOCK];
-        int32_t m = n - i < BLOCK ? n - i : BLOCK;
-        for (int32_t j = 0; j < m; j++)
-            t[j] = vec_exp(logits[i + j] - r.max);
-        sum += vec_sum(t, m);
-    }
-    r.log_sum = log(sum);
-    while (r.top < n - 1 && logits[r.top] != r.max)
-        r.top++;
-    return r;
+    return kernel_find(OP_ROWS, NULL, NULL, 0)->rows;
 }
 
-/* Sum e^(l - max) (l - c) / Z - (lse(l) - lse(c)): a weighted mean, so an error common to all weights
- * cancels, and l - c is exact where the two are close. */
-double row_kld(const float *ref, const struct row_norm *rn, const float *cand, const struct row_norm *cn,
-               int32_t n)
+struct row_norm row_normalize(const float *logits, int32_t n)
 {
-    double weighted = 0, sum = 0;
-    for (int32_t i = 0; i < n; i += BLOCK) {
-        float t[BLOCK], u[BLOCK];
-        int32_t m = n - i < BLOCK ? n - i : BLOCK;
-        for (int32_t j = 0; j < m; j++) {
-            t[j] = vec_exp(ref[i + j] - rn->max);
-            u[j] = t[j] * (ref[i + j] - cand[i + j]);
-        }
-        sum += vec_sum(t, m);
-        weighted += vec_sum(u, m);
-    }
-    return weighted / sum - ((double)rn->max - (double)cn->max) - (rn->log_sum - cn->log_sum);
+    return plain()->normalize(logits, n);
+}
+
+double row_kld(const float *ref, const struct row_norm *rn, const float *cand, const struct row_norm *cn, int32_t n)
+{
+    struct row_norm same;
+    (void)cn;
+    return plain()->compare(ref, rn, cand, &same, n);
+}
+
+struct token_score row_score(const struct row_ops *rows, const float *ref, const struct row_norm *rn, const float *cand,
+                             struct row_norm *cn, int32_t n, int32_t target)
+{
+    struct token_score s = {.kld = rows->compare(ref, rn, cand, cn, n)};
+    s.nll = cn->log_sum - (double)(cand[target] - cn->max);
+    s.nll_base = rn->log_sum - (double)(ref[target] - rn->max);
+    s.dp = exp(-s.nll) - exp(-s.nll_base);
+    s.same_top = rn->top == cn->top;
+    return s;
 }
 
 struct token_score row_score_base(const float *base, const float *cand, const struct row_norm *cn, int32_t n,

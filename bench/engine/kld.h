@@ -4,22 +4,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "bench/engine/eval.h"
+#include "kernels/row_ops.h"
 
-/* log p_i = logits[i] - max - log_sum */
-struct row_norm {
-    float max;
-    double log_sum;
-    int32_t top; /* lowest index that has the maximum */
-};
+/* Log-softmax of a row, and the sum over the whole vocabulary of p (ln p - ln q), p from ref, q from cand: row_ops.h in
+ * plain C, the same bits as any instruction set gives. */
 struct row_norm row_normalize(const float *logits, int32_t n);
-/* Sum over the whole vocabulary of p (ln p - ln q), p from ref, q from cand. */
-double row_kld(const float *ref, const struct row_norm *rn, const float *cand, const struct row_norm *cn,
-               int32_t n);
+double row_kld(const float *ref, const struct row_norm *rn, const float *cand, const struct row_norm *cn, int32_t n);
 
 struct token_score {
     double nll, nll_base, kld, dp;
     bool same_top;
 };
+/* Of a candidate's row, which is normalized on the way, against the reference's; both are read once. */
+struct token_score row_score(const struct row_ops *rows, const float *ref, const struct row_norm *rn, const float *cand,
+                             struct row_norm *cn, int32_t n, int32_t target);
 /* The 16-bit formula of a `_logits_` file: base[n] are decoded log-probabilities, float arithmetic as there.
  */
 struct token_score row_score_base(const float *base, const float *cand, const struct row_norm *cn, int32_t n,

@@ -51,6 +51,7 @@ struct attention {
     float scale;
     bool as_runtime; /* floats: round Q and the sum over V where llama.cpp does */
     const struct kernel *gemm;
+    const struct row_ops *rows;
     float *scratch; /* attention_scratch_floats per thread */
 };
 size_t attention_scratch_floats(int n_head, int n_head_kv, int head_dim);
@@ -61,15 +62,19 @@ struct rope {
     bool neox; /* pairs (i, i + rope_dim/2); else (2i, 2i + 1) */
 };
 
+struct backend { /* what the operations run on */
+    struct pool *pool;
+    const struct row_ops *rows;
+};
 struct ops {
     const char *name;
     /* y = x / rms(x) * w by row; y may be x. */
-    void (*norm)(struct pool *p, float *y, const float *x, const float *w, int64_t n, int64_t d, float eps);
-    void (*add)(struct pool *p, float *x, const float *y, int64_t n, int64_t d);
-    void (*add_row)(struct pool *p, float *x, const float *row, int64_t n, int64_t d);
-    void (*rope)(struct pool *p, float *x, int64_t n, const struct rope *r);
+    void (*norm)(const struct backend *b, float *y, const float *x, const float *w, int64_t n, int64_t d, float eps);
+    void (*add)(const struct backend *b, float *x, const float *y, int64_t n, int64_t d);
+    void (*add_row)(const struct backend *b, float *x, const float *row, int64_t n, int64_t d);
+    void (*rope)(const struct backend *b, float *x, int64_t n, const struct rope *r);
     /* gate = act(gate) * up; kind of enum gate */
-    void (*gate)(struct pool *p, float *gate, const float *up, int64_t n, int64_t d, enum gate kind);
+    void (*gate)(const struct backend *b, float *gate, const float *up, int64_t n, int64_t d, enum gate kind);
     /* k, v[n][n_head_kv * head_dim] go to positions pos0...; they may be changed on the way */
     void (*store_kv)(struct pool *p, struct kv_layer *kv, float *k, float *v, int pos0, int n);
     void (*attention)(struct pool *p, const struct attention *a);

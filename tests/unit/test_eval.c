@@ -9,7 +9,7 @@
 #include "bench/engine/generate.h"
 #include "bench/engine/kld.h"
 #include "bench/engine/logits_file.h"
-#include "bench/engine/vec.h"
+#include "kernels/vec.h"
 #include "tests/engine_fixture.h"
 #include "tests/test_data.h"
 

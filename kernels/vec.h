@@ -1,8 +1,8 @@
 /* Float loops that the compiler turns into SIMD at the baseline ISA: exp, maximum, sums. Plain C, no branches
  * inside. Reductions keep eight partial results, so that their order (and the last bit) is the same on every
  * machine. */
-#ifndef BENCH_ENGINE_VEC_H
-#define BENCH_ENGINE_VEC_H
+#ifndef KERNELS_VEC_H
+#define KERNELS_VEC_H
 #include <math.h>
 #include <stdint.h>
 #include "base/half.h"

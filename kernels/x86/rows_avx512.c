@@ -1,0 +1,4 @@
+/* Row operations for AVX-512. */
+#include "kernels/row_loops.h"
+
+ROW_OPS(rows_avx512);
