@@ -110,7 +110,7 @@ static int encode_group(const struct sweep_input *in, struct plan *p, struct wei
         snprintf(what, sizeof what, "encode %s", p->cell[i].recipe->name);
         emit(in, what, i, p->n_cells);
         struct err why = {0};
-        int rc = weights_encode(&w[i], in->model, p->cell[i].assign, in->calib, in->pool, &why);
+        int rc = weights_encode(&w[i], in->model, p->cell[i].assign, in->calib, in->req->isa, in->pool, &why);
         if (rc == 0) /* widths may have been chosen only now */
             rc = recipe_summarize(&in->model->d, p->cell[i].assign, &p->cell[i].summary, &why);
         if (rc == ERR_NOMEM || rc == ERR_CANCELLED)

@@ -185,7 +185,7 @@ static int candidate_part(struct layers_run *r, int j, int part, struct err *e)
         all &= have[i];
     if (!r->w[j] || all)
         return 0;
-    int rc = weights_encode_part(r->w[j], cell->assign, in->calib, part, in->pool, &why);
+    int rc = weights_encode_part(r->w[j], cell->assign, in->calib, part, in->req->isa, in->pool, &why);
     if (rc == 0)
         rc = engine_use(g, r->w[j], &why);
     if (rc < 0) {

@@ -91,7 +91,7 @@ static int write_files(struct real_run *r, struct err *e)
 {
     for (int i = 0; i < r->plan->n_cells; i++) {
         const struct plan_cell *c = &r->plan->cell[i];
-        int rc = weights_encode(&r->weights[i], r->in->model, c->assign, r->in->calib, r->in->pool, e);
+        int rc = weights_encode(&r->weights[i], r->in->model, c->assign, r->in->calib, r->in->req->isa, r->in->pool, e);
         snprintf(r->path[i], sizeof r->path[i], "%.250s/%d.gguf", r->dir, i);
         if (rc == 0)
             rc = export_gguf(r->path[i], r->in->model, r->weights[i], c->recipe, e);

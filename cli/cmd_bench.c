@@ -116,7 +116,7 @@ static int take_formats(struct job *j, struct err *e)
         snprintf(what, sizeof what, "%s %s", c->shape ? "synthesize" : "encode", f->plan.recipe->name);
         cli_progress(c, i, j->plan->n_cells, what);
         rc = c->shape ? sweep_synthesize(&f->weights, j->model, &f->plan, &j->in, e)
-                      : weights_encode(&f->weights, j->model, f->plan.assign, j->calib, c->pool, e);
+                      : weights_encode(&f->weights, j->model, f->plan.assign, j->calib, c->req.isa, c->pool, e);
     }
     return rc;
 }

@@ -103,7 +103,7 @@ static int encode_candidate(struct cli *c, struct job *j, struct err *e)
     if (rc == 0)
         rc = recipe_assign(&j->model->d, j->recipe, c->req.numerics, &known, j->assign, e);
     if (rc == 0)
-        rc = weights_encode(&j->weights, j->model, j->assign, j->calib, c->pool, e);
+        rc = weights_encode(&j->weights, j->model, j->assign, j->calib, c->req.isa, c->pool, e);
     return rc < 0 ? rc : recipe_summarize(&j->model->d, j->assign, &j->summary, e);
 }
 

@@ -53,7 +53,7 @@ static int encode_and_write(struct cli *c, struct model *m, const struct recipe 
     if (rc == 0)
         rc = cli_pool(c, e);
     if (rc == 0)
-        rc = weights_encode(&q, m, a, cal, c->pool, e);
+        rc = weights_encode(&q, m, a, cal, c->req.isa, c->pool, e);
     if (rc == 0)
         rc = export_gguf(c->req.out_dir, m, q, r, e);
     weights_free(q);

@@ -102,7 +102,7 @@ static int run_formats(struct job *j, struct err *e)
         const char *numerics = recipe_numerics(p->recipe, j->cli->req.numerics);
         double bits = p->summary.bits_per_weight;
         w = NULL;
-        rc = weights_encode(&w, j->model, p->assign, j->calib, j->cli->pool, e);
+        rc = weights_encode(&w, j->model, p->assign, j->calib, j->cli->req.isa, j->cli->pool, e);
         if (rc == 0)
             rc = j->cli->kv.n ? run_caches(j, w, p->recipe->name, bits, numerics, e)
                               : run_one(j, w, p->recipe->name, bits, numerics_kv(numerics), e);

@@ -6,12 +6,14 @@
 #include "bench/quant/encode_group.h"
 #include "bench/quant/ranges.h"
 #include "bench/quant/recipe.h"
+#include "kernels/encoders.h"
 
 enum { PIECE_WEIGHTS = 1 << 16 }; /* rows that a thread takes at a time */
 
 struct worker {
     float *x; /* [rows per piece][k] */
     struct arena *scratch;
+    uint64_t isa; /* what encoders may use */
     int rc;
     struct wstat stat;
 };
@@ -21,6 +23,7 @@ struct job {
     const struct wstat *stat;
     const struct calib *cal;
     struct worker *worker;
+    weight_encoder *encode;
 };
 
 static int64_t rows_per_piece(const struct qmat *q)
@@ -36,7 +39,7 @@ static void encode_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
         return;
     size_t mark = arena_mark(w->scratch);
     j->src->codec->decode(w->x, j->src, r0, r1);
-    w->rc = j->dst->codec->encode(j->dst, r0, r1, w->x, j->stat, j->cal, w->scratch);
+    w->rc = j->encode(j->dst, r0, r1, w->x, j->stat, j->cal, w->scratch);
     arena_reset(w->scratch, mark);
 }
 
@@ -75,7 +78,7 @@ static int encode_tensor(struct qmat *dst, const struct model_tensor *t, const s
                          struct err *e)
 {
     struct wstat stat = {0};
-    struct job job = {&t->src, dst, &stat, cal, worker};
+    struct job job = {&t->src, dst, &stat, cal, worker, encoder_find(codec, worker->isa)};
     int rc = codec->layout(dst, t->src.n, t->src.k, par, e);
     if (rc == 0)
         rc = qmat_alloc(dst, e);
@@ -101,7 +104,7 @@ static void workers_free(struct worker *w, int n)
     mem_free(w);
 }
 
-static int workers_new(struct worker **out, const struct model *m, int n, struct err *e)
+static int workers_new(struct worker **out, const struct model *m, int n, uint64_t isa, struct err *e)
 {
     int64_t most = 0;
     for (int i = 0; i < m->d.n_tensors; i++) {
@@ -112,6 +115,7 @@ static int workers_new(struct worker **out, const struct model *m, int n, struct
     for (int i = 0; w && i < n; i++) {
         w[i].x = mem_alloc_n((size_t)most, sizeof *w[i].x);
         w[i].scratch = arena_new();
+        w[i].isa = isa;
         if (!w[i].x || !w[i].scratch) {
             workers_free(w, n);
             w = NULL;
@@ -192,12 +196,12 @@ int weights_encode_open(struct weights **out, const struct model *m, struct use_
 }
 
 int weights_encode_part(struct weights *w, const struct use_assign *a, const struct calibration *cal, int part,
-                        struct pool *pool, struct err *e)
+                        uint64_t isa, struct pool *pool, struct err *e)
 {
     const struct model_desc *d = &w->model->d;
     struct worker *worker;
     bool *done = mem_alloc_n((size_t)d->n_tensors, sizeof *done); /* with an earlier one of their group */
-    int rc = done ? workers_new(&worker, w->model, pool_n_threads(pool), e)
+    int rc = done ? workers_new(&worker, w->model, pool_n_threads(pool), isa, e)
                   : err_nomem(e, (size_t)d->n_tensors * sizeof *done, "a set of weights");
     if (rc) {
         mem_free(done);
@@ -229,13 +233,13 @@ void weights_release_part(struct weights *w, int part)
 }
 
 int weights_encode(struct weights **out, const struct model *m, struct use_assign *a, const struct calibration *cal,
-                   struct pool *pool, struct err *e)
+                   uint64_t isa, struct pool *pool, struct err *e)
 {
     struct weights *w;
     int rc = weights_encode_open(&w, m, a, cal, pool, e);
     if (rc)
         return rc;
-    rc = weights_encode_part(w, a, cal, PART_ALL, pool, e);
+    rc = weights_encode_part(w, a, cal, PART_ALL, isa, pool, e);
     weights_count(w);
     if (rc) {
         weights_free(w);

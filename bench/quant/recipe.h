@@ -94,15 +94,15 @@ struct recipe_summary {
 int recipe_summarize(const struct model_desc *m, const struct use_assign *a, struct recipe_summary *s, struct err *e);
 
 /* Encodes the model into the recipe, threaded over rows; each row through f32. cal may be NULL. Parameters that an
- * algorithm chooses are put into a. */
+ * algorithm chooses are put into a. isa: what encoders may use, to the same bytes. */
 int weights_encode(struct weights **out, const struct model *m, struct use_assign *a,
-                   const struct calibration *cal, struct pool *pool, struct err *e);
+                   const struct calibration *cal, uint64_t isa, struct pool *pool, struct err *e);
 /* The same a part at a time, for models larger than memory: what is not encoded is the source's. A part is a layer, or
  * one of these. Order: open -> (part -> use -> release)... -> weights_free. */
 enum { PART_ALL = -1, PART_EMBEDDING = -2, PART_HEAD = -3 /* what is behind the layers */ };
 int weights_encode_open(struct weights **out, const struct model *m, struct use_assign *a,
                         const struct calibration *cal, struct pool *pool, struct err *e);
 int weights_encode_part(struct weights *w, const struct use_assign *a, const struct calibration *cal, int part,
-                        struct pool *pool, struct err *e);
+                        uint64_t isa, struct pool *pool, struct err *e);
 void weights_release_part(struct weights *w, int part);
 #endif

@@ -2,50 +2,50 @@
 #include "kernels/formats/block256.h"
 #include "base/half.h"
 
-/* The scales of a row, multiplied by its gain. */
-static void restore_gain(const struct block256_rule *r, uint8_t *dst, const float *x, int64_t k,
-                         const float *importance)
+/* y[256] as f decodes. */
+static void decode_super(const struct block256_rule *r, float *y, const struct fit_super *f)
 {
-    struct fit_sums sums = {0};
-    struct fit_super f = {0};
-    float y[FIT_SUPER];
-    for (int64_t i = 0; i < k; i += FIT_SUPER) {
-        block256_decode_row(r, y, dst + i / FIT_SUPER * r->block_bytes, FIT_SUPER);
-        fit_sums_add(&sums, x + i, y, importance ? importance + i : NULL, FIT_SUPER);
-    }
-    float gain = fit_gain(&sums);
-    for (int64_t i = 0; i < k; i += FIT_SUPER, dst += r->block_bytes) {
-        r->unpack(&f, dst);
-        f.d = block_scale_f16(f16_to_f32(f.d) * gain);
-        f.dmin = block_scale_f16(f16_to_f32(f.dmin) * gain);
-        r->pack(dst, &f);
+    float d = f16_to_f32(f->d), dmin = f16_to_f32(f->dmin);
+    for (int j = 0; j < r->grid.n_sub; j++) {
+        float s = d * (float)f->sc[j], b = dmin * (float)f->m[j];
+        for (int i = j * r->grid.len; i < (j + 1) * r->grid.len; i++)
+            y[i] = s * (float)f->q[i] - b;
     }
 }
 
-void block256_encode_row(const struct block256_rule *r, uint8_t *dst, const float *x, int64_t k,
+static void multiply_f16(uint8_t *p, float gain)
+{
+    wr_u16le(p, block_scale_f16(f16_to_f32(rd_u16le(p)) * gain));
+}
+
+void block256_encode_row(const struct block256_rule *r, block256_fit *fit, uint8_t *dst, const float *x, int64_t k,
                          const float *importance)
 {
     struct fit_super f;
+    struct fit_sums sums = {0};
+    float y[FIT_SUPER];
     for (int64_t i = 0; i < k; i += FIT_SUPER) {
-        fit_super(&f, &r->grid, x + i, importance ? importance + i : NULL);
+        fit(&f, &r->grid, x + i, importance ? importance + i : NULL);
         r->pack(dst + i / FIT_SUPER * r->block_bytes, &f);
+        if (!r->gain)
+            continue;
+        decode_super(r, y, &f);
+        fit_sums_add(&sums, x + i, y, importance ? importance + i : NULL, FIT_SUPER);
     }
-    if (r->gain)
-        restore_gain(r, dst, x, k, importance);
+    float gain = fit_gain(&sums);
+    for (int64_t i = 0; i < k && r->gain; i += FIT_SUPER, dst += r->block_bytes) {
+        multiply_f16(dst + r->d_at, gain);
+        if (r->grid.m_hi)
+            multiply_f16(dst + r->dmin_at, gain);
+    }
 }
 
 void block256_decode_row(const struct block256_rule *r, float *y, const uint8_t *src, int64_t k)
 {
     struct fit_super f = {0};
-    for (int64_t i = 0; i < k; i += FIT_SUPER, src += r->block_bytes) {
+    for (int64_t i = 0; i < k; i += FIT_SUPER, src += r->block_bytes, y += FIT_SUPER) {
         r->unpack(&f, src);
-        float d = f16_to_f32(f.d), dmin = f16_to_f32(f.dmin);
-        const int8_t *q = f.q;
-        for (int j = 0; j < r->grid.n_sub; j++) {
-            float s = d * (float)f.sc[j], b = dmin * (float)f.m[j];
-            for (int l = 0; l < r->grid.len; l++)
-                *y++ = s * (float)*q++ - b;
-        }
+        decode_super(r, y, &f);
     }
 }
 

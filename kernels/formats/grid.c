@@ -5,6 +5,7 @@
 
 enum { MAX_WORDS = 103, MAX_LEVELS = 8 };
 enum { POINT_FLOATS = (256 + 512 + 1024 + 2048) * 8 + (256 + 512) * 4, NODES = 4 * 6561 + 2 * 4096 };
+enum { NODE_COORDINATES = 4 * 6561 * 8 + 2 * 4096 * 4 };
 
 #define LEVELS_IQ2                                                                                                     \
     {                                                                                                                  \
@@ -35,6 +36,7 @@ static const struct source {
 static struct grid_points grids[N_GRIDS];
 static float points[POINT_FLOATS];
 static uint16_t near_points[NODES][GRID_NEAR];
+static int8_t near_levels[NODE_COORDINATES][GRID_NEAR];
 static atomic_int stage[N_GRIDS]; /* 1: points, 2: neighbours as well */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -53,7 +55,7 @@ static void make_points(enum grid_id id)
     float *p = points;
     for (int i = 0; i < (int)id; i++)
         p += sources[i].n_points * sources[i].dim;
-    *g = (struct grid_points){s->dim, s->n_levels, s->n_points, n_nodes(s), s->level, p, NULL};
+    *g = (struct grid_points){s->dim, s->n_levels, s->n_points, n_nodes(s), s->level, p, NULL, NULL};
     for (int node = 0; node < g->n_nodes; node++) {
         if (!(s->kept[node / 64] >> (node % 64) & 1))
             continue;
@@ -65,7 +67,7 @@ static void make_points(enum grid_id id)
 /* The nearest kept points of one node, by insertion. */
 static void find_near(const struct grid_points *g, const float *at, uint16_t *near)
 {
-    float dist[GRID_NEAR];
+    float dist[GRID_NEAR] = {0};
     int n = 0;
     for (int i = 0; i < g->n_points; i++) {
         const float *p = g->point + i * g->dim;
@@ -90,13 +92,20 @@ static void make_near(enum grid_id id)
 {
     struct grid_points *g = &grids[id];
     uint16_t(*near)[GRID_NEAR] = near_points;
-    for (int i = 0; i < (int)id; i++)
+    int8_t(*level)[GRID_NEAR] = near_levels;
+    for (int i = 0; i < (int)id; i++) {
         near += n_nodes(&sources[i]);
+        level += n_nodes(&sources[i]) * sources[i].dim;
+    }
+    g->near_level = level[0];
     for (int node = 0; node < g->n_nodes; node++) {
         float at[8];
         for (int i = 0, rest = node; i < g->dim; i++, rest /= g->n_levels)
             at[i] = g->level[rest % g->n_levels];
         find_near(g, at, near[node]);
+        for (int i = 0; i < g->dim; i++, level++)
+            for (int c = 0; c < GRID_NEAR; c++)
+                (*level)[c] = (int8_t)g->point[(near[node][c] & ~GRID_KEPT) * g->dim + i];
     }
     g->near = near[0];
 }

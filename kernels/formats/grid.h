@@ -9,7 +9,7 @@
 #include "kernels/formats/blocks.h"
 
 enum grid_id { GRID_IQ2XXS, GRID_IQ2XS, GRID_IQ2S, GRID_IQ1S, GRID_IQ3XXS, GRID_IQ3S, N_GRIDS };
-enum { GRID_SUPER = 256, GRID_MAX_VECTORS = 64, GRID_MAX_SUBS = 16, GRID_NEAR = 24 };
+enum { GRID_SUPER = 256, GRID_MAX_VECTORS = 64, GRID_MAX_SUBS = 16, GRID_NEAR = 16 };
 
 struct grid_points {
     int dim, n_levels, n_points, n_nodes; /* nodes: all points of the lattice, n_levels^dim */
@@ -18,6 +18,7 @@ struct grid_points {
     /* [n_nodes][GRID_NEAR] kept points near each node, nearest first. A node that is kept has itself there, with
      * GRID_KEPT added. Made on the first call that asks for it. */
     const uint16_t *near;
+    const int8_t *near_level; /* [n_nodes][dim][GRID_NEAR] their coordinates: side by side for SIMD */
 };
 enum { GRID_KEPT = 0x8000 };
 /* Never fails: its memory is static, what is in it is made once. */
@@ -56,17 +57,18 @@ static inline uint8_t grid_even_signs(uint32_t signs)
     return (uint8_t)(signs | (uint32_t)__builtin_parity(signs) << 7);
 }
 void grid_encode_row(const struct grid_rule *r, uint8_t *dst, const float *x, int64_t k, const float *importance);
+extern const struct grid_rule iq3_s_rule, iq3_xxs_rule, iq2_s_rule, iq2_xs_rule, iq2_xxs_rule, iq1_m_rule, iq1_s_rule;
 void grid_decode_row(const struct grid_rule *r, float *y, const uint8_t *src, int64_t k);
 
-/* The codec of a file's static rule. */
+/* The codec of id##_rule. */
 #define GRID_CODEC(id, n_bytes, ...)                                                                                   \
     static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *importance)                           \
     {                                                                                                                  \
-        grid_encode_row(&rule, dst, x, k, importance);                                                                 \
+        grid_encode_row(&id##_rule, dst, x, k, importance);                                                            \
     }                                                                                                                  \
     static void decode_row(float *y, const uint8_t *src, int64_t k)                                                    \
     {                                                                                                                  \
-        grid_decode_row(&rule, y, src, k);                                                                             \
+        grid_decode_row(&id##_rule, y, src, k);                                                                        \
     }                                                                                                                  \
     BLOCK_CODEC(id, GRID_SUPER, n_bytes, .act = "q8_k", __VA_ARGS__)
 #endif

@@ -36,7 +36,7 @@ static void unpack(struct grid_block *b, const uint8_t *src)
     b->d = (uint16_t)d;
 }
 
-static const struct grid_rule rule = {
+const struct grid_rule iq1_m_rule = {
     .grid = GRID_IQ1S,
     .signs = GRID_SIGNED_LEVELS,
     .block_bytes = BYTES,

@@ -31,7 +31,7 @@ static void unpack(struct grid_block *b, const uint8_t *src)
     }
 }
 
-static const struct grid_rule rule = {
+const struct grid_rule iq1_s_rule = {
     .grid = GRID_IQ1S,
     .signs = GRID_SIGNED_LEVELS,
     .block_bytes = BYTES,

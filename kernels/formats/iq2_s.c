@@ -31,7 +31,7 @@ static void unpack(struct grid_block *b, const uint8_t *src)
         b->sc[j] = src[SCALES + j / 2] >> (j % 2 * 4) & 15;
 }
 
-static const struct grid_rule rule = {
+const struct grid_rule iq2_s_rule = {
     .grid = GRID_IQ2S,
     .signs = GRID_FREE_SIGNS,
     .block_bytes = BYTES,

@@ -25,7 +25,7 @@ static void unpack(struct grid_block *b, const uint8_t *src)
         b->sc[j] = src[SCALES + j / 2] >> (j % 2 * 4) & 15;
 }
 
-static const struct grid_rule rule = {
+const struct grid_rule iq2_xs_rule = {
     .grid = GRID_IQ2XS,
     .signs = GRID_EVEN_SIGNS,
     .block_bytes = BYTES,

@@ -30,7 +30,7 @@ static void unpack(struct grid_block *b, const uint8_t *src)
     }
 }
 
-static const struct grid_rule rule = {
+const struct grid_rule iq3_xxs_rule = {
     .grid = GRID_IQ3XXS,
     .signs = GRID_EVEN_SIGNS,
     .block_bytes = BYTES,

@@ -16,6 +16,7 @@ static float scale_of(uint8_t e)
 
 static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *importance)
 {
+    uint8_t code[N];
     (void)importance;
     for (; k > 0; k -= N, x += N, dst += BYTES) {
         float most = range_absmax(x, N), e = 0;
@@ -23,8 +24,9 @@ static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *imp
             e = floorf(log2f(most)) + 125;
         dst[0] = (uint8_t)(e > 0 ? e : 0);
         float d = scale_of(dst[0]);
+        fp4_codes(code, x, N, d);
         for (int i = 0; i < N / 2; i++)
-            dst[CODES + i] = (uint8_t)(fp4_code(x[i], d) | fp4_code(x[i + N / 2], d) << 4);
+            dst[CODES + i] = (uint8_t)(code[i] | code[i + N / 2] << 4);
     }
 }
 

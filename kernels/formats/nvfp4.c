@@ -31,13 +31,15 @@ static uint8_t scale_code(float v)
 
 static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *importance)
 {
+    uint8_t code[SUB];
     (void)importance;
     for (; k > 0; k -= N, dst += BYTES)
         for (int s = 0; s < N_SUBS; s++, x += SUB) {
             dst[s] = scale_code(range_absmax(x, SUB) / 6);
             float d = scale_of(dst[s]);
+            fp4_codes(code, x, SUB, d);
             for (int i = 0; i < SUB / 2; i++)
-                dst[CODES + s * SUB / 2 + i] = (uint8_t)(fp4_code(x[i], d) | fp4_code(x[i + SUB / 2], d) << 4);
+                dst[CODES + s * SUB / 2 + i] = (uint8_t)(code[i] | code[i + SUB / 2] << 4);
         }
 }
 

@@ -29,9 +29,11 @@ static void unpack(struct fit_super *f, const uint8_t *src)
     f->dmin = rd_u16le(src + DMIN);
 }
 
-static const struct block256_rule rule = {
+const struct block256_rule q2_k_rule = {
     .block_bytes = BYTES,
     .gain = true,
+    .d_at = D,
+    .dmin_at = DMIN,
     .pack = pack,
     .unpack = unpack,
     .grid =

@@ -42,9 +42,10 @@ static void unpack(struct fit_super *f, const uint8_t *src)
     f->d = rd_u16le(src + D);
 }
 
-static const struct block256_rule rule = {
+const struct block256_rule q3_k_rule = {
     .block_bytes = BYTES,
     .gain = true,
+    .d_at = D,
     .pack = pack,
     .unpack = unpack,
     .grid =

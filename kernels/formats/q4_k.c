@@ -25,7 +25,7 @@ static void unpack(struct fit_super *f, const uint8_t *src)
         f->q[i] = src[CODES + i / 64 * 32 + i % 32] >> (i % 64 / 32 * 4) & 15;
 }
 
-static const struct block256_rule rule = {
+const struct block256_rule q4_k_rule = {
     .block_bytes = BYTES,
     .pack = pack,
     .unpack = unpack,

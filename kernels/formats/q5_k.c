@@ -33,7 +33,7 @@ static void unpack(struct fit_super *f, const uint8_t *src)
     }
 }
 
-static const struct block256_rule rule = {
+const struct block256_rule q5_k_rule = {
     .block_bytes = BYTES,
     .pack = pack,
     .unpack = unpack,

@@ -36,7 +36,7 @@ static void unpack(struct fit_super *f, const uint8_t *src)
     f->d = rd_u16le(src + D);
 }
 
-static const struct block256_rule rule = {
+const struct block256_rule q6_k_rule = {
     .block_bytes = BYTES,
     .pack = pack,
     .unpack = unpack,

@@ -34,7 +34,7 @@ static int put_format(const struct model *m, const char *name, const struct cali
     if (rc == 0)
         rc = recipe_assign(&m->d, &r, NULL, &known, a, e);
     if (rc == 0)
-        rc = weights_encode(&w, m, a, cal, pool, e);
+        rc = weights_encode(&w, m, a, cal, 0, pool, e);
     for (int i = 0; rc == 0 && i < m->d.n_tensors; i++) {
         char label[160];
         snprintf(label, sizeof label, "%s|%s|%d", name, m->d.tensor[i].name, a[i].par.bits);

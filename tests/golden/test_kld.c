@@ -58,7 +58,7 @@ static void encode(struct row *r, const struct model *m, const struct engine_opt
         fail_msg("no recipe %s", r->quant);
     struct use_assign *a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a);
     if (recipe_assign(&m->d, recipe, "llama.cpp", NULL, a, &e) ||
-        weights_encode(&r->weights, m, a, NULL, o->pool, &e) || engine_new(&r->engine, r->weights, o, &e))
+        weights_encode(&r->weights, m, a, NULL, 0, o->pool, &e) || engine_new(&r->engine, r->weights, o, &e))
         fail_msg("%s: %s", r->quant, e.text);
     mem_free(a);
 }

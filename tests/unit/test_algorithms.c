@@ -311,7 +311,7 @@ static double model_error(const struct model *m, const char *recipe, const struc
     *n_touched = 0;
     assert_non_null(r);
     assert_int_equal(recipe_assign(&m->d, r, "weights-only", &(struct recipe_known){.importance = true}, a, &e), 0);
-    if (weights_encode(&w, m, a, c, NULL, &e))
+    if (weights_encode(&w, m, a, c, 0, NULL, &e))
         fail_msg("%s", e.text);
     for (int i = 0; i < m->d.n_tensors; i++) {
         const struct qmat *src = &m->d.tensor[i].src;
@@ -409,7 +409,7 @@ static void widths_meet_their_bits(void **state)
     struct use_assign *a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a);
     struct weights *w = NULL;
     assert_int_equal(recipe_assign(&m->d, &r, NULL, &(struct recipe_known){.importance = true}, a, &e), 0);
-    assert_int_equal(weights_encode(&w, m, a, c, NULL, &e), ERR_UNSUPPORTED);
+    assert_int_equal(weights_encode(&w, m, a, c, 0, NULL, &e), ERR_UNSUPPORTED);
     assert_non_null(strstr(e.text, "cannot be met"));
     mem_free(a);
     calibration_free(c);
@@ -426,7 +426,7 @@ static uint64_t bytes_of(const struct model *m, const char *recipe, const struct
     assert_int_equal(recipe_resolve(&r, recipe, &e), 0);
     r.par.group = 0; /* the rows are short */
     assert_int_equal(recipe_assign(&m->d, &r, "weights-only", &(struct recipe_known){.importance = true}, a, &e), 0);
-    if (weights_encode(&w, m, a, c, pool, &e))
+    if (weights_encode(&w, m, a, c, 0, pool, &e))
         fail_msg("%s", e.text);
     for (int i = 0; i < m->d.n_tensors; i++)
         for (int p = 0; p < N_PLANES && a[i].algorithm; p++)
@@ -474,10 +474,10 @@ static void missing_statistics_are_named(void **state)
     assert_int_equal(recipe_assign(&m->d, r, NULL, NULL, a, &e), ERR_MISSING);
     assert_non_null(strstr(e.text, "--calibration"));
     assert_int_equal(recipe_assign(&m->d, r, NULL, &(struct recipe_known){.importance = true}, a, &e), 0);
-    assert_int_equal(weights_encode(&w, m, a, NULL, NULL, &e), ERR_USAGE);
+    assert_int_equal(weights_encode(&w, m, a, NULL, 0, NULL, &e), ERR_USAGE);
     assert_non_null(strstr(e.text, "--calibration"));
     struct calibration *c = collect(m, CALIB_SQUARES, NULL); /* what an importance matrix has */
-    assert_int_equal(weights_encode(&w, m, a, c, NULL, &e), ERR_USAGE);
+    assert_int_equal(weights_encode(&w, m, a, c, 0, NULL, &e), ERR_USAGE);
     assert_non_null(strstr(e.text, "importance matrix"));
     calibration_free(c);
     /* groups of 128 do not divide rows of 32 and 48: AutoAWQ stops, torchao leaves such tensors as they are */

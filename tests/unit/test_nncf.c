@@ -55,7 +55,7 @@ static struct weights *encode(const char *base, const char *algorithm, const str
     struct weights *w = NULL;
     struct err e = {0};
     r.algorithm = algorithm;
-    if (recipe_assign(&m->d, &r, NULL, &known, a, &e) || weights_encode(&w, m, a, c, NULL, &e))
+    if (recipe_assign(&m->d, &r, NULL, &known, a, &e) || weights_encode(&w, m, a, c, 0, NULL, &e))
         fail_msg("%s", e.text);
     mem_free(a);
     return w;

@@ -410,8 +410,8 @@ static void encoding_does_not_depend_on_threads(void **state)
     struct model *m = open_story();
     struct use_assign *a = assign(m, "q4_0", false);
     assert_int_equal(pool_new(&pool, 2, NULL, &e), 0);
-    assert_int_equal(weights_encode(&one, m, a, NULL, NULL, &e), 0);
-    assert_int_equal(weights_encode(&two, m, a, NULL, pool, &e), 0);
+    assert_int_equal(weights_encode(&one, m, a, NULL, 0, NULL, &e), 0);
+    assert_int_equal(weights_encode(&two, m, a, NULL, 0, pool, &e), 0);
     struct recipe_summary s;
     recipe_summarize(&m->d, a, &s, &e);
     assert_int_equal(one->bytes, s.bytes);
@@ -440,7 +440,7 @@ static void every_failed_allocation_is_survived(void **state)
     for (n = 1; rc == ERR_NOMEM && n < 1000; n++) {
         struct weights *w = NULL;
         mem_fail_from(n);
-        rc = weights_encode(&w, m, a, NULL, NULL, &e);
+        rc = weights_encode(&w, m, a, NULL, 0, NULL, &e);
         mem_fail_from(0);
         assert_true(rc == 0 || (rc == ERR_NOMEM && e.text[0]));
         weights_free(w);
@@ -458,7 +458,7 @@ static void a_bare_shape_cannot_be_encoded(void **state)
     struct weights *w = NULL;
     struct err e = {0};
     (void)state;
-    assert_int_equal(weights_encode(&w, m, a, NULL, NULL, &e), ERR_USAGE);
+    assert_int_equal(weights_encode(&w, m, a, NULL, 0, NULL, &e), ERR_USAGE);
     assert_null(w);
     mem_free(a);
     model_close(m);
