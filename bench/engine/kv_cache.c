@@ -25,9 +25,10 @@ int kv_side_init(struct kv_side *out, const struct kv_format *f, bool is_v, cons
     f = f ? f : &kv_formats[KV_ID_F16];
     const struct codec *c = codec_find(f->codec);
     const bool transposed = is_v && f->floats;
+    const char *encoder = f->floats ? f->codec : f->encoder; /* floats: the activation rule has their name */
     *out = (struct kv_side){.format = f,
                             .decode = kernel_decoder(c, isa),
-                            .encode = f->encoder ? kernel_encoder(act_find(f->encoder), isa) : NULL,
+                            .encode = encoder ? kernel_encoder(act_find(encoder), isa) : NULL,
                             .rotation = rotation_of(f, is_v, d->head_dim),
                             .transposed = transposed};
     if (!is_v && f->q) {
@@ -96,23 +97,25 @@ struct store {
     int pos0, n;
 };
 
-/* Head h of x[n][heads * head_dim] to [value][pos]. */
-static void store_transposed(const struct store *s, const struct qmat *q, const float *x, int64_t h)
+/* Head h of x[n][heads * head_dim] to [value][pos], in tiles: rows of x are read, rows of the cache written. */
+static void store_transposed(const struct store *s, const struct kv_part *p, const float *x, int64_t h)
 {
-    enum { PIECE = 64 };
+    enum { TILE = 64 };
     const int64_t hd = s->kv->head_dim, d = s->kv->n_head_kv * hd;
-    const size_t step = (size_t)q->codec->block_bytes;
-    float piece[PIECE];
-    for (int64_t i = h * hd; i < (h + 1) * hd; i++)
-        for (int64_t t0 = 0, n; t0 < s->n; t0 += n) {
-            n = s->n - t0 < PIECE ? s->n - t0 : PIECE;
-            struct qmat row = {.codec = q->codec, .n = 1, .k = n, .n_seg = 1};
-            row.plane[PLANE_CODE].p =
-                q->plane[PLANE_CODE].p + (size_t)i * q->plane[PLANE_CODE].row_stride + (size_t)(s->pos0 + t0) * step;
+    const size_t stride = p->data.plane[PLANE_CODE].row_stride, step = (size_t)p->data.codec->block_bytes;
+    float tile[TILE][TILE];
+    for (int64_t t0 = 0, n; t0 < s->n; t0 += n) {
+        n = s->n - t0 < TILE ? s->n - t0 : TILE;
+        for (int64_t i0 = h * hd, m; i0 < (h + 1) * hd; i0 += m) {
+            m = (h + 1) * hd - i0 < TILE ? (h + 1) * hd - i0 : TILE;
             for (int64_t t = 0; t < n; t++)
-                piece[t] = x[(t0 + t) * d + i];
-            q->codec->encode(&row, 0, 1, piece, NULL, NULL, NULL);
+                for (int64_t i = 0; i < m; i++)
+                    tile[i][t] = x[(t0 + t) * d + i0 + i];
+            for (int64_t i = 0; i < m; i++)
+                p->side->encode(p->data.plane[PLANE_CODE].p + (size_t)(i0 + i) * stride + (size_t)(s->pos0 + t0) * step,
+                                tile[i], n);
         }
+    }
 }
 
 static void encode_rows(const struct kv_layer *kv, const struct kv_part *p, int64_t r, int64_t n, const float *x)
@@ -192,7 +195,7 @@ static void store_part(const struct store *s, const struct kv_part *p, const flo
 {
     const int64_t hd = s->kv->head_dim, d = s->kv->n_head_kv * hd;
     if (p->side->transposed) {
-        store_transposed(s, &p->data, x, h);
+        store_transposed(s, p, x, h);
     } else if (p->recent) {
         float *dst = recent_rows(s->kv, p, h) + s->pos0 % p->side->format->exact * hd;
         for (int64_t t = 0; t < s->n; t++)
