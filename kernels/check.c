@@ -423,10 +423,8 @@ static void bench_run(const struct test *t, float *y, void *scratch)
 static int bench_kernel(struct kernel_report *r, uint64_t seed, struct err *e)
 {
     const struct kernel *k = r->kernel;
-    if (k->op == OP_ROWS) {
-        bench_rows(r, seed);
-        return 0;
-    }
+    if (k->op == OP_ROWS)
+        return bench_rows(r, seed);
     struct test t = {.kernel = k, .k = BENCH_K, .m = k->op == OP_MATVEC || k->op == OP_ENCODE_ACT ? 1 : BENCH_M};
     rng_seed_text(&t.rng, seed, k->name);
     choose_codec(&t, 0);
@@ -461,10 +459,8 @@ static int check_kernel(struct kernel_report *r, uint64_t seed, struct err *e)
 {
     const int n_groups = r->kernel->takes ? N_DATA * n_taken(r->kernel) : 0,
               n = n_groups > N_CASES ? n_groups : N_CASES;
-    if (r->kernel->op == OP_ROWS) {
-        check_rows(r, seed);
-        return 0;
-    }
+    if (r->kernel->op == OP_ROWS)
+        return check_rows(r, seed);
     for (int i = 0; i < n; i++) {
         double worst = 0;
         char where[sizeof r->detail] = "";

@@ -226,7 +226,7 @@ static double check_case(const struct kernel_report *r, const struct operation *
     return same ? worst_of(o, &c) : INFINITY;
 }
 
-void check_rows(struct kernel_report *r, uint64_t seed)
+int check_rows(struct kernel_report *r, uint64_t seed)
 {
     for (size_t k = 0; k < sizeof operations / sizeof *operations; k++)
         for (int i = 0; i < N_CASES; i++) {
@@ -239,9 +239,10 @@ void check_rows(struct kernel_report *r, uint64_t seed)
             snprintf(r->detail, sizeof r->detail, "%s n=%lld: %s", operations[k].name, (long long)n,
                      isinf(worst) ? "other bits than plain C, or no number" : "too far from f64");
         }
+    return 0;
 }
 
-void bench_rows(struct kernel_report *r, uint64_t seed)
+int bench_rows(struct kernel_report *r, uint64_t seed)
 {
     static float gate[BENCH], up[BENCH];
     struct rng rng;
@@ -254,4 +255,5 @@ void bench_rows(struct kernel_report *r, uint64_t seed)
         r->ns = fmin(r->ns, (double)(clock_ns() - t0));
     }
     r->gb_per_s = 12.0 * BENCH / r->ns;
+    return 0;
 }
