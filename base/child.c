@@ -24,7 +24,13 @@ struct running {
     size_t n_text;
     uint64_t deadline_ns;                     /* UINT64_MAX: none */
     uint64_t peak_rss_bytes, read_peak_at_ns; /* so far; when to read it again */
+    bool after_interrupt;
 };
+
+static bool interrupted(const struct running *r)
+{
+    return interrupt_seen() && !r->after_interrupt;
+}
 
 static void close_fd(int *fd)
 {
@@ -137,7 +143,7 @@ static bool communicate(struct running *r, struct sbuf *out, struct sbuf *err, s
     while (r->out >= 0 || r->err >= 0) {
         struct pollfd p[3] = {{r->out, POLLIN, 0}, {r->err, POLLIN, 0}, {r->in, POLLOUT, 0}};
         int left = time_left_ms(r);
-        if (left == 0 || interrupt_seen())
+        if (left == 0 || interrupted(r))
             return true;
         if (poll(p, 3, left < READ_PEAK_MS ? left : READ_PEAK_MS) < 0 && errno != EINTR)
             return true;
@@ -161,7 +167,7 @@ static void reap(struct running *r, struct child_result *res, bool kill_it)
         pid_t got = waitpid(r->pid, &status, kill_it ? 0 : WNOHANG);
         if (got == r->pid || (got < 0 && errno != EINTR))
             break;
-        if (got == 0 && (time_left_ms(r) == 0 || interrupt_seen())) {
+        if (got == 0 && (time_left_ms(r) == 0 || interrupted(r))) {
             kill(-r->pid, SIGKILL);
             kill_it = true;
         } else if (got == 0) {
@@ -170,7 +176,7 @@ static void reap(struct running *r, struct child_result *res, bool kill_it)
         }
     }
     kill(-r->pid, SIGKILL); /* grandchildren that stayed behind */
-    res->timed_out = kill_it && !interrupt_seen();
+    res->timed_out = kill_it && !interrupted(r);
     res->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     res->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     res->peak_rss_bytes = r->peak_rss_bytes;
@@ -181,6 +187,7 @@ int child_run(const struct child_cmd *c, struct child_result *res, struct err *e
     *res = (struct child_result){.exit_code = -1};
     struct running r = {.in = -1, .out = -1, .err = -1, .deadline_ns = UINT64_MAX};
     uint64_t t0 = clock_ns();
+    r.after_interrupt = c->after_interrupt;
     signal(SIGPIPE, SIG_IGN);
     int rc = start(&r, c, e);
     if (rc < 0)

@@ -45,6 +45,7 @@ struct child_cmd {
     unsigned timeout_ms;                          /* 0: none */
     uint64_t max_memory_bytes;                    /* 0: no RLIMIT_AS */
     size_t max_output;                            /* per stream; the rest is dropped; 0 = 16 MiB */
+    bool after_interrupt;                         /* runs all the same: a short one for what was done before */
 };
 struct child_result {
     int exit_code;                                /* -1 when it died of a signal */

@@ -166,7 +166,11 @@ static int run_gnuplot(const char *script, struct child_result *r, struct err *e
             e, ERR_MISSING,
             "gnuplot is not installed, so the report has no pictures; apt install gnuplot-nox gives it them");
     const char *argv[] = {path, "-d", NULL};
-    struct child_cmd cmd = {.argv = argv, .stdin_text = script, .timeout_ms = 15000, .max_output = (size_t)1 << 20};
+    struct child_cmd cmd = {.argv = argv,
+                            .stdin_text = script,
+                            .timeout_ms = 15000,
+                            .max_output = (size_t)1 << 20,
+                            .after_interrupt = true};
     int rc = child_run(&cmd, r, e);
     if (rc == 0 && r->timed_out)
         rc = err_set(e, ERR_TIMEOUT, "gnuplot took longer than 15 s, so the report has no pictures");
