@@ -7,6 +7,9 @@
 #define KERNELS_X86_F32_GROUPS_H
 #include "kernels/x86/f32_rows.h"
 
+/* Codes of 8 bits need no lanes to share: they come in order, 16 at a time or, where they can, four vectors. */
+enum { PER_8 = 16 / LANES };
+
 /* A row of the forms below: FORM(name, bits, columns in a lane, kind where there is no table). */
 #define F32_FORMS(FORM)                                                                                                \
     FORM(2x4, 2, 4, KIND_PLAIN)                                                                                        \
@@ -25,19 +28,29 @@
     FORM(6x2_bias, 6, 2, KIND_BIAS)                                                                                    \
     FORM(6x2_bias_f16, 6, 2, KIND_BIAS_F16)                                                                            \
     FORM(6x2_bias_bf16, 6, 2, KIND_BIAS_BF16)                                                                          \
-    FORM(8x1_plain, 8, 1, KIND_PLAIN)                                                                                  \
-    FORM(8x1_f16, 8, 1, KIND_F16)                                                                                      \
-    FORM(8x1_f16_twice, 8, 1, KIND_F16_TWICE)                                                                          \
-    FORM(8x1_bias, 8, 1, KIND_BIAS)                                                                                    \
-    FORM(8x1_bias_f16, 8, 1, KIND_BIAS_F16)                                                                            \
-    FORM(8x1_bias_bf16, 8, 1, KIND_BIAS_BF16)                                                                          \
-    FORM(8x1_e4m3, 8, 1, KIND_E4M3)                                                                                    \
-    FORM(8x1_e5m2, 8, 1, KIND_E5M2)
+    FORM(8_plain, 8, PER_8, KIND_PLAIN)                                                                                \
+    FORM(8x4_plain, 8, 4, KIND_PLAIN)                                                                                  \
+    FORM(8_f16, 8, PER_8, KIND_F16)                                                                                    \
+    FORM(8x4_f16, 8, 4, KIND_F16)                                                                                      \
+    FORM(8_f16_twice, 8, PER_8, KIND_F16_TWICE)                                                                        \
+    FORM(8x4_f16_twice, 8, 4, KIND_F16_TWICE)                                                                          \
+    FORM(8_bias, 8, PER_8, KIND_BIAS)                                                                                  \
+    FORM(8x4_bias, 8, 4, KIND_BIAS)                                                                                    \
+    FORM(8_bias_f16, 8, PER_8, KIND_BIAS_F16)                                                                          \
+    FORM(8x4_bias_f16, 8, 4, KIND_BIAS_F16)                                                                            \
+    FORM(8_bias_bf16, 8, PER_8, KIND_BIAS_BF16)                                                                        \
+    FORM(8x4_bias_bf16, 8, 4, KIND_BIAS_BF16)                                                                          \
+    FORM(8_e4m3, 8, PER_8, KIND_E4M3)                                                                                  \
+    FORM(8x4_e4m3, 8, 4, KIND_E4M3)                                                                                    \
+    FORM(8_e5m2, 8, PER_8, KIND_E5M2)                                                                                  \
+    FORM(8x4_e5m2, 8, 4, KIND_E5M2)
 
 INLINE int lane_columns(const struct qmat *w)
 {
     const int64_t in_group = INT64_C(1) << group_log2(w);
-    return w->seg->q.bits == 8 ? 1 : in_group >= 4 * LANES ? 4 : (int)(in_group / LANES);
+    if (w->seg->q.bits == 8)
+        return in_group >= 4 * LANES && w->k % (4 * LANES) == 0 ? 4 : PER_8;
+    return in_group >= 4 * LANES ? 4 : (int)(in_group / LANES);
 }
 
 /* Does the form with these parameters take such rows? */
@@ -47,8 +60,9 @@ INLINE bool form_fits(const struct qmat *w, enum kind kind, int bits, int per, e
 }
 
 /* Columns [c0, c0 + n) of x in the order of chunks, zeros up to a multiple of 64; dst has room for those. */
-static void order_columns(float *dst, const float *x, const struct qmat *w, int64_t c0, int64_t n, int per, int swap)
+static void order_columns(float *dst, const float *x, const struct qmat *w, int64_t c0, int64_t n, int swap)
 {
+    const int per = w->seg->q.bits == 8 ? 1 : lane_columns(w);
     const uint8_t *perm = w->plane[PLANE_PERM].p;
     const float *column = (const float *)(const void *)w->plane[PLANE_COLUMN].p;
     float in[64];

@@ -123,7 +123,8 @@ INLINE __m256i lanes_of(const uint8_t *p, int64_t n, const int bits, const int p
 {
     const int size = bits * per, half = size / 2; /* half: bytes of 4 lanes */
     uint8_t last[32] = {0};
-    if (n < 128) { /* so near to the end, loads may reach beyond it */
+    const bool exact = size == 16 || size == 8; /* one load takes just that */
+    if (exact ? n < 8 * per : n * bits / 8 < half + 16) {
         memcpy(last, p, (size_t)(min_i64(n, 8 * per) * bits / 8));
         p = last;
     }
@@ -149,29 +150,6 @@ INLINE __m256 looked_up(const float *table, __m256i code, const bool sixteen)
     return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(code, 28)));
 }
 
-/* One chunk, at column c of the tile, of which n columns are there: `per` vectors of values. */
-INLINE void chunk_values(__m256 *v, const struct f32_row *row, int64_t c, int64_t n, int log2,
-                         const struct f32_rule *rule, const int bits, const int per, const enum kind kind)
-{
-    const int64_t g = c >> log2;
-    __m256i lanes = lanes_of(row->code + c * bits / 8, n, bits, per);
-    __m256 s = _mm256_broadcast_ss(row->scale + g), zero = _mm256_broadcast_ss(row->zero + g);
-    const __m256i mask = _mm256_set1_epi32((1 << bits) - 1), flip = _mm256_set1_epi32(rule->flip);
-#pragma GCC unroll 4
-    for (int i = 0; i < per; i++) {
-        __m256i code = _mm256_srl_epi32(lanes, _mm_cvtsi32_si128(i * bits));
-        if (bits <= 4) {
-            v[i] = looked_up(row->table[g], code, bits == 4);
-        } else if (bits == 5) {
-            __m256 low = looked_up(row->table[2 * g], code, true), high = looked_up(row->table[2 * g + 1], code, true);
-            v[i] = _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(code, 27)));
-        } else {
-            __m256i q = _mm256_xor_si256(_mm256_and_si256(code, mask), flip);
-            v[i] = values_of(_mm256_cvtepi32_ps(q), s, zero, kind);
-        }
-    }
-}
-
 /* 8 columns of 8-bit floats. E4M3 bits are those of a half with an exponent 8 less; its NaNs come out as 480. */
 INLINE __m256 float8_values(const uint8_t *p, float scale, const enum kind kind)
 {
@@ -180,6 +158,34 @@ INLINE __m256 float8_values(const uint8_t *p, float scale, const enum kind kind)
         return _mm256_mul_ps(_mm256_cvtph_ps(_mm_slli_epi16(v, 8)), _mm256_set1_ps(scale));
     v = _mm_and_si128(_mm_slli_epi16(v, 7), _mm_set1_epi16((short)0xbfff));
     return _mm256_mul_ps(_mm256_cvtph_ps(v), _mm256_set1_ps(scale * 256));
+}
+
+/* One chunk, at column c of the tile, of which n columns are there: `per` vectors of values. */
+INLINE void chunk_values(__m256 *v, const struct f32_row *row, int64_t c, int64_t n, int log2,
+                         const struct f32_rule *rule, const int bits, const int per, const enum kind kind)
+{
+    const int64_t g = c >> log2;
+    const uint8_t *p = row->code + c * bits / 8;
+    __m256i lanes = bits == 8 ? _mm256_setzero_si256() : lanes_of(p, n, bits, per);
+    __m256 s = _mm256_broadcast_ss(row->scale + g), zero = _mm256_broadcast_ss(row->zero + g);
+    const __m256i mask = _mm256_set1_epi32((1 << bits) - 1), flip = _mm256_set1_epi32(rule->flip);
+#pragma GCC unroll 4
+    for (int i = 0; i < per; i++) {
+        __m256i code = _mm256_srl_epi32(lanes, _mm_cvtsi32_si128(i * bits));
+        if (kind >= KIND_E4M3) {
+            v[i] = float8_values(p + 8 * i, row->scale[g], kind);
+        } else if (bits <= 4) {
+            v[i] = looked_up(row->table[g], code, bits == 4);
+        } else if (bits == 5) {
+            __m256 low = looked_up(row->table[2 * g], code, true), high = looked_up(row->table[2 * g + 1], code, true);
+            v[i] = _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(code, 27)));
+        } else {
+            __m256i q = _mm256_and_si256(code, mask);
+            q = bits == 8 ? _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(p + 8 * i))) : q;
+            q = _mm256_xor_si256(q, flip);
+            v[i] = values_of(_mm256_cvtepi32_ps(q), s, zero, kind);
+        }
+    }
 }
 
 /* 64 columns, in vectors of every `per`-th of 8 per; `swap` exchanges neighbours. */

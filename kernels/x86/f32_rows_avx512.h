@@ -136,34 +136,6 @@ INLINE __m512i lanes_of(const uint8_t *p, int64_t n, const int bits, const int p
     return _mm512_srlv_epi32(v, _mm512_and_si512(bit, _mm512_set1_epi32(15)));
 }
 
-/* One chunk, at column c of the tile, of which n columns are there: `per` vectors of values. */
-INLINE void chunk_values(__m512 *v, const struct f32_row *row, int64_t c, int64_t n, int log2,
-                         const struct f32_rule *rule, const int bits, const int per, const enum kind kind)
-{
-    const int64_t g = c >> log2;
-    __m512i lanes = lanes_of(row->code + c * bits / 8, n, bits, per);
-    if (bits <= 4) {
-        __m512 table = _mm512_load_ps(row->table[g]);
-#pragma GCC unroll 4
-        for (int i = 0; i < per; i++)
-            v[i] = _mm512_permutexvar_ps(_mm512_srl_epi32(lanes, _mm_cvtsi32_si128(i * bits)), table);
-    } else if (bits == 5) {
-        __m512 low = _mm512_load_ps(row->table[2 * g]), high = _mm512_load_ps(row->table[2 * g + 1]);
-#pragma GCC unroll 4
-        for (int i = 0; i < per; i++)
-            v[i] = _mm512_permutex2var_ps(low, _mm512_srl_epi32(lanes, _mm_cvtsi32_si128(i * bits)), high);
-    } else {
-        __m512 s = _mm512_set1_ps(row->scale[g]), zero = _mm512_set1_ps(row->zero[g]);
-        const __m512i mask = _mm512_set1_epi32((1 << bits) - 1), flip = _mm512_set1_epi32(rule->flip);
-#pragma GCC unroll 4
-        for (int i = 0; i < per; i++) {
-            __m512i q = _mm512_srl_epi32(lanes, _mm_cvtsi32_si128(i * bits));
-            q = _mm512_ternarylogic_epi32(q, mask, flip, 0x6a); /* (q & mask) ^ flip */
-            v[i] = values_of(_mm512_cvtepi32_ps(q), s, zero, kind);
-        }
-    }
-}
-
 /* 16 columns of 8-bit floats. E4M3 bits are those of a half with an exponent 8 less; its NaNs come out as 480. */
 INLINE __m512 float8_values(const uint8_t *p, float scale, const enum kind kind)
 {
@@ -172,6 +144,33 @@ INLINE __m512 float8_values(const uint8_t *p, float scale, const enum kind kind)
         return _mm512_mul_ps(_mm512_cvtph_ps(_mm256_slli_epi16(v, 8)), _mm512_set1_ps(scale));
     v = _mm256_and_si256(_mm256_slli_epi16(v, 7), _mm256_set1_epi16((short)0xbfff));
     return _mm512_mul_ps(_mm512_cvtph_ps(v), _mm512_set1_ps(scale * 256));
+}
+
+/* One chunk, at column c of the tile, of which n columns are there: `per` vectors of values. */
+INLINE void chunk_values(__m512 *v, const struct f32_row *row, int64_t c, int64_t n, int log2,
+                         const struct f32_rule *rule, const int bits, const int per, const enum kind kind)
+{
+    const int64_t g = c >> log2;
+    const uint8_t *p = row->code + c * bits / 8;
+    __m512i lanes = bits == 8 ? _mm512_setzero_si512() : lanes_of(p, n, bits, per);
+    __m512 s = _mm512_set1_ps(row->scale[g]), zero = _mm512_set1_ps(row->zero[g]);
+    const __m512i mask = _mm512_set1_epi32((1 << bits) - 1), flip = _mm512_set1_epi32(rule->flip);
+#pragma GCC unroll 4
+    for (int i = 0; i < per; i++) {
+        __m512i code = _mm512_srl_epi32(lanes, _mm_cvtsi32_si128(i * bits));
+        if (kind >= KIND_E4M3) {
+            v[i] = float8_values(p + 16 * i, row->scale[g], kind);
+        } else if (bits <= 4) {
+            v[i] = _mm512_permutexvar_ps(code, _mm512_load_ps(row->table[g]));
+        } else if (bits == 5) {
+            __m512 low = _mm512_load_ps(row->table[2 * g]), high = _mm512_load_ps(row->table[2 * g + 1]);
+            v[i] = _mm512_permutex2var_ps(low, code, high);
+        } else {
+            code = bits == 8 ? _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(p + 16 * i))) : code;
+            code = _mm512_ternarylogic_epi32(code, mask, flip, 0x6a); /* (code & mask) ^ flip */
+            v[i] = values_of(_mm512_cvtepi32_ps(code), s, zero, kind);
+        }
+    }
 }
 
 /* 64 columns, in vectors of every `per`-th of 16 per; `swap` exchanges neighbours. */

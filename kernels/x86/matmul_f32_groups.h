@@ -15,10 +15,7 @@ INLINE void decode_one(float *y, const struct f32_row *row, int64_t n, int log2,
 {
     for (int64_t c = 0; c < n; c += LANES * per, y += LANES * per) {
         VEC v[4];
-        if (kind >= KIND_E4M3)
-            v[0] = float8_values(row->code + c, row->scale[c >> log2], kind);
-        else
-            chunk_values(v, row, c, n - c, log2, rule, bits, per, kind);
+        chunk_values(v, row, c, n - c, log2, rule, bits, per, kind);
 #pragma GCC unroll 4
         for (int i = 0; i < per; i++)
             vec_store(y + LANES * i, v[i]);
@@ -83,7 +80,7 @@ INLINE void matmul_f32_groups(float *y, int64_t ldy, const struct qmat *w, int64
         for (int64_t i = 0; i < tokens; i++)
             order_columns(xf + i * stride,
                           (const float *)(const void *)((const uint8_t *)x + (size_t)(j + i) * x_stride), w, 0, w->k,
-                          lane_columns(w), rule.high_first);
+                          rule.high_first);
         for (int64_t r = r0; r < r1; r += ROWS) {
             int64_t rows = min_i64(r1 - r, ROWS);
             decode_rows(wf, stride, w, r, rows, decode, &rule);

@@ -10,25 +10,19 @@ typedef void dot_rows(float sum[2], const struct f32_row row[2], const float *x,
 INLINE void dot_two(float sum[2], const struct f32_row row[2], const float *x, int64_t n, int log2,
                     const struct f32_rule *rule, const int bits, const int per, const enum kind kind)
 {
-    VEC acc[2][4];
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++)
-        acc[0][i] = acc[1][i] = vec_zero();
+    VEC acc[2][2] = {{vec_zero(), vec_zero()}, {vec_zero(), vec_zero()}};
     for (int64_t c = 0; c < n; c += LANES * per, x += LANES * per)
 #pragma GCC unroll 2
         for (int r = 0; r < 2; r++) {
             VEC v[4];
-            if (kind >= KIND_E4M3)
-                v[0] = float8_values(row[r].code + c, row[r].scale[c >> log2], kind);
-            else
-                chunk_values(v, &row[r], c, n - c, log2, rule, bits, per, kind);
+            chunk_values(v, &row[r], c, n - c, log2, rule, bits, per, kind);
 #pragma GCC unroll 4
             for (int i = 0; i < per; i++)
-                acc[r][i] = vec_fma(v[i], vec_load(x + LANES * i), acc[r][i]);
+                acc[r][i % 2] = vec_fma(v[i], vec_load(x + LANES * i), acc[r][i % 2]);
         }
 #pragma GCC unroll 2
     for (int r = 0; r < 2; r++)
-        sum[r] = vec_sum(vec_add(vec_add(acc[r][0], acc[r][1]), vec_add(acc[r][2], acc[r][3])));
+        sum[r] = vec_sum(vec_add(acc[r][0], acc[r][1]));
 }
 
 #define FORM(name, bits, per, kind)                                                                                    \
@@ -56,11 +50,11 @@ INLINE void matvec_f32_groups(float *y, const struct qmat *w, int64_t r0, int64_
     struct f32_row row[2];
     const struct f32_rule rule = f32_rule_of(w);
     dot_rows *const dot = dot_for(w, rule.kind);
-    const int log2 = group_log2(w), per = lane_columns(w), bits = w->seg->q.bits;
+    const int log2 = group_log2(w), bits = w->seg->q.bits;
     const int64_t half = (r1 - r0 + 1) / 2;
     for (int64_t c0 = 0; c0 < w->k; c0 += F32_TILE) {
         int64_t n = min_i64(w->k - c0, F32_TILE);
-        order_columns(tile, x, w, c0, n, per, rule.high_first);
+        order_columns(tile, x, w, c0, n, rule.high_first);
         for (int64_t r = r0; r < r0 + half; r++) {
             int64_t q = r + half < r1 ? r + half : r; /* an odd last row is its own partner */
             float sum[2];
