@@ -83,6 +83,44 @@ static void test_find(void **state)
 #endif
 }
 
+/* Rows for parametric codecs are found by what the weights are, and only for what they can multiply. */
+static const struct kernel *found(const char *codec, struct qpar par, int64_t k, enum plane extra, const char *act)
+{
+    struct qmat w;
+    assert_int_equal(codec_find(codec)->layout(&w, 8, k, &par, NULL), 0);
+    if (extra != PLANE_CODE)
+        w.plane[extra].bytes = 4 * (size_t)k;
+    const struct kernel *matvec = kernel_find_for(OP_MATVEC, &w, act_find(act), ~UINT64_C(0)),
+                        *matmul = kernel_find_for(OP_MATMUL, &w, act_find(act), ~UINT64_C(0));
+    bool packed = matvec && kernel_is_packed(matvec);
+    assert_true(packed == (matmul && kernel_is_packed(matmul)));
+    return packed ? matvec : NULL;
+}
+
+static void test_find_for(void **state)
+{
+    (void)state;
+#if defined(__x86_64__)
+    const struct qpar nbits = {.bits = 4, .sym = 1, .scale_type = NUMBER_F32, .group = 32};
+    const struct qpar openvino = {.bits = 4, .sym = 1, .scale_type = NUMBER_F16, .group = 96};
+    const struct qpar awq = {.bits = 4, .group = 128};
+    const struct kernel *k = found("onnx_nbits", nbits, 64, PLANE_CODE, "i8_32");
+    assert_string_equal(k->name, "matvec_i8_avx512_vnni");
+    assert_false(kernel_reads_values(k, act_find("i8_32")));
+    k = found("onnx_nbits", nbits, 64, PLANE_CODE, "bf16");
+    assert_string_equal(k->name, "matvec_f32_groups_avx512");
+    assert_true(kernel_reads_values(k, act_find("bf16")));
+    assert_false(kernel_reads_values(k, act_find("f32")));
+    assert_null(found("onnx_nbits", nbits, 64, PLANE_CODE, "i8_64")); /* blocks of x that are not the groups */
+    assert_null(found("onnx_nbits", nbits, 72, PLANE_CODE, "i8_32")); /* rows that 16 does not divide */
+    assert_null(found("openvino_int", openvino, 192, PLANE_CODE, "openvino_i8")); /* not a power of two */
+    assert_non_null(found("awq", awq, 256, PLANE_COLUMN, "f16"));
+    assert_null(found("openvino_int", (struct qpar){.bits = 4, .sym = 1, .scale_type = NUMBER_F16, .group = 64}, 192,
+                      PLANE_COLUMN, "openvino_i8"));                  /* no place for factors of columns in integers */
+    assert_null(kernel_find(OP_MATVEC, "awq", "bf16", ~UINT64_C(0))); /* a name alone does not say enough */
+#endif
+}
+
 static void print_row(void *arg, const struct kernel_report *r)
 {
     int *n_run = arg;
@@ -119,7 +157,8 @@ static void test_check_scalar(void **state)
 static void test_check_native(void **state)
 {
     (void)state;
-    static const char *const some[] = {"gemm_f32_avx", "q4_0", "q6_k", "encode_act", "matmul_bf16", "_i8_", "_f32_groups"};
+    static const char *const some[] = {"gemm_f32_avx", "q4_0", "q6_k",       "encode_act",
+                                       "matmul_bf16",  "_i8_", "_f32_groups"};
     static const char *const masks[] = {"avx2", "avx512", "avx512_vnni"};
     for (uint64_t seed = 1; is_full() && seed <= 3; seed++)
         check_mask("native", "", seed);
@@ -264,9 +303,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_are_ordered), cmocka_unit_test(test_find),
-        cmocka_unit_test(test_check_scalar),     cmocka_unit_test(test_check_native),
-        cmocka_unit_test(test_check_reports),    cmocka_unit_test(test_drivers),
-        cmocka_unit_test(test_bandwidth),
+        cmocka_unit_test(test_find_for),         cmocka_unit_test(test_check_scalar),
+        cmocka_unit_test(test_check_native),     cmocka_unit_test(test_check_reports),
+        cmocka_unit_test(test_drivers),          cmocka_unit_test(test_bandwidth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
