@@ -63,6 +63,16 @@ static bool needs_peaks(const struct cli *c)
     return yes;
 }
 
+/* As long as the chunks that are to be evaluated: K turns with the position, and shows its largest values late. */
+static int peaks_chunk(const struct cli *c, const struct model *m, int64_t n_tokens)
+{
+    int n = c->req.n_ctx_eval > 2048 ? c->req.n_ctx_eval : 2048;
+    for (int i = 0; i < c->req.n_kv_ctx; i++)
+        n = c->req.kv_ctx[i] > n ? c->req.kv_ctx[i] : n;
+    n = m->d.n_ctx_train > 0 && m->d.n_ctx_train < n ? m->d.n_ctx_train : n;
+    return n_tokens < n ? (int)n_tokens : n;
+}
+
 int cli_kv_peaks(struct cli *c, struct kv_peaks **out, const struct model *m, struct err *e)
 {
     struct kv_peaks_text text = {.n_ctx = chunk_of(m),
@@ -80,6 +90,7 @@ int cli_kv_peaks(struct cli *c, struct kv_peaks **out, const struct model *m, st
     if (rc == 0)
         rc = weights_source(&w, m, false, e);
     text.tokens = tokens;
+    text.n_ctx = peaks_chunk(c, m, text.n_tokens);
     if (rc == 0)
         rc = kv_peaks_collect(out, w, &text, c->req.isa, c->pool, e);
     cli_progress_end(c);

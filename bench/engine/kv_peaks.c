@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "bench/engine/engine.h"
 
+enum { PIECE = 512 };
+
 struct watch {
     struct kv_peaks *peaks;
     int64_t n_values; /* of one position in a layer */
@@ -36,7 +38,10 @@ static int run_chunks(struct engine *g, struct kv_peaks *p, const struct kv_peak
         memcpy(chunk, text->tokens + (int64_t)i * n, (size_t)n * sizeof *chunk);
         chunk[0] = text->bos >= 0 ? text->bos : chunk[0];
         engine_reset(g);
-        rc = engine_forward(g, chunk, n, e);
+        for (int t = 0, m; t < n && rc == 0; t += m) {
+            m = n - t < PIECE ? n - t : PIECE;
+            rc = engine_forward(g, chunk + t, m, e);
+        }
         p->n_tokens += n;
         if (text->on_chunk)
             text->on_chunk(text->arg, i + 1, n_chunks);
@@ -58,7 +63,7 @@ int kv_peaks_collect(struct kv_peaks **out, const struct weights *w, const struc
     struct watch watch = {.peaks = p, .n_values = (int64_t)n_values};
     struct engine_opts o = {.mode = ENGINE_REFERENCE,
                             .n_ctx = text->n_ctx,
-                            .n_batch = text->n_ctx,
+                            .n_batch = text->n_ctx < PIECE ? text->n_ctx : PIECE,
                             .kv = KV_BOTH(F32),
                             .isa = isa,
                             .pool = pool,
