@@ -203,7 +203,7 @@ INLINE void matvec_bits(float *y, const struct qmat *w, int64_t r0, int64_t r1, 
     for (int64_t c0 = 0; c0 < w->k; c0 += TILE) {
         const int64_t n = min_i64(w->k - c0, TILE), whole = n / s.columns, left = n - whole * s.columns;
         const __mmask64 in = ~UINT64_C(0) >> (64 - left * bits / 8) % 64;
-        const __mmask16 groups = (__mmask16)((2 << ((left - 1) >> s.log2)) - 1);
+        const __mmask16 groups = left ? (__mmask16)((2 << ((left - 1) >> s.log2)) - 1) : 0;
         prepare(tile, w, x, c0, n, bits);
         for (int64_t r = r0; r < r0 + half; r++) {
             int64_t q = r + half < r1 ? r + half : r; /* an odd last row is its own partner */
