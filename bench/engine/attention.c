@@ -97,13 +97,6 @@ static int exact_from(const struct attention *a, const struct kv_part *p)
     return kv_exact_from(p, a->pos0 + a->n - 1);
 }
 
-/* Exact positions from pos on: rows of head h. */
-static const float *recent_rows(const struct kv_layer *kv, const struct kv_part *p, int h, int pos)
-{
-    const int64_t exact = p->side->format->exact;
-    return p->recent->x + (h * exact + pos % exact) * kv->head_dim;
-}
-
 static const float *load_k(const struct attention *a, const struct work *w, int h, int pos, int n)
 {
     const struct kv_layer *kv = a->kv;
@@ -111,7 +104,7 @@ static const float *load_k(const struct attention *a, const struct work *w, int 
     if (is_f32(k->side))
         return (const float *)(const void *)k->data.plane[PLANE_CODE].p + (h * kv->n_ctx + pos) * kv->head_dim;
     if (pos >= exact_from(a, k))
-        return recent_rows(kv, k, h, pos);
+        return kv_recent_rows(kv, k, h, pos);
     kv_load_rows(w->k, kv, k, h, pos, n, w->t);
     return w->k;
 }
@@ -134,7 +127,7 @@ static void load_v(struct block *b, const struct attention *a, const struct work
     if (v->side->transposed)
         decode_columns(first, v->side, &v->data, h * hd, hd, b->pos, b->n);
     else if (b->pos >= exact_from(a, v))
-        from = recent_rows(kv, v, h, b->pos);
+        from = kv_recent_rows(kv, v, h, b->pos);
     else
         kv_load_rows(first, kv, v, h, b->pos, b->n, turned ? w->v : w->t);
     if (!turned)

@@ -167,9 +167,10 @@ static void encode_positions(const struct kv_layer *kv, const struct kv_part *p,
             encode_rows(kv, p, h * kv->n_ctx + pos + t, 1, x + t * ld);
 }
 
-static float *recent_rows(const struct kv_layer *kv, const struct kv_part *p, int64_t h)
+float *kv_recent_rows(const struct kv_layer *kv, const struct kv_part *p, int64_t h, int64_t pos)
 {
-    return p->recent->x + h * p->side->format->exact * kv->head_dim;
+    const int64_t exact = p->side->format->exact;
+    return p->recent->x + (h * exact + pos % exact) * kv->head_dim;
 }
 
 /* A full window is encoded when the next one begins: until then its own queries see it exactly. After a rewind into an
@@ -182,10 +183,10 @@ static void open_window(const struct kv_layer *kv, struct kv_part *p, int pos0)
     float *scratch = arena_alloc_n(kv->arena, (size_t)(exact * hd), sizeof *scratch);
     for (int64_t h = 0; h < kv->n_head_kv && scratch; h++) {
         if (r->window == window - 1 && pos0 == first)
-            encode_positions(kv, p, h, first - exact, exact, recent_rows(kv, p, h), hd);
+            encode_positions(kv, p, h, first - exact, exact, kv_recent_rows(kv, p, h, first), hd);
         else if (r->window != window && pos0 > first)
-            kv_load_rows(recent_rows(kv, p, h), kv, &(struct kv_part){.side = p->side, .data = p->data}, (int)h,
-                         (int)first, (int)(pos0 - first), scratch);
+            kv_load_rows(kv_recent_rows(kv, p, h, first), kv, &(struct kv_part){.side = p->side, .data = p->data},
+                         (int)h, (int)first, (int)(pos0 - first), scratch);
     }
     r->window = window;
     arena_reset(kv->arena, mark);
@@ -197,7 +198,7 @@ static void store_part(const struct store *s, const struct kv_part *p, const flo
     if (p->side->transposed) {
         store_transposed(s, p, x, h);
     } else if (p->recent) {
-        float *dst = recent_rows(s->kv, p, h) + s->pos0 % p->side->format->exact * hd;
+        float *dst = kv_recent_rows(s->kv, p, h, s->pos0);
         for (int64_t t = 0; t < s->n; t++)
             for (int64_t i = 0; i < hd; i++)
                 dst[t * hd + i] = f16_round(x[t * d + h * hd + i]);

@@ -95,6 +95,8 @@ void kv_store(struct pool *p, struct kv_layer *kv, float *k, float *v, int pos0,
 int kv_piece(const struct kv_side *k, const struct kv_side *v, int pos0, int n);
 /* Where the exact positions begin when the last one stored is `last`; past all where there are none. */
 int kv_exact_from(const struct kv_part *p, int last);
+/* Exact positions from pos on, of one window: rows of head h. */
+float *kv_recent_rows(const struct kv_layer *kv, const struct kv_part *p, int64_t h, int64_t pos);
 /* Positions [pos, pos + n) of head h as rows dst[n][head_dim]; by channel, pos starts a group and dst has room for
  * whole groups. scratch[positions * head_dim]. */
 void kv_load_rows(float *dst, const struct kv_layer *kv, const struct kv_part *p, int h, int pos, int n,
