@@ -84,11 +84,23 @@ void sweep_describe(struct record *r, const struct sweep_input *in, const struct
     r->workload.seed = in->req->seed;
 }
 
-static void emit(const struct sweep_input *in, const char *what, int done, int total)
+void sweep_tell(const struct sweep_input *in, const char *what, int done, int total)
 {
     struct sweep_event ev = {.what = what, .done = done, .total = total};
     if (in->on_event)
         in->on_event(in->arg, &ev);
+}
+
+int sweep_refuse(struct plan *p, int c, int rc, const struct err *why, struct err *e)
+{
+    if (rc == ERR_NOMEM || rc == ERR_CANCELLED)
+        return err_set(e, rc, "%s", why->text);
+    for (int i = c; i < p->n_cells; i++)
+        if (i == c || p->cell[i].same_as == c) {
+            plan_refuse(p, p->cell[i].recipe, why->text);
+            p->cell[i].settled = true;
+        }
+    return 0;
 }
 
 static void free_group(struct weights **w, int c0, int c1)
@@ -108,19 +120,14 @@ static int encode_group(const struct sweep_input *in, struct plan *p, struct wei
             continue;
         char what[96];
         snprintf(what, sizeof what, "encode %s", p->cell[i].recipe->name);
-        emit(in, what, i, p->n_cells);
+        sweep_tell(in, what, i, p->n_cells);
         struct err why = {0};
         int rc = weights_encode(&w[i], in->model, p->cell[i].assign, in->calib, in->req->isa, in->pool, &why);
         if (rc == 0) /* widths may have been chosen only now */
             rc = recipe_summarize(&in->model->d, p->cell[i].assign, &p->cell[i].summary, &why);
-        if (rc == ERR_NOMEM || rc == ERR_CANCELLED)
-            return err_set(e, rc, "%s", why.text);
-        for (int j = i; rc < 0 && j < p->n_cells; j++)
-            if (j == i || p->cell[j].same_as == i) {
-                plan_refuse(p, p->cell[j].recipe, why.text);
-                p->cell[j].settled = true;
-            }
         n += rc == 0;
+        if (rc < 0 && (rc = sweep_refuse(p, i, rc, &why, e)) < 0)
+            return rc;
     }
     return n;
 }
@@ -192,8 +199,8 @@ static int group_end(const struct sweep_input *in, const struct plan *p, const s
 
 /* Quality of what was encoded: the fewest chunks that make a row, then speeds, then what is left of the text for those
  * that may still win. Returns the seconds that quality took, or a negative error. */
-static double measure_group(struct sweep *s, const struct sweep_input *in, struct plan *p, struct weights **w,
-                            const struct group_time *t, bool timed, int c0, int c1, int *n_chunks, struct err *e)
+static double measure_encoded(struct sweep *s, const struct sweep_input *in, struct plan *p, struct weights **w,
+                              const struct group_time *t, bool timed, int c0, int c1, int *n_chunks, struct err *e)
 {
     struct quality_run q = {.in = in, .plan = p, .c0 = c0, .n = c1 - c0, .sweep = s};
     bool any, in_two = timed && in->req->n_chunks <= 0;
@@ -233,7 +240,7 @@ static int run_group(struct sweep *s, const struct sweep_input *in, struct plan 
     double encode_s = (double)(clock_ns() - t0) * 1e-9;
     if (n < 0 || rc < 0)
         return n < 0 ? n : rc;
-    double quality_s = measure_group(s, in, p, w, &t, timed && n > 0, c0, c1, &n_chunks, e);
+    double quality_s = measure_encoded(s, in, p, w, &t, timed && n > 0, c0, c1, &n_chunks, e);
     if (quality_s < 0)
         return (int)quality_s;
     if (n > 0) {

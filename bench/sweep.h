@@ -58,6 +58,10 @@ int sweep_kv(struct sweep *s, const struct sweep_input *in, struct err *e);
  * real models then stand in; else the others are measured on the model itself. */
 bool sweep_residents(struct plan *p, double cache_bytes);
 struct record *sweep_add(struct sweep *s);
+void sweep_tell(const struct sweep_input *in, const char *what, int done, int total);
+/* Cell c cannot be made: it and those that would be the same become refused rows with the reason. Returns 0, or rc,
+ * into e, where that ends the sweep: no memory, interrupted. */
+int sweep_refuse(struct plan *p, int c, int rc, const struct err *why, struct err *e);
 /* The engine that qualities are measured with: packed kernels where the format has them. */
 int sweep_engine(struct engine **out, const struct sweep_input *in, const struct weights *w, struct kv_pair kv,
                  int n_ctx, int n_batch, struct err *e);

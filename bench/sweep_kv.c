@@ -84,9 +84,7 @@ static int run_chunks(struct kv_run *k, struct sweep *s, struct eval *v, struct 
             break;
         char what[96];
         snprintf(what, sizeof what, "%d KV cache formats at %d tokens, chunk %d of %d", k->n, k->n_ctx, i + 1, n);
-        struct sweep_event ev = {.what = what, .done = i, .total = n};
-        if (k->in->on_event)
-            k->in->on_event(k->in->arg, &ev);
+        sweep_tell(k->in, what, i, n);
         rc = eval_chunk(v, i, NULL, e);
     }
     return rc;

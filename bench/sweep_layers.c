@@ -9,7 +9,6 @@
 
 struct layers_run {
     struct quality_run q;
-    struct sweep *s;
     struct weights **w; /* [n_cand] the source's but for the part at hand; NULL: it turned out impossible */
     float **x, *x_ref;  /* [n_cand] each [n_chunks][n_ctx][d_model]: what the last layer put out */
     bool *have;         /* [n_cand][n_chunks] the store has it */
@@ -53,27 +52,6 @@ double sweep_layers_bytes(const struct sweep_input *in, int n_formats, int n_chu
            N_SLICES * fmin(logits, EVAL_SLICE_BYTES);
 }
 
-static void tell(const struct layers_run *r, const char *what, int done, int total)
-{
-    struct sweep_event ev = {.what = what, .done = done, .total = total};
-    if (r->q.in->on_event)
-        r->q.in->on_event(r->q.in->arg, &ev);
-}
-
-/* A format that turns out impossible is a row with the reason, as are those that would be the same. */
-static int refuse(struct layers_run *r, int c, int rc, const struct err *why, struct err *e)
-{
-    struct plan *p = r->q.plan;
-    if (rc == ERR_NOMEM || rc == ERR_CANCELLED)
-        return err_set(e, rc, "%s", why->text);
-    for (int i = c; i < p->n_cells; i++)
-        if (i == c || p->cell[i].same_as == c) {
-            plan_refuse(p, p->cell[i].recipe, why->text);
-            p->cell[i].settled = true;
-        }
-    return 0;
-}
-
 /* Candidates whose caches are alike take turns with one engine. */
 static int engine_for(struct layers_run *r, struct engine **g, struct kv_pair kv, struct err *e)
 {
@@ -99,7 +77,7 @@ static int add_candidate(struct layers_run *r, int c, struct err *e)
     if (rc == 0) /* widths may have been chosen only now */
         rc = recipe_summarize(&in->model->d, cell->assign, &cell->summary, &why);
     if (rc < 0)
-        return refuse(r, c, rc, &why, e);
+        return sweep_refuse(r->q.plan, c, rc, &why, e);
     rc = engine_for(r, &g, numerics_kv(recipe_numerics(cell->recipe, in->req->numerics)), e);
     if (rc == 0)
         quality_add(&r->q, c, g);
@@ -191,7 +169,7 @@ static int candidate_part(struct layers_run *r, int j, int part, struct err *e)
     if (rc < 0) {
         weights_free(r->w[j]);
         r->w[j] = NULL;
-        return refuse(r, r->q.cell_of[j], rc, &why, e);
+        return sweep_refuse(r->q.plan, r->q.cell_of[j], rc, &why, e);
     }
     for (int i = 0; i < r->n_chunks && rc == 0; i++) {
         if (have[i])
@@ -245,7 +223,7 @@ static int run_parts(struct layers_run *r, struct err *e)
             keep_to_budget(r, part + 1);
         snprintf(what, sizeof what, "quality of %d formats, %d chunks, part %d of %d", r->n_live, r->n_chunks, at + 1,
                  m->d.n_layer + 2);
-        tell(r, what, at + 1, m->d.n_layer + 2);
+        sweep_tell(r->q.in, what, at + 1, m->d.n_layer + 2);
     }
     return rc;
 }
@@ -254,13 +232,13 @@ int sweep_layers(struct sweep *s, const struct sweep_input *in, struct plan *p, 
                  uint64_t end_ns, struct err *e)
 {
     struct layers_run r = {
-        .q = {.in = in, .plan = p, .c0 = c0, .n = c1 - c0, .sweep = s}, .s = s, .n_chunks = n_chunks, .end_ns = end_ns};
+        .q = {.in = in, .plan = p, .c0 = c0, .n = c1 - c0, .sweep = s}, .n_chunks = n_chunks, .end_ns = end_ns};
     int rc = open_run(&r, e);
     if (rc == 0 && r.q.n_cand > 0) {
         char what[128];
         snprintf(what, sizeof what, "layer by layer: %d formats, %d chunks, about %.1f GiB of memory", r.q.n_cand,
                  r.n_chunks, sweep_layers_bytes(in, r.q.n_cand, r.n_chunks) / 1024 / 1024 / 1024);
-        tell(&r, what, 0, in->model->d.n_layer + 2);
+        sweep_tell(in, what, 0, in->model->d.n_layer + 2);
         rc = run_parts(&r, e);
         if (rc == 0)
             rc = quality_records(&r.q, r.n_live, s, e);

@@ -192,9 +192,7 @@ int quality_chunks(struct quality_run *q, struct sweep *s, int n_chunks, uint64_
         longest = took > longest ? took : longest;
         char what[96];
         snprintf(what, sizeof what, "quality of %d formats, chunk %d of %d", n_left, i + 1, n);
-        struct sweep_event ev = {.what = what, .done = i + 1, .total = n};
-        if (q->in->on_event)
-            q->in->on_event(q->in->arg, &ev);
+        sweep_tell(q->in, what, i + 1, n);
     }
     return 0;
 }

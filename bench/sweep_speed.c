@@ -40,9 +40,22 @@ static void on_progress(void *arg, int i_cell, int rep)
     struct progress *p = arg;
     char what[160];
     snprintf(what, sizeof what, "%s, repetition %d", p->what, rep + 1);
-    struct sweep_event ev = {.what = what, .done = i_cell + 1, .total = p->n};
-    if (p->in->on_event)
-        p->in->on_event(p->in->arg, &ev);
+    sweep_tell(p->in, what, i_cell + 1, p->n);
+}
+
+/* What was found becomes the sweep's, and the store's. */
+static int keep_speed(struct sweep *s, const struct sweep_input *in, const struct model *m, const struct speed_cell *sc,
+                      struct record *found, struct err *e)
+{
+    struct record *r = sweep_add(s);
+    if (!r)
+        return err_nomem(e, sizeof *r, "a record");
+    found->speed.cache_resident = sc->cell->resident;
+    if (m->gguf && sc->weights->again)
+        snprintf(found->reason, sizeof found->reason, "speed of seeded weights of its shape, cycling through %.0f MiB",
+                 (double)sc->weights->held_bytes / 1024 / 1024);
+    *r = *found;
+    return in->store ? store_put(in->store, r, e) : 0;
 }
 
 static int measure_group(struct sweep *s, const struct sweep_input *in, const struct model *m,
@@ -89,20 +102,8 @@ static int measure_group(struct sweep *s, const struct sweep_input *in, const st
         s->interrupted = true;
         rc = 0;
     }
-    for (int i = 0; rc == 0 && i < n; i++) {
-        struct record *r = sweep_add(s);
-        rec[i].speed.cache_resident = sc[i].cell->resident;
-        if (m->gguf && sc[i].weights->again)
-            snprintf(rec[i].reason, sizeof rec[i].reason,
-                     "speed of seeded weights of its shape, cycling through %.0f MiB",
-                     (double)sc[i].weights->held_bytes / 1024 / 1024);
-        if (!r)
-            rc = err_nomem(e, sizeof *r, "a record");
-        else
-            *r = rec[i];
-        if (rc == 0 && in->store)
-            rc = store_put(in->store, r, e);
-    }
+    for (int i = 0; rc == 0 && i < n; i++)
+        rc = keep_speed(s, in, m, &sc[i], &rec[i], e);
     mem_free(tokens);
     mem_free(rec);
     mem_free(cell);

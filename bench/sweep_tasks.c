@@ -14,9 +14,7 @@ struct sweep_tasks {
 static void on_item(void *arg, int done, int n)
 {
     const struct sweep_tasks *t = arg;
-    struct sweep_event ev = {.what = t->what, .done = done, .total = n};
-    if (t->in->on_event)
-        t->in->on_event(t->in->arg, &ev);
+    sweep_tell(t->in, t->what, done, n);
 }
 
 static int ask(struct sweep_tasks *t, const struct weights *w, const char *format, struct kv_pair kv, int *answer,
