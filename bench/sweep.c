@@ -142,7 +142,7 @@ struct spending {
 
 /* When a group is to stop: its first chunks, then all of them. */
 struct group_time {
-    uint64_t quality_enough_ns, quality_end_ns, enough_ns, end_ns;
+    uint64_t tasks_end_ns, quality_enough_ns, quality_end_ns, enough_ns, end_ns;
     double reserve_s; /* for speeds, in between */
 };
 
@@ -223,20 +223,21 @@ static double measure_encoded(struct sweep *s, const struct sweep_input *in, str
 static int run_group(struct sweep *s, const struct sweep_input *in, struct plan *p, struct weights **w,
                      struct spending *b, bool speeds, int c0, int c1, struct err *e)
 {
-    static const double speed_share = 0.35; /* of a group's time */
+    static const double speed_share = 0.35, tasks_share = 0.3; /* of a group's time */
     bool timed = false;
     for (int c = c0; c < c1; c++)
         timed |= speeds && has_speed(in, &p->cell[c]);
     double left = seconds_left(b), part = (double)(c1 - c0) / (p->n_cells - c0);
     double reserve = timed ? (isfinite(left) ? left : in->req->budget_s) * part * speed_share : 0;
-    struct group_time t = {.quality_enough_ns = after(left * part - reserve),
+    struct group_time t = {.tasks_end_ns = after(left * part * tasks_share),
+                           .quality_enough_ns = after(left * part - reserve),
                            .quality_end_ns = after(fmax(left - reserve, 0)),
                            .enough_ns = after(left * part),
                            .end_ns = after(left),
                            .reserve_s = reserve};
     uint64_t t0 = clock_ns();
     int n = encode_group(in, p, w, c0, c1, e), n_chunks = 0;
-    int rc = n > 0 && b->tasks ? sweep_tasks_group(s, b->tasks, p, w, c0, c1, t.quality_end_ns, e) : 0;
+    int rc = n > 0 && b->tasks ? sweep_tasks_group(s, b->tasks, p, w, c0, c1, t.tasks_end_ns, e) : 0;
     double encode_s = (double)(clock_ns() - t0) * 1e-9;
     if (n < 0 || rc < 0)
         return n < 0 ? n : rc;

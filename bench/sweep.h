@@ -73,12 +73,12 @@ double sweep_layers_bytes(const struct sweep_input *in, int n_formats, int n_chu
 /* What the sweep itself may hold of encoded formats. */
 double sweep_room(const struct sweep_input *in);
 int sweep_speed(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct weights *const *w, int c0,
-                int c1, uint64_t deadline_ns, struct err *e);
+                int c1, uint64_t end_ns, struct err *e);
 struct sweep_tasks;
 /* Reads the tasks and asks the reference; *out is closed by the caller whatever is returned. */
 int sweep_tasks_open(struct sweep_tasks **out, const struct sweep_input *in, uint64_t deadline_ns, struct err *e);
 int sweep_tasks_group(struct sweep *s, struct sweep_tasks *t, const struct plan *p, struct weights *const *w, int c0,
-                      int c1, uint64_t deadline_ns, struct err *e);
+                      int c1, uint64_t end_ns, struct err *e);
 void sweep_tasks_close(struct sweep_tasks *t);
 /* Speeds of the model's own shape, on seeded weights that are cycled through: of a model that does not fit. */
 int sweep_cycled_speed(struct sweep *s, const struct sweep_input *in, const struct plan *p, uint64_t deadline_ns,

@@ -96,12 +96,21 @@ static int score_cell(struct sweep *s, struct sweep_tasks *t, const struct plan_
     return keep(s, t->in, &r, e);
 }
 
-int sweep_tasks_group(struct sweep *s, struct sweep_tasks *t, const struct plan *p, struct weights *const *w, int c0,
-                      int c1, uint64_t deadline_ns, struct err *e)
+/* The time that is left, shared by as many formats as are left. */
+static uint64_t share_of(uint64_t end_ns, int n_left)
 {
-    int rc = 0;
+    uint64_t now = clock_ns();
+    return end_ns == 0 ? 0 : end_ns > now ? now + (end_ns - now) / (uint64_t)n_left : now;
+}
+
+int sweep_tasks_group(struct sweep *s, struct sweep_tasks *t, const struct plan *p, struct weights *const *w, int c0,
+                      int c1, uint64_t end_ns, struct err *e)
+{
+    int rc = 0, n_left = 0;
+    for (int c = c0; c < c1; c++)
+        n_left += w[c] != NULL;
     for (int c = c0; c < c1 && rc == 0; c++)
         if (w[c])
-            rc = score_cell(s, t, &p->cell[c], w[c], deadline_ns, e);
+            rc = score_cell(s, t, &p->cell[c], w[c], share_of(end_ns, n_left--), e);
     return rc;
 }

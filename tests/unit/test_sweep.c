@@ -292,6 +292,30 @@ static void tasks_are_scored(void **state)
     world.model = small;
 }
 
+/* More questions than there is time for: each format answers some of them, and none loses its quality over them. */
+static void formats_share_the_time_for_tasks(void **state)
+{
+    static const char *const formats[] = {"gguf/q4_0", "gguf/q8_0", "onnx/int4-g32-sym"};
+    const char *path[] = {test_data("text/ARC-Challenge-test.jsonl")};
+    struct request req = request_of(formats, 3);
+    (void)state;
+    req.tasks = path;
+    req.n_tasks = 1;
+    req.n_chunks = 0;
+    req.budget_s = 6;
+    req.budget_is_default = false;
+    struct sweep *s = run(&req);
+    int n_asked = 0, n_measured = 0;
+    for (int i = 0; i < s->n; i++) {
+        bool asked = s->rec[i].task_from == FROM_MEASURED;
+        n_asked += asked && s->rec[i].task.n_items > 0;
+        n_measured += !asked && isfinite(s->rec[i].quality.kld);
+    }
+    assert_int_equal(n_asked, 3);
+    assert_int_equal(n_measured, 3);
+    sweep_free(s);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -311,7 +335,10 @@ int main(void)
         return 1;
     world.text_bytes = world.text_bytes < 20000 ? world.text_bytes : 20000;
     world.device.memory.usable_bytes = (int64_t)4 << 30;
-    static const struct CMUnitTest slow[] = {cmocka_unit_test(tasks_are_scored)};
+    static const struct CMUnitTest slow[] = {
+        cmocka_unit_test(tasks_are_scored),
+        cmocka_unit_test(formats_share_the_time_for_tasks),
+    };
     bool full = getenv("TEST_FULL") && test_data_there("text/ARC-Challenge-test.jsonl");
     int rc = full ? cmocka_run_group_tests(slow, NULL, NULL) : cmocka_run_group_tests(tests, NULL, NULL);
     mem_free(world.text);
