@@ -184,8 +184,6 @@ static int run_round(struct measure_run *m, int i0, int i1, int rep, int *n_ran)
             m->o->on_progress(m->o->arg, i, rep);
         ++*n_ran;
     }
-    if (m->own_bandwidth && m->gb_s.n < RECORD_MAX_SAMPLES)
-        m->gb_s.x[m->gb_s.n++] = bandwidth_pass(&m->bandwidth);
     return 0;
 }
 
@@ -217,7 +215,6 @@ static void calibrate(struct measure_run *m, const struct live *c)
 static int run_group(struct measure_run *m, int i0, int i1, const struct workload *asked)
 {
     m->w = *asked;
-    m->gb_s.n = 0;
     for (int i = i0; i < i1; i++)
         calibrate(m, &m->live[i]);
     int rc = warm_group(m, i0, i1);

@@ -32,9 +32,9 @@ struct sustain_result {
 void sustain_judge(struct sustain_result *s);   /* burst, sustained and time to throttle from the points */
 int measure_sustained(const struct measure_cell *cell, double seconds, struct sustain_result *out, struct err *e);
 
-/* Read bandwidth with its spread on a working set of at least 4x the last-level cache really available. */
+/* Read bandwidth on a working set beyond the last-level cache really available. */
 struct bandwidth {
-    struct interval gb_s;
+    struct interval gb_s;                     /* the 90th percentile of short windows; lo: the 10th, hi: the best */
     int64_t working_set_bytes, cache_bytes;   /* cache_bytes: found by doing, not by what is reported */
 };
 int calibrate_bandwidth(struct pool *pool, uint64_t isa, double budget_s, struct bandwidth *out, struct err *e);

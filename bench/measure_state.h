@@ -23,6 +23,7 @@ struct visit { /* one repetition with what was seen around it */
     struct sample sample;
     struct probe_state before, after;
     double drift, wall_ns;
+    double gb_s; /* read bandwidth around it, or NaN */
 };
 struct measure_run {
     const struct measure_opts *o;
@@ -33,8 +34,7 @@ struct measure_run {
     uint64_t spin_rounds; /* work of the calibration spin */
     struct visit *visit, *again;
     struct bandwidth_probe bandwidth;
-    bool own_bandwidth; /* measured in between */
-    struct samples gb_s;
+    bool own_bandwidth; /* measured around every repetition */
 };
 static const double most_drift = 0.05;
 

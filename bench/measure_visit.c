@@ -99,10 +99,12 @@ int run_once(struct measure_run *m, struct live *c, const struct workload *w, st
     uint64_t t0 = clock_ns();
     probe_sample(&v->before);
     double before = spin_ns(c->cell->pool, m->spin_rounds);
+    double gb_s = m->own_bandwidth ? bandwidth_now(&m->bandwidth) : NAN;
     int rc = c->cell->runner->measure(c->session, &mine, &v->sample, e);
     c->n_attempts++;
     if (rc < 0)
         return rc;
+    v->gb_s = m->own_bandwidth ? (gb_s + bandwidth_now(&m->bandwidth)) / 2 : NAN;
     double after = spin_ns(c->cell->pool, m->spin_rounds);
     probe_sample(&v->after);
     v->wall_ns = (double)(clock_ns() - t0);
@@ -209,6 +211,7 @@ int visit_cell(struct measure_run *m, struct live *c, struct err *e)
     add_state(c, &m->w, v);
     add_sample(&c->r->speed.prefill_ns, v->sample.prefill_ns);
     add_sample(&c->r->speed.decode_ns, v->sample.decode_ns);
+    add_sample(&c->r->speed.read_gb_s, v->gb_s);
     add_sample(&c->ttft_ns, v->sample.ttft_ns);
     add_sample(&c->drift, v->drift);
     add_times(c, &v->sample);

@@ -47,9 +47,10 @@ struct speed {                                      /* all NaN until measured */
     struct interval prefill_tok_s, decode_tok_s, ttft_ms, load_ms;
     double tpot_p50_ms, tpot_p90_ms, tpot_p95_ms, tpot_p99_ms;
     double bytes_per_token;                         /* weights and KV that one decoded token reads */
-    double bandwidth_gb_s, bandwidth_share;         /* read bandwidth measured interleaved; decode's share of it */
+    double bandwidth_gb_s, bandwidth_share;         /* median read bandwidth; decode's share of that around it */
     double calibration_drift;                       /* spin before against after: > 0.05 = dirty */
     struct samples prefill_ns, decode_ns;           /* one per repetition: nanoseconds of the whole phase */
+    struct samples read_gb_s;                       /* the read bandwidth around each */
     bool low_confidence, cache_resident, dirty;
     int n_reruns;
 };

@@ -320,8 +320,11 @@ static void print_table(const struct job *j)
            "p50 ms", "p95 ms", "bw", "peak MiB", "J/token");
     for (int i = 0; i < j->n_cells; i++)
         print_row(&j->rec[i]);
+    const struct samples *read = &first->speed.read_gb_s;
     if (isfinite(first->speed.bandwidth_gb_s))
-        printf("bw: share of the read bandwidth, %.1f GB/s measured in between", first->speed.bandwidth_gb_s);
+        printf("bw: share of the read bandwidth around each repetition, %.1f GB/s (%.1f-%.1f)",
+               first->speed.bandwidth_gb_s, stats_percentile(read->x, read->n, 0),
+               stats_percentile(read->x, read->n, 1));
     printf("%smedians with 95 %% intervals%s\n", isfinite(first->speed.bandwidth_gb_s) ? "; " : "",
            first->workload.n_depth ? ", behind the depth asked for" : "");
     for (int i = 0; i < j->n_cells; i++)

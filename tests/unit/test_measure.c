@@ -163,6 +163,36 @@ static void figures_are_right(void **state)
     assert_int_equal(calls.n_open, 0);
 }
 
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Every repetition has the bandwidth around it, and the share is the median of theirs: bandwidth that halves in the
+ * middle of a run, as on a guest that is moved, does not change it where decoding halves too. */
+static void share_is_of_the_moment(void **state)
+{
+    (void)state;
+    opts.bandwidth_gb_s = NAN;
+    script[0].noise = 0.3;
+    opts.max_reps = 7;
+    assert_int_equal(measure(1, NULL), 0);
+    const struct speed *s = &rec[0].speed;
+    double share[7], rate[7];
+    assert_int_equal(s->decode_ns.n, 7);
+    assert_int_equal(s->read_gb_s.n, 7);
+    for (int i = 0; i < 7; i++) {
+        rate[i] = s->read_gb_s.x[i];
+        share[i] = 1e9 / (s->decode_ns.x[i] / work.n_gen) / rate[i];
+        assert_true(rate[i] > 0.05 && rate[i] < 5000);
+    }
+    qsort(share, 7, sizeof *share, ascending);
+    qsort(rate, 7, sizeof *rate, ascending);
+    close_to(s->bandwidth_share, share[3], 1e-12);
+    close_to(s->bandwidth_gb_s, rate[3], 1e-12);
+}
+
 /* After the warm-up of all, full repetitions come as A B C A B C; a disturbed one may be repeated at once. */
 static void cells_are_interleaved(void **state)
 {
@@ -474,6 +504,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(figures_are_right, reset),
+        cmocka_unit_test_setup(share_is_of_the_moment, reset),
         cmocka_unit_test_setup(cells_are_interleaved, reset),
         cmocka_unit_test_setup(noise_takes_more_repetitions, reset),
         cmocka_unit_test_setup(one_phase_alone, reset),
