@@ -173,16 +173,39 @@ float *kv_recent_rows(const struct kv_layer *kv, const struct kv_part *p, int64_
     return p->recent->x + (h * exact + pos % exact) * kv->head_dim;
 }
 
+/* All heads of a window as one matrix, from x[head][n][head_dim], where the codec asks for that. */
+static void encode_heads(struct pool *pool, const struct kv_layer *kv, const struct kv_part *p, int64_t pos, int64_t n,
+                         const float *x)
+{
+    struct qmat all;
+    size_t mark = arena_mark(kv->arena);
+    bool ok = !p->data.codec->layout(&all, kv->n_head_kv * n, kv->head_dim, &p->side->format->par, NULL);
+    for (int i = 0; i < N_PLANES && ok; i++)
+        if (all.plane[i].bytes)
+            ok = (all.plane[i].p = arena_alloc(kv->arena, all.plane[i].bytes)) != NULL;
+    if (ok && !all.codec->encode_all(&all, x, pool, kv->arena))
+        for (int i = 0; i < N_PLANES; i++)
+            for (int64_t h = 0; h < kv->n_head_kv && all.plane[i].p; h++) {
+                const size_t row = all.plane[i].row_stride, bytes = (size_t)n * row;
+                memcpy(p->data.plane[i].p + (size_t)(h * kv->n_ctx + pos) * row, all.plane[i].p + (size_t)h * bytes,
+                       bytes);
+            }
+    arena_reset(kv->arena, mark);
+}
+
 /* A full window is encoded when the next one begins: until then its own queries see it exactly. After a rewind into an
  * earlier window that one comes back as it was encoded. */
-static void open_window(const struct kv_layer *kv, struct kv_part *p, int pos0)
+static void open_window(struct pool *pool, const struct kv_layer *kv, struct kv_part *p, int pos0)
 {
     const int64_t exact = p->side->format->exact, window = pos0 / exact, first = window * exact, hd = kv->head_dim;
     struct kv_recent *r = p->recent;
     size_t mark = arena_mark(kv->arena);
     float *scratch = arena_alloc_n(kv->arena, (size_t)(exact * hd), sizeof *scratch);
+    const bool full = r->window == window - 1 && pos0 == first, whole = p->data.codec->encode_all != NULL;
+    if (full && whole)
+        encode_heads(pool, kv, p, first - exact, exact, r->x);
     for (int64_t h = 0; h < kv->n_head_kv && scratch; h++) {
-        if (r->window == window - 1 && pos0 == first)
+        if (full && !whole)
             encode_positions(kv, p, h, first - exact, exact, kv_recent_rows(kv, p, h, first), hd);
         else if (r->window != window && pos0 > first)
             kv_load_rows(kv_recent_rows(kv, p, h, first), kv, &(struct kv_part){.side = p->side, .data = p->data},
@@ -238,9 +261,9 @@ void kv_store(struct pool *p, struct kv_layer *kv, float *k, float *v, int pos0,
     prepare(kv, &kv->k, k, n);
     prepare(kv, &kv->v, v, n);
     if (kv->k.recent)
-        open_window(kv, &kv->k, pos0);
+        open_window(p, kv, &kv->k, pos0);
     if (kv->v.recent)
-        open_window(kv, &kv->v, pos0);
+        open_window(p, kv, &kv->v, pos0);
     if (n == 1 || !kv->k.side->format->floats || !kv->v.side->format->floats) /* the arena is one thread's */
         store_heads(&s, 0, kv->n_head_kv, 0);
     else

@@ -207,6 +207,7 @@ static void bytes_of_a_token(void **state)
                {"onnx-int8", 64},
                {"onnx-int4-channel", 32},
                {"quanto-2bit", 16 + 4},
+               {"hqq-1bit", 8 + 4},
                {"exl2-q4", 32 + 4},
                {"quanto-4bit-channel", 32 + 4},
                {"u8-channel", 64 + 8}};

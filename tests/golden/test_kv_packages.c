@@ -100,46 +100,49 @@ static void float8(void **state)
     check_float8("fp8_e5m2", KV_ID_FP8_E5M2);
 }
 
-/* One layer's K of one head of 64 in a cache of its own, by the engine's own functions. */
+/* One layer's K, heads of 64, in a cache of its own, by the engine's own functions. */
 struct key_cache {
     struct kv_side k, v;
     struct kv_layer layer;
     struct arena *arena;
 };
+enum { MOST_HEADS = 2 };
 
-static void cache_open(struct key_cache *c, const char *name, const float *scale)
+static void cache_open(struct key_cache *c, const char *name, int n_heads, const float *scale)
 {
     enum { CTX = 200 };
-    const struct model_desc d = {.n_layer = 1, .n_head_kv = 1, .head_dim = 64};
+    const struct model_desc d = {.n_layer = 1, .n_head_kv = n_heads, .head_dim = 64};
     struct err e = {0};
     struct kv_pair p;
     assert_int_equal(kv_parse(&p, name, &e), 0);
     assert_int_equal(kv_side_init(&c->k, p.k, false, &d, CTX, fixture_isa(), &e), 0);
     assert_int_equal(kv_side_init(&c->v, &kv_formats[KV_ID_F32], true, &d, CTX, fixture_isa(), &e), 0);
     c->arena = arena_new();
-    c->layer = (struct kv_layer){.n_head_kv = 1, .head_dim = 64, .n_ctx = CTX, .arena = c->arena};
+    c->layer = (struct kv_layer){.n_head_kv = n_heads, .head_dim = 64, .n_ctx = CTX, .arena = c->arena};
     kv_part_init(&c->layer.k, &c->k, arena_alloc(c->arena, kv_side_bytes(&c->k)), scale);
     kv_part_init(&c->layer.v, &c->v, arena_alloc(c->arena, kv_side_bytes(&c->v)), NULL);
 }
 
+/* x[n][heads * 64] */
 static void cache_add(struct key_cache *c, const float *x, int pos, int n)
 {
-    static float k[64 * 256], v[64 * 256];
-    for (int m; n > 0; x += 64 * m, pos += m, n -= m) {
+    static float k[MOST_HEADS * 64 * 256], v[MOST_HEADS * 64 * 256];
+    const int d = 64 * c->layer.n_head_kv;
+    for (int m; n > 0; x += d * m, pos += m, n -= m) {
         m = kv_piece(&c->k, &c->v, pos, n);
-        memcpy(k, x, sizeof(float) * 64 * (size_t)m);
+        memcpy(k, x, sizeof(float) * (size_t)(d * m));
         kv_store(NULL, &c->layer, k, v, pos, m);
     }
 }
 
-/* Positions [0, n) as attention sees them. */
-static void cache_expect(const struct key_cache *c, const char *what, const float *want, int n)
+/* Positions [0, n) of a head as attention sees them. */
+static void cache_expect(const struct key_cache *c, const char *what, int head, const float *want, int n)
 {
     static float got[64 * 256], scratch[64 * 256];
     int edge = kv_exact_from(&c->layer.k, n - 1), encoded = edge < n ? edge : n;
-    kv_load_rows(got, &c->layer, &c->layer.k, 0, 0, encoded, scratch);
+    kv_load_rows(got, &c->layer, &c->layer.k, head, 0, encoded, scratch);
     for (int i = 0; i < 64 * n; i++) {
-        float x = i < 64 * encoded ? got[i] : c->layer.k.recent->x[i - 64 * edge];
+        float x = i < 64 * encoded ? got[i] : kv_recent_rows(&c->layer, &c->layer.k, head, i / 64)[i % 64];
         if (memcmp(&x, &want[i], sizeof x) != 0 && !(x == 0 && want[i] == 0))
             fail_msg("%s: value %d of position %d is %a, its package has %a", what, i % 64, i / 64, (double)x,
                      (double)want[i]);
@@ -166,10 +169,10 @@ static void openvino_by_channel(void **state)
     struct key_cache c;
     int at = 0;
     assert_int_equal(n, 2 * 48 * 64 * sizeof(float));
-    cache_open(&c, "u8-channel-g32", NULL);
+    cache_open(&c, "u8-channel-g32", 1, NULL);
     for (int i = 0; i < 4; at += fed[i++])
         cache_add(&c, x + 64 * at, at, fed[i]);
-    cache_expect(&c, "u8-channel-g32", x + 64 * 48, 48);
+    cache_expect(&c, "u8-channel-g32", 0, x + 64 * 48, 48);
     arena_free(c.arena);
     mem_free(data);
 }
@@ -190,9 +193,9 @@ static void onnx(void **state)
         assert_int_equal(n, (64 + 2 * 16 * 64) * sizeof(float));
         kv_scales_settle(scale, peak, 64, &kv_formats[bits == 4 ? KV_ID_ONNX_INT4_CHANNEL : KV_ID_ONNX_INT8_CHANNEL]);
         snprintf(name, sizeof name, "onnx-int%d-channel", bits);
-        cache_open(&c, name, scale);
+        cache_open(&c, name, 1, scale);
         cache_add(&c, x, 0, 16);
-        cache_expect(&c, name, x + 16 * 64, 16);
+        cache_expect(&c, name, 0, x + 16 * 64, 16);
         arena_free(c.arena);
         kv_scales_settle(scale, peak, 64, &kv_formats[bits == 4 ? KV_ID_ONNX_INT4 : KV_ID_ONNX_INT8]);
         for (int i = 0; i < 64; i++)
@@ -226,14 +229,44 @@ static void quanto(void **state)
         struct key_cache c;
         snprintf(file, sizeof file, "%s.f16", names[i]);
         float *want = halves(file, N * 64);
-        cache_open(&c, names[i], NULL);
+        cache_open(&c, names[i], 1, NULL);
         cache_add(&c, in, 0, 100);
-        cache_expect(&c, "exact ones", in, 100);
+        cache_expect(&c, "exact ones", 0, in, 100);
         cache_add(&c, in + 64 * 100, 100, N - 100);
-        cache_expect(&c, names[i], want, N);
+        cache_expect(&c, names[i], 0, want, N);
         memcpy(want + 64 * 50, in, 64 * sizeof *in); /* back to position 50, and another goes on there */
         cache_add(&c, in, 50, 1);
-        cache_expect(&c, "after a rewind", want, 51);
+        cache_expect(&c, "after a rewind", 0, want, 51);
+        mem_free(want);
+        arena_free(c.arena);
+    }
+    mem_free(in);
+}
+
+/* What transformers 5.23.0's cache with hqq 0.2.8.post1 gives its model at position 131, two heads that are encoded
+ * together (tests/equivalence/torch/compare_kv_hqq.py). */
+static void hqq(void **state)
+{
+    (void)state;
+    enum { N = 132, HEAD = N * 64 };
+    float *in = halves("hqq-in.f16", 2 * HEAD), rows[2 * HEAD];
+    for (int i = 0; i < 2 * HEAD; i++)
+        rows[i / 64 % N * 128 + i / HEAD * 64 + i % 64] = in[i];
+    for (int bits = 1; bits <= 8; bits *= 2) {
+        char name[32];
+        struct key_cache c;
+        snprintf(name, sizeof name, "hqq-%dbit.f16", bits);
+        float *want = halves(name, 2 * HEAD);
+        snprintf(name, sizeof name, "hqq-%dbit", bits);
+        cache_open(&c, name, 2, NULL);
+        cache_add(&c, rows, 0, 100);
+        cache_expect(&c, "exact ones", 1, in + HEAD, 100);
+        cache_add(&c, rows + 128 * 100, 100, N - 100);
+        for (int h = 0; h < 2; h++)
+            cache_expect(&c, name, h, want + h * HEAD, N);
+        memcpy(want + HEAD + 64 * 50, in + HEAD, 64 * sizeof *in); /* back to position 50, another goes on there */
+        cache_add(&c, rows, 50, 1);
+        cache_expect(&c, "after a rewind", 1, want + HEAD, 51);
         mem_free(want);
         arena_free(c.arena);
     }
@@ -252,9 +285,9 @@ static void exllamav2(void **state)
         snprintf(name, sizeof name, "exl2-kv%d.f16", bits);
         float *x = halves(name, 2 * N * 64);
         snprintf(name, sizeof name, "exl2-q%d", bits);
-        cache_open(&c, name, NULL);
+        cache_open(&c, name, 1, NULL);
         cache_add(&c, x, 0, N);
-        cache_expect(&c, name, x + N * 64, N);
+        cache_expect(&c, name, 0, x + N * 64, N);
         arena_free(c.arena);
         mem_free(x);
     }
@@ -265,6 +298,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(openvino_u8), cmocka_unit_test(openvino_bytes), cmocka_unit_test(openvino_by_channel),
         cmocka_unit_test(float8),      cmocka_unit_test(onnx),           cmocka_unit_test(quanto),
-        cmocka_unit_test(exllamav2)};
+        cmocka_unit_test(hqq),         cmocka_unit_test(exllamav2)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
