@@ -21,9 +21,9 @@ struct pool {
         struct pool *pool;
         int i, cpu;
     } *worker;
+    _Alignas(64) atomic_uint epoch; /* with the job: one line to fetch for who waits */
     void (*fn)(void *, int, int);
     void *arg;
-    _Alignas(64) atomic_uint epoch;
     _Alignas(64) atomic_int pending;
     _Alignas(64) atomic_int sleepers;
     atomic_bool stop;

@@ -294,13 +294,29 @@ static void kv_of(struct kv_layer *kv, const struct engine *g, int layer)
                  scales_of(g, &g->v, true, layer));
 }
 
-/* y = input W^T (+ bias) */
-static void project(struct engine *g, float *y, enum tensor_use w, enum tensor_use bias, int layer, int n)
+struct projection { /* y = input W^T (+ bias, where that is another use) */
+    float *y;
+    enum tensor_use w, bias;
+};
+
+static void project_all(struct engine *g, const struct projection *p, int n_out, int layer, int n)
 {
-    const struct linear *l = part(g, w, layer), *b = w == bias ? NULL : part(g, bias, layer);
-    linear_run(g, y, l->w->n, l);
-    if (b)
-        g->ops->add_row(&g->backend, y, b->vector, n, l->w->n);
+    struct linear_out out[LINEAR_MOST_PARTS];
+    for (int i = 0; i < n_out; i++) {
+        const struct linear *l = part(g, p[i].w, layer);
+        out[i] = (struct linear_out){l, p[i].y, l->w->n};
+    }
+    linear_run(g, out, n_out);
+    for (int i = 0; i < n_out; i++) {
+        const struct linear *b = p[i].w == p[i].bias ? NULL : part(g, p[i].bias, layer);
+        if (b)
+            g->ops->add_row(&g->backend, p[i].y, b->vector, n, out[i].ldy);
+    }
+}
+
+static void project(struct engine *g, float *y, enum tensor_use w, int layer, int n)
+{
+    project_all(g, &(struct projection){y, w, w}, 1, layer, n);
 }
 
 static void normalize(struct engine *g, float *y, const float *x, enum tensor_use use, int layer, int64_t n, int64_t d)
@@ -323,14 +339,14 @@ static void project_qkv(struct engine *g, float *q, float *k, float *v, int laye
     const struct model_desc *d = g->d;
     int64_t d_q = (int64_t)d->n_head * d->head_dim, d_kv = (int64_t)d->n_head_kv * d->head_dim;
     if (d->arch->fused) {
-        project(g, q, USE_ATTN_QKV, USE_ATTN_QKV, layer, n);
+        project(g, q, USE_ATTN_QKV, layer, n);
         split_columns(q, v, n, d_q + d_kv, d_kv);
         split_columns(q, k, n, d_q, d_kv);
         return;
     }
-    project(g, q, USE_ATTN_Q, USE_ATTN_Q_BIAS, layer, n);
-    project(g, k, USE_ATTN_K, USE_ATTN_K_BIAS, layer, n);
-    project(g, v, USE_ATTN_V, USE_ATTN_V_BIAS, layer, n);
+    const struct projection qkv[] = {
+        {q, USE_ATTN_Q, USE_ATTN_Q_BIAS}, {k, USE_ATTN_K, USE_ATTN_K_BIAS}, {v, USE_ATTN_V, USE_ATTN_V_BIAS}};
+    project_all(g, qkv, 3, layer, n);
 }
 
 /* Stores K and V and attends; a cache whose newest positions are exact takes a window of them after the other. */
@@ -385,7 +401,7 @@ static void attention_block(struct engine *g, int layer, float *h, int pos0, int
         normalize(g, att, att, USE_ATTN_SUB_NORM, layer, n, (int64_t)d->n_head * d->head_dim);
 
     linear_input(g, att, (int64_t)d->n_head * d->head_dim, n);
-    project(g, h, USE_ATTN_OUT, USE_ATTN_OUT, layer, n);
+    project(g, h, USE_ATTN_OUT, layer, n);
 }
 
 /* h = down(act(gate(h)) * up(h)) */
@@ -395,17 +411,17 @@ static void feed_forward_block(struct engine *g, int layer, float *h, int n)
     float *gate = engine_f32(g, fused ? BUF_UP : BUF_GATE), *up = engine_f32(g, fused ? BUF_GATE : BUF_UP);
     linear_input(g, h, g->d->d_model, n);
     if (fused) {
-        project(g, gate, USE_FFN_UP, USE_FFN_UP, layer, n);
+        project(g, gate, USE_FFN_UP, layer, n);
         split_columns(gate, up, n, g->d->d_ff, g->d->d_ff);
     } else {
-        project(g, gate, USE_FFN_GATE, USE_FFN_GATE, layer, n);
-        project(g, up, USE_FFN_UP, USE_FFN_UP, layer, n);
+        project_all(g, (struct projection[]){{gate, USE_FFN_GATE, USE_FFN_GATE}, {up, USE_FFN_UP, USE_FFN_UP}}, 2,
+                    layer, n);
     }
     g->ops->gate(&g->backend, gate, up, n, g->d->d_ff, g->d->arch->gate);
     if (g->d->arch->sub_norms)
         normalize(g, gate, gate, USE_FFN_SUB_NORM, layer, n, g->d->d_ff);
     linear_input(g, gate, g->d->d_ff, n);
-    project(g, h, USE_FFN_DOWN, USE_FFN_DOWN, layer, n);
+    project(g, h, USE_FFN_DOWN, layer, n);
 }
 
 void engine_layer(struct engine *g, int layer, float *x, int pos0, int n)
@@ -438,7 +454,7 @@ void engine_head(struct engine *g, const float *x, int n, float *logits)
         float *y = logits + i0 * n_vocab;
         normalize(g, h, x + i0 * d, USE_OUTPUT_NORM, -1, m, d);
         linear_input(g, h, d, m);
-        linear_run(g, y, n_vocab, head);
+        linear_run(g, &(struct linear_out){head, y, n_vocab}, 1);
         for (int64_t i = 0; cap > 0 && i < m * n_vocab; i++)
             y[i] = cap * tanhf(y[i] / cap);
     }

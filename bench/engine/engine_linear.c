@@ -244,21 +244,54 @@ static const struct model_tensor *tensor_of(const struct engine *g, const struct
     return &g->d->tensor[i < g->d->n_tensors ? i : g->model->by_use[USE_TOKEN_EMBD]];
 }
 
-void linear_run(struct engine *g, float *y, int64_t ldy, const struct linear *l)
+/* Do they read the same bytes of BUF_INPUT, through packed kernels? */
+static bool same_input(const struct linear *a, const struct linear *b)
 {
-    if (g->o.on_input)
-        g->o.on_input(g->o.on_input_arg, tensor_of(g, l), g->input.x, g->input.n);
-    encode_input(g, l);
-    void *scratch = g->buf[BUF_LINEAR_SCRATCH];
-    const void *in = g->buf[BUF_INPUT];
-    if (!l->matmul)
-        linear_gemm_f32(g->o.pool, g->gemm, l->decode, y, ldy, l->act ? in : g->input.x, g->input.k, l->w, g->input.n,
-                        scratch);
-    else if (g->input.n == 1)
-        linear_matvec(g->o.pool, l->matvec, y, l->w, in);
+    const struct act_fixed *f = a->fixed, *g = b->fixed;
+    return a->matmul && b->matmul && a->act == b->act && reads_values(a) == reads_values(b) &&
+           (a->act->scope != ACT_FIXED || (f->scale == g->scale && f->zero == g->zero && f->column == g->column));
+}
+
+static void run_packed(struct engine *g, const struct linear_out *out, int n_out)
+{
+    struct linear_part part[LINEAR_MOST_PARTS];
+    bool one = g->input.n == 1;
+    for (int i = 0; i < n_out; i++)
+        part[i] = (struct linear_part){one ? out[i].l->matvec : out[i].l->matmul, out[i].l->w, out[i].y, out[i].ldy};
+    if (one)
+        linear_matvec_parts(g->o.pool, part, n_out, g->buf[BUF_INPUT]);
     else
-        linear_matmul(g->o.pool, l->matmul, y, ldy, l->w, in, input_stride(g, l), g->input.n, scratch);
-    for (int i = 0; i < g->input.n && l->scale != 0; i++)
-        for (int64_t j = 0; j < l->w->n; j++)
-            y[i * ldy + j] *= l->scale;
+        linear_matmul_parts(g->o.pool, part, n_out, g->buf[BUF_INPUT], input_stride(g, out->l), g->input.n,
+                            g->buf[BUF_LINEAR_SCRATCH]);
+}
+
+static void run_reference(struct engine *g, const struct linear_out *out)
+{
+    const struct linear *l = out->l;
+    linear_gemm_f32(g->o.pool, g->gemm, l->decode, out->y, out->ldy, l->act ? g->buf[BUF_INPUT] : g->input.x,
+                    g->input.k, l->w, g->input.n, g->buf[BUF_LINEAR_SCRATCH]);
+}
+
+static void scale_output(const struct engine *g, const struct linear_out *out)
+{
+    for (int i = 0; i < g->input.n && out->l->scale != 0; i++)
+        for (int64_t j = 0; j < out->l->w->n; j++)
+            out->y[i * out->ldy + j] *= out->l->scale;
+}
+
+void linear_run(struct engine *g, const struct linear_out *out, int n_out)
+{
+    for (int i = 0, n; i < n_out; i += n) {
+        for (n = 1; n < LINEAR_MOST_PARTS && i + n < n_out && same_input(out[i].l, out[i + n].l);)
+            n++;
+        for (int k = i; k < i + n && g->o.on_input; k++)
+            g->o.on_input(g->o.on_input_arg, tensor_of(g, out[k].l), g->input.x, g->input.n);
+        encode_input(g, out[i].l);
+        if (out[i].l->matmul)
+            run_packed(g, out + i, n);
+        else
+            run_reference(g, out + i);
+        for (int k = i; k < i + n; k++)
+            scale_output(g, &out[k]);
+    }
 }

@@ -3,7 +3,7 @@
 #define BENCH_ENGINE_ENGINE_STATE_H
 #include "bench/engine/engine.h"
 #include "bench/engine/ops.h"
-#include "kernels/kernels.h"
+#include "kernels/linear.h"
 
 /* Every allocation of an engine; sizes come from engine_plan. */
 enum engine_buffer {
@@ -73,8 +73,13 @@ static inline float *engine_f32(const struct engine *g, enum engine_buffer b)
 /* engine_linear.c */
 int linear_setup(struct engine *g, struct err *e);
 void linear_input(struct engine *g, const float *x, int64_t k, int n);
-/* y[n][ldy] = input * W^T for the tensor of that use. */
-void linear_run(struct engine *g, float *y, int64_t ldy, const struct linear *l);
+struct linear_out { /* y[n][ldy] = input * W^T */
+    const struct linear *l;
+    float *y;
+    int64_t ldy;
+};
+/* Matrices that read this input; packed ones that encode it alike run in one parallel region. */
+void linear_run(struct engine *g, const struct linear_out *out, int n_out);
 size_t linear_input_bytes(int64_t k, const struct engine_opts *o);
 size_t linear_scratch_bytes(const struct model_desc *d, const struct engine_opts *o);
 #endif

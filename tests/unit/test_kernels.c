@@ -11,7 +11,7 @@
 #include "base/isa.h"
 #include "base/pool.h"
 #include "base/rng.h"
-#include "kernels/kernels.h"
+#include "kernels/linear.h"
 
 static uint64_t host_isa(void)
 {
@@ -290,6 +290,78 @@ static void test_drivers(void **state)
         }
 }
 
+/* Matrices of other codecs and sizes in one region give what each kernel gives for all rows of one at once, bit for
+ * bit. */
+static void fused(const char *const codec[3], const int64_t n_rows[3], const char *act, int n_threads)
+{
+    enum { K = 512, M = 5, MOST = 1000 };
+    struct qmat w[3];
+    struct linear_part mv[3], mm[3];
+    struct pool *pool;
+    struct err e = {0};
+    const struct act *a = act_find(act);
+    size_t row = act_row_bytes(a, K), scratch_bytes = 1;
+    float *x = test_malloc(K * sizeof *x), *y = test_malloc(2 * 3 * M * MOST * sizeof *y), *want = y + 3 * M * MOST;
+    uint8_t *xe = test_malloc(M * row);
+    struct rng r;
+    rng_seed(&r, 8);
+    for (int j = 0; j < M; j++) {
+        for (int i = 0; i < K; i++)
+            x[i] = (float)rng_normal(&r);
+        a->encode(xe + (size_t)j * row, x, K);
+    }
+    assert_int_equal(pool_new(&pool, n_threads, NULL, &e), 0);
+    for (int p = 0; p < 3; p++) {
+        const struct codec *c = codec_find(codec[p]);
+        float *v = test_malloc((size_t)n_rows[p] * K * sizeof *v);
+        for (int64_t i = 0; i < n_rows[p] * K; i++)
+            v[i] = (float)rng_normal(&r);
+        assert_int_equal(c->layout(&w[p], n_rows[p], K, NULL, &e) || qmat_alloc(&w[p], &e), 0);
+        struct arena *arena = arena_new();
+        assert_int_equal(c->encode(&w[p], 0, n_rows[p], v, NULL, NULL, arena), 0);
+        arena_free(arena);
+        test_free(v);
+        float *out = y + (ptrdiff_t)p * M * MOST;
+        mv[p] = (struct linear_part){kernel_find(OP_MATVEC, codec[p], act, host_isa()), &w[p], out, MOST};
+        mm[p] = (struct linear_part){kernel_find(OP_MATMUL, codec[p], act, host_isa()), &w[p], out, MOST};
+        size_t bytes = linear_matmul_scratch(n_threads, mm[p].kernel, K);
+        scratch_bytes = bytes > scratch_bytes ? bytes : scratch_bytes;
+    }
+    void *scratch = mem_aligned(scratch_bytes);
+    const size_t all = 3 * M * MOST * sizeof *y;
+    memset(y, 0xff, 2 * all);
+    for (int p = 0; p < 3; p++)
+        mv[p].kernel->matvec(want + p * M * MOST, &w[p], 0, n_rows[p], xe);
+    linear_matvec_parts(pool, mv, 3, xe);
+    assert_memory_equal(y, want, all);
+    memset(y, 0xff, 2 * all);
+    for (int p = 0; p < 3; p++)
+        mm[p].kernel->matmul(want + p * M * MOST, MOST, &w[p], 0, n_rows[p], xe, row, M, scratch);
+    linear_matmul_parts(pool, mm, 3, xe, row, M, scratch);
+    assert_memory_equal(y, want, all);
+    for (int p = 0; p < 3; p++)
+        qmat_free(&w[p]);
+    mem_free(scratch);
+    pool_free(pool);
+    test_free(x);
+    test_free(y);
+    test_free(xe);
+}
+
+static void test_fused(void **state)
+{
+    (void)state;
+    static const char *const k_types[3] = {"q4_k", "q6_k", "q4_k"}, *const plain[3] = {"q8_0", "q4_0", "q5_0"},
+                             *const floats[3] = {"f16", "f16", "f16"};
+    static const int64_t sizes[][3] = {{960, 320, 320}, {1000, 1, 7}, {3, 999, 2}, {64, 64, 64}};
+    for (int n_threads = 1; n_threads <= 5; n_threads += 1 + n_threads / 3)
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            fused(k_types, sizes[i], "q8_k", n_threads);
+            fused(plain, sizes[i], "q8_0", n_threads);
+            fused(floats, sizes[i], "f16", n_threads);
+        }
+}
+
 static void test_bandwidth(void **state)
 {
     (void)state;
@@ -302,10 +374,15 @@ static void test_bandwidth(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows_are_ordered), cmocka_unit_test(test_find),
-        cmocka_unit_test(test_find_for),         cmocka_unit_test(test_check_scalar),
-        cmocka_unit_test(test_check_native),     cmocka_unit_test(test_check_reports),
-        cmocka_unit_test(test_drivers),          cmocka_unit_test(test_bandwidth),
+        cmocka_unit_test(test_rows_are_ordered),
+        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_find_for),
+        cmocka_unit_test(test_check_scalar),
+        cmocka_unit_test(test_check_native),
+        cmocka_unit_test(test_check_reports),
+        cmocka_unit_test(test_drivers),
+        cmocka_unit_test(test_bandwidth),
+        cmocka_unit_test(test_fused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
