@@ -49,6 +49,29 @@ static int run_chunks(struct engine *g, struct kv_peaks *p, const struct kv_peak
     return rc;
 }
 
+static int peaks_new(struct kv_peaks **out, const struct model_desc *d, struct err *e)
+{
+    const size_t n = (size_t)d->n_layer * (size_t)d->n_head_kv * (size_t)d->head_dim;
+    struct kv_peaks *p = *out = mem_alloc(sizeof *p);
+    if (p) {
+        p->k = mem_alloc_n(n, sizeof *p->k);
+        p->v = mem_alloc_n(n, sizeof *p->v);
+        if (p->k && p->v)
+            return 0;
+    }
+    kv_peaks_free(p);
+    *out = NULL;
+    return err_nomem(e, n, "magnitudes of K and V");
+}
+
+int kv_peaks_even(struct kv_peaks **out, const struct model_desc *d, struct err *e)
+{
+    int rc = peaks_new(out, d, e);
+    for (int64_t i = 0; rc == 0 && i < (int64_t)d->n_layer * d->n_head_kv * d->head_dim; i++)
+        (*out)->k[i] = (*out)->v[i] = 8;
+    return rc;
+}
+
 int kv_peaks_collect(struct kv_peaks **out, const struct weights *w, const struct kv_peaks_text *text, uint64_t isa,
                      struct pool *pool, struct err *e)
 {
@@ -58,7 +81,8 @@ int kv_peaks_collect(struct kv_peaks **out, const struct weights *w, const struc
     if (text->n_tokens < text->n_ctx)
         return err_set(e, ERR_USAGE, "the calibration text has %lld tokens: one chunk takes %d",
                        (long long)text->n_tokens, text->n_ctx);
-    struct kv_peaks *p = mem_alloc(sizeof *p);
+    struct kv_peaks *p;
+    int rc = peaks_new(&p, d, e);
     int32_t *chunk = mem_alloc_n((size_t)text->n_ctx, sizeof *chunk);
     struct watch watch = {.peaks = p, .n_values = (int64_t)n_values};
     struct engine_opts o = {.mode = ENGINE_REFERENCE,
@@ -70,12 +94,8 @@ int kv_peaks_collect(struct kv_peaks **out, const struct weights *w, const struc
                             .on_kv = on_kv,
                             .on_kv_arg = &watch};
     struct engine *g = NULL;
-    if (p) {
-        p->k = mem_alloc_n((size_t)d->n_layer * n_values, sizeof *p->k);
-        p->v = mem_alloc_n((size_t)d->n_layer * n_values, sizeof *p->v);
-    }
-    int rc = p && p->k && p->v && chunk ? engine_new(&g, w, &o, e)
-                                        : err_nomem(e, (size_t)d->n_layer * n_values, "magnitudes of K and V");
+    if (rc == 0)
+        rc = chunk ? engine_new(&g, w, &o, e) : err_nomem(e, (size_t)text->n_ctx, "a chunk of tokens");
     if (rc == 0)
         rc = run_chunks(g, p, text, chunk, e);
     engine_free(g);

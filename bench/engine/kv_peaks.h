@@ -22,6 +22,8 @@ struct kv_peaks_text {
 /* Runs the text through w in chunks of n_ctx, with an exact cache. ERR_USAGE when it has less than one. */
 int kv_peaks_collect(struct kv_peaks **out, const struct weights *w, const struct kv_peaks_text *text, uint64_t isa,
                      struct pool *pool, struct err *e);
+/* The same for every channel, no text read: for speed, which scales do not change. */
+int kv_peaks_even(struct kv_peaks **out, const struct model_desc *d, struct err *e);
 /* The largest code stands for the largest magnitude, of each of n channels or of all. */
 void kv_scales_settle(float *scale, const float *peak, int64_t n, const struct kv_format *f);
 void kv_peaks_free(struct kv_peaks *p);

@@ -7,6 +7,7 @@
 #include "base/os.h"
 #include "base/rng.h"
 #include "bench/engine/engine.h"
+#include "bench/engine/kv_peaks.h"
 #include "bench/runners/runner.h"
 
 enum { DEFAULT_CTX = 1024, DEFAULT_BATCH = 512 };
@@ -59,9 +60,15 @@ static int make_engine(struct session *s, const struct measure_cell *cell, struc
                             .kv = cell->kv,
                             .isa = cell->isa,
                             .pool = cell->pool};
-    int rc = engine_memory(&cell->weights->model->d, &o, &s->need, e);
+    const struct model_desc *d = &cell->weights->model->d;
+    struct kv_peaks *peaks = NULL;
+    int rc = engine_memory(d, &o, &s->need, e);
+    if (rc == 0 && kv_needs_peaks(cell->kv))
+        rc = kv_peaks_even(&peaks, d, e);
+    o.kv_peaks = peaks;
     if (rc == 0)
         rc = engine_new(&s->engine, cell->weights, &o, e);
+    kv_peaks_free(peaks);
     if (rc == 0 && !engine_is_packed(s->engine))
         rc = err_set(e, ERR_UNSUPPORTED,
                      "reference only: this CPU has no packed kernel for every tensor of the format, "

@@ -79,6 +79,9 @@ def test_bench_table():
     assert "pp32 tok/s" in text and "tg8 tok/s" in text and "base/f16" in text, text
     text = run("bench", "--shape", "smollm2-135m", "-f", "q4_0", *SHORT).text
     assert "synthesized" in text and "gguf/q4_0" in text, text
+    for model in (["default"], ["--shape", "smollm2-135m"]):  # scales that a text settles do not matter for speed
+        text = run("bench", *model, "-f", "q4_0", "--kv", "onnx-int8,onnx-int4-channel", *SHORT).text
+        assert "KV onnx-int8" in text and "KV onnx-int4-channel" in text and "unsupported" not in text, text
     no_speed = run("bench", "default", "-f", "q8_0", "--isa", "scalar", *SHORT, expect=1).text
     assert "unsupported: reference only" in no_speed, no_speed
 

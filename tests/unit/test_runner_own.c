@@ -181,6 +181,25 @@ static void no_memory(void **state)
     assert_true(n > 4 && rc == 0);
 }
 
+/* Every format of the KV cache has a speed, those too whose scales a text settles elsewhere. */
+static void caches(void **state)
+{
+    (void)state;
+    struct sample *x = calloc(1, sizeof *x);
+    struct workload w = {.n_prompt = 20, .n_gen = 3};
+    struct err e = {0};
+    for (int i = 0; i < n_kv_formats; i++) {
+        struct measure_cell cell = a_cell();
+        struct session *s;
+        assert_int_equal(kv_parse(&cell.kv, kv_formats[i].name, &e), 0);
+        if (own->open(&s, &cell, &e) < 0 || own->measure(s, &w, x, &e) < 0)
+            fail_msg("%s: %s", kv_formats[i].name, e.text);
+        assert_true(x->prefill_ns > 0 && x->n_token_ns == 3);
+        own->close(s);
+    }
+    free(x);
+}
+
 int main(void)
 {
     const struct CMUnitTest with_kernels[] = {
@@ -188,6 +207,7 @@ int main(void)
         cmocka_unit_test(given_tokens_are_fed),
         cmocka_unit_test(records_are_described),
         cmocka_unit_test(no_memory),
+        cmocka_unit_test(caches),
     };
     const struct CMUnitTest anywhere[] = {cmocka_unit_test(without_packed_kernels_there_is_no_speed)};
     int failed = cmocka_run_group_tests_name("runner_own", anywhere, make_model, free_model);
