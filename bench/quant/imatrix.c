@@ -137,13 +137,13 @@ static int read_dat(struct calibration *c, struct reader *r, struct err *e)
     return n_found;
 }
 
-static int read_form(struct calibration *c, const void *p, size_t n, const char *where, struct err *e)
+static int read_form(struct calibration *c, const void *p, size_t n, struct err *e)
 {
     struct reader r = {p, n, 0};
     struct gguf *g;
     if (n < 4 || memcmp(p, "GGUF", 4) != 0)
         return read_dat(c, &r, e);
-    int rc = gguf_open_memory(&g, p, n, where, NULL, e);
+    int rc = gguf_open_memory(&g, p, n, "GGUF", NULL, e);
     if (rc < 0)
         return rc;
     rc = read_gguf(c, g, e);
@@ -159,7 +159,7 @@ int imatrix_read_memory(struct calibration **out, const void *p, size_t n, const
     int rc = calibration_new(&c, d, CALIB_SQUARES, false, e);
     if (rc < 0)
         return rc;
-    rc = read_form(c, p, n, where, e);
+    rc = read_form(c, p, n, e);
     if (rc == 0)
         rc = err_set(e, ERR_FORMAT, "it names no matrix of %s: it is of another model", d->name);
     if (rc < 0) {
