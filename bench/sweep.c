@@ -157,6 +157,12 @@ static uint64_t after(double seconds)
     return isfinite(seconds) ? clock_ns() + (uint64_t)(seconds * 1e9) : 0;
 }
 
+/* Of two times, where 0 is none. */
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
 double sweep_room(const struct sweep_input *in)
 {
     return in->req->memory_bytes > 0 ? (double)in->req->memory_bytes
@@ -168,13 +174,18 @@ static bool has_speed(const struct sweep_input *in, const struct plan_cell *c)
     return c->packed && !in->req->no_speed;
 }
 
-/* What a format holds while its quality is measured. */
+/* What a format holds while its quality and its speed are measured. */
 static double bytes_held(const struct sweep_input *in, const struct plan_cell *c)
 {
-    struct engine_opts o = {.n_ctx = in->req->n_ctx_eval, .n_batch = in->req->n_ctx_eval, .pool = in->pool};
+    struct engine_opts o = {.mode = ENGINE_QUALITY,
+                            .n_ctx = in->req->n_ctx_eval,
+                            .n_batch = in->req->n_ctx_eval,
+                            .isa = in->req->isa,
+                            .pool = in->pool};
     struct memory_need need = {0};
     engine_memory(&in->model->d, &o, &need, NULL);
-    return (double)(c->summary.bytes + need.kv_bytes + need.scratch_bytes);
+    double timed = has_speed(in, c) ? sweep_session_bytes(in) : 0;
+    return (double)(c->summary.bytes + need.kv_bytes + need.scratch_bytes) + timed;
 }
 
 /* End of the group that starts at c0: those whose speeds are to be compared as far as they fit in memory, of others
@@ -210,7 +221,7 @@ static double measure_encoded(struct sweep *s, const struct sweep_input *in, str
         rc = quality_chunks(&q, s, in_two ? SWEEP_LEAST_CHUNKS : INT_MAX, t->quality_enough_ns, t->quality_end_ns, e);
     spent = clock_ns() - t0;
     if (rc == 0 && timed && !s->interrupted)
-        rc = sweep_speed(s, in, p, w, c0, c1, after(t->reserve_s), e);
+        rc = sweep_speed(s, in, p, w, c0, c1, sooner(after(t->reserve_s), t->end_ns), e);
     t0 = clock_ns();
     if (rc == 0 && any && in_two && !s->interrupted)
         rc = quality_chunks(&q, s, INT_MAX, t->enough_ns, t->end_ns, e);

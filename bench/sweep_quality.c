@@ -170,7 +170,6 @@ int quality_chunks(struct quality_run *q, struct sweep *s, int n_chunks, uint64_
 {
     int n = eval_n_chunks(q->eval), asked = q->in->req->n_chunks, n_left = q->n_cand;
     int least = asked > 0 ? asked : SWEEP_LEAST_CHUNKS;
-    uint64_t longest = 0;
     for (; q->n_done < n && q->n_done < n_chunks; q->n_done++) {
         int i = q->n_done;
         uint64_t t0 = clock_ns();
@@ -178,18 +177,18 @@ int quality_chunks(struct quality_run *q, struct sweep *s, int n_chunks, uint64_
             s->interrupted = true;
             break;
         }
-        bool enough = i >= least && enough_ns && t0 + longest > enough_ns;
-        if (enough || (i >= 1 && end_ns && t0 + longest > end_ns)) {
+        if (i >= least && (n_left = race(q)) == 0)
+            break;
+        uint64_t next = (uint64_t)(q->longest_ns * (n_left + 1));
+        bool enough = i >= least && enough_ns && t0 + next > enough_ns;
+        if (enough || (i >= 1 && end_ns && t0 + next > end_ns)) {
             s->out_of_budget = true;
             break;
         }
-        if (i >= least && (n_left = race(q)) == 0)
-            break;
         int rc = run_chunk(q, i, e);
         if (rc < 0)
             return rc;
-        uint64_t took = clock_ns() - t0;
-        longest = took > longest ? took : longest;
+        q->longest_ns = fmax(q->longest_ns, (double)(clock_ns() - t0) / (n_left + 1));
         char what[96];
         snprintf(what, sizeof what, "quality of %d formats, chunk %d of %d", n_left, i + 1, n);
         sweep_tell(q->in, what, i + 1, n);

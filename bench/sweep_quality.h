@@ -20,6 +20,7 @@ struct quality_run {
     struct eval *eval;
     struct racer *racer; /* [n] where formats may drop out; NULL: all go to the end */
     int n_done;          /* chunks run or loaded */
+    double longest_ns;   /* that a chunk took, per engine: the reference's and the candidates' */
     struct arena *arena;
 };
 

@@ -6,7 +6,7 @@
 #include "bench/measure.h"
 #include "bench/sweep.h"
 
-enum { SHORT_PROMPT = 512, SHORT_GEN = 64 };
+enum { SHORT_PROMPT = 512, SHORT_GEN = 64, SPEED_BATCH = 512 };
 
 static double seconds_left(uint64_t deadline_ns)
 {
@@ -58,13 +58,34 @@ static int keep_speed(struct sweep *s, const struct sweep_input *in, const struc
     return in->store ? store_put(in->store, r, e) : 0;
 }
 
+static int prompt_of(const struct request *req)
+{
+    return req->want.n_prompt > 0 ? req->want.n_prompt : SHORT_PROMPT;
+}
+
+static int gen_of(const struct request *req)
+{
+    return req->want.n_gen > 0 && req->want.n_gen < SHORT_GEN ? req->want.n_gen : SHORT_GEN;
+}
+
+double sweep_session_bytes(const struct sweep_input *in)
+{
+    struct engine_opts o = {.mode = ENGINE_PACKED,
+                            .n_ctx = prompt_of(in->req) + gen_of(in->req),
+                            .n_batch = SPEED_BATCH,
+                            .isa = in->req->isa,
+                            .pool = in->pool};
+    struct memory_need need = {0};
+    engine_memory(&in->model->d, &o, &need, NULL);
+    return (double)(need.kv_bytes + need.scratch_bytes);
+}
+
 static int measure_group(struct sweep *s, const struct sweep_input *in, const struct model *m,
                          const struct speed_cell *sc, int n, uint64_t deadline_ns, struct err *e)
 {
     struct measure_cell *cell = mem_alloc_n((size_t)n, sizeof *cell);
     struct record *rec = mem_alloc_n((size_t)n, sizeof *rec);
-    int n_prompt = in->req->want.n_prompt > 0 ? in->req->want.n_prompt : SHORT_PROMPT;
-    int n_gen = in->req->want.n_gen > 0 && in->req->want.n_gen < SHORT_GEN ? in->req->want.n_gen : SHORT_GEN;
+    int n_prompt = prompt_of(in->req), n_gen = gen_of(in->req);
     int32_t *tokens = seeded_tokens(n_prompt, m->d.n_vocab, in->req->seed);
     int rc = cell && rec && tokens ? 0 : err_nomem(e, (unsigned long long)n * sizeof *rec, "the speed cells");
     for (int i = 0; rc == 0 && i < n; i++) {
@@ -72,7 +93,7 @@ static int measure_group(struct sweep *s, const struct sweep_input *in, const st
                                         .weights = sc[i].weights,
                                         .threads = in->req->threads,
                                         .n_ctx = n_prompt + n_gen,
-                                        .n_batch = 512,
+                                        .n_batch = SPEED_BATCH,
                                         .isa = in->req->isa,
                                         .pool = in->pool};
         record_init(&rec[i]);
@@ -80,7 +101,7 @@ static int measure_group(struct sweep *s, const struct sweep_input *in, const st
         rec[i].workload.n_prompt = n_prompt;
         rec[i].workload.n_gen = n_gen;
         rec[i].workload.n_ctx = n_prompt + n_gen;
-        rec[i].workload.n_batch = 512;
+        rec[i].workload.n_batch = SPEED_BATCH;
         rec[i].speed_from = m->gguf ? FROM_MEASURED : FROM_SHAPE_MEASURED;
         record_cell_id(&rec[i]);
     }
