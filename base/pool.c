@@ -1,6 +1,8 @@
 /* The thread pool. Workers spin for a short while after each job, then sleep on a futex-backed condition, so that
  * back-to-back jobs (one per linear layer) start in well under a microsecond and an idle pool costs nothing.
- * A job is published by increasing `epoch`; each worker counts down `pending` when it is done. */
+ * A job is published by changing `epoch`, which says how many threads take part; each of them counts down `pending`
+ * when it is done. A worker that is left out waits on a condition of its own, so that jobs of the others need not wake
+ * it. */
 #include "base/pool.h"
 
 #include <pthread.h>
@@ -11,24 +13,25 @@
 #include <unistd.h>
 #include "base/mem.h"
 
-enum { SPIN_ROUNDS = 20000 };
+enum { SPIN_ROUNDS = 20000, USED_BITS = 11 };
 
 struct pool {
-    int n;
+    int n, n_used;
     bool spin;   /* false when there are more threads than CPUs: spinning would only steal time */
     pthread_t *thread;
     struct worker {
         struct pool *pool;
         int i, cpu;
     } *worker;
-    _Alignas(64) atomic_uint epoch; /* with the job: one line to fetch for who waits */
+    _Alignas(64) _Atomic uint64_t epoch; /* jobs so far << USED_BITS | threads of this one. With the job: one line to
+                                          * fetch for who waits */
     void (*fn)(void *, int, int);
     void *arg;
     _Alignas(64) atomic_int pending;
     _Alignas(64) atomic_int sleepers;
     atomic_bool stop;
     pthread_mutex_t lock;
-    pthread_cond_t wake;
+    pthread_cond_t wake, rest;
 };
 
 static inline void relax(void)
@@ -48,19 +51,41 @@ static void pin(int cpu)
     pthread_setaffinity_np(pthread_self(), sizeof set, &set);   /* a refusal costs speed only */
 }
 
-static void wait_for_epoch(struct pool *p, unsigned seen)
+static int threads_of(uint64_t epoch)
 {
-    for (int i = 0; p->spin && i < SPIN_ROUNDS; i++) {
-        if (atomic_load_explicit(&p->epoch, memory_order_acquire) != seen)
-            return;
-        relax();
-    }
+    return (int)(epoch & ((1u << USED_BITS) - 1));
+}
+
+static uint64_t sleep_until_job(struct pool *p, int i_thread, uint64_t seen)
+{
+    uint64_t now;
     pthread_mutex_lock(&p->lock);
     atomic_fetch_add(&p->sleepers, 1);
-    while (atomic_load(&p->epoch) == seen)
-        pthread_cond_wait(&p->wake, &p->lock);
+    while ((now = atomic_load(&p->epoch)) == seen || threads_of(now) <= i_thread) {
+        bool left_out = threads_of(now) <= i_thread;
+        if (left_out)
+            atomic_fetch_sub(&p->sleepers, 1);
+        pthread_cond_wait(left_out ? &p->rest : &p->wake, &p->lock);
+        if (left_out)
+            atomic_fetch_add(&p->sleepers, 1);
+    }
     atomic_fetch_sub(&p->sleepers, 1);
     pthread_mutex_unlock(&p->lock);
+    return now;
+}
+
+/* The next epoch that the thread takes part in. */
+static uint64_t wait_for_job(struct pool *p, int i_thread, uint64_t seen)
+{
+    for (int i = 0; p->spin && i < SPIN_ROUNDS; i++) {
+        uint64_t now = atomic_load_explicit(&p->epoch, memory_order_acquire);
+        if (now != seen && threads_of(now) > i_thread)
+            return now;
+        if (now != seen)
+            break;
+        relax();
+    }
+    return sleep_until_job(p, i_thread, seen);
 }
 
 static void *work(void *arg)
@@ -69,29 +94,34 @@ static void *work(void *arg)
     struct pool *p = w->pool;
     if (w->cpu >= 0)
         pin(w->cpu);
-    for (unsigned seen = 0;; seen++) {
-        wait_for_epoch(p, seen);
+    for (uint64_t seen = 0;;) {
+        seen = wait_for_job(p, w->i, seen);
         if (atomic_load(&p->stop))
             return NULL;
-        p->fn(p->arg, w->i, p->n);
+        p->fn(p->arg, w->i, threads_of(seen));
         atomic_fetch_sub_explicit(&p->pending, 1, memory_order_release);
     }
 }
 
-static void publish(struct pool *p)
+static void publish(struct pool *p, int n_threads)
 {
-    atomic_fetch_add(&p->epoch, 1);   /* sequentially consistent with the sleepers' count below */
-    if (atomic_load(&p->sleepers) == 0)
+    uint64_t before = atomic_load_explicit(&p->epoch, memory_order_relaxed);
+    bool more = n_threads > threads_of(before);
+    /* sequentially consistent with the sleepers' count below */
+    atomic_store(&p->epoch, ((before >> USED_BITS) + 1) << USED_BITS | (uint64_t)n_threads);
+    if (!more && atomic_load(&p->sleepers) == 0)
         return;
     pthread_mutex_lock(&p->lock);
     pthread_cond_broadcast(&p->wake);
+    if (more)
+        pthread_cond_broadcast(&p->rest);
     pthread_mutex_unlock(&p->lock);
 }
 
 static void stop_workers(struct pool *p, int n_started)
 {
     atomic_store(&p->stop, true);
-    publish(p);
+    publish(p, p->n);
     for (int i = 1; i < n_started; i++)
         pthread_join(p->thread[i], NULL);
 }
@@ -104,6 +134,7 @@ static void release(struct pool *p)
     mem_free(p->worker);
     pthread_mutex_destroy(&p->lock);
     pthread_cond_destroy(&p->wake);
+    pthread_cond_destroy(&p->rest);
     mem_free(p);
 }
 
@@ -118,7 +149,8 @@ int pool_new(struct pool **out, int n_threads, const int *cpus, struct err *e)
     memset(p, 0, sizeof *p);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
-    p->n = n_threads;
+    pthread_cond_init(&p->rest, NULL);
+    p->n = p->n_used = n_threads;
     p->spin = n_threads <= sysconf(_SC_NPROCESSORS_ONLN);
     p->thread = mem_alloc_n((size_t)n_threads, sizeof *p->thread);
     p->worker = mem_alloc_n((size_t)n_threads, sizeof *p->worker);
@@ -148,19 +180,34 @@ void pool_free(struct pool *p)
     release(p);
 }
 
-int pool_n_threads(const struct pool *p) { return p ? p->n : 1; }
+int pool_n_threads(const struct pool *p)
+{
+    return p ? p->n : 1;
+}
+
+void pool_use(struct pool *p, int n)
+{
+    if (p)
+        p->n_used = n > 0 && n < p->n ? n : p->n;
+}
+
+int pool_n_used(const struct pool *p)
+{
+    return p ? p->n_used : 1;
+}
 
 void pool_run(struct pool *p, void (*fn)(void *, int, int), void *arg)
 {
-    if (!p || p->n == 1) {
+    if (!p || p->n_used == 1) {
         fn(arg, 0, 1);
         return;
     }
+    const int n = p->n_used;
     p->fn = fn;
     p->arg = arg;
-    atomic_store(&p->pending, p->n - 1);
-    publish(p);
-    fn(arg, 0, p->n);
+    atomic_store(&p->pending, n - 1);
+    publish(p, n);
+    fn(arg, 0, n);
     for (long i = 0; atomic_load_explicit(&p->pending, memory_order_acquire) != 0; i++) {
         if (p->spin && i < SPIN_ROUNDS)
             relax();

@@ -218,6 +218,8 @@ static int run_group(struct measure_run *m, int i0, int i1, const struct workloa
     for (int i = i0; i < i1; i++)
         calibrate(m, &m->live[i]);
     int rc = warm_group(m, i0, i1);
+    if (rc == 0)
+        rc = choose_threads(m, i0, i1);
     if (rc == 0) {
         if (!m->o->keep_workload)
             fit_workload(m, i0, i1);

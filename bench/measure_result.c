@@ -107,6 +107,8 @@ void finish_cell(const struct measure_run *m, struct live *c, const struct workl
     struct speed *s = &r->speed;
     r->workload.n_prompt = m->w.n_prompt;
     r->workload.n_gen = m->w.n_gen;
+    r->workload.threads_prefill = c->prefill_threads > 0 ? c->prefill_threads : r->workload.threads;
+    r->workload.threads_decode = c->decode_threads > 0 ? c->decode_threads : r->workload.threads;
     if (!c->failed && c->n_reps == 0)
         fail_cell(c, ERR_CANCELLED, "interrupted before it was measured");
     if (c->failed) {

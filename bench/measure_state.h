@@ -9,6 +9,7 @@ struct live { /* a cell while it is measured */
     struct record *r;
     struct session *session; /* NULL: not open */
     bool failed, done;
+    int prefill_threads, decode_threads; /* 0: all */
     double prompt_ns, token_ns, extra_ns; /* estimates: per prompt token, per generated token, rest of a repetition */
     int n_reps, n_attempts;
     struct samples ttft_ns, drift;
@@ -46,6 +47,9 @@ int visit_cell(struct measure_run *m, struct live *c, struct err *e);
 int run_once(struct measure_run *m, struct live *c, const struct workload *w, struct visit *v, struct err *e);
 double visit_cost_ns(const struct live *c, const struct workload *w);
 double seconds_left(uint64_t deadline_ns); /* INFINITY without one */
+
+/* measure_threads.c: sets the numbers of threads with which each cell from i0 on is fastest. */
+int choose_threads(struct measure_run *m, int i0, int i1);
 
 /* measure_result.c */
 bool narrow_enough(const struct measure_run *m, const struct live *c);

@@ -90,6 +90,7 @@ struct record {
         char text_sha256[65], kv_type[48];
         int64_t n_tokens;
         int n_ctx, n_prompt, n_gen, n_depth, n_batch, threads;
+        int threads_prefill, threads_decode; /* of those, used for each; 0: unknown */
         uint64_t seed;
     } workload;
     enum provenance quality_from, task_from, speed_from, memory_from;

@@ -183,6 +183,12 @@ static void put_settings(json_t *o)
                                    : json_integer(setting[i].number));
 }
 
+static int threads_of(const struct record *r, bool prefill, bool decode)
+{
+    int used = prefill && decode ? 0 : decode ? r->workload.threads_decode : r->workload.threads_prefill;
+    return used > 0 ? used : r->workload.threads;
+}
+
 static void put_llama_bench(json_t *o, const struct record *r, bool prefill, bool decode)
 {
     char commit[64], type[256], backends[32];
@@ -205,7 +211,7 @@ static void put_llama_bench(json_t *o, const struct record *r, bool prefill, boo
     json_put(o, "model_n_params", json_integer(r->model.n_params));
     json_put(o, "n_batch", json_integer(r->workload.n_batch));
     json_put(o, "n_ubatch", json_integer(r->workload.n_batch));
-    json_put(o, "n_threads", json_integer(r->workload.threads));
+    json_put(o, "n_threads", json_integer(threads_of(r, prefill, decode)));
     const char *kv = r->workload.kv_type, *slash = strchr(kv, '/');
     char k[sizeof r->workload.kv_type];
     snprintf(k, sizeof k, "%.*s", (int)strcspn(kv, "/"), kv);

@@ -45,6 +45,7 @@ struct request {
     const char *numerics;              /* NULL: each recipe's own framework; or one of them, or "weights-only" */
     int n_ctx_eval, n_chunks;          /* 512; 0 = all that the budget allows */
     int threads;                       /* 0 = the machine's usable CPUs */
+    bool find_threads;                 /* nobody said how many: speed is measured with as many as are fastest */
     uint64_t isa, seed;
     double budget_s;        /* NaN = none */
     int64_t memory_bytes;   /* what measuring itself may take; 0 = half of what is usable */

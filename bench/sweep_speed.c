@@ -92,6 +92,7 @@ static int measure_group(struct sweep *s, const struct sweep_input *in, const st
         cell[i] = (struct measure_cell){.runner = runner_find("own"),
                                         .weights = sc[i].weights,
                                         .threads = in->req->threads,
+                                        .find_threads = in->req->find_threads,
                                         .n_ctx = n_prompt + n_gen,
                                         .n_batch = SPEED_BATCH,
                                         .isa = in->req->isa,

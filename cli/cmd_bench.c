@@ -161,6 +161,7 @@ static int add_cell(struct job *j, struct format *f, const struct runner *runner
                                   .weights = runner->own_process ? NULL : f->weights,
                                   .model_path = f->path[0] ? f->path : NULL,
                                   .threads = req->threads,
+                                  .find_threads = req->find_threads,
                                   .n_ctx = longest + c->depth,
                                   .n_batch = c->n_batch ? c->n_batch : 512,
                                   .kv = pair,
@@ -303,8 +304,18 @@ static void print_row(const struct record *r)
     print_number("%.0f%%", 5, 100 * s->bandwidth_share);
     print_number("%.0f", 8, r->memory.peak_rss_bytes < 0 ? NAN : (double)r->memory.peak_rss_bytes / 0x1p20);
     print_number("%.3f", 7, r->energy_j_per_tok);
+    snprintf(name, sizeof name, "%d/%d", r->workload.threads_prefill, r->workload.threads_decode);
+    printf("  %7s", name);
     printf("%s%s%s\n", s->dirty ? "  disturbed" : "", s->low_confidence ? "  few-repetitions" : "",
            s->cache_resident ? "  cache-resident" : "");
+}
+
+/* Which kernels ran, by format. */
+static void print_kernels(const struct job *j)
+{
+    for (int i = 0; i < j->n_cells; i++)
+        if (j->rec[i].status == STATUS_OK && j->rec[i].kernels[0])
+            printf("%s: %s\n", j->rec[i].format.name, j->rec[i].kernels);
 }
 
 static void print_table(const struct job *j)
@@ -316,8 +327,8 @@ static void print_table(const struct job *j)
            first->device);
     snprintf(pp, sizeof pp, "pp%d tok/s", first->workload.n_prompt);
     snprintf(tg, sizeof tg, "tg%d tok/s", first->workload.n_gen);
-    printf("%-14s  %-9s  %24s  %24s  %8s  %8s  %8s  %5s  %8s  %7s\n", "format", "framework", pp, tg, "TTFT ms",
-           "p50 ms", "p95 ms", "bw", "peak MiB", "J/token");
+    printf("%-14s  %-9s  %24s  %24s  %8s  %8s  %8s  %5s  %8s  %7s  %7s\n", "format", "framework", pp, tg, "TTFT ms",
+           "p50 ms", "p95 ms", "bw", "peak MiB", "J/token", "threads");
     for (int i = 0; i < j->n_cells; i++)
         print_row(&j->rec[i]);
     const struct samples *read = &first->speed.read_gb_s;
@@ -325,8 +336,10 @@ static void print_table(const struct job *j)
         printf("bw: share of the read bandwidth around each repetition, %.1f GB/s (%.1f-%.1f)",
                first->speed.bandwidth_gb_s, stats_percentile(read->x, read->n, 0),
                stats_percentile(read->x, read->n, 1));
-    printf("%smedians with 95 %% intervals%s\n", isfinite(first->speed.bandwidth_gb_s) ? "; " : "",
-           first->workload.n_depth ? ", behind the depth asked for" : "");
+    printf("%sthreads: of prefill and of decode%s; ", isfinite(first->speed.bandwidth_gb_s) ? "; " : "",
+           j->cli->req.find_threads ? ", the fastest of those tried" : "");
+    printf("medians with 95 %% intervals%s\n", first->workload.n_depth ? ", behind the depth asked for" : "");
+    print_kernels(j);
     for (int i = 0; i < j->n_cells; i++)
         if (j->rec[i].status == STATUS_OK && j->rec[i].reason[0]) {
             printf("%s\n", j->rec[i].reason);

@@ -52,6 +52,7 @@ int cli_device(struct cli *c, struct err *e)
         return err_set(e, ERR_USAGE, "--isa %s: give scalar, avx2, avx512, avx512_vnni, neon, dotprod or a CPU flag",
                        c->isa);
     int usable = c->device->cpu.n_usable > 0 ? c->device->cpu.n_usable : 1;
+    c->req.find_threads = c->req.threads == 0;
     if (c->req.threads == 0)
         c->req.threads = usable;
     if (c->req.threads > usable)

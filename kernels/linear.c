@@ -106,7 +106,7 @@ static void take_pieces(void *arg, int i_thread, int n_threads)
 
 static void run_parts(struct pool *pool, struct parts_job *j, int64_t least)
 {
-    j->n_threads = pool_n_threads(pool);
+    j->n_threads = pool_n_used(pool);
     for (int p = 0; p < j->n_parts; p++)
         j->total += j->row_cost[p] * j->part[p].w->n;
     while (j->n_threads > 1 && (j->total >> (j->n_halvings + 1)) / j->n_threads >= least)

@@ -161,6 +161,11 @@ void engine_rewind(struct engine *g, int n_past)
         g->n_past = n_past;
     g->n_last = 0;
 }
+void engine_use_threads(struct engine *g, int prefill, int decode)
+{
+    g->o.prefill_threads = prefill;
+    g->o.decode_threads = decode;
+}
 int engine_n_past(const struct engine *g)
 {
     return g->n_past;
@@ -472,9 +477,11 @@ int engine_forward(struct engine *g, const int32_t *tokens, int n, struct err *e
             return err_set(e, ERR_USAGE, "token id %d is outside the vocabulary of %d", (int)tokens[i], g->d->n_vocab);
 
     float *x = engine_f32(g, BUF_X);
+    pool_use(g->o.pool, n == 1 ? g->o.decode_threads : g->o.prefill_threads);
     engine_embed(g, tokens, n, x);
     for (int l = 0; l < g->d->n_layer; l++)
         engine_layer(g, l, x, g->n_past, n);
+    pool_use(g->o.pool, 0);
     g->n_past += n;
     g->n_last = n;
     return 0;
@@ -485,6 +492,8 @@ int engine_logits(struct engine *g, int i0, int n, float *logits, struct err *e)
     if (i0 < 0 || n < 1 || n > g->n_last - i0)
         return err_set(e, ERR_USAGE, "logits of tokens %d to %d were asked for; the last call ran %d", i0, i0 + n,
                        g->n_last);
+    pool_use(g->o.pool, n == 1 ? g->o.decode_threads : g->o.prefill_threads);
     engine_head(g, engine_f32(g, BUF_X) + (int64_t)i0 * g->d->d_model, n, logits);
+    pool_use(g->o.pool, 0);
     return 0;
 }

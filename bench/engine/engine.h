@@ -20,6 +20,7 @@ struct engine_opts {
     const struct kv_peaks *kv_peaks; /* for formats with settled scales; read by engine_new */
     uint64_t isa;
     struct pool *pool;
+    int prefill_threads, decode_threads; /* of the pool: for batches, for single tokens; 0: all */
     /* Sees the input x[n][k] of every matrix before it is rounded: activation statistics. NULL: none. */
     void (*on_input)(void *arg, const struct model_tensor *t, const float *x, int n);
     void *on_input_arg;
@@ -36,6 +37,7 @@ void engine_free(struct engine *g);
 void engine_reset(struct engine *g);              /* empties the KV cache */
 void engine_rewind(struct engine *g, int n_past); /* forgets the positions from n_past on */
 int engine_n_past(const struct engine *g);
+void engine_use_threads(struct engine *g, int prefill, int decode); /* 0: all of the pool's */
 const struct model_desc *engine_model(const struct engine *g);
 const struct engine_opts *engine_options(const struct engine *g);
 size_t engine_bytes(const struct engine *g); /* what was taken: KV plus scratch; equals engine_memory */

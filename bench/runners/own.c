@@ -172,6 +172,11 @@ static int own_measure(struct session *s, const struct workload *w, struct sampl
     return rc;
 }
 
+static void own_use_threads(struct session *s, int prefill_threads, int decode_threads)
+{
+    engine_use_threads(s->engine, prefill_threads, decode_threads);
+}
+
 static void own_describe(const struct session *s, struct record *r)
 {
     snprintf(r->framework.name, sizeof r->framework.name, "own");
@@ -193,6 +198,7 @@ const struct runner runner_own = {
     .detect = own_detect,
     .open = own_open,
     .measure = own_measure,
+    .use_threads = own_use_threads,
     .describe = own_describe,
     .close = own_close,
 };

@@ -29,6 +29,7 @@ struct measure_cell {                 /* what to run: filled by plan, owned by t
     const struct weights *weights;    /* own runner */
     const char *model_path;           /* external runners: the artifact */
     int threads, n_ctx, n_batch;
+    bool find_threads;                /* fewer than `threads` may be used where that is faster: found by trying */
     struct kv_pair kv;                /* none: f16 */
     uint64_t isa;
     struct pool *pool;
@@ -40,6 +41,7 @@ struct runner {                       /* one row of runners.def */
     int (*detect)(struct runner_info *info, struct err *e);
     int (*open)(struct session **out, const struct measure_cell *cell, struct err *e);
     int (*measure)(struct session *s, const struct workload *w, struct sample *out, struct err *e);
+    void (*use_threads)(struct session *s, int prefill, int decode);   /* 0: all; NULL: the framework cannot */
     void (*describe)(const struct session *s, struct record *r);   /* kernels, memory, version into the record */
     void (*close)(struct session *s);
 };

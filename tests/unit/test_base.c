@@ -207,7 +207,10 @@ static int crash(void *arg)
     return 0;
 }
 
-static int answer(void *arg) { return *(int *)arg; }
+static int answer(void *arg)
+{
+    return *(int *)arg;
+}
 
 static void calls_in_a_fork(void **state)
 {
@@ -242,6 +245,49 @@ static void pool_covers_every_index_once(void **state)
     assert_int_equal(pool_new(&p, 0, NULL, &e), ERR_USAGE);
 }
 
+struct roll_call {
+    atomic_int times[5];
+    int n_threads;
+};
+
+static void be_counted(void *arg, int i_thread, int n_threads)
+{
+    struct roll_call *c = arg;
+    atomic_fetch_add(&c->times[i_thread], 1);
+    if (i_thread == 0)
+        c->n_threads = n_threads;
+}
+
+/* Every thread that is used runs each job once and no other does, however the number changes; a thread that was left
+ * out for a while, asleep or not, is back for the first job that wants it. */
+static void pool_uses_as_many_as_it_is_told(void **state)
+{
+    (void)state;
+    enum { N = 5, JOBS = 3000 };
+    struct pool *p;
+    struct rng r;
+    rng_seed(&r, 3);
+    assert_int_equal(pool_new(&p, N, NULL, NULL), 0);
+    for (int job = 0; job < JOBS; job++) {
+        int n = (int)rng_below(&r, N + 2); /* 0 and N + 1: all */
+        int used = n == 0 || n > N ? N : n;
+        struct roll_call c = {.n_threads = 0};
+        pool_use(p, n);
+        assert_int_equal(pool_n_used(p), used);
+        assert_int_equal(pool_n_threads(p), N);
+        pool_run(p, be_counted, &c);
+        assert_int_equal(c.n_threads, used);
+        for (int i = 0; i < N; i++)
+            assert_int_equal(c.times[i], i < used);
+        if (job % 500 == 0)
+            clock_sleep_ms(5); /* all asleep */
+    }
+    pool_use(p, 2);
+    pool_free(p);
+    pool_use(NULL, 3);
+    assert_int_equal(pool_n_used(NULL), 1);
+}
+
 static void nan_is_null_in_json(void **state)
 {
     (void)state;
@@ -273,6 +319,7 @@ int main(void)
         cmocka_unit_test(the_peak_memory_is_that_of_the_child),
         cmocka_unit_test(calls_in_a_fork),
         cmocka_unit_test(pool_covers_every_index_once),
+        cmocka_unit_test(pool_uses_as_many_as_it_is_told),
         cmocka_unit_test(nan_is_null_in_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,7 +27,7 @@ struct script {
 };
 struct session {
     struct script *script;
-    int id, n_calls;
+    int id, n_calls, prefill_threads, decode_threads;
     struct rng rng;
 };
 enum { MOST_CALLS = 512 };
@@ -55,6 +55,14 @@ static int fake_open(struct session **out, const struct measure_cell *cell, stru
     return 0;
 }
 
+/* Per token with 1, 2, 3 and 4 threads, as shares of the script's; all: 4. */
+static double prefill_by_threads[5], decode_by_threads[5];
+
+static double by_threads(const double factor[5], int n_threads)
+{
+    return factor[n_threads > 0 && n_threads < 4 ? n_threads : 4];
+}
+
 static int fake_measure(struct session *s, const struct workload *w, struct sample *out, struct err *e)
 {
     const struct script *c = s->script;
@@ -75,12 +83,20 @@ static int fake_measure(struct session *s, const struct workload *w, struct samp
     if (c->hang)
         return err_set(e, ERR_TIMEOUT, "gave up");
     double factor = 1 + c->noise * (2 * rng_uniform(&s->rng) - 1);
-    out->prefill_ns = out->ttft_ns = w->n_prompt ? c->prompt_ns * w->n_prompt * factor : NAN;
-    out->decode_ns = w->n_gen ? c->token_ns * w->n_gen * factor : NAN;
+    out->prefill_ns = out->ttft_ns =
+        w->n_prompt ? c->prompt_ns * w->n_prompt * factor * by_threads(prefill_by_threads, s->prefill_threads) : NAN;
+    out->decode_ns =
+        w->n_gen ? c->token_ns * w->n_gen * factor * by_threads(decode_by_threads, s->decode_threads) : NAN;
     out->n_token_ns = w->n_gen;
     for (int i = 0; i < w->n_gen; i++) /* the last token of each repetition takes ten times as long */
         out->token_ns[i] = c->token_ns * (i + 1 == w->n_gen ? 10 : 1);
     return 0;
+}
+
+static void fake_use_threads(struct session *s, int prefill, int decode)
+{
+    s->prefill_threads = prefill;
+    s->decode_threads = decode;
 }
 
 static void fake_describe(const struct session *s, struct record *r)
@@ -96,8 +112,12 @@ static void fake_close(struct session *s)
     mem_free(s);
 }
 
-static const struct runner fake = {
-    .name = "fake", .open = fake_open, .measure = fake_measure, .describe = fake_describe, .close = fake_close};
+static const struct runner fake = {.name = "fake",
+                                   .open = fake_open,
+                                   .measure = fake_measure,
+                                   .use_threads = fake_use_threads,
+                                   .describe = fake_describe,
+                                   .close = fake_close};
 
 static struct measure_cell cell[8];
 static struct record rec[8];
@@ -114,6 +134,8 @@ static int reset(void **state)
         cell[i] = (struct measure_cell){.runner = &fake, .threads = i + 1, .isa = ISA(AVX2)};
         record_init(&rec[i]);
     }
+    for (int i = 0; i < 5; i++)
+        prefill_by_threads[i] = decode_by_threads[i] = 1;
     work = (struct workload){.n_prompt = 100, .n_gen = 20};
     measure_defaults(&opts);
     opts.bandwidth_gb_s = 20; /* no memory is taken for measuring it */
@@ -191,6 +213,46 @@ static void share_is_of_the_moment(void **state)
     qsort(rate, 7, sizeof *rate, ascending);
     close_to(s->bandwidth_share, share[3], 1e-12);
     close_to(s->bandwidth_gb_s, rate[3], 1e-12);
+}
+
+/* Each phase gets the number of threads with which it is fastest, fewer than all only where that gains something, and
+ * is measured with it; a number that was given is not touched. */
+static void threads_are_found_by_trying(void **state)
+{
+    (void)state;
+    static const double slow_alone[5] = {0, 4, 2, 1.33, 1}, best_with_two[5] = {0, 1.1, 0.8, 0.9, 1},
+                        hardly_better[5] = {0, 0.99, 0.985, 1, 1};
+    struct pool *pool;
+    assert_int_equal(pool_new(&pool, 4, NULL, NULL), 0);
+    for (int i = 0; i < 2; i++) {
+        cell[i].pool = pool;
+        cell[i].threads = i + 1;
+        cell[i].find_threads = i == 0;
+        script[i] = (struct script){.prompt_ns = 1e5, .token_ns = 1e6, .fail_at = -1};
+    }
+    memcpy(prefill_by_threads, slow_alone, sizeof slow_alone);
+    memcpy(decode_by_threads, best_with_two, sizeof best_with_two);
+    assert_int_equal(measure(2, NULL), 0);
+    assert_int_equal(rec[0].workload.threads_decode, 2);
+    close_to(rec[0].speed.decode_tok_s.v, 1250, 1e-9);
+    close_to(rec[0].speed.prefill_tok_s.v, 10000, 1e-9);
+    assert_int_equal(rec[1].workload.threads_decode, rec[1].workload.threads);
+    close_to(rec[1].speed.decode_tok_s.v, 1000, 1e-9);
+    reset(NULL);
+    cell[0].pool = pool;
+    cell[0].find_threads = true;
+    script[0] = (struct script){.prompt_ns = 1e5, .token_ns = 1e6, .fail_at = -1};
+    memcpy(decode_by_threads, hardly_better, sizeof hardly_better);
+    assert_int_equal(measure(1, NULL), 0);
+    close_to(rec[0].speed.decode_tok_s.v, 1000, 1e-9);
+    reset(NULL); /* where trying takes longer than there is, all are used */
+    cell[0].pool = pool;
+    cell[0].find_threads = true;
+    script[0] = (struct script){.prompt_ns = 1e9, .token_ns = 1e9, .fail_at = -1};
+    memcpy(decode_by_threads, best_with_two, sizeof best_with_two);
+    assert_int_equal(measure(1, NULL), 0);
+    close_to(rec[0].speed.decode_tok_s.v, 1, 1e-9);
+    pool_free(pool);
 }
 
 /* After the warm-up of all, full repetitions come as A B C A B C; a disturbed one may be repeated at once. */
@@ -505,6 +567,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(figures_are_right, reset),
         cmocka_unit_test_setup(share_is_of_the_moment, reset),
+        cmocka_unit_test_setup(threads_are_found_by_trying, reset),
         cmocka_unit_test_setup(cells_are_interleaved, reset),
         cmocka_unit_test_setup(noise_takes_more_repetitions, reset),
         cmocka_unit_test_setup(one_phase_alone, reset),
