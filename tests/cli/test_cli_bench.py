@@ -72,6 +72,16 @@ def test_bench_json():
     assert stored("SELECT count(*) FROM run WHERE format = 'gguf/q4_0' AND framework = 'own'")[0][0] >= 1
     one = json.loads(run("bench", "default", "-f", "q8_0", "-p", "0", "-n", "4", "-r", "1", "-q", "--json").text)
     assert len(one) == 1 and one[0]["n_gen"] == 4 and one[0]["ttft_ms"] is None
+    assert 1 <= one[0]["n_threads"] <= os.cpu_count()  # as many as were fastest
+
+
+def test_kernel_bench():
+    rows = json.loads(run("kernels", "--bench", "--kernel", "_q4_0_", "--json").text)
+    decode = [r for r in rows if r["operation"] == "matvec" and r["status"] == "passed"]
+    assert decode and all(r["bandwidth_gb_s"] > 0.05 and 0.001 < r["bandwidth_share"] < 50 for r in decode), decode
+    assert all(abs(r["bandwidth_share"] - r["gb_s"] / r["bandwidth_gb_s"]) < 1e-9 for r in decode)
+    others = [r for r in rows if r["operation"] != "matvec"]
+    assert others and all(r["bandwidth_share"] is None for r in others)
 
 
 def test_bench_table():
@@ -156,7 +166,7 @@ def test_import():
 
 
 def main():
-    needs_kernels = {"test_bench_json", "test_bench_table", "test_sustain", "test_llama_bench_beside_it",
+    needs_kernels = {"test_bench_json", "test_kernel_bench", "test_bench_table", "test_sustain", "test_llama_bench_beside_it",
                      "test_interrupt_keeps_results"}
     measures = can_measure()
     passed = failed = skipped = 0
