@@ -33,7 +33,15 @@ INLINE float vec_sum(VEC v)
 }
 
 /* To the nearest half below 65520, ties to even: what is added has its last place where a half of that exponent has it.
- * (To a half and back takes longer.) */
+ * (To a half and back takes longer.) This one is for whole multiples of 2^-24, the least half: those that would come
+ * out subnormal are halves already. */
+INLINE __m512 f16_rounded_whole(__m512 v)
+{
+    __m512 power = _mm512_and_ps(v, _mm512_castsi512_ps(_mm512_set1_epi32(0x7f800000)));
+    const __m512 far = _mm512_set1_ps(0x1.8p13f);
+    return _mm512_fnmadd_ps(power, far, _mm512_fmadd_ps(power, far, v));
+}
+
 INLINE __m512 f16_rounded(__m512 v)
 {
     __m512i exponent = _mm512_and_si512(_mm512_castps_si512(v), _mm512_set1_epi32(0x7f800000));
@@ -49,39 +57,55 @@ INLINE __m512 bf16_rounded(__m512 v)
     return _mm512_fnmadd_ps(power, far, _mm512_fmadd_ps(power, far, v));
 }
 
-/* The values of codes q, which are whole numbers. */
+/* The values of codes q, which are whole numbers. Where they are rounded to halves, s and zero are halves too, or zero
+ * is a whole number. */
 INLINE __m512 values_of(__m512 q, __m512 s, __m512 zero, const enum kind kind)
 {
     switch (kind) {
     case KIND_F16:
-        return f16_rounded(_mm512_mul_ps(_mm512_sub_ps(q, zero), s));
+        return f16_rounded_whole(_mm512_mul_ps(_mm512_sub_ps(q, zero), s));
     case KIND_F16_TWICE:
-        return f16_rounded(_mm512_mul_ps(f16_rounded(_mm512_sub_ps(q, zero)), s));
+        return f16_rounded(_mm512_mul_ps(f16_rounded_whole(_mm512_sub_ps(q, zero)), s));
     case KIND_BIAS:
         return _mm512_add_ps(_mm512_mul_ps(q, s), zero);
     case KIND_BIAS_F16:
-        return f16_rounded(_mm512_add_ps(f16_rounded(_mm512_mul_ps(q, s)), zero));
+        return f16_rounded_whole(_mm512_add_ps(f16_rounded_whole(_mm512_mul_ps(q, s)), zero));
     case KIND_BIAS_BF16:
         return bf16_rounded(_mm512_add_ps(bf16_rounded(_mm512_mul_ps(q, s)), zero));
     case KIND_BOOK:
         return _mm512_mul_ps(q, s);
-    case KIND_BOOK_F16:
+    case KIND_BOOK_F16: /* the book and its scales are f32 */
         return f16_rounded(_mm512_mul_ps(q, s));
     default:
         return _mm512_mul_ps(_mm512_sub_ps(q, zero), s);
     }
 }
 
-INLINE void fill_tables(struct f32_row *row, int64_t n, __m512 q0, __m512 q1, const bool both, const enum kind kind)
+/* A group's table in every 4 or 8 lanes, so that bits above the code do no harm; of 4 bits and more in all 16. */
+INLINE __m512 table_of(const struct f32_row *row, int64_t g, const int bits)
 {
-    for (int64_t g = 0; g < n; g++) {
+    const float *t = &row->table[0][0] + (g << bits);
+    if (bits == 2)
+        return _mm512_broadcast_f32x4(_mm_load_ps(t));
+    return bits == 3 ? _mm512_castpd_ps(_mm512_broadcast_f64x4(_mm256_load_pd((const double *)(const void *)t)))
+                     : _mm512_load_ps(t);
+}
+
+INLINE void fill_tables(struct f32_row *row, int64_t n, __m512 q, const int bits, const enum kind kind)
+{
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i group = _mm512_srl_epi32(lane, _mm_cvtsi32_si128(bits));
+    const __m512 above = _mm512_add_ps(q, _mm512_set1_ps(16));
+    float *table = &row->table[0][0];
+    for (int64_t g = 0; g < n; g += bits < 4 ? 16 >> bits : 1) {
         __m512 s = _mm512_set1_ps(row->scale[g]), zero = _mm512_set1_ps(row->zero[g]);
-        if (both) {
-            _mm512_store_ps(row->table[2 * g], values_of(q0, s, zero, kind));
-            _mm512_store_ps(row->table[2 * g + 1], values_of(q1, s, zero, kind));
-        } else {
-            _mm512_store_ps(row->table[g], values_of(q0, s, zero, kind));
+        if (bits < 4) {
+            s = _mm512_permutexvar_ps(group, _mm512_castps128_ps512(_mm_loadu_ps(row->scale + g)));
+            zero = _mm512_permutexvar_ps(group, _mm512_castps128_ps512(_mm_loadu_ps(row->zero + g)));
         }
+        _mm512_store_ps(table + (g << bits), values_of(q, s, zero, kind));
+        if (bits == 5)
+            _mm512_store_ps(table + (g << bits) + 16, values_of(above, s, zero, kind));
     }
 }
 
@@ -89,33 +113,32 @@ INLINE void make_tables(struct f32_row *row, int64_t n, const struct f32_rule *r
 {
     const __m512i i = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     __m512i code = _mm512_and_si512(i, _mm512_set1_epi32((1 << bits) - 1));
-    __m512 q0 = _mm512_cvtepi32_ps(_mm512_xor_si512(code, _mm512_set1_epi32(rule->flip)));
-    q0 = _mm512_sub_ps(q0, _mm512_set1_ps(rule->less));
-    __m512 q1 = _mm512_add_ps(q0, _mm512_set1_ps(16));
+    __m512 q = _mm512_cvtepi32_ps(_mm512_xor_si512(code, _mm512_set1_epi32(rule->flip)));
+    q = _mm512_sub_ps(q, _mm512_set1_ps(rule->less));
     switch (rule->kind) {
     case KIND_F16:
-        fill_tables(row, n, q0, q1, bits > 4, KIND_F16);
+        fill_tables(row, n, q, bits, KIND_F16);
         break;
     case KIND_F16_TWICE:
-        fill_tables(row, n, q0, q1, bits > 4, KIND_F16_TWICE);
+        fill_tables(row, n, q, bits, KIND_F16_TWICE);
         break;
     case KIND_BIAS:
-        fill_tables(row, n, q0, q1, bits > 4, KIND_BIAS);
+        fill_tables(row, n, q, bits, KIND_BIAS);
         break;
     case KIND_BIAS_F16:
-        fill_tables(row, n, q0, q1, bits > 4, KIND_BIAS_F16);
+        fill_tables(row, n, q, bits, KIND_BIAS_F16);
         break;
     case KIND_BIAS_BF16:
-        fill_tables(row, n, q0, q1, bits > 4, KIND_BIAS_BF16);
+        fill_tables(row, n, q, bits, KIND_BIAS_BF16);
         break;
     case KIND_BOOK:
-        fill_tables(row, n, _mm512_loadu_ps(rule->book), q1, false, KIND_BOOK);
+        fill_tables(row, n, _mm512_loadu_ps(rule->book), 4, KIND_BOOK);
         break;
     case KIND_BOOK_F16:
-        fill_tables(row, n, _mm512_loadu_ps(rule->book), q1, false, KIND_BOOK_F16);
+        fill_tables(row, n, _mm512_loadu_ps(rule->book), 4, KIND_BOOK_F16);
         break;
     default:
-        fill_tables(row, n, q0, q1, bits > 4, KIND_PLAIN);
+        fill_tables(row, n, q, bits, KIND_PLAIN);
     }
 }
 
@@ -155,16 +178,16 @@ INLINE void chunk_values(__m512 *v, const struct f32_row *row, int64_t c, int64_
     __m512i lanes = bits == 8 ? _mm512_setzero_si512() : lanes_of(p, n, bits, per);
     __m512 s = _mm512_set1_ps(row->scale[g]), zero = _mm512_set1_ps(row->zero[g]);
     const __m512i mask = _mm512_set1_epi32((1 << bits) - 1), flip = _mm512_set1_epi32(rule->flip);
+    const __m512 table = bits <= 5 ? table_of(row, g, bits) : s;
 #pragma GCC unroll 4
     for (int i = 0; i < per; i++) {
         __m512i code = _mm512_srl_epi32(lanes, _mm_cvtsi32_si128(i * bits));
         if (kind >= KIND_E4M3) {
             v[i] = float8_values(p + 16 * i, row->scale[g], kind);
         } else if (bits <= 4) {
-            v[i] = _mm512_permutexvar_ps(code, _mm512_load_ps(row->table[g]));
+            v[i] = _mm512_permutexvar_ps(code, table);
         } else if (bits == 5) {
-            __m512 low = _mm512_load_ps(row->table[2 * g]), high = _mm512_load_ps(row->table[2 * g + 1]);
-            v[i] = _mm512_permutex2var_ps(low, code, high);
+            v[i] = _mm512_permutex2var_ps(table, code, _mm512_load_ps(&row->table[2 * g + 1][0]));
         } else {
             code = bits == 8 ? _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(p + 16 * i))) : code;
             code = _mm512_ternarylogic_epi32(code, mask, flip, 0x6a); /* (code & mask) ^ flip */

@@ -7,19 +7,32 @@
 typedef void dot_rows(float sum[2], const struct f32_row row[2], const float *x, int64_t n, int log2,
                       const struct f32_rule *rule);
 
+/* A chunk at column c of both rows, of which n columns are there. */
+INLINE void dot_chunk(VEC acc[2][2], const struct f32_row row[2], const float *x, int64_t c, int64_t n, int log2,
+                      const struct f32_rule *rule, const int bits, const int per, const enum kind kind)
+{
+    VEC v[4], at[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < per; i++)
+        at[i] = vec_load(x + c + LANES * i);
+#pragma GCC unroll 2
+    for (int r = 0; r < 2; r++) {
+        chunk_values(v, &row[r], c, n, log2, rule, bits, per, kind);
+#pragma GCC unroll 4
+        for (int i = 0; i < per; i++)
+            acc[r][i % 2] = vec_fma(v[i], at[i], acc[r][i % 2]);
+    }
+}
+
 INLINE void dot_two(float sum[2], const struct f32_row row[2], const float *x, int64_t n, int log2,
                     const struct f32_rule *rule, const int bits, const int per, const enum kind kind)
 {
     VEC acc[2][2] = {{vec_zero(), vec_zero()}, {vec_zero(), vec_zero()}};
-    for (int64_t c = 0; c < n; c += LANES * per, x += LANES * per)
-#pragma GCC unroll 2
-        for (int r = 0; r < 2; r++) {
-            VEC v[4];
-            chunk_values(v, &row[r], c, n - c, log2, rule, bits, per, kind);
-#pragma GCC unroll 4
-            for (int i = 0; i < per; i++)
-                acc[r][i % 2] = vec_fma(v[i], vec_load(x + LANES * i), acc[r][i % 2]);
-        }
+    int64_t c = 0;
+    for (; c + LANES * per <= n; c += LANES * per)
+        dot_chunk(acc, row, x, c, LANES * per, log2, rule, bits, per, kind);
+    if (c < n)
+        dot_chunk(acc, row, x, c, n - c, log2, rule, bits, per, kind);
 #pragma GCC unroll 2
     for (int r = 0; r < 2; r++)
         sum[r] = vec_sum(vec_add(acc[r][0], acc[r][1]));
@@ -46,7 +59,7 @@ static dot_rows *dot_for(const struct qmat *w, enum kind kind)
 
 INLINE void matvec_f32_groups(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
 {
-    float tile[F32_TILE];
+    _Alignas(64) float tile[F32_TILE];
     struct f32_row row[2];
     const struct f32_rule rule = f32_rule_of(w);
     dot_rows *const dot = dot_for(w, rule.kind);
