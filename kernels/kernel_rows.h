@@ -39,6 +39,7 @@
 bool takes_i8(const struct qmat *w, const struct act *a);
 bool takes_i8_signed(const struct qmat *w, const struct act *a); /* none of them -128, or unsigned */
 bool takes_f32(const struct qmat *w, const struct act *a);
+bool takes_f32_whole(const struct qmat *w, const struct act *a); /* 2, 4 or 8 bits, whole numbers but for the scale */
 
 uint64_t read_avx2(const void *p, size_t bytes);
 #endif

@@ -89,3 +89,15 @@ bool takes_f32(const struct qmat *w, const struct act *a)
                    (p->group <= 0 || p->group >= floats[i].least_group);
     return false;
 }
+
+bool takes_f32_whole(const struct qmat *w, const struct act *a)
+{
+    static const struct codec *const whole[] = {
+        &codec_onnx_nbits,   &codec_onnx_rtn, &codec_onnx_k_quant, &codec_onnx_hqq,
+        &codec_openvino_int, &codec_bnb_int8, &codec_torchao_int8,
+    };
+    bool is_whole = (w->codec == &codec_mlx_fp || w->codec == &codec_openvino_fp) && w->seg->q.bits == 4; /* E2M1 */
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+        is_whole = is_whole || w->codec == whole[i];
+    return is_whole && takes_f32(w, a) && is_plain(w) && has_bits(w, 1 << 2 | 1 << 4 | 1 << 8);
+}

@@ -31,6 +31,7 @@ struct f32_rule {
     float less;      /* less this */
     float times;     /* a factor of all scales */
     bool high_first; /* of two nibbles */
+    bool no_zeros;   /* the caller knows them */
     enum plane zeros;
     float book[16];
 };
@@ -87,16 +88,37 @@ INLINE struct f32_rule f32_rule_of(const struct qmat *w)
     return r;
 }
 
+/* Eight scales of 8 bits. An exponent of 0 and NaN have a mantissa bit that is not stored; E4M3 bits are those of a
+ * half with an exponent 8 less. */
+INLINE __m256 eight_small(const uint8_t *p, const bool e8m0)
+{
+    const __m128i b = _mm_loadl_epi64((const __m128i *)p);
+    if (e8m0) {
+        __m256i v = _mm256_slli_epi32(_mm256_cvtepu8_epi32(b), 23), all = _mm256_set1_epi32(0x7f800000);
+        __m256i odd = _mm256_or_si256(_mm256_cmpeq_epi32(v, _mm256_setzero_si256()), _mm256_cmpeq_epi32(v, all));
+        return _mm256_castsi256_ps(_mm256_or_si256(v, _mm256_and_si256(odd, _mm256_set1_epi32(0x400000))));
+    }
+    __m128i half = _mm_and_si128(_mm_slli_epi16(_mm_cvtepi8_epi16(b), 7), _mm_set1_epi16((short)0xbfff));
+    __m128i nan = _mm_cmpeq_epi8(_mm_or_si128(b, _mm_set1_epi8((char)0x80)), _mm_set1_epi8(-1));
+    __m256 v = _mm256_mul_ps(_mm256_cvtph_ps(half), _mm256_set1_ps(256));
+    return _mm256_or_ps(v, _mm256_castsi256_ps(_mm256_cvtepi8_epi32(nan)));
+}
+
 /* Scales of 8 bits; those of OpenVINO are rounded to halves, after a factor of the whole tensor where there is one. */
 INLINE void small_scales(float *s, const struct qmat *w, const uint8_t *p, int64_t n)
 {
     const bool halves = w->codec == &codec_openvino_fp, e8m0 = w->seg->q.scale_type == NUMBER_E8M0;
     const uint8_t *tensor = w->plane[PLANE_TENSOR].p;
     const float factor = tensor ? f32_from_bits(rd_u32le(tensor)) : 1;
-    for (int64_t i = 0; i < n; i++)
-        s[i] = e8m0 ? p[i] == 255 ? NAN : f32_from_bits(p[i] ? (uint32_t)p[i] << 23 : 0x400000) : e4m3_to_f32(p[i]);
-    for (int64_t i = 0; i < n && halves; i++)
-        s[i] = _cvtsh_ss(_cvtss_sh(s[i] * factor, 0));
+    for (int64_t i = 0; i < n; i += 8) {
+        uint8_t last[8] = {0};
+        if (n - i < 8)
+            memcpy(last, p + i, (size_t)(n - i));
+        __m256 v = eight_small(n - i < 8 ? last : p + i, e8m0);
+        if (halves)
+            v = _mm256_cvtph_ps(_mm256_cvtps_ph(_mm256_mul_ps(v, _mm256_set1_ps(factor)), 0));
+        _mm256_storeu_ps(s + i, v);
+    }
 }
 
 /* bitsandbytes: largest magnitudes of blocks, in f32 or as codes that have scales of their own. */
@@ -140,9 +162,10 @@ INLINE int64_t f32_row_open(struct f32_row *row, const struct qmat *w, const str
                      n_groups);
     else
         row_scales(row->scale, w, r, g0, n_groups);
-    for (int64_t i = 0; i < n_groups && rule->times != 1; i++)
-        row->scale[i] *= rule->times;
-    if (rule->kind <= KIND_BIAS_BF16)
+    if (rule->times != 1)
+        for (int64_t i = 0; i < n_groups; i++)
+            row->scale[i] *= rule->times;
+    if (rule->kind <= KIND_BIAS_BF16 && !rule->no_zeros)
         f32_row_zeros(row->zero, w, r, g0, n_groups, rule->zeros);
     return n_groups;
 }

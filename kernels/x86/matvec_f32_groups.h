@@ -3,6 +3,7 @@
 #ifndef KERNELS_X86_MATVEC_F32_GROUPS_H
 #define KERNELS_X86_MATVEC_F32_GROUPS_H
 #include "kernels/x86/f32_groups.h"
+#include "kernels/x86/streams.h"
 
 typedef void dot_rows(float sum[2], const struct f32_row row[2], const float *x, int64_t n, int log2,
                       const struct f32_rule *rule);
@@ -65,6 +66,7 @@ INLINE void matvec_f32_groups(float *y, const struct qmat *w, int64_t r0, int64_
     dot_rows *const dot = dot_for(w, rule.kind);
     const int log2 = group_log2(w), bits = w->seg->q.bits;
     const int64_t half = (r1 - r0 + 1) / 2;
+    prefetch_rows(w, r0, r1);
     for (int64_t c0 = 0; c0 < w->k; c0 += F32_TILE) {
         int64_t n = min_i64(w->k - c0, F32_TILE);
         order_columns(tile, x, w, c0, n, rule.high_first);

@@ -4,8 +4,9 @@
  * activations. Those are brought once per call into the order in which the codes come out, with what each lane's sum
  * starts at: zero point times sum of activations, in integers, so that nothing cancels later. Two rows, from the two
  * halves of the range, run side by side. */
-#include "kernels/x86/avx512.h"
 #include "kernels/x86/i8_rows.h"
+#include "kernels/x86/parts_avx512.h"
+#include "kernels/x86/streams.h"
 
 enum { TILE = 4096, ZERO_BYTES = TILE / 16 + 64 };
 
@@ -56,35 +57,9 @@ static void interleave(int8_t *dst, const int8_t *x)
             dst[4 * j + p] = x[j / 32 * 128 + (3 - p) * 32 + j % 32];
 }
 
-/* The group, 1 << log2 columns long, of each lane of so many columns. */
-INLINE __m512i group_of_lane(const int columns, int log2)
-{
-    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    return _mm512_srl_epi32(_mm512_mullo_epi32(lane, _mm512_set1_epi32(columns)), _mm_cvtsi32_si128(log2));
-}
-
 INLINE void prepare_chunk(struct x_chunk *g, const int8_t *x, const int bits)
 {
-    const __m512i ones = _mm512_set1_epi8(1);
-    __m512i sum = _mm512_setzero_si512();
-    for (int p = 0; p < 8 / bits; p++) {
-        __m512i v = _mm512_loadu_si512(x);
-        if (bits == 4) {
-            __m512i w = _mm512_loadu_si512(x + 64);
-            v = p ? _mm512_srli_epi16(v, 8) : v;
-            w = p ? _mm512_srli_epi16(w, 8) : w;
-            v = _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi16_epi8(v)), _mm512_cvtepi16_epi8(w), 1);
-        } else if (bits == 2) {
-            for (int i = 0; i < 4; i++) {
-                __m512i quarter = _mm512_srl_epi32(_mm512_loadu_si512(x + 64 * i), _mm_cvtsi32_si128(8 * p));
-                _mm_store_si128((__m128i *)(g->part[p] + 16 * i), _mm512_cvtepi32_epi8(quarter));
-            }
-            v = _mm512_load_si512(g->part[p]);
-        }
-        _mm512_store_si512(g->part[p], v);
-        sum = _mm512_dpbusd_epi32(sum, ones, v);
-    }
-    _mm512_store_si512(g->minus_sum, _mm512_sub_epi32(_mm512_setzero_si512(), sum));
+    _mm512_store_si512(g->minus_sum, _mm512_sub_epi32(_mm512_setzero_si512(), order_parts(g->part, x, bits)));
 }
 
 /* Activations that have a zero point. */
@@ -200,6 +175,7 @@ INLINE void matvec_bits(float *y, const struct qmat *w, int64_t r0, int64_t r1, 
     struct row row[2];
     const int64_t half = (r1 - r0 + 1) / 2;
     const struct shape s = shape_of(w, bits);
+    prefetch_rows(w, r0, r1);
     for (int64_t c0 = 0; c0 < w->k; c0 += TILE) {
         const int64_t n = min_i64(w->k - c0, TILE), whole = n / s.columns, left = n - whole * s.columns;
         const __mmask64 in = ~UINT64_C(0) >> (64 - left * bits / 8) % 64;

@@ -108,7 +108,8 @@ static void test_find_for(void **state)
     assert_string_equal(k->name, "matvec_i8_avx512_vnni");
     assert_false(kernel_reads_values(k, act_find("i8_32")));
     k = found("onnx_nbits", nbits, 64, PLANE_CODE, "bf16");
-    assert_string_equal(k->name, "matvec_f32_groups_avx512");
+    assert_string_equal(k->name, "matvec_f32_digits_avx512_vnni");
+    assert_string_equal(found("awq", awq, 256, PLANE_CODE, "f16")->name, "matvec_f32_groups_avx512");
     assert_true(kernel_reads_values(k, act_find("bf16")));
     assert_false(kernel_reads_values(k, act_find("f32")));
     assert_null(found("onnx_nbits", nbits, 64, PLANE_CODE, "i8_64")); /* blocks of x that are not the groups */
@@ -157,14 +158,14 @@ static void test_check_scalar(void **state)
 static void test_check_native(void **state)
 {
     (void)state;
-    static const char *const some[] = {"gemm_f32_avx", "q4_0", "q6_k",       "encode_act",
-                                       "matmul_bf16",  "_i8_", "_f32_groups"};
+    static const char *const some[] = {"gemm_f32_avx", "q4_0", "q6_k",        "encode_act",
+                                       "matmul_bf16",  "_i8_", "_f32_groups", "_f32_digits"};
     static const char *const masks[] = {"avx2", "avx512", "avx512_vnni"};
     for (uint64_t seed = 1; is_full() && seed <= 3; seed++)
         check_mask("native", "", seed);
     for (int i = 0; i < 3 && is_full(); i++)
         check_mask(masks[i], "", 4);
-    for (int i = 0; i < 7 && host_isa() && !is_full(); i++)
+    for (int i = 0; i < 8 && host_isa() && !is_full(); i++)
         check_mask("native", some[i], 1);
 }
 
