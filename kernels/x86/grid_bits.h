@@ -66,14 +66,13 @@ INLINE float d_iq1_m(const uint8_t *b)
     uint64_t v = rd_u64le(b + 48);
     return _cvtsh_ss((uint16_t)((v >> 12 & 15) | (v >> 24 & 0xf0) | (v >> 36 & 0xf00) | (v >> 48 & 0xf000)));
 }
-/* Scales of IQ4_XS, -32..31. */
+/* 8 scales of IQ4_XS, -32..31. */
 INLINE __m128i scales_iq4_xs(const uint8_t *b)
 {
-    uint64_t low = rd_u32le(b + 4), high = rd_u16le(b + 2);
-    low = (low & 0x0f) | (low & 0xf0) << 4 | (low & 0xf00) << 8 | (low & 0xf000) << 12 | (low & 0xf0000) << 16 |
-          (low & 0xf00000) << 20 | (low & 0xf000000) << 24 | (low & 0xf0000000) << 28;
-    high = (high & 3) | (high & 12) << 6 | (high & 48) << 12 | (high & 192) << 18 | (high & 768) << 24 |
-           (high & 3072) << 30 | (high & 12288) << 36 | (high & 49152) << 42;
-    return _mm_sub_epi8(_mm_cvtsi64_si128((int64_t)(low | high << 4)), _mm_set1_epi8(32));
+    const __m128i to_top = _mm_setr_epi16(1 << 14, 1 << 12, 1 << 10, 1 << 8, 1 << 6, 1 << 4, 1 << 2, 1);
+    __m128i high = _mm_mullo_epi16(_mm_set1_epi16((int16_t)rd_u16le(b + 2)), to_top);
+    high = _mm_slli_epi16(_mm_srli_epi16(high, 14), 4);
+    __m128i sc = _mm_or_si128(nibbles_16(rd_u32le(b + 4)), _mm_packus_epi16(high, high));
+    return _mm_sub_epi8(sc, _mm_set1_epi8(32));
 }
 #endif

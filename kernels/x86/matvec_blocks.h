@@ -9,13 +9,14 @@
  * set: struct row_sums, row_zero, row_total. */
 #ifndef KERNELS_X86_MATVEC_BLOCKS_H
 #define KERNELS_X86_MATVEC_BLOCKS_H
-#include "kernels/x86/x86.h"
+#include "kernels/x86/streams.h"
 
 struct x_group { /* the activations of 128 columns */
     _Alignas(64) int8_t lo[64];
     int8_t hi[64];
     int32_t start[16]; /* -offset * sum of the 8 codes that meet in this word */
-    float d[4], s[4];  /* of each block: scale, and scale * sum of codes */
+    float d[4], s[4];  /* of each block: scale, and scale * sum of codes; */
+    float d_s[8];      /* both in turns */
 };
 enum { TILE_GROUPS = 32 }; /* 4096 columns: 8 KiB of activations in the first-level cache */
 
@@ -32,6 +33,8 @@ INLINE void x_prepare_block(struct x_group *g, int i, const uint8_t *x, const ui
     sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1));
     g->d[i] = half_at(x);
     g->s[i] = g->d[i] * (float)_mm_cvtsi128_si32(sum);
+    g->d_s[2 * i] = g->d[i];
+    g->d_s[2 * i + 1] = g->s[i];
 }
 
 /* Blocks [0, n_blocks) of an encoded row; x_block bytes each, scale first, codes in the last 32 bytes. */
@@ -51,6 +54,7 @@ INLINE void matvec_blocks(float *y, const struct qmat *w, int64_t r0, int64_t r1
 {
     struct x_group tile[TILE_GROUPS];
     int64_t n_blocks = w->k / 32, half = (r1 - r0 + 1) / 2;
+    prefetch_rows(w, r0, r1);
     for (int64_t b = 0; b < n_blocks; b += 4 * TILE_GROUPS) {
         int64_t left = min_i64(n_blocks - b, 4 * TILE_GROUPS);
         x_prepare(tile, (const uint8_t *)x + b * x_block, left, x_block, offset);

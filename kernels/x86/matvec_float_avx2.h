@@ -2,6 +2,7 @@
  * call, 2048 columns at a time; rows in pairs as in matvec_blocks.h. */
 #ifndef KERNELS_X86_MATVEC_FLOAT_AVX2_H
 #define KERNELS_X86_MATVEC_FLOAT_AVX2_H
+#include "kernels/x86/streams.h"
 #include "kernels/x86/widen_avx2.h"
 
 enum { TILE = 2048 };
@@ -20,9 +21,12 @@ INLINE void matvec_float(float *y, const struct qmat *w, int64_t r0, int64_t r1,
 {
     _Alignas(32) float tile[TILE];
     int64_t half = (r1 - r0 + 1) / 2, b = codec.bytes;
+    prefetch_rows(w, r0, r1);
     for (int64_t at = 0; at < w->k; at += TILE) {
         int64_t n = min_i64(w->k - at, TILE), whole = n / 16 * 16;
-        for (int64_t c = 0; c < n; c++)
+        for (int64_t c = 0; c < whole; c += 8)
+            _mm256_store_ps(tile + c, codec.eight((const uint8_t *)x + b * (at + c)));
+        for (int64_t c = whole; c < n; c++)
             tile[c] = codec.one((const uint8_t *)x + b * (at + c));
         for (int64_t r = r0; r < r0 + half; r++) {
             int64_t q = r + half < r1 ? r + half : r; /* an odd last row is its own partner */

@@ -5,7 +5,7 @@
 #include "kernels/x86/matvec_k_avx512.h"
 #include "kernels/x86/unpack_grid_avx512.h"
 
-static const uint8_t in_order[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+static const uint8_t in_order[16] = PIECES(0, 1, 2, 3, 4, 5, 6, 7);
 static const int16_t scale_of_16[2][32] = {{PACK(0, 4, 1, 5, 2, 6, 3, 7)}, {PACK(8, 12, 9, 13, 10, 14, 11, 15)}},
                      scale_of_32[2][32] = {{PACK(0, 2, 0, 2, 1, 3, 1, 3)}, {PACK(4, 6, 4, 6, 5, 7, 5, 7)}};
 

@@ -6,7 +6,7 @@
 #include "kernels/x86/avx2.h"
 #include "kernels/x86/matvec_k.h"
 
-static const uint8_t in_order[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+static const uint8_t in_order[16] = PIECES(0, 1, 2, 3, 4, 5, 6, 7);
 
 /* acc += the 32 columns of piece i times their scales: word i of each lane of sc. */
 INLINE __m256i dot_piece(__m256i acc, __m256i q, const struct x_super *x, int i, __m256i sc, bool has_offset)

@@ -4,7 +4,7 @@
 #include "kernels/x86/matvec_k_avx512.h"
 
 enum { BLOCK = 84 };
-static const uint8_t order[8] = {0, 4, 1, 5, 2, 6, 3, 7};
+static const uint8_t order[16] = PIECES(0, 4, 1, 5, 2, 6, 3, 7);
 static const int16_t sub_block[2][32] = {{PACK(0, 2, 1, 3, 8, 10, 9, 11)}, {PACK(4, 6, 5, 7, 12, 14, 13, 15)}};
 
 INLINE void dot(struct row_sums *s, const uint8_t *b, const struct x_super *x)

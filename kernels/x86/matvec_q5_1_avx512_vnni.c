@@ -9,8 +9,7 @@ INLINE void dot(struct row_sums *s, const struct x_group *x, const uint8_t *p, i
     __m512i lo = _mm512_and_si512(q, nibble), hi = _mm512_and_si512(_mm512_srli_epi16(q, 4), nibble);
     lo = _mm512_mask_add_epi8(lo, load_4x2(p + 4, BLOCK, n), lo, high);
     hi = _mm512_mask_add_epi8(hi, load_4x2(p + 6, BLOCK, n), hi, high);
-    group_dot(s, x, lo, hi, load_4_halves(p, BLOCK, n));
-    group_min(s, x, load_4_halves(p + 2, BLOCK, n));
+    group_dot_min(s, x, lo, hi, p, BLOCK, n);
 }
 
 void matvec_q5_1_avx512_vnni(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)

@@ -4,7 +4,7 @@
 #include "kernels/x86/scales_k.h"
 
 enum { BLOCK = 176 };
-static const uint8_t order[8] = {0, 2, 1, 3, 4, 6, 5, 7};
+static const uint8_t order[16] = PIECES(0, 2, 1, 3, 4, 6, 5, 7);
 static const int16_t sub_block[2][32] = {{PACK(0, 1, 0, 1, 2, 3, 2, 3)}, {PACK(4, 5, 4, 5, 6, 7, 6, 7)}};
 
 /* Adds 16 where the bit of qh is set: `first` in the lower 32 bytes, first + 2 in the upper. */

@@ -4,7 +4,7 @@
 #include "kernels/x86/matvec_k_avx512.h"
 
 enum { BLOCK = 210, OFFSET = 32 };
-static const uint8_t order[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+static const uint8_t order[16] = PIECES(0, 1, 2, 3, 4, 5, 6, 7);
 static const int16_t sub_block[2][32] = {{PACK(0, 4, 1, 5, 2, 6, 3, 7)}, {PACK(8, 12, 9, 13, 10, 14, 11, 15)}};
 
 INLINE void dot(struct row_sums *s, const uint8_t *b, const struct x_super *x)

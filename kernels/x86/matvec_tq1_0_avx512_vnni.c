@@ -1,25 +1,49 @@
-/* Decode: TQ1_0 rows times one Q8_K activation row. Layout in kernels/formats/tq1_0.c. */
+/* Decode: TQ1_0 rows times one Q8_K activation row. Layout in kernels/formats/tq1_0.c.
+ *
+ * A byte holds five digits to base 3 as a fraction v of 256; the first is floor(3 v / 256), and 3 v mod 256 holds the
+ * others. So 256 times a digit is 3 v less what is left, and both may be multiplied by x as they are: no digit is ever
+ * taken out. */
 #include "kernels/x86/matvec_k_avx512.h"
-#include "kernels/x86/unpack_ternary_avx512.h"
 
-enum { BLOCK = 54, SCALE = 52 };
-static const uint8_t order[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+enum { BLOCK = 54, SCALE = 52, N_DIGITS = 5, DIGIT_4 = 240 /* columns of the last four bytes, of four digits each */ };
+
+/* For each digit the columns of all 52 bytes that hold one, zeros in between. */
+static inline void arrange(struct x_super *s, const uint8_t *x, int64_t n, const uint8_t order[16], int offset)
+{
+    (void)order, (void)offset;
+    for (; n > 0; n--, s++, x += X_BLOCK) {
+        memcpy(&s->d, x, 4);
+        memcpy(s->sum16, x + 260, 32);
+        memset(s->code, 0, sizeof s->code);
+        for (int i = 0; i < N_DIGITS; i++) {
+            memcpy(s->code + 64 * i, x + 4 + 32 * i, 32);
+            memcpy(s->code + 64 * i + 32, x + 4 + 160 + 16 * i, 16);
+            if (i < 4)
+                memcpy(s->code + 64 * i + 48, x + 4 + DIGIT_4 + 4 * i, 4);
+        }
+    }
+}
 
 /* The offset of 1: the sum of x is taken off. */
 INLINE void dot(struct row_sums *s, const uint8_t *b, const struct x_super *x)
 {
-    __m512i q[4], sum = _mm512_setzero_si512();
-    codes_tq1_0(q, b);
-#pragma GCC unroll 4
-    for (int c = 0; c < 4; c++)
-        sum = _mm512_dpbusd_epi32(sum, q[c], _mm512_load_si512(x->code + 64 * c));
-    __m256 d = _mm256_set1_ps(half_at(b + SCALE) * x->d);
+    __m512i v = _mm512_maskz_loadu_epi8((UINT64_C(1) << SCALE) - 1, b);
+    __m512i taken = _mm512_setzero_si512(), left = _mm512_setzero_si512();
+#pragma GCC unroll 5
+    for (int i = 0; i < N_DIGITS; i++) {
+        __m512i code = _mm512_load_si512(x->code + 64 * i);
+        taken = _mm512_dpbusd_epi32(taken, v, code);
+        v = _mm512_add_epi8(v, _mm512_add_epi8(v, v));
+        left = _mm512_dpbusd_epi32(left, v, code);
+    }
+    __m512i sum = _mm512_add_epi32(_mm512_add_epi32(taken, taken), _mm512_sub_epi32(taken, left));
+    const float d = half_at(b + SCALE) * x->d;
     __m256i all = _mm256_madd_epi16(_mm256_loadu_si256((const __m256i *)x->sum16), _mm256_set1_epi16(1));
-    s->dot = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_broadcastss_ps(_mm256_castps256_ps128(d)), s->dot);
-    s->min = _mm256_fnmadd_ps(_mm256_cvtepi32_ps(all), d, s->min);
+    s->dot = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_set1_ps(d / 256), s->dot);
+    s->min = _mm256_fnmadd_ps(_mm256_cvtepi32_ps(all), _mm256_set1_ps(d), s->min);
 }
 
 void matvec_tq1_0_avx512_vnni(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
 {
-    matvec_k(y, w, r0, r1, x, BLOCK, order, 0, dot);
+    matvec_k_arranged(y, w, r0, r1, x, BLOCK, arrange, NULL, 0, dot);
 }

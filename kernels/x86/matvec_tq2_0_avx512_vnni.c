@@ -3,7 +3,7 @@
 #include "kernels/x86/unpack_ternary_avx512.h"
 
 enum { BLOCK = 66, SCALE = 64 };
-static const uint8_t order[8] = {0, 4, 1, 5, 2, 6, 3, 7};
+static const uint8_t order[16] = PIECES(0, 4, 1, 5, 2, 6, 3, 7);
 
 /* The offset of 1: the sum of x is taken off. */
 INLINE void dot(struct row_sums *s, const uint8_t *b, const struct x_super *x)
