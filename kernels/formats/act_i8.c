@@ -11,7 +11,7 @@ static float openvino_codes(uint8_t *q, const float *x, int n)
 {
     float scale = range_absmax(x, n) / 127, inv = scale >= 0x1p-126f ? 1 / scale : 0;
     for (int i = 0; i < n; i++)
-        q[i] = (uint8_t)(int)fit_round(x[i] * inv);
+        q[i] = fit_code(x[i] * inv);
     return scale;
 }
 

@@ -31,7 +31,7 @@ static void encode(void *dst, const float *x, int64_t k)
     wr_u32le(dst, f32_bits(f.scale));
     wr_u32le((uint8_t *)dst + 4, f32_bits(f.zero));
     for (int64_t i = 0; i < k; i++)
-        out[HEADER + i] = (int8_t)clampf(rintf(x[i] / f.scale) + f.zero, -128, 127);
+        out[HEADER + i] = (int8_t)clamp_code(rintf(x[i] / f.scale) + f.zero, -128, 127);
 }
 
 static void decode(float *dst, const void *src, int64_t k)

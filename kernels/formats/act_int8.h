@@ -14,7 +14,7 @@ static inline float act_int8_codes(uint8_t *q, const float *x, int n)
     float amax = range_absmax(x, n);
     float inv = amax >= 0x1p-120f ? 127 / amax : 0;
     for (int i = 0; i < n; i++)
-        q[i] = (uint8_t)(int)fit_round(x[i] * inv);
+        q[i] = fit_code(x[i] * inv);
     return amax / 127;
 }
 

@@ -12,7 +12,7 @@ static inline void act_int8_row_put(void *dst, const float *x, int64_t k, float 
     uint8_t *out = dst;
     wr_u32le(out, f32_bits(scale));
     for (int64_t i = 0; i < k; i++)
-        out[4 + i] = (uint8_t)(int8_t)clampf(fit_round(x[i] * factor), -128, 127);
+        out[4 + i] = (uint8_t)(int8_t)clamp_code(fit_round(x[i] * factor), -128, 127);
 }
 static inline void act_int8_row_get(float *dst, const void *src, int64_t k)
 {

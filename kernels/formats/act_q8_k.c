@@ -13,7 +13,7 @@ static void encode_block(uint8_t *out, const float *x)
     float inv = fabsf(extreme) >= 0x1p-120f ? -127 / extreme : 0;
     wr_u32le(out, f32_bits(inv != 0 ? 1 / inv : 0));
     for (int i = 0; i < LEN; i++)
-        out[CODES + i] = (uint8_t)(int)fit_round(x[i] * inv); /* at most 127 in magnitude */
+        out[CODES + i] = fit_code(x[i] * inv); /* at most 127 in magnitude */
     for (int j = 0; j < 16; j++) {
         int sum = 0;
         for (int i = 0; i < 16; i++)

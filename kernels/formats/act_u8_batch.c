@@ -17,7 +17,7 @@ static void encode(void *dst, const float *x, int64_t k)
     wr_u32le(out, f32_bits(s));
     wr_u32le(out + 4, f32_bits(zero));
     for (int64_t i = 0; i < k; i++)
-        out[HEADER + i] = (uint8_t)clampf(rintf(x[i] / s) + zero, 0, 255);
+        out[HEADER + i] = (uint8_t)clamp_code(rintf(x[i] / s) + zero, 0, 255);
 }
 
 static void decode(float *dst, const void *src, int64_t k)

@@ -10,6 +10,7 @@
 #define KERNELS_FORMATS_FIT_H
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/half.h"
 
 enum { FIT_SUPER = 256, FIT_MAX_SUB = 16, FIT_MAX_STARTS = 8 };
 enum fit_offset { FIT_NO_OFFSET, FIT_OFFSET_BELOW_ZERO, FIT_OFFSET };
@@ -57,5 +58,10 @@ float fit_gain(const struct fit_sums *s); /* 1 to 1.5; 1 for rows of zeros */
 static inline float fit_round(float v)
 {
     return (v + 0x1.8p23f) - 0x1.8p23f;
+}
+/* The same as a byte, for |v| < 128; some byte for NaN, which overflowing activations may be. */
+static inline uint8_t fit_code(float v)
+{
+    return (uint8_t)f32_bits(v + 0x1.8p23f);
 }
 #endif

@@ -23,4 +23,9 @@ static inline float clampf(float x, float lo, float hi)
 {
     return x < lo ? lo : x > hi ? hi : x;
 }
+/* The same, but lo for NaN: for what is an integer next. */
+static inline float clamp_code(float x, float lo, float hi)
+{
+    return x > lo ? x < hi ? x : hi : lo;
+}
 #endif

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 #include "base/half.h"
@@ -330,6 +331,27 @@ static void half_quadratic_steps_are_those_of_one_weight_after_another(void **st
         }
 }
 
+/* What overflows in one block of activations leaves the others as they are. */
+static void overflows_stay_in_their_block(void **state)
+{
+    (void)state;
+    enum { HALF = 256 };
+    float x[2 * HALF], want[HALF], got[2 * HALF];
+    static const float wild[] = {NAN, INFINITY, -INFINITY, 3e38f, -3e38f, 0, -NAN};
+    for (int i = 0; i < 2 * HALF; i++)
+        x[i] = i < HALF ? 0.01f * (float)(i - 100) : wild[i % 7];
+    for (const struct act *const *a = acts; *a; a++) {
+        uint8_t *row = calloc(1, act_row_bytes(*a, 2 * HALF));
+        (*a)->encode(row, x, HALF);
+        (*a)->decode(want, row, HALF);
+        (*a)->encode(row, x, 2 * HALF);
+        (*a)->decode(got, row, 2 * HALF);
+        if ((*a)->scope == ACT_BLOCK && memcmp(got, want, sizeof want) != 0)
+            fail_msg("%s: values of a block depend on another", (*a)->name);
+        free(row);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +361,7 @@ int main(void)
         cmocka_unit_test(impossible_shapes_are_refused),
         cmocka_unit_test(short_blocks_are_padded),
         cmocka_unit_test(activations_round_as_recorded),
+        cmocka_unit_test(overflows_stay_in_their_block),
         cmocka_unit_test(ties_fall_as_the_package_multiplies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
