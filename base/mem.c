@@ -37,13 +37,14 @@ void *mem_aligned(size_t bytes)
     const size_t huge = (size_t)2 << 20;
     if (must_fail() || bytes > SIZE_MAX - huge)
         return NULL;
-    if (bytes < 2 * huge)
+    if (bytes < huge)
         return aligned_alloc(64, (bytes + 63) / 64 * 64 + (bytes == 0) * 64);
-    /* weights: huge pages save both page faults and TLB misses */
-    size_t whole = (bytes + huge - 1) / huge * huge;
-    void *p = aligned_alloc(huge, whole);
-    if (p)
-        madvise(p, whole, MADV_HUGEPAGE);
+    /* Weights: huge pages save both page faults and TLB misses. What is less than one at the end keeps small ones, so
+     * that no more memory is held than was asked for. */
+    void *p = NULL;
+    if (posix_memalign(&p, huge, (bytes + 63) / 64 * 64) != 0)
+        return NULL;
+    madvise(p, bytes / huge * huge, MADV_HUGEPAGE);
     return p;
 }
 
