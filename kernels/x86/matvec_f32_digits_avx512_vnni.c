@@ -11,11 +11,20 @@
 
 enum { N_DIGITS = 3 };
 
-struct x_chunk { /* the activations that meet 64 bytes of codes; digit 0 is the least */
-    _Alignas(64) int8_t digit[N_DIGITS][4][64];
-    int32_t minus_low[16], minus_high[16]; /* less the sums of a lane's columns: of digit 0, of the two above */
-    float scale[16], sum[16];              /* of each lane; the sum is one of whole numbers */
+struct x_chunk { /* the activations that meet 64 bytes of codes; as many parts of each digit follow as a byte has codes
+                  */
+    _Alignas(64) int32_t minus_low[16];
+    int32_t minus_high[16];   /* less the sums of a lane's columns: of digit 0, the least, and of the two above */
+    float scale[16], sum[16]; /* of each lane; the sum is one of whole numbers */
+    int8_t part[][64];
 };
+enum { TILE_BYTES = F32_TILE * N_DIGITS + F32_TILE / 64 * sizeof(struct x_chunk) };
+
+/* Chunks lie close together: a power of two between them would have them evict each other from the cache. */
+INLINE struct x_chunk *chunk_at(uint8_t *tile, int64_t i, const int bits)
+{
+    return (struct x_chunk *)(void *)(tile + i * (int64_t)(sizeof(struct x_chunk) + N_DIGITS * 8 / bits * 64));
+}
 
 enum zeros {
     ZEROS_SAME, /* in all of the matrix: minus_low and minus_high are times that already */
@@ -59,12 +68,13 @@ INLINE __m512 split(int8_t digit[N_DIGITS][F32_TILE], int64_t c, __m512 x, const
     return _mm512_mask_mov_ps(_mm512_set1_ps(NAN), finite, _mm512_castsi512_ps(down));
 }
 
-INLINE void prepare(struct x_chunk *g, const float *x, int64_t n, int zero, const int bits)
+INLINE void prepare(uint8_t *tile, const float *x, int64_t n, int zero, const int bits)
 {
     _Alignas(64) int8_t digit[N_DIGITS][F32_TILE];
     const int columns = 512 / bits, of_lane = 32 / bits;
     const __mmask16 first = bits == 8 ? 0x1111 : bits == 4 ? 0x0101 : 1;
-    for (int64_t c = 0; c < n; c += columns, g++) {
+    for (int64_t c = 0; c < n; c += columns) {
+        struct x_chunk *g = chunk_at(tile, c / columns, bits);
         float *scale = g->scale;
         for (int64_t i = c; i < c + columns; i += 16, scale += 16 / of_lane) {
             const int64_t left = n - i < 0 ? 0 : n - i;
@@ -72,9 +82,9 @@ INLINE void prepare(struct x_chunk *g, const float *x, int64_t n, int zero, cons
             __m512 s = split(digit, i, _mm512_maskz_loadu_ps(there, x + i), of_lane);
             _mm512_mask_storeu_ps(scale, (__mmask16)((1 << 16 / of_lane) - 1), _mm512_maskz_compress_ps(first, s));
         }
-        const __m512i times = _mm512_set1_epi32(-zero), low = order_parts(g->digit[0], digit[0] + c, bits);
-        __m512i high = _mm512_slli_epi32(order_parts(g->digit[2], digit[2] + c, bits), 8);
-        high = _mm512_add_epi32(high, order_parts(g->digit[1], digit[1] + c, bits));
+        const __m512i times = _mm512_set1_epi32(-zero), low = order_parts(g->part, digit[0] + c, bits);
+        __m512i high = _mm512_slli_epi32(order_parts(g->part + 16 / bits, digit[2] + c, bits), 8);
+        high = _mm512_add_epi32(high, order_parts(g->part + 8 / bits, digit[1] + c, bits));
         __m512 sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(high), _mm512_set1_ps(256), _mm512_cvtepi32_ps(low));
         _mm512_store_si512(g->minus_low, _mm512_mullo_epi32(low, times));
         _mm512_store_si512(g->minus_high, _mm512_mullo_epi32(high, times));
@@ -108,7 +118,7 @@ INLINE void dot_chunk(__m512 sum[2], const struct f32_row row[2], const struct x
         __m512i digit[N_DIGITS];
 #pragma GCC unroll 3
         for (int d = 0; d < N_DIGITS; d++)
-            digit[d] = _mm512_load_si512(x->digit[d][p]);
+            digit[d] = _mm512_load_si512(x->part[d * 8 / bits + p]);
 #pragma GCC unroll 2
         for (int r = 0; r < 2; r++) {
             __m512i v = _mm512_srl_epi16(code[r], _mm_cvtsi32_si128(p * bits));
@@ -130,17 +140,17 @@ INLINE void dot_chunk(__m512 sum[2], const struct f32_row row[2], const struct x
     }
 }
 
-INLINE void dot_two(float y[2], const struct f32_row row[2], const struct x_chunk *x, int64_t n, const struct shape *s,
+INLINE void dot_two(float y[2], const struct f32_row row[2], uint8_t *tile, int64_t n, const struct shape *s,
                     const int bits, const enum zeros zeros)
 {
     const int64_t whole = n / s->columns, left = n - whole * s->columns;
     __m512 sum[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
     for (int64_t i = 0; i < whole; i++)
-        dot_chunk(sum, row, &x[i], i, ~UINT64_C(0), s->groups, s, bits, zeros);
+        dot_chunk(sum, row, chunk_at(tile, i, bits), i, ~UINT64_C(0), s->groups, s, bits, zeros);
     if (left) {
         const __mmask64 in = ~UINT64_C(0) >> (64 - left * bits / 8);
         const __mmask16 groups = (__mmask16)((2 << ((left - 1) >> s->log2)) - 1);
-        dot_chunk(sum, row, &x[whole], whole, in, groups, s, bits, zeros);
+        dot_chunk(sum, row, chunk_at(tile, whole, bits), whole, in, groups, s, bits, zeros);
     }
     y[0] = _mm512_reduce_add_ps(sum[0]);
     y[1] = _mm512_reduce_add_ps(sum[1]);
@@ -166,7 +176,7 @@ static struct shape shape_of(const struct qmat *w, const struct f32_rule *rule, 
 INLINE void matvec_digits(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x, const int bits,
                           const enum zeros zeros)
 {
-    struct x_chunk tile[F32_TILE * 8 / 512];
+    _Alignas(64) uint8_t tile[TILE_BYTES];
     struct f32_row row[2];
     struct f32_rule rule = f32_rule_of(w);
     const struct shape s = shape_of(w, &rule, bits);
