@@ -93,11 +93,28 @@ static void print_estimate(struct cli *c, const struct model *m)
 enum { MOST_REAL = 4 };
 static const double real_share = 0.35; /* of the budget */
 
-static const struct runner *installed_framework(void)
+/* NULL where it is not installed, or others were asked for. */
+static int find_framework(const struct runner **real, const struct request *req, struct err *e)
 {
     const struct runner *llama = runner_find("llama.cpp");
     struct runner_info info = {0};
-    return llama && llama->detect(&info, NULL) == 0 && info.found ? llama : NULL;
+    bool named = false;
+    *real = NULL;
+    for (int i = 0; i < req->n_frameworks; i++) {
+        const struct runner *r = runner_find(req->frameworks[i]);
+        if (!r)
+            return err_set(e, ERR_USAGE, "unknown framework %s; `whichquant list frameworks` names them",
+                           req->frameworks[i]);
+        named |= r == llama;
+    }
+    if (req->no_speed || (req->n_frameworks > 0 && !named))
+        return 0;
+    bool found = llama->detect(&info, NULL) == 0 && info.found;
+    if (named && !found)
+        return err_set(e, ERR_MISSING, "--framework llama.cpp: %s; install it or set LLAMA_CPP_PATH to its build",
+                       info.note);
+    *real = found ? llama : NULL;
+    return 0;
 }
 
 static int leading_formats(const struct job *j, const struct sweep *s, const char *formats[MOST_REAL], struct err *e)
@@ -146,12 +163,13 @@ static int sweep_model(struct job *j, const char *name, struct err *e)
     struct calibration *calib = NULL;
     struct kv_peaks *peaks = NULL;
     char *text = NULL;
-    const struct runner *real = c->req.no_speed ? NULL : installed_framework();
+    const struct runner *real = NULL;
     struct request req = c->req;
-    req.budget_s *= real && !c->req.demo ? 1 - real_share : 1;
     struct sweep_input in = {
         .req = &req, .device = c->device, .pool = c->pool, .store = j->store, .on_event = on_event, .arg = j};
-    int rc = cli_model(&m, name, e);
+    int rc = find_framework(&real, &req, e);
+    req.budget_s *= real && !c->req.demo ? 1 - real_share : 1;
+    rc = rc ? rc : cli_model(&m, name, e);
     if (rc == 0) {
         print_estimate(c, m);
         rc = model_check_finite(m, e);

@@ -130,6 +130,15 @@ exit 0
     assert "cannot-run" in text and "LLAMA_CPP_PATH" in text, text
 
 
+def test_sweep_in_the_frameworks_asked_for():
+    short = ("default", "-f", "q8_0", "--chunks", "1", "--budget", "6s", "--prompt", "16", "--gen", "4", "--json", "-q")
+    missing = one_sentence(run(*short, "--framework", "llama.cpp", expect=1))
+    assert "--framework llama.cpp" in missing and "LLAMA_CPP_PATH" in missing, missing
+    unknown = one_sentence(run(*short, "--framework", "own,llama", expect=2))
+    assert "unknown framework llama" in unknown, unknown
+    assert json.loads(run(*short, "--framework", "own").text)["rows"]
+
+
 def test_interrupt_keeps_results():
     p = subprocess.Popen([PROGRAM, "bench", "default", "-f", "q8_0", "-p", "512", "-n", "128", "--json"],
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENV, cwd=TMP)
@@ -167,7 +176,7 @@ def test_import():
 
 def main():
     needs_kernels = {"test_bench_json", "test_kernel_bench", "test_bench_table", "test_sustain", "test_llama_bench_beside_it",
-                     "test_interrupt_keeps_results"}
+                     "test_interrupt_keeps_results", "test_sweep_in_the_frameworks_asked_for"}
     measures = can_measure()
     passed = failed = skipped = 0
     for name, test in [(n, f) for n, f in globals().items() if n.startswith("test_")]:

@@ -272,13 +272,13 @@ static void smoothed_columns_and_grids(void **state)
     for (int64_t j = 0; j < q->k; j++)
         assert_true(fabs((double)column[j] / fmax((double)want[j], least) - 1) < 1e-5);
     for (int i = 0; i < in->n_edges; i++) {
-        double a = INFINITY, b = -INFINITY;
+        float a = INFINITY, b = -INFINITY; /* in f32: gcc 12 for aarch64 breaks off on the same in f64 */
         for (int64_t j = 0; j < q->k; j++) {
-            a = fmin(a, (double)in->lo[i * q->k + j] / (double)column[j]);
-            b = fmax(b, (double)in->hi[i * q->k + j] / (double)column[j]);
+            a = fminf(a, in->lo[i * q->k + j] / column[j]);
+            b = fmaxf(b, in->hi[i * q->k + j] / column[j]);
         }
-        lo += a / in->n_edges;
-        hi += b / in->n_edges;
+        lo += (double)a / in->n_edges;
+        hi += (double)b / in->n_edges;
     }
     const struct act_fixed *f = &w->fixed[at];
     assert_ptr_equal(f->column, column);
