@@ -10,6 +10,12 @@
      {.bits = b, .sym = sym_, .scale_type = NUMBER_##scale, .zero_type = ZERO_##zero, .group = g},                     \
      PLANE_##plane,                                                                                                    \
      #c " " #b " bits, group " #g ", sym " #sym_ ", scale " #scale ", zero " #zero},
+#define EXL2(b, g, wide, percent)                                                                                      \
+    {"exl2",                                                                                                           \
+     "f16",                                                                                                            \
+     {.bits = b, .group = g, .wide_bits = wide, .wide_percent = percent},                                              \
+     PLANE_PERM,                                                                                                       \
+     "exl2 " #b " bits, group " #g ", " #wide " bits in " #percent " %"},
 const struct kernel_case kernel_cases[] = {
 #include "kernels/cases.def"
 };
@@ -44,12 +50,12 @@ int kernel_case_encode(const struct kernel_case *c, struct qmat *q, const float 
         float factor = 0.5f + (float)rng_below(&r, 1024) / 1024;
         memcpy(q->plane[PLANE_COLUMN].p + 4 * i, &factor, sizeof factor);
     }
-    if (c->extra == PLANE_PERM)
-        shuffle(q->plane[PLANE_PERM].p, q->k, &r);
     int rc = q->codec->measure ? q->codec->measure(&stat, q, w, q->n) : 0;
     if (rc == 0)
         rc = q->codec->encode_all ? q->codec->encode_all(q, w, NULL, a)
                                   : q->codec->encode(q, 0, q->n, w, &stat, NULL, a);
+    if (c->extra == PLANE_PERM) /* behind the encoders: that of EXL2 leaves the columns in order */
+        shuffle(q->plane[PLANE_PERM].p, q->k, &r);
     arena_free(a);
     return rc ? err_set(e, rc, "%s cannot be encoded", c->name) : 0;
 }

@@ -11,11 +11,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 #include "base/os.h"
 #include "base/rng.h"
 #include "kernels/cases.h"
+#include "kernels/check_buffer.h"
 #include "kernels/check_rows.h"
 
 enum { N_CASES = 33, GUARD = 64, GUARD_BYTE = 0xa5 };
@@ -23,11 +22,6 @@ enum { N_CASES = 33, GUARD = 64, GUARD_BYTE = 0xa5 };
 enum data { DATA_NORMAL, DATA_OUTLIER, DATA_CODES, DATA_TINY, DATA_LARGE, DATA_ZERO, N_DATA };
 static const char *const data_name[N_DATA] = {"normal", "outlier", "random codes", "subnormal", "large", "zero"};
 
-struct buffer {
-    void *map;
-    size_t map_bytes;
-    uint8_t *p;
-};
 struct test {
     const struct kernel *kernel;
     const struct kernel_case *of; /* parametric codecs; else NULL */
@@ -40,28 +34,6 @@ struct test {
     float *wf, *xf;                        /* decoded: [n][k], [m][k] */
     struct rng rng;
 };
-
-/* bytes that end where memory ends */
-static int buffer_new(struct buffer *b, size_t bytes)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = (bytes + page - 1) / page * page;
-    b->map_bytes = whole + page;
-    b->map = mmap(NULL, b->map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (b->map == MAP_FAILED) {
-        b->map = NULL;
-        return ERR_NOMEM;
-    }
-    mprotect((uint8_t *)b->map + whole, page, PROT_NONE);
-    b->p = (uint8_t *)b->map + whole - bytes;
-    return 0;
-}
-
-static void buffer_free(struct buffer *b)
-{
-    if (b->map)
-        munmap(b->map, b->map_bytes);
-    b->map = NULL;
-}
 
 static void test_drop(struct test *t)
 {
@@ -161,10 +133,27 @@ static int make_weights(struct test *t, struct err *e)
     return rc;
 }
 
-/* A batch is encoded as one long row. */
+/* A batch is encoded as one long row, and so is what shares a fixed grid. */
 static size_t x_stride(const struct test *t)
 {
-    return t->act->scope == ACT_BATCH ? (size_t)t->k : act_row_bytes(t->act, t->k);
+    bool batch = t->act->scope == ACT_BATCH || t->act->scope == ACT_FIXED;
+    return batch ? (size_t)t->k : act_row_bytes(t->act, t->k);
+}
+
+/* On a grid that cuts the largest values off, divided before by the factors of the columns of W. */
+static void encode_on_grid(struct test *t)
+{
+    float lo = 0, hi = 0;
+    for (int64_t i = 0; i < t->m * t->k; i++) {
+        lo = fminf(lo, t->xf[i]);
+        hi = fmaxf(hi, t->xf[i]);
+    }
+    struct act_fixed f = act_fixed_grid(lo / 2, hi * 0.75f);
+    f.column = (const float *)(const void *)t->w.plane[PLANE_COLUMN].p;
+    t->act->encode_fixed(t->x.p, t->xf + t->m / 2 * t->k, t->m / 2, t->m, t->k, &f);
+    t->act->encode_fixed(t->x.p, t->xf, 0, t->m / 2 ? t->m / 2 : 1, t->k, &f);
+    for (int64_t j = 0; j < t->m; j++)
+        t->act->round_fixed(t->xf + j * t->k, t->xf + j * t->k, t->k, &f);
 }
 
 static int make_activations(struct test *t, struct err *e)
@@ -175,6 +164,10 @@ static int make_activations(struct test *t, struct err *e)
         return err_nomem(e, bytes, "the activations of a kernel check");
     bool f32 = t->act->block_bytes == 4;
     fill_f32(t, t->xf, t->m * t->k, f32 ? 1e10 : 1, f32 ? 1e17 : 5e3);
+    if (t->act->scope == ACT_FIXED) {
+        encode_on_grid(t);
+        return 0;
+    }
     if (t->act->scope == ACT_BATCH) {
         t->act->encode(t->x.p, t->xf, t->m * t->k);
         t->act->decode(t->xf, t->x.p, t->m * t->k);
@@ -404,8 +397,7 @@ static int check_case(const struct kernel *k, int i, uint64_t seed, double *wors
     return rc;
 }
 
-/* --- timing
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- timing ---- */
 
 enum { BENCH_K = 2048, BENCH_M = 64, BENCH_REPEATS = 7 };
 
@@ -452,8 +444,6 @@ static int bench_kernel(struct kernel_report *r, uint64_t seed, struct err *e)
     test_drop(&t);
     return rc;
 }
-
-/* --- */
 
 static int check_kernel(struct kernel_report *r, uint64_t seed, struct err *e)
 {

@@ -37,7 +37,6 @@
 
 /* takes.c: codes in groups with int8 activations in blocks; with activations that any rule makes floats of. */
 bool takes_i8(const struct qmat *w, const struct act *a);
-bool takes_i8_signed(const struct qmat *w, const struct act *a); /* none of them -128, or unsigned */
 bool takes_f32(const struct qmat *w, const struct act *a);
 bool takes_f32_whole(const struct qmat *w, const struct act *a); /* 2, 4 or 8 bits, whole numbers but for the scale */
 

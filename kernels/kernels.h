@@ -29,8 +29,8 @@ typedef void kernel_gemm_f32(float *y, int64_t ldy, const float *x, int64_t ldx,
                              int64_t n_rows, int64_t k);
 /* y[i] for i in [r0, r1) at y[i - r0]; x is one row encoded by the row's act. */
 typedef void kernel_matvec(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x);
-/* Y[j][i - r0] at y[j*ldy + i - r0]; x: m encoded rows, x_stride bytes apart, or, by a rule for whole batches, one row
- * of all m (x_stride 1 per column); scratch of kernel->scratch_bytes(k). */
+/* Y[j][i - r0] at y[j*ldy + i - r0]; x: m encoded rows, x_stride bytes apart, or, by a rule for whole batches or a grid
+ * fixed for all, one row of all m (x_stride 1 per column); scratch of kernel->scratch_bytes(k). */
 typedef void kernel_matmul(float *y, int64_t ldy, const struct qmat *w, int64_t r0, int64_t r1, const void *x,
                            size_t x_stride, int64_t m, void *scratch);
 typedef void kernel_decode(float *dst, const struct qmat *w, int64_t r0, int64_t r1);

@@ -10,10 +10,11 @@ static bool has_plain_groups(const struct qmat *w)
     return w->k % 16 == 0 && w->n_seg == 1 && (g <= 0 || (g >= 16 && g <= 1024 && (g & (g - 1)) == 0));
 }
 
-/* Columns in order, with no factor of their own. */
-static bool is_plain(const struct qmat *w)
+/* Columns in order, with no factor of their own; before a fixed grid activations are divided by those, so that the
+ * codes of both just multiply. */
+static bool is_plain(const struct qmat *w, const struct act *a)
 {
-    return !w->plane[PLANE_PERM].bytes && !w->plane[PLANE_COLUMN].bytes;
+    return !w->plane[PLANE_PERM].bytes && (!w->plane[PLANE_COLUMN].bytes || a->scope == ACT_FIXED);
 }
 
 static bool has_bits(const struct qmat *w, unsigned allowed)
@@ -29,7 +30,8 @@ static bool has_act(const struct qmat *w, const struct act *a)
         return a->ragged && a->scope == ACT_BLOCK && a->block == block && a->block_bytes == 4 + block;
     return (w->codec == &codec_torchao_int8 && a == &act_torchao_int8) ||
            (w->codec == &codec_bitnet && a == &act_bitnet_int8 && w->seg->q.scale_type == BITNET_I2_S) ||
-           (w->codec == &codec_onnx_int8 && a == &act_u8_batch && w->seg->q.sym);
+           (w->codec == &codec_onnx_int8 && (a == &act_u8_batch || a == &act_i8_fixed) && w->seg->q.sym) ||
+           (w->codec == &codec_openvino_i8 && a == &act_i8_fixed);
 }
 
 /* Zero points of as many bits as the codes, or none; OpenVINO's asymmetric ones always. */
@@ -44,12 +46,7 @@ bool takes_i8(const struct qmat *w, const struct act *a)
 {
     const struct qpar *p = &w->seg->q;
     return has_act(w, a) && has_plain_groups(w) && p->group <= 256 && has_bits(w, 1 << 2 | 1 << 4 | 1 << 8) &&
-           p->scale_type <= NUMBER_BF16 && has_zeros(w) && is_plain(w);
-}
-
-bool takes_i8_signed(const struct qmat *w, const struct act *a)
-{
-    return takes_i8(w, a) && (a->scope == ACT_BLOCK || a == &act_bitnet_int8);
+           p->scale_type <= NUMBER_BF16 && has_zeros(w) && is_plain(w, a);
 }
 
 /* Which widths, and groups down to which size, a codec has as floats. */
@@ -69,6 +66,7 @@ static const struct floats {
     {&codec_openvino_book, 1 << 4, 16},
     {&codec_awq, 1 << 4, 16},
     {&codec_gptq, 1 << 2 | 1 << 3 | 1 << 4 | 1 << 8, 32},
+    {&codec_exl2, 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8, 32},
     {&codec_hqq, 1 << 2 | 1 << 3 | 1 << 4 | 1 << 8, 32},
     {&codec_bnb_nf4, 1 << 4, 32},
     {&codec_bnb_fp4, 1 << 4, 32},
@@ -86,6 +84,7 @@ bool takes_f32(const struct qmat *w, const struct act *a)
     for (size_t i = 0; i < sizeof floats / sizeof *floats && float_rule; i++)
         if (w->codec == floats[i].codec)
             return has_plain_groups(w) && has_bits(w, floats[i].bits) &&
+                   (p->wide_percent == 0 || floats[i].bits >> p->wide_bits & 1) &&
                    (p->group <= 0 || p->group >= floats[i].least_group);
     return false;
 }

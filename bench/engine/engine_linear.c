@@ -26,6 +26,12 @@ static bool reads_values(const struct linear *l)
     return !l->matmul || kernel_reads_values(l->matmul, l->act);
 }
 
+/* Do all rows of a call stand behind one grid, as one long row? */
+static bool is_batch(const struct act *a)
+{
+    return a->scope == ACT_BATCH || a->scope == ACT_FIXED;
+}
+
 /* The most that any kernel of this mask may ask for: the weights are not known yet when memory is planned. */
 size_t linear_scratch_bytes(const struct model_desc *d, const struct engine_opts *o)
 {
@@ -91,7 +97,7 @@ static int setup_matrix(struct engine *g, struct linear *l, const char *name, co
     if (l->act->scope == ACT_FIXED && !(l->fixed->scale > 0))
         return err_set(e, ERR_USAGE, "tensor %s: nothing has settled the range of its input (%s)", name, l->act->name);
     l->encode = kernel_encoder(l->act, g->o.isa);
-    bool batch = l->act->scope == ACT_BATCH;
+    bool batch = is_batch(l->act);
     int64_t values = batch ? w->k * g->o.n_batch : w->k;
     size_t room = batch ? (size_t)values + encoded_row_bytes(w->k) : encoded_row_bytes(w->k);
     if ((!l->act->ragged && w->k % l->act->block != 0) || act_row_bytes(l->act, values) > room)
@@ -181,7 +187,10 @@ static void encode_rows(void *arg, int64_t i0, int64_t i1, int i_thread)
     for (int64_t i = i0; i < i1; i++) {
         const float *x = g->input.x + i * k;
         if (!reads_values(j->l)) {
-            j->l->encode(input_row(g, i), x, k);
+            if (j->l->act->scope == ACT_FIXED)
+                j->l->act->encode_fixed(g->buf[BUF_INPUT], x, i, i + 1, k, j->l->fixed);
+            else
+                j->l->encode(input_row(g, i), x, k);
         } else if (j->l->act->scope == ACT_FIXED) {
             j->l->act->round_fixed((float *)g->buf[BUF_INPUT] + i * k, x, k, j->l->fixed);
         } else {
@@ -234,7 +243,7 @@ static void encode_input(struct engine *g, const struct linear *l)
 static size_t input_stride(const struct engine *g, const struct linear *l)
 {
     const size_t k = (size_t)g->input.k;
-    return reads_values(l) ? k * sizeof(float) : l->act->scope == ACT_BATCH ? k : encoded_row_bytes(g->input.k);
+    return reads_values(l) ? k * sizeof(float) : is_batch(l->act) ? k : encoded_row_bytes(g->input.k);
 }
 
 /* A head stored apart goes by the name of the embedding it is tied to. */

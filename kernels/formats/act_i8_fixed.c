@@ -1,7 +1,9 @@
 /* int8 with one scale and zero point that a calibration text has settled: the QuantizeLinear and DequantizeLinear of
- * ONNX, the FakeQuantize of OpenVINO. Without one, rows take the grid of their own range. */
+ * ONNX, the FakeQuantize of OpenVINO. Without one, rows take the grid of their own range. Encoded rows of one grid are
+ * a batch as u8_batch has it: scale, zero point (f32 each), then codes and zero point as 0..255. */
 #include "kernels/formats/group.h"
 #include "base/half.h"
+#include "kernels/formats/fit.h"
 
 enum { HEADER = 8 };
 
@@ -23,15 +25,26 @@ static void round_fixed(float *dst, const float *x, int64_t k, const struct act_
         dst[i] *= f->column[i];
 }
 
+/* Far beyond the grid fit_round is no rounding, but still far beyond. */
+static void encode_fixed(void *dst, const float *x, int64_t i0, int64_t i1, int64_t k, const struct act_fixed *f)
+{
+    uint8_t *out = (uint8_t *)dst + HEADER + i0 * k;
+    if (i0 == 0) {
+        wr_u32le(dst, f32_bits(f->scale));
+        wr_u32le((uint8_t *)dst + 4, f32_bits(f->zero + 128));
+    }
+    for (int64_t r = i0; r < i1; r++, x += k, out += k)
+        for (int64_t i = 0; i < k; i++) {
+            float v = (f->column ? x[i] * (1 / f->column[i]) : x[i]) / f->scale;
+            out[i] = (uint8_t)(int)clamp_code(fit_round(v) + f->zero + 128, 0, 255);
+        }
+}
+
 static void encode(void *dst, const float *x, int64_t k)
 {
-    int8_t *out = dst;
     struct range r = range_with_zero(x, k);
     struct act_fixed f = act_fixed_grid(r.lo, r.hi);
-    wr_u32le(dst, f32_bits(f.scale));
-    wr_u32le((uint8_t *)dst + 4, f32_bits(f.zero));
-    for (int64_t i = 0; i < k; i++)
-        out[HEADER + i] = (int8_t)clamp_code(rintf(x[i] / f.scale) + f.zero, -128, 127);
+    encode_fixed(dst, x, 0, 1, k, &f);
 }
 
 static void decode(float *dst, const void *src, int64_t k)
@@ -39,7 +52,7 @@ static void decode(float *dst, const void *src, int64_t k)
     const uint8_t *in = src;
     float scale = f32_from_bits(rd_u32le(in)), zero = f32_from_bits(rd_u32le(in + 4));
     for (int64_t i = 0; i < k; i++)
-        dst[i] = ((float)(int8_t)in[HEADER + i] - zero) * scale;
+        dst[i] = ((float)in[HEADER + i] - zero) * scale;
 }
 
 const struct act act_i8_fixed = {.name = "i8_fixed",
@@ -50,4 +63,5 @@ const struct act act_i8_fixed = {.name = "i8_fixed",
                                  .head_bytes = HEADER,
                                  .encode = encode,
                                  .decode = decode,
-                                 .round_fixed = round_fixed};
+                                 .round_fixed = round_fixed,
+                                 .encode_fixed = encode_fixed};

@@ -111,6 +111,8 @@ struct act {
     void (*round)(float *dst, const float *x, int64_t n, int64_t k);
     /* ACT_FIXED: the values of one row on the grid f. */
     void (*round_fixed)(float *dst, const float *x, int64_t k, const struct act_fixed *f);
+    /* The rows [i0, i1) of a batch, whose first one x points to, encoded on it; row 0 brings what stands in front. */
+    void (*encode_fixed)(void *dst, const float *x, int64_t i0, int64_t i1, int64_t k, const struct act_fixed *f);
 };
 
 extern const struct codec *const codecs[]; /* NULL-terminated, formats.def order */

@@ -13,8 +13,8 @@ static int64_t n_groups(const struct qmat *q)
     return (q->k + q->seg->q.group - 1) / q->seg->q.group;
 }
 
-/* Groups of which the zone of wider codes is made: as many as its share of the columns touches. */
-static int64_t n_wide(const struct qmat *q)
+/* As many as its share of the columns touches. */
+int64_t exl2_n_wide(const struct qmat *q)
 {
     const int64_t group = 100 * q->seg->q.group;
     return (q->k * q->seg->q.wide_percent + group - 1) / group;
@@ -23,7 +23,7 @@ static int64_t n_wide(const struct qmat *q)
 struct exl2_group exl2_group(const struct qmat *q, int64_t g)
 {
     const struct qpar *p = &q->seg->q;
-    int64_t wide = n_wide(q), before = g < wide ? g : wide;
+    int64_t wide = exl2_n_wide(q), before = g < wide ? g : wide;
     size_t bytes = (size_t)p->group / 8;
     return (struct exl2_group){.k0 = g * p->group,
                                .len = (int)group_size_of(q, g),

@@ -13,6 +13,8 @@ struct exl2_group {
     size_t at;     /* byte of a row's codes */
 };
 struct exl2_group exl2_group(const struct qmat *q, int64_t g);
+/* Groups of which the zone of wider codes is made. */
+int64_t exl2_n_wide(const struct qmat *q);
 /* The scale of a stored nibble; all in half precision. */
 float exl2_scale(unsigned nibble, float largest);
 #endif

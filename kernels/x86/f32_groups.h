@@ -22,6 +22,8 @@ enum { PER_8 = 16 / LANES };
     FORM(4x1, 4, 1, KIND_PLAIN)                                                                                        \
     FORM(5x4, 5, 4, KIND_PLAIN)                                                                                        \
     FORM(5x2, 5, 2, KIND_PLAIN)                                                                                        \
+    FORM(6x4_f16, 6, 4, KIND_F16)                                                                                      \
+    FORM(6x2_f16, 6, 2, KIND_F16)                                                                                      \
     FORM(6x4_bias, 6, 4, KIND_BIAS)                                                                                    \
     FORM(6x4_bias_f16, 6, 4, KIND_BIAS_F16)                                                                            \
     FORM(6x4_bias_bf16, 6, 4, KIND_BIAS_BF16)                                                                          \
@@ -57,6 +59,30 @@ INLINE int lane_columns(const struct qmat *w)
 INLINE bool form_fits(const struct qmat *w, enum kind kind, int bits, int per, enum kind of_form)
 {
     return w->seg->q.bits == bits && lane_columns(w) == per && (bits <= 5 || kind == of_form);
+}
+
+/* Zones of columns with codes of one width each, as matrices of their own, which read the same x. EXL2 has up to two.
+ */
+enum { MAX_ZONES = 2 };
+INLINE int zones_of(struct qmat zone[MAX_ZONES], const struct qmat *w)
+{
+    const int64_t wide = w->codec == &codec_exl2 ? exl2_n_wide(w) * w->seg->q.group : 0;
+    const int64_t end[MAX_ZONES] = {wide < w->k ? wide : w->k, w->k};
+    int n = 0;
+    for (int64_t i = 0, k0 = 0; i < MAX_ZONES; k0 = end[i++]) {
+        if (end[i] == k0)
+            continue;
+        struct qmat *z = &zone[n++];
+        qmat_share(z, w);
+        z->k = end[i] - k0;
+        if (wide == 0)
+            continue;
+        z->seg1.k0 = (uint32_t)k0;
+        z->seg1.q.bits = (uint8_t)(i ? w->seg->q.bits : w->seg->q.wide_bits);
+        z->plane[PLANE_CODE].p += i ? wide * w->seg->q.wide_bits / 8 : 0;
+        z->plane[PLANE_PERM].p += 4 * k0;
+    }
+    return n;
 }
 
 /* Columns [c0, c0 + n) of x in the order of chunks, zeros up to a multiple of 64; dst has room for those. */

@@ -6,6 +6,7 @@
 #define KERNELS_X86_F32_ROWS_H
 #include "base/float8.h"
 #include "kernels/formats/bnb_4bit.h"
+#include "kernels/formats/exl2.h"
 #include "kernels/formats/minifloat.h"
 #include "kernels/formats/openvino_book.h"
 #include "kernels/x86/group_rows.h"
@@ -56,7 +57,7 @@ INLINE enum kind kind_of(const struct qmat *w)
 {
     const struct codec *c = w->codec;
     const enum number_type t = w->seg->q.scale_type;
-    if (c == &codec_awq || c == &codec_gptq)
+    if (c == &codec_awq || c == &codec_gptq || c == &codec_exl2)
         return KIND_F16;
     if (c == &codec_hqq)
         return KIND_F16_TWICE;
@@ -134,6 +135,24 @@ INLINE void bnb_scales(float *s, const struct qmat *w, int64_t b0, int64_t n)
         s[i] = map[p[b0 + i]] * f32_from_bits(rd_u32le(outer + 4 * ((b0 + i) / BNB_NESTED_BLOCK))) + mean;
 }
 
+/* EXL2: c^2 times a 256th of the largest scale, in halves, c of 1 to 16; those of a zone start at its first column. */
+INLINE void exl2_scales(float *s, const struct qmat *w, int64_t r, int64_t g0, int64_t n)
+{
+    const int64_t stride = (int64_t)w->plane[PLANE_SCALE].row_stride;
+    int32_t code[F32_GROUPS + 8];
+    g0 += w->seg->k0 / w->seg->q.group;
+    small_codes(code, w->plane[PLANE_SCALE].p + r * stride, stride, g0, n, 4);
+    numbers_to_f32(s, w->plane[PLANE_BIAS].p, NUMBER_F16, g0, n);
+    for (int64_t i = 0; i < n; i += 8) {
+        __m256 c = _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)(code + i)));
+        __m256 part = _mm256_mul_ps(_mm256_loadu_ps(s + i), _mm256_set1_ps(1.0f / 256));
+        c = _mm256_add_ps(c, _mm256_set1_ps(1));
+        part = _mm256_cvtph_ps(_mm256_cvtps_ph(part, 0));
+        part = _mm256_mul_ps(_mm256_mul_ps(c, c), part);
+        _mm256_storeu_ps(s + i, _mm256_cvtph_ps(_mm256_cvtps_ph(part, 0)));
+    }
+}
+
 INLINE void f32_row_zeros(float *z, const struct qmat *w, int64_t r, int64_t g0, int64_t n, enum plane zeros)
 {
     const struct qpar *p = &w->seg->q;
@@ -157,6 +176,8 @@ INLINE int64_t f32_row_open(struct f32_row *row, const struct qmat *w, const str
     row->code = qmat_row(w, r) + c0 * w->seg->q.bits / 8;
     if (rule->kind == KIND_BOOK_F16)
         bnb_scales(row->scale, w, r * (w->k >> log2) + g0, n_groups);
+    else if (w->codec == &codec_exl2)
+        exl2_scales(row->scale, w, r, g0, n_groups);
     else if (w->seg->q.scale_type >= NUMBER_E8M0)
         small_scales(row->scale, w, w->plane[PLANE_SCALE].p + (size_t)r * w->plane[PLANE_SCALE].row_stride + g0,
                      n_groups);

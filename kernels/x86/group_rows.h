@@ -16,8 +16,8 @@ INLINE int code_flip(const struct qmat *w)
 {
     const struct qpar *p = &w->seg->q;
     bool twos_complement = (w->codec == &codec_openvino_int && p->sym && p->bits >= 4) ||
-                           (w->codec == &codec_onnx_int8 && p->sym) || w->codec == &codec_torchao_int8 ||
-                           w->codec == &codec_bnb_int8;
+                           (w->codec == &codec_onnx_int8 && p->sym) || w->codec == &codec_openvino_i8 ||
+                           w->codec == &codec_torchao_int8 || w->codec == &codec_bnb_int8;
     return twos_complement ? 1 << (p->bits - 1) : 0;
 }
 
@@ -52,24 +52,28 @@ INLINE void row_scales(float *s, const struct qmat *w, int64_t r, int64_t g0, in
                    n);
 }
 
-/* Zero points of the groups [g0, g0 + n) of a row, codes of 2, 3, 4 or 8 bits; there is room for 7 more. */
-INLINE void row_zero_codes(int32_t *z, const struct qmat *w, int64_t r, int64_t g0, int64_t n)
+/* Codes [g0, g0 + n) of 2, 3, 4 or 8 bits, of those that `bytes` bytes at p hold; there is room for 7 more. */
+INLINE void small_codes(int32_t *z, const uint8_t *p, int64_t bytes, int64_t g0, int64_t n, int bits)
 {
-    const int bits = w->seg->q.bits;
-    const int64_t stride = (int64_t)w->plane[PLANE_ZERO].row_stride;
-    const uint8_t *p = w->plane[PLANE_ZERO].p + r * stride;
     const __m256i shift = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(bits));
     for (int64_t i = 0; i < n; i += 8) {
         int64_t at = (g0 + i) * bits / 8;
         uint64_t eight = 0;
-        if (stride - at >= 8)
+        if (bytes - at >= 8)
             memcpy(&eight, p + at, 8);
         else
-            memcpy(&eight, p + at, (size_t)(stride - at));
+            memcpy(&eight, p + at, (size_t)(bytes - at));
         eight >>= (g0 + i) * bits % 8;
         __m256i v = bits == 8 ? _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((int64_t)eight))
                               : _mm256_srlv_epi32(_mm256_set1_epi32((int)eight), shift);
         _mm256_storeu_si256((__m256i *)(z + i), _mm256_and_si256(v, _mm256_set1_epi32((1 << bits) - 1)));
     }
+}
+
+/* Zero points of the groups [g0, g0 + n) of a row. */
+INLINE void row_zero_codes(int32_t *z, const struct qmat *w, int64_t r, int64_t g0, int64_t n)
+{
+    const int64_t stride = (int64_t)w->plane[PLANE_ZERO].row_stride;
+    small_codes(z, w->plane[PLANE_ZERO].p + r * stride, stride, g0, n, w->seg->q.bits);
 }
 #endif

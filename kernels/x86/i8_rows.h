@@ -3,7 +3,7 @@
  *
  * Activations are int8 with an f32 scale before each block, which is as long as the group of weights (MatMulNBits:
  * i8_16 ... i8_256), 32 (openvino_i8) or the whole row (torchao_int8, bitnet_int8); or uint8, scale and zero point
- * before the codes of all rows of a call (u8_batch), which then follow each other.
+ * before the codes of all rows of a call (u8_batch, i8_fixed), which then follow each other.
  *
  * BitNet's I2_S stores 128 columns in 32 bytes: byte j has columns j, 32 + j, 64 + j, 96 + j, from the top bits down.
  */
@@ -14,14 +14,15 @@
 /* log2 of the activations that share a scale; a whole row: 31. */
 INLINE int act_log2(const struct qmat *w)
 {
-    bool row = w->codec == &codec_torchao_int8 || w->codec == &codec_bitnet || w->codec == &codec_onnx_int8;
+    bool row = w->codec == &codec_torchao_int8 || w->codec == &codec_bitnet || w->codec == &codec_onnx_int8 ||
+               w->codec == &codec_openvino_i8;
     return row ? 31 : w->codec == &codec_openvino_int ? 5 : group_log2(w);
 }
 
 /* Are activations unsigned, with a zero point of their own? */
 INLINE bool has_x_zero(const struct qmat *w)
 {
-    return w->codec == &codec_onnx_int8;
+    return w->codec == &codec_onnx_int8 || w->codec == &codec_openvino_i8;
 }
 
 INLINE bool is_interleaved(const struct qmat *w)

@@ -47,7 +47,7 @@ static int64_t padded(int64_t k)
 
 static size_t f32_groups_scratch(int64_t k)
 {
-    return (size_t)(TOKENS + ROWS) * (size_t)(padded(k) + PAD) * sizeof(float);
+    return (size_t)(TOKENS + ROWS) * (size_t)(padded(k) + (MAX_ZONES - 1) * 64 + PAD) * sizeof(float);
 }
 
 static void decode_rows(float *dst, int64_t stride, const struct qmat *w, int64_t r, int64_t rows, decode_row *decode,
@@ -68,22 +68,38 @@ static void decode_rows(float *dst, int64_t stride, const struct qmat *w, int64_
     }
 }
 
+/* A zone of columns and where it stands in the rows of values. */
+struct zone {
+    struct f32_rule rule;
+    decode_row *decode;
+    int64_t at;
+};
+
 INLINE void matmul_f32_groups(float *y, int64_t ldy, const struct qmat *w, int64_t r0, int64_t r1, const void *x,
                               size_t x_stride, int64_t m, void *scratch, kernel_gemm_f32 *gemm)
 {
-    const struct f32_rule rule = f32_rule_of(w);
-    decode_row *const decode = decode_for(w, rule.kind);
-    const int64_t k = padded(w->k), stride = k + PAD;
+    struct qmat part[MAX_ZONES];
+    struct zone zone[MAX_ZONES];
+    const int n_zones = zones_of(part, w);
+    int64_t k = 0;
+    for (int z = 0; z < n_zones; k += padded(part[z++].k)) {
+        zone[z] = (struct zone){f32_rule_of(&part[z]), NULL, k};
+        zone[z].decode = decode_for(&part[z], zone[z].rule.kind);
+    }
+    const int64_t stride = k + PAD;
     float *xf = scratch, *wf = xf + TOKENS * stride;
     for (int64_t j = 0; j < m; j += TOKENS) {
         int64_t tokens = min_i64(m - j, TOKENS);
-        for (int64_t i = 0; i < tokens; i++)
-            order_columns(xf + i * stride,
-                          (const float *)(const void *)((const uint8_t *)x + (size_t)(j + i) * x_stride), w, 0, w->k,
-                          rule.high_first);
+        for (int64_t i = 0; i < tokens; i++) {
+            const uint8_t *row = (const uint8_t *)x + (size_t)(j + i) * x_stride;
+            for (int z = 0; z < n_zones; z++)
+                order_columns(xf + i * stride + zone[z].at, (const float *)(const void *)row, &part[z], 0, part[z].k,
+                              zone[z].rule.high_first);
+        }
         for (int64_t r = r0; r < r1; r += ROWS) {
             int64_t rows = min_i64(r1 - r, ROWS);
-            decode_rows(wf, stride, w, r, rows, decode, &rule);
+            for (int z = 0; z < n_zones; z++)
+                decode_rows(wf + zone[z].at, stride, &part[z], r, rows, zone[z].decode, &zone[z].rule);
             gemm(y + j * ldy + r - r0, ldy, xf, stride, wf, stride, tokens, rows, k);
         }
     }

@@ -58,7 +58,8 @@ static dot_rows *dot_for(const struct qmat *w, enum kind kind)
     return NULL;
 }
 
-INLINE void matvec_f32_groups(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
+/* One zone of columns, added to those before it. */
+INLINE void matvec_zone(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x, bool first)
 {
     _Alignas(64) float tile[F32_TILE];
     struct f32_row row[2];
@@ -78,10 +79,17 @@ INLINE void matvec_f32_groups(float *y, const struct qmat *w, int64_t r0, int64_
             for (int i = 0; i < 2 && bits <= 5; i++)
                 make_tables(&row[i], n_groups, &rule, bits);
             dot(sum, row, tile, n, log2, &rule);
-            float before0 = c0 ? y[r - r0] : 0, before1 = c0 ? y[q - r0] : 0;
+            float before0 = c0 || !first ? y[r - r0] : 0, before1 = c0 || !first ? y[q - r0] : 0;
             y[r - r0] = before0 + sum[0];
             y[q - r0] = before1 + sum[1];
         }
     }
+}
+INLINE void matvec_f32_groups(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
+{
+    struct qmat zone[MAX_ZONES];
+    const int n = zones_of(zone, w);
+    for (int i = 0; i < n; i++)
+        matvec_zone(y, &zone[i], r0, r1, x, i == 0);
 }
 #endif

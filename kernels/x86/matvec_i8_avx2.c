@@ -21,11 +21,12 @@ struct row { /* one row's numbers for the columns of a tile */
 struct shape { /* of a chunk, the same for all of a matrix */
     __m256i flip, middle, group_of_lane;
     int columns, log2;
+    int x_zero; /* of activations as signed bytes */
     bool has_zero;
 };
 
-/* One chunk of columns in order. */
-static void prepare_chunk(struct x_chunk *g, const int8_t *x, const int bits, bool interleaved)
+/* One chunk of columns in order. What the zero point of x takes off the middle of W goes with it. */
+static void prepare_chunk(struct x_chunk *g, const int8_t *x, const int bits, bool interleaved, int x_zero)
 {
     const int parts = 8 / bits;
     for (int p = 0; p < parts; p++)
@@ -35,18 +36,22 @@ static void prepare_chunk(struct x_chunk *g, const int8_t *x, const int bits, bo
         int sum = 0;
         for (int j = 0; j < 4 * parts; j++)
             sum += g->part[j / 4][4 * i + j % 4];
-        g->minus_sum[i] = -sum;
+        g->minus_sum[i] = 4 * parts * x_zero - sum;
     }
 }
 
-static void prepare(struct x_chunk *g, const struct qmat *w, const uint8_t *x, int64_t c0, int64_t n, const int bits)
+static void prepare(struct x_chunk *g, const struct qmat *w, const uint8_t *x, int64_t c0, int64_t n, const int bits,
+                    const struct shape *s)
 {
+    const uint64_t flip = has_x_zero(w) ? 0x8080808080808080 : 0;
     const int log2 = act_log2(w), columns = 256 / bits;
     for (int64_t c = 0; c < n; c += columns, g++) {
         int8_t code[128] = {0};
-        for (int64_t i = c; i < min_i64(c + columns, n); i += 16)
-            memcpy(code + i - c, x_codes(x, c0 + i, log2), 16);
-        prepare_chunk(g, code, bits, is_interleaved(w));
+        for (int64_t i = c; i < min_i64(c + columns, n); i += 16) {
+            __m128i v = _mm_loadu_si128((const __m128i *)(x_codes(x, c0 + i, log2) + (has_x_zero(w) ? 4 : 0)));
+            _mm_storeu_si128((__m128i *)(code + i - c), _mm_xor_si128(v, _mm_set1_epi64x((int64_t)flip)));
+        }
+        prepare_chunk(g, code, bits, is_interleaved(w), s->x_zero);
         for (int i = 0; i < 8; i++) {
             int64_t at = c + i * columns / 8;
             g->d[i] = at < n ? x_scale(x, c0 + at, log2) : 0;
@@ -91,12 +96,15 @@ INLINE __m256 chunk_dot(__m256 sum, const struct row *row, const struct x_chunk 
     for (int i = 0; i < 8 / bits; i++, code = _mm256_srli_epi16(code, bits)) {
         __m256i v = _mm256_xor_si256(_mm256_and_si256(code, mask), s->flip);
         acc = _mm256_add_epi32(acc, dot_32(v, load32(x->part[i]), bits));
+        if (bits == 8 && s->x_zero)
+            acc = _mm256_sub_epi32(acc, _mm256_madd_epi16(_mm256_maddubs_epi16(v, _mm256_set1_epi8(1)),
+                                                          _mm256_set1_epi16((short)s->x_zero)));
     }
     __m256 scale = _mm256_permutevar8x32_ps(_mm256_loadu_ps(row->scale + g), s->group_of_lane);
     return _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc), _mm256_mul_ps(scale, _mm256_load_ps(x->d)), sum);
 }
 
-INLINE struct shape shape_of(const struct qmat *w, const int bits)
+INLINE struct shape shape_of(const struct qmat *w, const uint8_t *x, const int bits)
 {
     const __m256i column = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(32 / bits));
     const int log2 = group_log2(w);
@@ -105,6 +113,7 @@ INLINE struct shape shape_of(const struct qmat *w, const int bits)
                           .group_of_lane = _mm256_srl_epi32(column, _mm_cvtsi32_si128(log2)),
                           .columns = 256 / bits,
                           .log2 = log2,
+                          .x_zero = has_x_zero(w) ? (int)scale_at(x + 4) - 128 : 0,
                           .has_zero = w->seg->q.zero_type == ZERO_CODE};
 }
 
@@ -113,10 +122,10 @@ INLINE void matvec_bits(float *y, const struct qmat *w, int64_t r0, int64_t r1, 
     struct x_chunk tile[TILE / 32];
     struct row row[2];
     const int64_t half = (r1 - r0 + 1) / 2;
-    const struct shape s = shape_of(w, bits);
+    const struct shape s = shape_of(w, x, bits);
     for (int64_t c0 = 0; c0 < w->k; c0 += TILE) {
         const int64_t n = min_i64(w->k - c0, TILE);
-        prepare(tile, w, x, c0, n, bits);
+        prepare(tile, w, x, c0, n, bits, &s);
         for (int64_t r = r0; r < r0 + half; r++) {
             int64_t q = r + half < r1 ? r + half : r; /* an odd last row is its own partner */
             open_row(&row[0], w, r, c0, n, &s);

@@ -118,6 +118,11 @@ static void test_find_for(void **state)
     assert_non_null(found("awq", awq, 256, PLANE_COLUMN, "f16"));
     assert_null(found("openvino_int", (struct qpar){.bits = 4, .sym = 1, .scale_type = NUMBER_F16, .group = 64}, 192,
                       PLANE_COLUMN, "openvino_i8"));                  /* no place for factors of columns in integers */
+    const struct qpar rows = {.bits = 8, .sym = 1, .scale_type = NUMBER_F32};
+    assert_non_null(found("openvino_i8", rows, 192, PLANE_COLUMN, "i8_fixed")); /* but before a grid they cancel */
+    assert_null(found("openvino_i8", rows, 192, PLANE_PERM, "i8_fixed"));
+    assert_non_null(found("onnx_int8", rows, 192, PLANE_CODE, "i8_fixed"));
+    assert_null(found("onnx_int8", rows, 192, PLANE_CODE, "torchao_int8"));
     assert_null(kernel_find(OP_MATVEC, "awq", "bf16", ~UINT64_C(0))); /* a name alone does not say enough */
 #endif
 }

@@ -96,6 +96,25 @@ static void values_are_rounded_on_the_grid(void **state)
     assert_memory_equal(y, divided, sizeof y);
 }
 
+/* Codes of a batch in two pieces stand for the same values, but for the factors of columns, which are the weights'. */
+static void encoded_rows_stand_for_the_same_values(void **state)
+{
+    static const float x[3][4] = {{0, 0.25f, 0.75f, -0.25f}, {0.3f, 1e9f, -1e9f, 1000}, {-7, 3, 1e-20f, -0.3f}};
+    static const float column[] = {1, 2, 4, 0.5f};
+    float want[12], got[12];
+    uint8_t encoded[64];
+    struct act_fixed f = {.scale = 0.37f, .zero = -11, .column = column};
+    const struct act *act = act_find("i8_fixed");
+    (void)state;
+    act->encode_fixed(encoded, x[2], 2, 3, 4, &f);
+    act->encode_fixed(encoded, x[0], 0, 2, 4, &f);
+    act->decode(got, encoded, 12);
+    for (int i = 0; i < 3; i++)
+        act->round_fixed(want + 4 * i, x[i], 4, &f);
+    for (int i = 0; i < 12; i++)
+        assert_true(got[i] * column[i % 4] == want[i]);
+}
+
 static void wild_chunks_are_refused(void **state)
 {
     static float tiny[ROWS * K], huge[ROWS * K], zeros[ROWS * K], infinite[ROWS * K];
@@ -131,6 +150,7 @@ int main(void)
         cmocka_unit_test(grids_are_those_of_the_package),
         cmocka_unit_test(a_range_always_holds_zero),
         cmocka_unit_test(values_are_rounded_on_the_grid),
+        cmocka_unit_test(encoded_rows_stand_for_the_same_values),
         cmocka_unit_test(wild_chunks_are_refused),
     };
     return cmocka_run_group_tests_name("ranges", tests, NULL, NULL);
