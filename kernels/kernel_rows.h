@@ -37,6 +37,7 @@
 
 /* takes.c: codes in groups with int8 activations in blocks; with activations that any rule makes floats of. */
 bool takes_i8(const struct qmat *w, const struct act *a);
+bool takes_tl(const struct qmat *w, const struct act *a); /* BitNet's layouts for lookup tables */
 bool takes_f32(const struct qmat *w, const struct act *a);
 bool takes_f32_whole(const struct qmat *w, const struct act *a); /* 2, 4 or 8 bits, whole numbers but for the scale */
 

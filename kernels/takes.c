@@ -49,6 +49,11 @@ bool takes_i8(const struct qmat *w, const struct act *a)
            p->scale_type <= NUMBER_BF16 && has_zeros(w) && is_plain(w, a);
 }
 
+bool takes_tl(const struct qmat *w, const struct act *a)
+{
+    return w->codec == &codec_bitnet && a == &act_bitnet_int8 && w->seg->q.scale_type != BITNET_I2_S;
+}
+
 /* Which widths, and groups down to which size, a codec has as floats. */
 static const struct floats {
     const struct codec *codec;

@@ -8,7 +8,7 @@
 #include "kernels/formats/fit.h"
 #include "kernels/formats/bitnet.h"
 
-static int64_t tl2_triples(int64_t k)
+int64_t bitnet_triples(int64_t k)
 {
     return k % 3 == 0 ? k / 3 : (k / 3 - (k % 3 == 1)); /* the rest is one or two pairs */
 }
@@ -17,7 +17,7 @@ static size_t code_bytes(int64_t k, int kind)
 {
     if (kind != BITNET_TL2)
         return (size_t)k / 4;
-    int64_t triples = tl2_triples(k);
+    int64_t triples = bitnet_triples(k);
     return (size_t)(triples + (k - 3 * triples) / 2 + 1) / 2;
 }
 
@@ -40,7 +40,7 @@ static int layout(struct qmat *q, int64_t n, int64_t k, const struct qpar *par, 
     q->plane[PLANE_CODE].row_stride = code_bytes(k, kind);
     q->plane[PLANE_CODE].bytes = (size_t)n * code_bytes(k, kind);
     if (kind == BITNET_TL2) {
-        q->plane[PLANE_HIGH].row_stride = (size_t)(tl2_triples(k) + 7) / 8;
+        q->plane[PLANE_HIGH].row_stride = (size_t)(bitnet_triples(k) + 7) / 8;
         q->plane[PLANE_HIGH].bytes = (size_t)n * q->plane[PLANE_HIGH].row_stride;
     }
     group_share_plane(q, PLANE_SCALE, 4);
@@ -112,7 +112,7 @@ static void get_pairs(float *y, const uint8_t *src, int64_t at, int64_t k, float
 
 static void put_tl2(uint8_t *dst, uint8_t *sign, const int8_t *t, int64_t k)
 {
-    int64_t n = tl2_triples(k);
+    int64_t n = bitnet_triples(k);
     memset(sign, 0, (size_t)(n + 7) / 8);
     for (int64_t i = 0; i < n; i++) {
         int v = 9 * t[3 * i] + 3 * t[3 * i + 1] + t[3 * i + 2];
@@ -124,7 +124,7 @@ static void put_tl2(uint8_t *dst, uint8_t *sign, const int8_t *t, int64_t k)
 
 static void get_tl2(float *y, const uint8_t *src, const uint8_t *sign, int64_t k, float g)
 {
-    int64_t n = tl2_triples(k);
+    int64_t n = bitnet_triples(k);
     for (int64_t i = 0; i < n; i++, y += 3) {
         int v = get_nibble(src, i) + 13;
         int s = sign[i / 8] >> i % 8 & 1 ? -1 : 1;
