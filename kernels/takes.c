@@ -103,5 +103,5 @@ bool takes_f32_whole(const struct qmat *w, const struct act *a)
     bool is_whole = (w->codec == &codec_mlx_fp || w->codec == &codec_openvino_fp) && w->seg->q.bits == 4; /* E2M1 */
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
         is_whole = is_whole || w->codec == whole[i];
-    return is_whole && takes_f32(w, a) && is_plain(w) && has_bits(w, 1 << 2 | 1 << 4 | 1 << 8);
+    return is_whole && takes_f32(w, a) && is_plain(w, a) && has_bits(w, 1 << 2 | 1 << 4 | 1 << 8);
 }

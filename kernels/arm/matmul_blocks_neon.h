@@ -63,9 +63,9 @@ INLINE void tile(const int mr, struct block_panel *p, const struct x_at *t, int6
         for (int h = 0; h < codec.halves; h++) {
             int32x4_t acc[MR][2];
             zero_sums(mr, acc);
-            multiply_16(mr, acc, p->code + 8 * b + 4 * h, x + 16 * h, t->stride);
+            multiply_16(mr, acc, p->code + 8 * b + 4 * h, x + 16 * h, t->stride, vdupq_n_s8(0));
             if (codec.halves == 1)
-                multiply_16(mr, acc, p->code + 8 * b + 4, x + 16, t->stride);
+                multiply_16(mr, acc, p->code + 8 * b + 4, x + 16, t->stride, vdupq_n_s8(0));
             const float *scale = p->scale[codec.halves * b + h];
             float32x4_t d0 = vld1q_f32(scale), d1 = vld1q_f32(scale + 4);
 #pragma GCC unroll 4

@@ -58,7 +58,7 @@ INLINE void tile(const int mr, const int n_sub, const bool has_min, struct k_pan
         zero_sums(mr, acc);
         for (int i = 0; i < 16 / n_sub; i++) {
             int run = 16 / n_sub * s + i;
-            multiply_16(mr, acc, p->code + 4 * run, (const int8_t *)x + X_CODES + 16 * run, stride);
+            multiply_16(mr, acc, p->code + 4 * run, (const int8_t *)x + X_CODES + 16 * run, stride, vdupq_n_s8(0));
         }
         float32x4_t d0 = vld1q_f32(p->scale[s]), d1 = vld1q_f32(p->scale[s] + 4);
 #pragma GCC unroll 4

@@ -8,7 +8,7 @@
 
 enum { NR = 8, MR = 4 }; /* rows of a panel, tokens at once */
 
-/* acc[j][] += the 16 columns at code times those of mr tokens at x. */
+/* acc[j][] += the 16 columns at code times those of mr tokens at x, which are what is stored xor flip. */
 #define WORD(lane)                                                                                                     \
     do {                                                                                                               \
         int8x16_t w0 = vld1q_s8(code[lane][0]), w1 = vld1q_s8(code[lane][4]);                                          \
@@ -18,12 +18,13 @@ enum { NR = 8, MR = 4 }; /* rows of a panel, tokens at once */
             acc[j][1] = vdotq_laneq_s32(acc[j][1], w1, v[j], lane);                                                    \
         }                                                                                                              \
     } while (0)
-INLINE void multiply_16(const int mr, int32x4_t acc[MR][2], const int8_t (*code)[NR][4], const int8_t *x, size_t stride)
+INLINE void multiply_16(const int mr, int32x4_t acc[MR][2], const int8_t (*code)[NR][4], const int8_t *x, size_t stride,
+                        int8x16_t flip)
 {
     int8x16_t v[MR];
 #pragma GCC unroll 4
     for (int j = 0; j < mr; j++)
-        v[j] = vld1q_s8(x + (size_t)j * stride);
+        v[j] = veorq_s8(vld1q_s8(x + (size_t)j * stride), flip);
     WORD(0);
     WORD(1);
     WORD(2);

@@ -2,7 +2,9 @@
 #ifndef KERNELS_X86_F32_ROWS_AVX2_H
 #define KERNELS_X86_F32_ROWS_AVX2_H
 #include "kernels/x86/avx2.h"
-#include "kernels/x86/f32_rows.h"
+#include "kernels/x86/numbers.h"
+#include "kernels/x86/streams.h"
+#include "kernels/f32_rows.h" /* behind the numbers */
 
 enum { LANES = 8 };
 #define VEC __m256

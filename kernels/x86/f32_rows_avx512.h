@@ -2,7 +2,9 @@
 #ifndef KERNELS_X86_F32_ROWS_AVX512_H
 #define KERNELS_X86_F32_ROWS_AVX512_H
 #include "kernels/x86/avx512.h"
-#include "kernels/x86/f32_rows.h"
+#include "kernels/x86/numbers.h"
+#include "kernels/x86/streams.h"
+#include "kernels/f32_rows.h" /* behind the numbers */
 
 enum { LANES = 16 };
 #define VEC __m512

@@ -1,6 +1,6 @@
 /* Prefill: codes in groups times rows of f32 values. */
 #include "kernels/x86/f32_rows_avx512.h"
-#include "kernels/x86/matmul_f32_groups.h"
+#include "kernels/matmul_f32_groups.h"
 
 size_t matmul_f32_groups_avx512_scratch(int64_t k)
 {

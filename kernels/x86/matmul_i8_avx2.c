@@ -2,8 +2,9 @@
  * matmul_i8_avx512_vnni.c has it: codes are signed, less the middle one, and where there are zero points a minimum
  * stands for what is left of them. Codes of 8 bits go as 16 high + low, high of -8..7 and low of 0..15, and meet
  * activations as unsigned bytes: four such sums fit into 16 bits, whatever the codes. */
-#include "kernels/x86/i8_rows.h"
+#include "kernels/x86/numbers.h"
 #include "kernels/x86/panel_avx2.h"
+#include "kernels/i8_rows.h" /* behind the numbers */
 
 enum { COLUMNS = 256, STEPS = COLUMNS / 16 }; /* of a panel */
 

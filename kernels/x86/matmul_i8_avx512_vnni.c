@@ -4,8 +4,9 @@
  *
  * s: steps of columns with one scale of W and one of x each. Codes are signed, less the middle one; where there are
  * zero points, a minimum stands for what is left of them. */
-#include "kernels/x86/i8_rows.h"
+#include "kernels/x86/numbers.h"
 #include "kernels/x86/panel_avx512.h"
+#include "kernels/i8_rows.h" /* behind the numbers */
 
 enum { COLUMNS = 256, STEPS = COLUMNS / 16 }; /* of a panel */
 

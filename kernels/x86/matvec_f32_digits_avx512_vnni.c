@@ -5,9 +5,10 @@
  * meet in one 32-bit lane: no further from its value than f32 rounds the largest of them. Its three digits of 8 bits
  * are multiplied by the codes in integers, 64 at a time, which f32 would take four times as many instructions for. Only
  * then come zero points and scales. */
-#include "kernels/x86/f32_rows.h"
-#include "kernels/x86/parts_avx512.h"
 #include "kernels/x86/streams.h"
+#include "kernels/x86/numbers.h"
+#include "kernels/x86/parts_avx512.h"
+#include "kernels/f32_rows.h" /* behind the numbers */
 
 enum { N_DIGITS = 3 };
 

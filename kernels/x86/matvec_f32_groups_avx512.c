@@ -1,6 +1,6 @@
 /* Decode: codes in groups times one row of f32 values. */
 #include "kernels/x86/f32_rows_avx512.h"
-#include "kernels/x86/matvec_f32_groups.h"
+#include "kernels/matvec_f32_groups.h"
 
 void matvec_f32_groups_avx512(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
 {

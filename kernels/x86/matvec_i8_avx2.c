@@ -1,7 +1,8 @@
 /* Decode: codes of 2, 4 or 8 bits in groups times one row of int8 activations (i8_rows.h), as matvec_i8_avx512_vnni.c
  * has it, 32 bytes of codes at a time. maddubs adds two products in 16 bits: codes of 8 bits go in two halves. */
 #include "kernels/x86/avx2.h"
-#include "kernels/x86/i8_rows.h"
+#include "kernels/x86/numbers.h"
+#include "kernels/i8_rows.h" /* behind the numbers */
 
 enum { TILE = 4096, GROUPS = TILE / 16 + 16 };
 

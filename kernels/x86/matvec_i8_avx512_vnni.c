@@ -4,9 +4,10 @@
  * activations. Those are brought once per call into the order in which the codes come out, with what each lane's sum
  * starts at: zero point times sum of activations, in integers, so that nothing cancels later. Two rows, from the two
  * halves of the range, run side by side. */
-#include "kernels/x86/i8_rows.h"
-#include "kernels/x86/parts_avx512.h"
 #include "kernels/x86/streams.h"
+#include "kernels/x86/numbers.h"
+#include "kernels/x86/parts_avx512.h"
+#include "kernels/i8_rows.h" /* behind the numbers */
 
 enum { TILE = 4096, ZERO_BYTES = TILE / 16 + 64 };
 

@@ -2,14 +2,14 @@
  *
  * The value of a code is a function of it, a scale and a zero point, each step rounded as the format's framework
  * rounds; `kind` names it. Codes of up to 5 bits are looked up in a table that is made once per group. */
-#ifndef KERNELS_X86_F32_ROWS_H
-#define KERNELS_X86_F32_ROWS_H
+#ifndef KERNELS_F32_ROWS_H
+#define KERNELS_F32_ROWS_H
 #include "base/float8.h"
 #include "kernels/formats/bnb_4bit.h"
 #include "kernels/formats/exl2.h"
 #include "kernels/formats/minifloat.h"
 #include "kernels/formats/openvino_book.h"
-#include "kernels/x86/group_rows.h"
+#include "kernels/group_rows.h"
 
 enum kind {
     KIND_PLAIN,     /* (q - zero) s */
@@ -89,37 +89,17 @@ INLINE struct f32_rule f32_rule_of(const struct qmat *w)
     return r;
 }
 
-/* Eight scales of 8 bits. An exponent of 0 and NaN have a mantissa bit that is not stored; E4M3 bits are those of a
- * half with an exponent 8 less. */
-INLINE __m256 eight_small(const uint8_t *p, const bool e8m0)
-{
-    const __m128i b = _mm_loadl_epi64((const __m128i *)p);
-    if (e8m0) {
-        __m256i v = _mm256_slli_epi32(_mm256_cvtepu8_epi32(b), 23), all = _mm256_set1_epi32(0x7f800000);
-        __m256i odd = _mm256_or_si256(_mm256_cmpeq_epi32(v, _mm256_setzero_si256()), _mm256_cmpeq_epi32(v, all));
-        return _mm256_castsi256_ps(_mm256_or_si256(v, _mm256_and_si256(odd, _mm256_set1_epi32(0x400000))));
-    }
-    __m128i half = _mm_and_si128(_mm_slli_epi16(_mm_cvtepi8_epi16(b), 7), _mm_set1_epi16((short)0xbfff));
-    __m128i nan = _mm_cmpeq_epi8(_mm_or_si128(b, _mm_set1_epi8((char)0x80)), _mm_set1_epi8(-1));
-    __m256 v = _mm256_mul_ps(_mm256_cvtph_ps(half), _mm256_set1_ps(256));
-    return _mm256_or_ps(v, _mm256_castsi256_ps(_mm256_cvtepi8_epi32(nan)));
-}
-
 /* Scales of 8 bits; those of OpenVINO are rounded to halves, after a factor of the whole tensor where there is one. */
 INLINE void small_scales(float *s, const struct qmat *w, const uint8_t *p, int64_t n)
 {
     const bool halves = w->codec == &codec_openvino_fp, e8m0 = w->seg->q.scale_type == NUMBER_E8M0;
     const uint8_t *tensor = w->plane[PLANE_TENSOR].p;
     const float factor = tensor ? f32_from_bits(rd_u32le(tensor)) : 1;
-    for (int64_t i = 0; i < n; i += 8) {
-        uint8_t last[8] = {0};
-        if (n - i < 8)
-            memcpy(last, p + i, (size_t)(n - i));
-        __m256 v = eight_small(n - i < 8 ? last : p + i, e8m0);
-        if (halves)
-            v = _mm256_cvtph_ps(_mm256_cvtps_ph(_mm256_mul_ps(v, _mm256_set1_ps(factor)), 0));
-        _mm256_storeu_ps(s + i, v);
-    }
+    scales_of_8_bits(s, p, n, e8m0);
+    for (int64_t i = 0; i < n && halves; i++)
+        s[i] *= factor;
+    if (halves)
+        round_to_halves(s, n);
 }
 
 /* bitsandbytes: largest magnitudes of blocks, in f32 or as codes that have scales of their own. */
@@ -143,14 +123,12 @@ INLINE void exl2_scales(float *s, const struct qmat *w, int64_t r, int64_t g0, i
     g0 += w->seg->k0 / w->seg->q.group;
     small_codes(code, w->plane[PLANE_SCALE].p + r * stride, stride, g0, n, 4);
     numbers_to_f32(s, w->plane[PLANE_BIAS].p, NUMBER_F16, g0, n);
-    for (int64_t i = 0; i < n; i += 8) {
-        __m256 c = _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)(code + i)));
-        __m256 part = _mm256_mul_ps(_mm256_loadu_ps(s + i), _mm256_set1_ps(1.0f / 256));
-        c = _mm256_add_ps(c, _mm256_set1_ps(1));
-        part = _mm256_cvtph_ps(_mm256_cvtps_ph(part, 0));
-        part = _mm256_mul_ps(_mm256_mul_ps(c, c), part);
-        _mm256_storeu_ps(s + i, _mm256_cvtph_ps(_mm256_cvtps_ph(part, 0)));
-    }
+    for (int64_t i = 0; i < n; i++)
+        s[i] *= 1.0f / 256;
+    round_to_halves(s, n);
+    for (int64_t i = 0; i < n; i++)
+        s[i] *= (float)((code[i] + 1) * (code[i] + 1));
+    round_to_halves(s, n);
 }
 
 INLINE void f32_row_zeros(float *z, const struct qmat *w, int64_t r, int64_t g0, int64_t n, enum plane zeros)

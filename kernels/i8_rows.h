@@ -7,9 +7,9 @@
  *
  * BitNet's I2_S stores 128 columns in 32 bytes: byte j has columns j, 32 + j, 64 + j, 96 + j, from the top bits down.
  */
-#ifndef KERNELS_X86_I8_ROWS_H
-#define KERNELS_X86_I8_ROWS_H
-#include "kernels/x86/group_rows.h"
+#ifndef KERNELS_I8_ROWS_H
+#define KERNELS_I8_ROWS_H
+#include "kernels/group_rows.h"
 
 /* log2 of the activations that share a scale; a whole row: 31. */
 INLINE int act_log2(const struct qmat *w)

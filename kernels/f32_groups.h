@@ -3,9 +3,9 @@
  * Columns go in chunks of LANES * per, all in one group: a 32-bit lane holds the codes of `per` neighbouring columns,
  * and vector n of a chunk takes code n of each lane. Activations are brought into that order once per call, and prefill
  * leaves it as it is, since it sums over all columns alike. */
-#ifndef KERNELS_X86_F32_GROUPS_H
-#define KERNELS_X86_F32_GROUPS_H
-#include "kernels/x86/f32_rows.h"
+#ifndef KERNELS_F32_GROUPS_H
+#define KERNELS_F32_GROUPS_H
+#include "kernels/f32_rows.h"
 
 /* Codes of 8 bits need no lanes to share: they come in order, 16 at a time or, where they can, four vectors. */
 enum { PER_8 = 16 / LANES };

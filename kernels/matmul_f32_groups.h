@@ -1,9 +1,9 @@
 /* Prefill: codes in groups times rows of f32 values (f32_groups.h): 32 rows of W at a time become f32, which stay in a
  * cache while the f32 GEMM multiplies the tokens in hand with them. Before it stands the f32_rows header of an
  * instruction set. */
-#ifndef KERNELS_X86_MATMUL_F32_GROUPS_H
-#define KERNELS_X86_MATMUL_F32_GROUPS_H
-#include "kernels/x86/f32_groups.h"
+#ifndef KERNELS_MATMUL_F32_GROUPS_H
+#define KERNELS_MATMUL_F32_GROUPS_H
+#include "kernels/f32_groups.h"
 
 /* PAD keeps rows whose length is a power of two from evicting each other from the first-level cache. */
 enum { TOKENS = 264, ROWS = 32, PAD = 16 };

@@ -1,9 +1,9 @@
 /* Decode: codes in groups times one row of f32 values (f32_groups.h), for any vector width. Two rows, from the two
- * halves of the range, run side by side. Before it stands the f32_rows header of an instruction set. */
-#ifndef KERNELS_X86_MATVEC_F32_GROUPS_H
-#define KERNELS_X86_MATVEC_F32_GROUPS_H
-#include "kernels/x86/f32_groups.h"
-#include "kernels/x86/streams.h"
+ * halves of the range, run side by side. Before it stands the f32_rows header of an instruction set, prefetch_rows in
+ * it. */
+#ifndef KERNELS_MATVEC_F32_GROUPS_H
+#define KERNELS_MATVEC_F32_GROUPS_H
+#include "kernels/f32_groups.h"
 
 typedef void dot_rows(float sum[2], const struct f32_row row[2], const float *x, int64_t n, int log2,
                       const struct f32_rule *rule);
@@ -85,6 +85,7 @@ INLINE void matvec_zone(float *y, const struct qmat *w, int64_t r0, int64_t r1, 
         }
     }
 }
+
 INLINE void matvec_f32_groups(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
 {
     struct qmat zone[MAX_ZONES];

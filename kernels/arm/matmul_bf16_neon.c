@@ -1,0 +1,13 @@
+/* Prefill: BF16 rows times BF16 activations. Both are widened to f32 and go through the f32 GEMM. */
+#include "kernels/arm/float_rows_neon.h"
+
+size_t matmul_bf16_neon_scratch(int64_t k)
+{
+    return float_rows_scratch(k);
+}
+
+void matmul_bf16_neon(float *y, int64_t ldy, const struct qmat *w, int64_t r0, int64_t r1, const void *x,
+                      size_t x_stride, int64_t m, void *scratch)
+{
+    matmul_float_rows(y, ldy, w, r0, r1, x, x_stride, m, scratch, FLOAT_BF16);
+}

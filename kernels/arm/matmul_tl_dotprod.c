@@ -1,0 +1,60 @@
+/* Prefill: BitNet's layouts TL1 and TL2 with sdot, with the micro-kernel of panel_neon.h. */
+#include "kernels/arm/panel_neon.h"
+#include "kernels/arm/tl_neon.h"
+
+struct tl_panel {
+    _Alignas(64) int32_t sum[MAX_TOKENS][NR];
+    int8_t code[PARTS_TL1 * LANES / 4][NR][4];
+};
+
+INLINE void tl_unpack(struct tl_panel *p, const struct tl *t, int64_t r, int64_t last, int64_t chunk, const int parts)
+{
+    uint8_t copy[2 * LANES];
+    int8_t code[LANES];
+    int8x16_t v[4];
+    for (int row = 0; row < NR; row++) {
+        tl_codes(v, tl_chunk_at(t, tl_row(t, min_i64(r + row, last)), chunk, copy, parts), parts);
+        for (int part = 0; part < parts; part++) {
+            vst1q_s8(code, v[part]);
+            for (int i = 0; i < LANES / 4; i++)
+                memcpy(p->code[LANES / 4 * part + i][row], code + 4 * i, 4);
+        }
+    }
+}
+
+/* mr tokens (a constant at every call) from j on. */
+INLINE void tile(const int mr, struct tl_panel *p, const int8_t *x, size_t stride, int64_t j, int n_words, bool first)
+{
+    int32x4_t acc[MR][2];
+#pragma GCC unroll 4
+    for (int i = 0; i < mr; i++)
+        for (int h = 0; h < 2; h++)
+            acc[i][h] = first ? vdupq_n_s32(0) : vld1q_s32(p->sum[j + i] + 4 * h);
+    for (int word = 0; word < n_words; word += 4)
+        multiply_16(mr, acc, p->code + word, x + (size_t)j * stride + 4 * word, stride, vdupq_n_s8(0));
+#pragma GCC unroll 4
+    for (int i = 0; i < mr; i++)
+        for (int h = 0; h < 2; h++)
+            vst1q_s32(p->sum[j + i] + 4 * h, acc[i][h]);
+}
+
+static void tl_tokens(struct tl_panel *p, const int8_t *x, size_t stride, int64_t m, int n_words, bool first)
+{
+    int64_t j = 0;
+    for (; j + MR <= m; j += MR)
+        tile(MR, p, x, stride, j, n_words, first);
+    for (; j < m; j++)
+        tile(1, p, x, stride, j, n_words, first);
+}
+#include "kernels/matmul_tl.h"
+
+size_t matmul_tl_dotprod_scratch(int64_t k)
+{
+    return tl_scratch(k);
+}
+
+void matmul_tl_dotprod(float *y, int64_t ldy, const struct qmat *w, int64_t r0, int64_t r1, const void *x,
+                       size_t stride, int64_t m, void *scratch)
+{
+    matmul_tl(y, ldy, w, r0, r1, x, stride, m, scratch);
+}

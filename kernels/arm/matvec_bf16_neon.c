@@ -1,0 +1,7 @@
+/* Decode: BF16 rows times one BF16 activation row, in f32. */
+#include "kernels/arm/float_rows_neon.h"
+
+void matvec_bf16_neon(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
+{
+    matvec_float(y, w, r0, r1, x, FLOAT_BF16);
+}

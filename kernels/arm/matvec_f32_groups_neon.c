@@ -1,0 +1,8 @@
+/* Decode: codes in groups times one row of f32 values. */
+#include "kernels/arm/f32_rows_neon.h"
+#include "kernels/matvec_f32_groups.h"
+
+void matvec_f32_groups_neon(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
+{
+    matvec_f32_groups(y, w, r0, r1, x);
+}
