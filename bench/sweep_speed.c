@@ -163,13 +163,16 @@ int sweep_synthesize(struct weights **w, const struct model *m, const struct pla
     int n = m->d.n_tensors;
     const struct codec **codec = mem_alloc_n((size_t)n, sizeof *codec);
     const struct act **act = mem_alloc_n((size_t)n, sizeof *act);
-    int rc = codec && act ? 0 : err_nomem(e, (unsigned long long)n * sizeof *act, "a shape");
+    struct qpar *par = mem_alloc_n((size_t)n, sizeof *par);
+    int rc = codec && act && par ? 0 : err_nomem(e, (unsigned long long)n * sizeof *act, "a shape");
     for (int i = 0; rc == 0 && i < n; i++) {
         codec[i] = c->assign[i].codec;
         act[i] = c->assign[i].act;
+        par[i] = c->assign[i].par;
     }
     if (rc == 0)
-        rc = weights_synthesize(w, m, codec, act, &(struct synthesis){in->req->seed, far_bytes(in), in->pool}, e);
+        rc = weights_synthesize(w, m, codec, par, act, &(struct synthesis){in->req->seed, far_bytes(in), in->pool}, e);
+    mem_free(par);
     mem_free(codec);
     mem_free(act);
     return rc;

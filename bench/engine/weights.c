@@ -82,12 +82,13 @@ void weights_free(struct weights *w)
  * sane scales at the price of a copy, whatever the codec. */
 struct pattern {
     struct qmat rows;
+    struct qpar par; /* as asked for */
     struct pattern *next;
 };
 enum { PATTERN_WEIGHTS = 1 << 16 };
 
-static int pattern_new(struct pattern **out, struct weights *w, const struct codec *c, int64_t k, uint64_t seed,
-                       struct err *e)
+static int pattern_new(struct pattern **out, struct weights *w, const struct codec *c, const struct qpar *par,
+                       int64_t k, uint64_t seed, struct err *e)
 {
     struct pattern *p = arena_alloc(w->arena, sizeof *p);
     int64_t n = k < PATTERN_WEIGHTS / 8 ? PATTERN_WEIGHTS / k : 8;
@@ -99,28 +100,40 @@ static int pattern_new(struct pattern **out, struct weights *w, const struct cod
     for (int64_t i = 0; rc == 0 && i < n * k; i++)
         x[i] = (float)(rng_normal(&r) / sqrt((double)k));
     if (rc == 0)
-        rc = c->layout(&p->rows, n, k, NULL, e);
+        rc = c->layout(&p->rows, n, k, par, e);
     if (rc == 0)
         rc = qmat_alloc(&p->rows, e);
     struct wstat stat = {0};
     if (rc == 0 && c->measure)
         rc = c->measure(&stat, &p->rows, x, n);
-    if (rc == 0 && (rc = c->encode(&p->rows, 0, n, x, &stat, NULL, scratch)) != 0)
-        qmat_free(&p->rows);
+    if (rc == 0) {
+        rc = c->encode_all ? c->encode_all(&p->rows, x, NULL, scratch)
+                           : c->encode(&p->rows, 0, n, x, &stat, NULL, scratch);
+        if (rc)
+            qmat_free(&p->rows);
+    }
+    if (rc == 0 && par)
+        p->par = *par;
     mem_free(x);
     arena_free(scratch);
     *out = p;
     return rc;
 }
 
+static bool same_par(const struct qpar *a, const struct qpar *b)
+{
+    return a->bits == b->bits && a->sym == b->sym && a->scale_type == b->scale_type && a->zero_type == b->zero_type &&
+           a->group == b->group && a->wide_bits == b->wide_bits && a->wide_percent == b->wide_percent;
+}
+
 static int pattern_find(const struct pattern **out, struct pattern **list, struct weights *w, const struct codec *c,
-                        int64_t k, uint64_t seed, struct err *e)
+                        const struct qpar *par, int64_t k, uint64_t seed, struct err *e)
 {
     struct pattern *p = *list;
-    while (p && (p->rows.codec != c || p->rows.k != k))
+    while (p && (p->rows.codec != c || p->rows.k != k || (par && !same_par(&p->par, par))))
         p = p->next;
     if (!p) {
-        int rc = pattern_new(&p, w, c, k, seed, e);
+        int rc = pattern_new(&p, w, c, par, k, seed, e);
         if (rc)
             return rc;
         p->next = *list;
@@ -148,11 +161,12 @@ static void repeat_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
     }
 }
 
-static int synthesize_matrix(struct weights *w, int i, struct pattern **list, const struct synthesis *s, struct err *e)
+static int synthesize_matrix(struct weights *w, int i, const struct qpar *par, struct pattern **list,
+                             const struct synthesis *s, struct err *e)
 {
     struct qmat *q = &w->mat[i];
     const struct pattern *p;
-    int rc = pattern_find(&p, list, w, q->codec, q->k, s->seed, e);
+    int rc = pattern_find(&p, list, w, q->codec, par, q->k, s->seed, e);
     if (rc == 0)
         rc = qmat_alloc(q, e);
     if (rc)
@@ -160,9 +174,12 @@ static int synthesize_matrix(struct weights *w, int i, struct pattern **list, co
     struct repeat_job job = {q, &p->rows, i};
     size_t stride = p->rows.plane[PLANE_CODE].row_stride;
     pool_for(s->pool, q->n, (int64_t)((1 << 18) / (stride + 1)) + 1, repeat_rows, &job);
-    for (int pl = 0; pl < N_PLANES; pl++) /* planes that all rows share */
-        if (q->plane[pl].bytes && !q->plane[pl].row_stride)
-            memcpy(q->plane[pl].p, p->rows.plane[pl].p, q->plane[pl].bytes);
+    for (int pl = 0; pl < N_PLANES; pl++) /* planes that are not by row */
+        for (size_t at = 0, n; at < q->plane[pl].bytes && !q->plane[pl].row_stride; at += n) {
+            const size_t left = q->plane[pl].bytes - at, have = p->rows.plane[pl].bytes;
+            n = left < have ? left : have;
+            memcpy(q->plane[pl].p + at, p->rows.plane[pl].p, n);
+        }
     return 0;
 }
 
@@ -196,19 +213,21 @@ static int read_again(const struct weights *w, int i, const struct reading *r, c
     for (int j = 0; j < i && s->far_bytes > 0; j++) {
         const struct qmat *q = &w->mat[j];
         if (w->model->d.tensor[j].matrix && !w->again[j] && q->codec == late->codec && q->n == late->n &&
-            q->k == late->k && r[i].first - r[j].end >= s->far_bytes && total - r[i].end + r[j].first >= s->far_bytes)
+            q->k == late->k && same_par(&q->seg->q, &late->seg->q) && r[i].first - r[j].end >= s->far_bytes &&
+            total - r[i].end + r[j].first >= s->far_bytes)
             return j;
     }
     return -1;
 }
 
-static int lay_out(struct weights *w, const struct codec *const *codec_of, struct reading *r, struct err *e)
+static int lay_out(struct weights *w, const struct codec *const *codec_of, const struct qpar *par_of, struct reading *r,
+                   struct err *e)
 {
     int64_t at = 0;
     for (int i = 0; i < w->model->d.n_tensors; i++) {
         const struct model_tensor *t = &w->model->d.tensor[i];
         const struct codec *c = t->matrix ? codec_of[i] : t->src.codec;
-        int rc = c->layout(&w->mat[i], t->src.n, t->src.k, NULL, e);
+        int rc = c->layout(&w->mat[i], t->src.n, t->src.k, t->matrix && par_of ? &par_of[i] : NULL, e);
         if (rc)
             return err_context(e, "%s", t->name);
         r[i].first = at;
@@ -217,15 +236,15 @@ static int lay_out(struct weights *w, const struct codec *const *codec_of, struc
     return 0;
 }
 
-static int synthesize_all(struct weights *w, const struct codec *const *codec_of, const struct synthesis *s,
-                          struct pattern **list, struct err *e)
+static int synthesize_all(struct weights *w, const struct codec *const *codec_of, const struct qpar *par_of,
+                          const struct synthesis *s, struct pattern **list, struct err *e)
 {
     int n = w->model->d.n_tensors;
     struct reading *r = arena_alloc_n(w->arena, (size_t)n, sizeof *r);
     w->again = arena_alloc_n(w->arena, (size_t)n, sizeof *w->again);
     if (!r || !w->again)
         return err_nomem(e, (size_t)n * sizeof *r, "a set of weights");
-    int rc = lay_out(w, codec_of, r, e);
+    int rc = lay_out(w, codec_of, par_of, r, e);
     w->owned = rc == 0;
     for (int i = 0; i < n && rc == 0; i++) {
         bool matrix = w->model->d.tensor[i].matrix;
@@ -235,7 +254,8 @@ static int synthesize_all(struct weights *w, const struct codec *const *codec_of
             w->again[i] = true;
             r[j].end = r[i].end;
         } else {
-            rc = matrix ? synthesize_matrix(w, i, list, s, e) : synthesize_vector(w, i, e);
+            const struct qpar *par = par_of ? &par_of[i] : NULL;
+            rc = matrix ? synthesize_matrix(w, i, par, list, s, e) : synthesize_vector(w, i, e);
         }
         if (rc)
             err_context(e, "%s", w->model->d.tensor[i].name);
@@ -244,7 +264,8 @@ static int synthesize_all(struct weights *w, const struct codec *const *codec_of
 }
 
 int weights_synthesize(struct weights **out, const struct model *m, const struct codec *const *codec_of,
-                       const struct act *const *act_of, const struct synthesis *s, struct err *e)
+                       const struct qpar *par_of, const struct act *const *act_of, const struct synthesis *s,
+                       struct err *e)
 {
     struct weights *w;
     struct pattern *list = NULL;
@@ -252,7 +273,9 @@ int weights_synthesize(struct weights **out, const struct model *m, const struct
     if (rc)
         return rc;
     memcpy(w->act, act_of, (size_t)m->d.n_tensors * sizeof *w->act);
-    rc = synthesize_all(w, codec_of, s, &list, e);
+    for (int i = 0; i < m->d.n_tensors; i++) /* any grid of activations: nothing real flows */
+        w->fixed[i] = act_fixed_grid(-4, 4);
+    rc = synthesize_all(w, codec_of, par_of, s, &list, e);
     for (; list; list = list->next)
         qmat_free(&list->rows);
     weights_count(w);

@@ -22,16 +22,18 @@ struct weights {
 /* The file as given, with f32 activations (the reference) or with the activation rule of each codec. */
 int weights_source(struct weights **out, const struct model *m, bool activation_rules, struct err *e);
 /* Weights of a shape in one codec per tensor, filled with seeded valid blocks without encoding anything: for speed
- * only. codec_of[n_tensors]. A pass reads as many bytes as the model has, but a matrix may stand in the memory of an
- * earlier one of its kind once far_bytes of others are read in between: many times the caches, so that it comes from
- * memory all the same, and first touches, dear in a virtual machine, are fewer. far_bytes 0: every matrix its own. */
+ * only. codec_of[n_tensors], par_of[n_tensors] (NULL: what the codecs usually have). A pass reads as many bytes as the
+ * model has, but a matrix may stand in the memory of an earlier one of its kind once far_bytes of others are read in
+ * between: many times the caches, so that it comes from memory all the same, and first touches, dear in a virtual
+ * machine, are fewer. far_bytes 0: every matrix its own. */
 struct synthesis {
     uint64_t seed;
     int64_t far_bytes;
     struct pool *pool;
 };
 int weights_synthesize(struct weights **out, const struct model *m, const struct codec *const *codec_of,
-                       const struct act *const *act_of, const struct synthesis *s, struct err *e);
+                       const struct qpar *par_of, const struct act *const *act_of, const struct synthesis *s,
+                       struct err *e);
 /* Frees what tensor i has of its own: it is the source's again. */
 void weights_release(struct weights *w, int i);
 void weights_free(struct weights *w);

@@ -42,7 +42,7 @@ static int make_model(void **state)
         codec[i] = model->d.tensor[i].matrix ? codec_find("f16") : codec_find("f32");
         act[i] = model->d.tensor[i].matrix ? act_find("f16") : NULL;
     }
-    return weights_synthesize(&weights, model, codec, act, &(struct synthesis){.seed = 1}, NULL);
+    return weights_synthesize(&weights, model, codec, NULL, act, &(struct synthesis){.seed = 1}, NULL);
 }
 
 static int free_model(void **state)

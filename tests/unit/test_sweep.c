@@ -185,6 +185,33 @@ static void layers_change_nothing(void **state)
     sweep_free(whole);
 }
 
+/* Every format that some framework executes has a speed where rows divide as those of real models do. */
+static void every_format_has_kernels(void **state)
+{
+    static const char *const all[] = {"all"};
+#if defined(__x86_64__)
+    static const char *const masks[] = {"avx512_vnni", "avx2"};
+#else
+    static const char *const masks[] = {"dotprod"};
+#endif
+    struct model *m;
+    struct err e = {0};
+    (void)state;
+    assert_int_equal(model_from_shape(&m, &shape_find("llama-3.2-1b")->d, &e), 0);
+    for (size_t i = 0; i < sizeof masks / sizeof *masks; i++) {
+        struct request req = request_of(all, 1);
+        struct plan *p;
+        assert_true(isa_narrow(masks[i], ~UINT64_C(0), &req.isa));
+        assert_int_equal(plan_formats(&p, m, &req, NULL, &e), 0);
+        assert_true(p->n_cells > 170);
+        for (int c = 0; c < p->n_cells; c++)
+            if (!p->cell[c].packed)
+                fail_msg("%s has no kernel for %s", p->cell[c].recipe->name, masks[i]);
+        plan_free(p);
+    }
+    model_close(m);
+}
+
 static void the_budget_leaves_rows(void **state)
 {
     static const char *const families[] = {"onnx"};
@@ -323,6 +350,7 @@ int main(void)
         cmocka_unit_test(groups_change_nothing),
         cmocka_unit_test(large_models_go_layer_by_layer),
         cmocka_unit_test(layers_change_nothing),
+        cmocka_unit_test(every_format_has_kernels),
         cmocka_unit_test(the_budget_leaves_rows),
         cmocka_unit_test(residency_is_of_the_format),
         cmocka_unit_test(families_take_turns),
