@@ -1,6 +1,7 @@
 /* The numbers that stand beside codes in groups, in NEON. */
 #ifndef KERNELS_ARM_NUMBERS_NEON_H
 #define KERNELS_ARM_NUMBERS_NEON_H
+#include <math.h>
 #include "base/float8.h"
 #include "kernels/arm/neon.h"
 
