@@ -60,7 +60,8 @@ def merge(results):
             if old is None or (row["kld"] is not None, row["chunks"]) > (old["kld"] is not None, old["chunks"]):
                 m["rows"][row["format"]] = row
             for record in records:
-                if m["about"] is None and not of_cache(record) and record["model"]["name"] == row["model"] and record["workload"]["n_ctx"]:
+                evaluated = not of_cache(record) and record.get("quality", {}).get("kld") is not None
+                if m["about"] is None and evaluated and record["model"]["name"] == row["model"]:
                     m["about"] = record
         for claim in decision.get("claims", []):
             group = models.get(decision["subject"])
