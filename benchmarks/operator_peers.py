@@ -20,7 +20,7 @@ import numpy as np
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAM = os.path.join(ROOT, "build/benchmarks/bench_operator")
 D, BOOTSTRAP = 4096, 2000
-REST_S = 0.02  # until the other side's threads no longer spin
+REST_S = 0.5  # until the threads of the other side no longer spin
 LAYERS = {1: 24, 512: 4}
 THREADS = len(os.sched_getaffinity(0))
 rng = np.random.default_rng(1)
