@@ -8,6 +8,7 @@ struct sweep_tasks {
     const struct sweep_input *in;
     struct tasks *tasks;
     int *ref, *answer, n_ref; /* [tasks->n] */
+    int n_ctx;
     char what[96];
 };
 
@@ -22,8 +23,7 @@ static int ask(struct sweep_tasks *t, const struct weights *w, const char *forma
 {
     struct engine *g = NULL;
     snprintf(t->what, sizeof t->what, "tasks of %s", format);
-    int n_ctx = t->in->req->n_ctx_eval > 512 ? t->in->req->n_ctx_eval : 512;
-    int n = sweep_engine(&g, t->in, w, kv, n_ctx, n_ctx, e);
+    int n = sweep_engine(&g, t->in, w, kv, t->n_ctx, t->n_ctx, e);
     if (n == 0)
         n = tasks_ask(t->tasks, g, t->in->model->vocab, answer, deadline_ns, on_item, t, e);
     engine_free(g);
@@ -40,7 +40,9 @@ int sweep_tasks_open(struct sweep_tasks **out, const struct sweep_input *in, uin
         return err_nomem(e, sizeof *t, "the tasks");
     t->in = in;
     int rc = tasks_read(&t->tasks, req->tasks, req->n_tasks, req->n_items, e);
-    if (rc == 0) {
+    if (rc == 0)
+        rc = t->n_ctx = tasks_context(t->tasks, in->model->vocab, req->n_ctx_eval, e);
+    if (rc > 0) {
         t->ref = mem_alloc_n(2 * (size_t)t->tasks->n + 1, sizeof *t->ref);
         t->answer = t->ref ? t->ref + t->tasks->n : NULL;
         rc = t->ref ? weights_source(&w, in->model, false, e) : err_nomem(e, (size_t)t->tasks->n * 8, "the answers");

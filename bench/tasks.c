@@ -83,6 +83,17 @@ void tasks_free(struct tasks *t)
     arena_free(t->arena);
 }
 
+int tasks_context(const struct tasks *t, const struct vocab *v, int least, struct err *e)
+{
+    for (int i = 0; i < t->n; i++) {
+        int n = task_tokens(v, t->item[i], e);
+        if (n < 0)
+            return n;
+        least = n > least ? n : least;
+    }
+    return least;
+}
+
 int tasks_ask(const struct tasks *t, struct engine *g, const struct vocab *v, int *answer, uint64_t deadline_ns,
               void (*on_item)(void *arg, int done, int n), void *arg, struct err *e)
 {

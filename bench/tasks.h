@@ -18,6 +18,8 @@ struct tasks {
 /* n_items: of each file; 0 = all. */
 int tasks_read(struct tasks **out, const char *const *paths, int n_paths, int n_items, struct err *e);
 void tasks_free(struct tasks *t);
+/* The context that every item fits in, `least` or more. */
+int tasks_context(const struct tasks *t, const struct vocab *v, int least, struct err *e);
 /* answer[n]: the choice of each item, in order, until `deadline_ns` (0 = none); returns how many were answered. */
 int tasks_ask(const struct tasks *t, struct engine *g, const struct vocab *v, int *answer, uint64_t deadline_ns,
               void (*on_item)(void *arg, int done, int n), void *arg, struct err *e);

@@ -23,14 +23,14 @@ struct job {
     struct kv_pair *kv;    /* [cli->kv.n] caches to score through */
     struct result *result; /* [0] the reference, [n_results] the one being made */
     int *answers;          /* [results][n] */
-    int n_results;
+    int n_results, n_ctx;
 };
 
 static int open_engine(struct job *j, struct engine **g, const struct weights *w, struct kv_pair kv, struct err *e)
 {
     struct engine_opts o = {.mode = ENGINE_QUALITY,
-                            .n_ctx = j->cli->req.n_ctx_eval,
-                            .n_batch = j->cli->req.n_ctx_eval,
+                            .n_ctx = j->n_ctx,
+                            .n_batch = j->n_ctx,
                             .kv = kv,
                             .kv_peaks = j->peaks,
                             .isa = j->cli->req.isa,
@@ -150,6 +150,8 @@ static int prepare(struct job *j, struct err *e)
     if (rc == 0)
         rc = cli_model(&j->model, c->arg[0], e);
     if (rc == 0)
+        rc = j->n_ctx = tasks_context(j->tasks, j->model->vocab, c->req.n_ctx_eval, e);
+    if (rc > 0)
         rc = model_check_finite(j->model, e);
     if (rc == 0 && c->req.dither)
         rc = model_dither(j->model, c->req.seed, e);

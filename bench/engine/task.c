@@ -1,5 +1,6 @@
 /* Scoring multiple choice (task.h): the shared prefix is run once, then each choice behind it. */
 #include "bench/engine/task.h"
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 #include "base/mem.h"
@@ -41,6 +42,20 @@ static int encode_choice(struct sequence *s, const struct vocab *v, const struct
     }
     sbuf_free(&b);
     return rc;
+}
+
+int task_tokens(const struct vocab *v, const struct task_item *t, struct err *e)
+{
+    size_t longest = 0;
+    for (int i = 0; i < t->n_choices; i++) {
+        struct sequence s = {0};
+        int rc = encode_choice(&s, v, t, i, e);
+        mem_free(s.ids);
+        if (rc < 0)
+            return rc;
+        longest = s.n > longest ? s.n : longest;
+    }
+    return longest < INT_MAX ? (int)longest : INT_MAX;
 }
 
 /* How many tokens all sequences begin with; one at least is left to be scored. */

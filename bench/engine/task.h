@@ -28,6 +28,8 @@ struct task_set {
 int task_read(struct task_set **out, const char *path, struct err *e);
 void task_free(struct task_set *t);
 
+/* Of the longest choice, with its context. */
+int task_tokens(const struct vocab *v, const struct task_item *item, struct err *e);
 /* score[n_choices]; returns the best choice's index, or a negative code: ERR_LIMIT when the item does not fit in the
  * engine's context. The engine is reset. */
 int task_answer(struct engine *g, const struct vocab *v, const struct task_item *item, double *score, struct err *e);

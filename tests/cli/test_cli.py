@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
-"""The program as a user meets it: commands, files, exit codes, bad input. Usage: test_cli.py PROGRAM SOURCE_ROOT.
-Everything runs on the embedded model; nothing here is timed. Ends with `N passed, N failed`."""
-import csv
+"""The program as a user meets it: commands, files, exit codes, bad input. Everything runs on the embedded model; nothing
+here is timed. Arguments and end: harness.py."""
 import json
 import math
 import os
@@ -11,36 +10,10 @@ import signal
 import struct
 import subprocess
 import sys
-import tempfile
-import time
-import traceback
 
-PROGRAM, ROOT = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-TMP = tempfile.mkdtemp(prefix="whichquant-cli-")
-ENV = {**os.environ, "XDG_DATA_HOME": TMP, "NO_COLOR": "1", "LC_ALL": "C"}
+from harness import ENV, PROGRAM, ROOT, TMP, main, one_sentence, path, read_matrix, run
+
 QUICK = ["--chunks", "2", "--format", "q8_0,q4_k_m,q2_k", "-q"]
-
-
-def run(*args, expect=0, stdin=None, stdout=subprocess.PIPE, timeout=300):
-    p = subprocess.run([PROGRAM, *args], stdout=stdout, stderr=subprocess.PIPE, stdin=stdin or subprocess.DEVNULL,
-                       env=ENV, cwd=TMP, timeout=timeout)
-    err = p.stderr.decode("utf-8", "replace")
-    assert p.returncode == expect, f"{args}: exit {p.returncode}, wanted {expect}; stderr: {err[-600:]}"
-    p.err, p.text = err, (p.stdout or b"").decode("utf-8", "replace")
-    return p
-
-
-def path(name, data=b""):
-    full = os.path.join(TMP, name)
-    with open(full, "wb") as f:
-        f.write(data)
-    return full
-
-
-def one_sentence(p):
-    lines = [line for line in p.err.strip().split("\n") if line.startswith("whichquant: ")]
-    assert len(lines) == 1 and len(lines[0]) > 25, f"wanted one sentence: {p.err!r}"
-    return lines[0]
 
 
 def model_bytes():
@@ -171,6 +144,16 @@ def test_tasks_through_a_cache():
     both = run("task", "default", path, "--kv", "q8_0,u8", "-f", "gguf/q8_0", "-q")
     assert "gguf/q8_0, KV q8_0" in both.text and "openvino" in both.err and "KV u8" not in both.text
     one_sentence(run("task", "default", path, "--kv", "q9_0", expect=2))
+
+
+def test_tasks_longer_than_the_usual_context():
+    file = path("long.jsonl", b"".join(json.dumps(
+        {"goal": "The cat sat on the mat. " * repeats, "sol1": "A cat.", "sol2": "A dog.", "label": 0}).encode() + b"\n"
+        for repeats in (1, 150)))
+    assert len(json.loads(run("task", "default", file, "--json", "-q").text)["results"][0]["answers"]) == 2
+    out = os.path.join(TMP, "long")
+    run("default", "-f", "q8_0", "--chunks", "2", "--no-speed", "--tasks", file, "-q", "-o", out)
+    assert [r["task_items"] for r in read_matrix(out) if r["task_items"]] == ["2"]
 
 
 def test_kv_axis_of_a_sweep():
@@ -384,11 +367,6 @@ def test_a_format_that_overflows_is_a_row():
     assert any(f == "gguf/q8_0" and r["kld"] for (f, _), r in rows.items()), rows
 
 
-def read_matrix(folder):
-    with open(os.path.join(folder, "matrix.csv"), newline="", encoding="utf-8") as f:
-        return list(csv.DictReader(f))
-
-
 def columns():
     with open(os.path.join(ROOT, "matrix/columns.def"), encoding="utf-8") as f:
         return re.findall(r"^X\(\w+, (\w+),", f.read(), re.M)
@@ -468,23 +446,5 @@ def test_interrupt_keeps_what_is_done():
     assert not shutil.which("gnuplot") or b"drew nothing" not in err, err[-500:]
 
 
-def main():
-    passed, failed = 0, []
-    wanted = sys.argv[3:]
-    for name, test in list(globals().items()):
-        if not name.startswith("test_") or (wanted and name not in wanted):
-            continue
-        started = time.time()
-        try:
-            test()
-            passed += 1
-            print(f"ok   {name} ({time.time() - started:.1f} s)", flush=True)
-        except Exception:
-            failed.append(name)
-            print(f"FAIL {name}\n{traceback.format_exc()}", flush=True)
-    print(f"{passed} passed, {len(failed)} failed")
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(globals()))

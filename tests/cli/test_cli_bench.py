@@ -1,35 +1,19 @@
 #!/usr/bin/env python3
-"""bench and import as a user meets them. Usage: test_cli_bench.py PROGRAM SOURCE_ROOT. Nothing here is timed; a script
-stands in for llama-bench. Ends with `N passed, N failed`."""
+"""bench and import as a user meets them. Nothing here is timed; a script stands in for llama-bench. Arguments and end:
+harness.py."""
+import functools
 import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
-import time
-import traceback
 
-PROGRAM, ROOT = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-TMP = tempfile.mkdtemp(prefix="whichquant-bench-")
-ENV = {**os.environ, "XDG_DATA_HOME": TMP, "NO_COLOR": "1", "LC_ALL": "C", "LLAMA_CPP_PATH": os.path.join(TMP, "none")}
+from harness import ENV, PROGRAM, ROOT, TMP, Skip, main, one_sentence, run
+
+ENV["LLAMA_CPP_PATH"] = os.path.join(TMP, "none")
 SHORT = ["-p", "32", "-n", "8", "-r", "1", "-q"]
 STORE = os.path.join(TMP, "whichquant/store.db")
-
-
-def run(*args, expect=0, env=ENV):
-    p = subprocess.run([PROGRAM, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-                       env=env, cwd=TMP, timeout=300)
-    p.err, p.text = p.stderr.decode("utf-8", "replace"), p.stdout.decode("utf-8", "replace")
-    assert p.returncode == expect, f"{args}: exit {p.returncode}, wanted {expect}; stderr: {p.err[-600:]}"
-    return p
-
-
-def one_sentence(p):
-    lines = [line for line in p.err.strip().split("\n") if line.startswith("whichquant: ")]
-    assert len(lines) == 1 and len(lines[0]) > 25, f"wanted one sentence: {p.err!r}"
-    return lines[0]
 
 
 def fixture(name):
@@ -41,10 +25,20 @@ def stored(sql):
         return db.execute(sql).fetchall()
 
 
+@functools.cache
 def can_measure():
-    """False where this CPU has no packed kernels (another architecture under emulation)."""
-    rows = json.loads(run("bench", "default", "-f", "f16", *SHORT, "--json").text) if os.path.exists("/proc") else []
-    return bool(rows) and rows[0]["status"] == "ok"
+    rows = json.loads(run("bench", "default", "-f", "f16", *SHORT, "--json").text)
+    return rows[0]["status"] == "ok"
+
+
+def needs_kernels(test):
+    """Skipped where this CPU has no packed kernels (another architecture under emulation)."""
+    @functools.wraps(test)
+    def run_it():
+        if not can_measure():
+            raise Skip("no packed kernels here")
+        test()
+    return run_it
 
 
 def test_wrong_requests():
@@ -57,6 +51,7 @@ def test_wrong_requests():
     one_sentence(run("bench", "absent.gguf", expect=1))
 
 
+@needs_kernels
 def test_bench_json():
     rows = json.loads(run("bench", "default", "-f", "q8_0,q4_0", "-p", "48", "-n", "12", "-d", "16", "-r", "2", "-q", "-t", "1",
                           "--json").text)
@@ -75,6 +70,7 @@ def test_bench_json():
     assert 1 <= one[0]["n_threads"] <= os.cpu_count()  # as many as were fastest
 
 
+@needs_kernels
 def test_kernel_bench():
     rows = json.loads(run("kernels", "--bench", "--kernel", "_q4_0_", "--json").text)
     decode = [r for r in rows if r["operation"] == "matvec" and r["status"] == "passed"]
@@ -84,6 +80,7 @@ def test_kernel_bench():
     assert others and all(r["bandwidth_share"] is None for r in others)
 
 
+@needs_kernels
 def test_bench_table():
     text = run("bench", "default", *SHORT).text
     assert "pp32 tok/s" in text and "tg8 tok/s" in text and "base/f16" in text, text
@@ -96,6 +93,7 @@ def test_bench_table():
     assert "unsupported: reference only" in no_speed, no_speed
 
 
+@needs_kernels
 def test_sustain():
     text = run("bench", "default", "-f", "q8_0", "--sustain", "2s", "-q").text
     assert "burst" in text and "sustained" in text, text
@@ -103,6 +101,7 @@ def test_sustain():
     assert out[0]["points"] and out[0]["burst_tok_s"] > 0 and out[0]["throttle_after_s"] is None
 
 
+@needs_kernels
 def test_llama_bench_beside_it():
     folder = os.path.join(TMP, "llama")
     os.mkdir(folder)
@@ -117,19 +116,21 @@ row() { echo '{"build_commit":"abc1234","build_number":7,"model_type":"llama 3M 
 exit 0
 """)
     os.chmod(program, 0o755)
-    env = {**ENV, "LLAMA_CPP_PATH": folder}
+    temporary = os.path.join(folder, "temporary")
+    os.mkdir(temporary)
+    env = {**ENV, "LLAMA_CPP_PATH": folder, "TMPDIR": temporary}
     rows = json.loads(run("bench", "default", "-f", "q8_0", "--framework", "llama.cpp", *SHORT, "--json", env=env).text)
     assert [r["framework"] for r in rows] == ["llama.cpp"] * 2 and rows[0]["build_commit"] == "abc1234", rows
     assert rows[0]["avg_ts"] == 1000 and rows[1]["avg_ts"] == 100
     assert rows[0]["format"] == "gguf/q8_0"
-    left = [f for f in os.listdir(tempfile.gettempdir()) if f.startswith("whichquant-") and os.path.isdir(f)]
-    assert not left, left
+    assert not os.listdir(temporary)
     both = json.loads(run("bench", "default", "-f", "q8_0", "--framework", "own,llama.cpp", *SHORT, "--json", env=env).text)
     assert [r["framework"] for r in both] == ["own"] * 2 + ["llama.cpp"] * 2
     text = run("bench", "default", "-f", "q8_0", "--framework", "llama.cpp", *SHORT, expect=1).text
     assert "cannot-run" in text and "LLAMA_CPP_PATH" in text, text
 
 
+@needs_kernels
 def test_sweep_in_the_frameworks_asked_for():
     short = ("default", "-f", "q8_0", "--chunks", "1", "--budget", "6s", "--prompt", "16", "--gen", "4", "--json", "-q")
     missing = one_sentence(run(*short, "--framework", "llama.cpp", expect=1))
@@ -139,6 +140,7 @@ def test_sweep_in_the_frameworks_asked_for():
     assert json.loads(run(*short, "--framework", "own").text)["rows"]
 
 
+@needs_kernels
 def test_interrupt_keeps_results():
     p = subprocess.Popen([PROGRAM, "bench", "default", "-f", "q8_0", "-p", "512", "-n", "128", "--json"],
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENV, cwd=TMP)
@@ -174,28 +176,5 @@ def test_import():
     one_sentence(run("import", fixture("llama-bench.csv"), "--store", foreign, expect=1))
 
 
-def main():
-    needs_kernels = {"test_bench_json", "test_kernel_bench", "test_bench_table", "test_sustain", "test_llama_bench_beside_it",
-                     "test_interrupt_keeps_results", "test_sweep_in_the_frameworks_asked_for"}
-    measures = can_measure()
-    passed = failed = skipped = 0
-    for name, test in [(n, f) for n, f in globals().items() if n.startswith("test_")]:
-        if name in needs_kernels and not measures:
-            print(f"SKIP {name}: no packed kernels here")
-            skipped += 1
-            continue
-        t0 = time.time()
-        try:
-            test()
-            passed += 1
-            print(f"ok   {name} ({time.time() - t0:.1f} s)")
-        except Exception:
-            failed += 1
-            print(f"FAIL {name}")
-            traceback.print_exc(file=sys.stdout)
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(globals()))
