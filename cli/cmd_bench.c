@@ -200,9 +200,8 @@ static int take_frameworks(struct job *j, struct err *e)
     if (!j->cell || !j->rec)
         return err_nomem(e, (unsigned long long)j->cap * sizeof *j->rec, "the cells");
     for (int i = 0; i < n && rc == 0; i++) {
-        const struct runner *runner = runner_find(name[i]);
-        if (!runner)
-            return err_set(e, ERR_USAGE, "unknown framework %s; `whichquant list frameworks` names them", name[i]);
+        const struct runner *runner;
+        rc = runner_named(&runner, name[i], e);
         for (int k = 0; k < j->n_formats * n_kv && rc == 0; k++)
             rc = add_cell(j, &j->format[k / n_kv], runner, req->n_kv ? req->kv[k % n_kv] : NULL, e);
     }

@@ -101,10 +101,9 @@ static int find_framework(const struct runner **real, const struct request *req,
     bool named = false;
     *real = NULL;
     for (int i = 0; i < req->n_frameworks; i++) {
-        const struct runner *r = runner_find(req->frameworks[i]);
-        if (!r)
-            return err_set(e, ERR_USAGE, "unknown framework %s; `whichquant list frameworks` names them",
-                           req->frameworks[i]);
+        const struct runner *r;
+        if (runner_named(&r, req->frameworks[i], e) < 0)
+            return ERR_USAGE;
         named |= r == llama;
     }
     if (req->no_speed || (req->n_frameworks > 0 && !named))

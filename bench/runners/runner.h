@@ -47,4 +47,5 @@ struct runner {                       /* one row of runners.def */
 };
 extern const struct runner *const runners[];   /* NULL-terminated */
 const struct runner *runner_find(const char *name);
+int runner_named(const struct runner **out, const char *name, struct err *e); /* ERR_USAGE: there is none */
 #endif

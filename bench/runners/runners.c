@@ -20,3 +20,10 @@ const struct runner *runner_find(const char *name)
             return runners[i];
     return NULL;
 }
+
+int runner_named(const struct runner **out, const char *name, struct err *e)
+{
+    *out = runner_find(name);
+    return *out ? 0
+                : err_set(e, ERR_USAGE, "unknown framework %s; `whichquant list frameworks` names them", name);
+}
