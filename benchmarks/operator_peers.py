@@ -9,17 +9,16 @@ not installed is left out, and said to be. --csv: rows for datasets/frameworks.c
 import argparse
 import os
 import platform
-import random
 import statistics
 import subprocess
 import sys
 import time
 
 import numpy as np
+from side_by_side import ROOT, ratio
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAM = os.path.join(ROOT, "build/benchmarks/bench_operator")
-D, BOOTSTRAP = 4096, 2000
+D = 4096
 REST_S = 0.5  # until the threads of the other side no longer spin
 LAYERS = {1: 24, 512: 4}
 THREADS = len(os.sched_getaffinity(0))
@@ -153,14 +152,6 @@ def timed(once):
     return time.perf_counter() - t0
 
 
-def ratio(theirs, own):
-    """Of the rates, own over theirs, with a 95 % bootstrap interval."""
-    draw = random.Random(1)
-    found = sorted(statistics.median(draw.choices(theirs, k=len(theirs))) / statistics.median(draw.choices(own, k=len(own)))
-                   for _ in range(BOOTSTRAP))
-    return statistics.median(theirs) / statistics.median(own), found[BOOTSTRAP // 40], found[-BOOTSTRAP // 40]
-
-
 def compare(name, m, rounds):
     runtime, codec, bits, own_case, act, make = OPERATORS[name]
     once, own = make(m), Own(own_case, act, m)
@@ -174,7 +165,7 @@ def compare(name, m, rounds):
             theirs.append(t)
             ours.append(o)
     own.close()
-    r = ratio(theirs, ours)
+    r = ratio(theirs, ours)  # of times: own rate over its
     work = LAYERS[m] * D * D * (bits / 8 if m == 1 else 2 * m) / 1e9
     print(f"| {name} | {m} | {own.kernel} | {work / statistics.median(ours):.1f} | {runtime} | "
           f"{work / statistics.median(theirs):.1f} | {r[0]:.2f} ({r[1]:.2f}-{r[2]:.2f}) |", flush=True)

@@ -10,27 +10,19 @@ import argparse
 import glob
 import json
 import os
-import random
 import shutil
 import statistics
-import subprocess
 import sys
 import tarfile
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from side_by_side import ROOT, ratio, run
+
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 from synthesize import write_model  # noqa: E402
 
 TYPES = "Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 Q4_K Q5_K Q6_K Q3_K Q2_K IQ4_NL IQ4_XS IQ3_S TQ2_0 F16"
 NAMED = {"Q4_K": "Q4_K_S", "Q5_K": "Q5_K_S", "Q3_K": "Q3_K_S"}  # llama-quantize knows mixtures; --pure keeps their type
-PROMPT, GENERATED, BOOTSTRAP = 512, 32, 2000
-
-
-def run(*command, **options):
-    p = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, **options)
-    if p.returncode != 0:
-        sys.exit(f"{' '.join(command)}: exit {p.returncode}: {p.stderr.strip()[-300:]}")
-    return p.stdout
+PROMPT, GENERATED = 512, 32
 
 
 def build_llama(folder):
@@ -80,22 +72,14 @@ def own_speeds(program, model, threads):
     return [rows[0]["avg_ts"], rows[GENERATED]["avg_ts"], rows[GENERATED]["bandwidth_share"]]
 
 
-def ratio(a, b, rng):
-    """Median of a over median of b, 95 % bootstrap interval."""
-    draws = sorted(statistics.median(rng.choices(a, k=len(a))) / statistics.median(rng.choices(b, k=len(b)))
-                   for _ in range(BOOTSTRAP))
-    return statistics.median(a) / statistics.median(b), draws[BOOTSTRAP // 40], draws[-BOOTSTRAP // 40]
-
-
 def show(speeds, file):
-    rng = random.Random(1)
     print("| type | decode, own | decode, llama.cpp | ratio | bandwidth | prefill, own | prefill, llama.cpp | ratio |", file=file)
     print("|---|--:|--:|--:|--:|--:|--:|--:|", file=file)
     for t, (own, llama) in speeds.items():
         cells = [t]
         for at in (1, 0):
             a, b = [x[at] for x in own], [x[at] for x in llama]
-            r = ratio(a, b, rng)
+            r = ratio(a, b)
             cells += [f"{statistics.median(a):.0f}", f"{statistics.median(b):.0f}", f"{r[0]:.2f} ({r[1]:.2f}-{r[2]:.2f})"]
             cells += [f"{100 * statistics.median(x[2] for x in own):.0f} %"] if at else []
         print("| " + " | ".join(cells) + " |", file=file)

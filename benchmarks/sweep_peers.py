@@ -14,19 +14,17 @@ import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from side_by_side import ROOT, run
+
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 from synthesize import write_model  # noqa: E402
 
 FORMATS = "Q8_0 Q6_K Q5_K_M Q5_K_S Q5_0 Q4_K_M Q4_K_S Q4_0 Q3_K_M Q3_K_S Q2_K IQ4_XS".split()
 
 
-def run(*command):
+def timed(*command):
     t0 = time.time()
-    p = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if p.returncode != 0:
-        sys.exit(f"{' '.join(command)}: exit {p.returncode}: {p.stdout.strip()[-300:]}")
-    return p.stdout, time.time() - t0
+    return run(*command, errors=subprocess.STDOUT), time.time() - t0
 
 
 def by_hand(a, folder):
@@ -36,13 +34,13 @@ def by_hand(a, folder):
             for n in ("llama-quantize", "llama-perplexity", "llama-bench")}
     base, file = os.path.join(folder, "base.kld"), os.path.join(folder, "q.gguf")
     common = ["-t", str(a.threads), "-c", "512", "--chunks", str(a.chunks)]
-    _, spent["base"] = run(tool["llama-perplexity"], "-m", a.model, "-f", a.text, "--kl-divergence-base", base, *common)
+    _, spent["base"] = timed(tool["llama-perplexity"], "-m", a.model, "-f", a.text, "--kl-divergence-base", base, *common)
     for f in FORMATS:
-        spent["quantize"] += run(tool["llama-quantize"], a.model, file, f, str(a.threads))[1]
-        out, s = run(tool["llama-perplexity"], "-m", file, "--kl-divergence-base", base, "--kl-divergence", *common)
+        spent["quantize"] += timed(tool["llama-quantize"], a.model, file, f, str(a.threads))[1]
+        out, s = timed(tool["llama-perplexity"], "-m", file, "--kl-divergence-base", base, "--kl-divergence", *common)
         spent["perplexity"] += s
         kld = float(re.search(r"Mean\s+KLD:\s+([-\d.naif]+)", out).group(1))
-        out, s = run(tool["llama-bench"], "-m", file, "-p", "512", "-n", "128", "-t", str(a.threads), "-o", "jsonl")
+        out, s = timed(tool["llama-bench"], "-m", file, "-p", "512", "-n", "128", "-t", str(a.threads), "-o", "jsonl")
         spent["bench"] += s
         rows = [json.loads(x) for x in out.splitlines() if x.startswith("{")]
         found[f] = (kld, next(r["avg_ts"] for r in rows if r["n_gen"] == 128))
@@ -53,7 +51,7 @@ def by_hand(a, folder):
 def in_one(a, folder):
     out = os.path.join(folder, "sweep")
     names = ",".join("gguf/" + f.lower() for f in FORMATS)
-    _, seconds = run(a.program, a.model, "-f", names, "--text", a.text, "--chunks", str(a.chunks), "--prompt", "512", "--gen",
+    _, seconds = timed(a.program, a.model, "-f", names, "--text", a.text, "--chunks", str(a.chunks), "--prompt", "512", "--gen",
                      "128", "-t", str(a.threads), "--store", os.path.join(folder, "s.db"), "-o", out, "-q", "--framework", "own",
                      *(["--budget", a.budget] if a.budget else []))
     kld, speed = {}, {}
