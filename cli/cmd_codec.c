@@ -139,7 +139,6 @@ static int read_weights(struct cli *c, struct job *j, struct err *e)
 
 static int encode(struct cli *c, struct job *j, struct err *e)
 {
-    struct wstat stat = {0};
     int rc = j->codec->layout(&j->q, c->rows, c->cols, j->usual ? NULL : &j->recipe.par, e);
     if (rc == 0)
         rc = qmat_alloc(&j->q, e);
@@ -147,11 +146,8 @@ static int encode(struct cli *c, struct job *j, struct err *e)
         return rc;
     struct arena *a = arena_new();
     rc = a ? 0 : ERR_NOMEM;
-    if (rc == 0 && j->codec->measure)
-        rc = j->codec->measure(&stat, &j->q, j->x, c->rows);
     if (rc == 0)
-        rc = j->codec->encode_all ? j->codec->encode_all(&j->q, j->x, NULL, a)
-                                  : j->codec->encode(&j->q, 0, c->rows, j->x, &stat, NULL, a);
+        rc = qmat_encode(&j->q, j->x, a);
     arena_free(a);
     return rc ? err_set(e, rc, "these weights cannot be encoded as %s", j->codec->name) : 0;
 }

@@ -40,7 +40,6 @@ static void shuffle(uint8_t *perm, int64_t k, struct rng *r)
 
 int kernel_case_encode(const struct kernel_case *c, struct qmat *q, const float *w, uint64_t seed, struct err *e)
 {
-    struct wstat stat = {0};
     struct rng r;
     struct arena *a = arena_new();
     if (!a)
@@ -50,10 +49,7 @@ int kernel_case_encode(const struct kernel_case *c, struct qmat *q, const float 
         float factor = 0.5f + (float)rng_below(&r, 1024) / 1024;
         memcpy(q->plane[PLANE_COLUMN].p + 4 * i, &factor, sizeof factor);
     }
-    int rc = q->codec->measure ? q->codec->measure(&stat, q, w, q->n) : 0;
-    if (rc == 0)
-        rc = q->codec->encode_all ? q->codec->encode_all(q, w, NULL, a)
-                                  : q->codec->encode(q, 0, q->n, w, &stat, NULL, a);
+    int rc = qmat_encode(q, w, a);
     if (c->extra == PLANE_PERM) /* behind the encoders: that of EXL2 leaves the columns in order */
         shuffle(q->plane[PLANE_PERM].p, q->k, &r);
     arena_free(a);

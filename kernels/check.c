@@ -136,8 +136,7 @@ static int make_weights(struct test *t, struct err *e)
 /* A batch is encoded as one long row, and so is what shares a fixed grid. */
 static size_t x_stride(const struct test *t)
 {
-    bool batch = t->act->scope == ACT_BATCH || t->act->scope == ACT_FIXED;
-    return batch ? (size_t)t->k : act_row_bytes(t->act, t->k);
+    return act_is_batch(t->act) ? (size_t)t->k : act_row_bytes(t->act, t->k);
 }
 
 /* On a grid that cuts the largest values off, divided before by the factors of the columns of W. */

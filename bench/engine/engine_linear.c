@@ -26,12 +26,6 @@ static bool reads_values(const struct linear *l)
     return !l->matmul || kernel_reads_values(l->matmul, l->act);
 }
 
-/* Do all rows of a call stand behind one grid, as one long row? */
-static bool is_batch(const struct act *a)
-{
-    return a->scope == ACT_BATCH || a->scope == ACT_FIXED;
-}
-
 /* The most that any kernel of this mask may ask for: the weights are not known yet when memory is planned. */
 size_t linear_scratch_bytes(const struct model_desc *d, const struct engine_opts *o)
 {
@@ -97,7 +91,7 @@ static int setup_matrix(struct engine *g, struct linear *l, const char *name, co
     if (l->act->scope == ACT_FIXED && !(l->fixed->scale > 0))
         return err_set(e, ERR_USAGE, "tensor %s: nothing has settled the range of its input (%s)", name, l->act->name);
     l->encode = kernel_encoder(l->act, g->o.isa);
-    bool batch = is_batch(l->act);
+    bool batch = act_is_batch(l->act);
     int64_t values = batch ? w->k * g->o.n_batch : w->k;
     size_t room = batch ? (size_t)values + encoded_row_bytes(w->k) : encoded_row_bytes(w->k);
     if ((!l->act->ragged && w->k % l->act->block != 0) || act_row_bytes(l->act, values) > room)
@@ -214,12 +208,16 @@ static void encode_batch(const struct engine *g, const struct linear *l)
     l->act->decode(g->buf[BUF_INPUT], encoded, n);
 }
 
+/* Where the rule asks for a grid: is it the same? */
+static bool same_grid(const struct act *a, const struct act_fixed *f, const struct act_fixed *g)
+{
+    return a->scope != ACT_FIXED || (f->scale == g->scale && f->zero == g->zero && f->column == g->column);
+}
+
 static bool in_buffer(const struct engine *g, const struct linear *l)
 {
-    const struct act_fixed *have = &g->input.in_grid, *want = l->fixed;
     return g->input.in_buffer == l->act && g->input.encoded == !reads_values(l) &&
-           (l->act->scope != ACT_FIXED ||
-            (have->scale == want->scale && have->zero == want->zero && have->column == want->column));
+           same_grid(l->act, &g->input.in_grid, l->fixed);
 }
 
 static void encode_input(struct engine *g, const struct linear *l)
@@ -243,7 +241,7 @@ static void encode_input(struct engine *g, const struct linear *l)
 static size_t input_stride(const struct engine *g, const struct linear *l)
 {
     const size_t k = (size_t)g->input.k;
-    return reads_values(l) ? k * sizeof(float) : is_batch(l->act) ? k : encoded_row_bytes(g->input.k);
+    return reads_values(l) ? k * sizeof(float) : act_is_batch(l->act) ? k : encoded_row_bytes(g->input.k);
 }
 
 /* A head stored apart goes by the name of the embedding it is tied to. */
@@ -256,9 +254,8 @@ static const struct model_tensor *tensor_of(const struct engine *g, const struct
 /* Do they read the same bytes of BUF_INPUT, through packed kernels? */
 static bool same_input(const struct linear *a, const struct linear *b)
 {
-    const struct act_fixed *f = a->fixed, *g = b->fixed;
     return a->matmul && b->matmul && a->act == b->act && reads_values(a) == reads_values(b) &&
-           (a->act->scope != ACT_FIXED || (f->scale == g->scale && f->zero == g->zero && f->column == g->column));
+           same_grid(a->act, a->fixed, b->fixed);
 }
 
 static void run_packed(struct engine *g, const struct linear_out *out, int n_out)

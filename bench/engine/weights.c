@@ -103,15 +103,8 @@ static int pattern_new(struct pattern **out, struct weights *w, const struct cod
         rc = c->layout(&p->rows, n, k, par, e);
     if (rc == 0)
         rc = qmat_alloc(&p->rows, e);
-    struct wstat stat = {0};
-    if (rc == 0 && c->measure)
-        rc = c->measure(&stat, &p->rows, x, n);
-    if (rc == 0) {
-        rc = c->encode_all ? c->encode_all(&p->rows, x, NULL, scratch)
-                           : c->encode(&p->rows, 0, n, x, &stat, NULL, scratch);
-        if (rc)
-            qmat_free(&p->rows);
-    }
+    if (rc == 0 && (rc = qmat_encode(&p->rows, x, scratch)) != 0)
+        qmat_free(&p->rows);
     if (rc == 0 && par)
         p->par = *par;
     mem_free(x);

@@ -91,6 +91,16 @@ int qmat_alloc(struct qmat *q, struct err *e)
     return 0;
 }
 
+int qmat_encode(struct qmat *q, const float *w, struct arena *a)
+{
+    const struct codec *c = q->codec;
+    struct wstat stat = {0};
+    int rc = c->measure ? c->measure(&stat, q, w, q->n) : 0;
+    if (rc)
+        return rc;
+    return c->encode_all ? c->encode_all(q, w, NULL, a) : c->encode(q, 0, q->n, w, &stat, NULL, a);
+}
+
 void qmat_free(struct qmat *q)
 {
     for (int i = 0; i < N_PLANES; i++) {

@@ -120,11 +120,18 @@ extern const struct act *const acts[];     /* NULL-terminated, acts.def order */
 const struct codec *codec_find(const char *name);
 const struct codec *codec_by_gguf_type(int type);
 const struct act *act_find(const char *name);
+/* Do all rows of a call stand behind one scale or grid, as one long row? */
+static inline bool act_is_batch(const struct act *a)
+{
+    return a->scope == ACT_BATCH || a->scope == ACT_FIXED;
+}
 
 /* layout shared by all codecs of self-contained blocks (codec->block, codec->block_bytes). */
 int codec_layout_blocks(const struct codec *c, struct qmat *q, int64_t n, int64_t k, struct err *e);
 size_t qmat_bytes(const struct qmat *q);       /* all planes but PLANE_COLUMN */
 int qmat_alloc(struct qmat *q, struct err *e); /* after layout; 64-byte aligned, contents undefined */
+/* All rows, measured before where the codec asks for it: w[n][k], after qmat_alloc, without activation statistics. */
+int qmat_encode(struct qmat *q, const float *w, struct arena *a);
 void qmat_free(struct qmat *q);                /* only after qmat_alloc */
 void qmat_share(struct qmat *dst, const struct qmat *src);                /* same planes; keeps seg inside dst */
 double qmat_bits_per_weight(const struct qmat *q);

@@ -7,16 +7,6 @@
 #include "bench/quant/algorithm.h"
 #include "kernels/kernels.h"
 
-static int encode(struct qmat *q, const float *w, struct arena *a)
-{
-    struct wstat stat = {0};
-    const struct codec *c = q->codec;
-    int rc = c->measure ? c->measure(&stat, q, w, q->n) : 0;
-    if (rc)
-        return rc;
-    return c->encode_all ? c->encode_all(q, w, NULL, a) : c->encode(q, 0, q->n, w, &stat, NULL, a);
-}
-
 static int solve(const struct algorithm *algo, struct qmat *q, const float *w, struct arena *a, struct err *e)
 {
     const struct model_desc d = {.n_head = 1, .n_head_kv = 1};
@@ -64,7 +54,7 @@ int main(int argc, char **argv)
     if (rc == 0)
         rc = qmat_alloc(&q, &e);
     if (rc == 0)
-        rc = algo ? solve(algo, &q, w, a, &e) : encode(&q, w, a);
+        rc = algo ? solve(algo, &q, w, a, &e) : qmat_encode(&q, w, a);
     if (rc) {
         fprintf(stderr, "%d %s\n", rc, e.text);
         return 1;
