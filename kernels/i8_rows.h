@@ -44,4 +44,37 @@ INLINE float x_scale(const uint8_t *x, int64_t c, int log2)
 {
     return scale_at(x + (c >> log2) * (4 + (INT64_C(1) << log2)));
 }
+/* As x_codes; the first activation of a batch stands behind its zero point too. */
+INLINE const uint8_t *x_at_column(const struct qmat *w, const uint8_t *x, int64_t c, int log2)
+{
+    return x_codes(x, c, log2) + (has_x_zero(w) ? 4 : 0);
+}
+
+/* What one call's steps are: columns with one scale of W and one of x each. */
+struct steps {
+    int64_t n;        /* in a row */
+    int log2, x_log2; /* columns of one; activations to a scale */
+    bool has_zero;    /* codes that go with groups */
+    int middle;       /* of codes */
+    int8_t x_zero;    /* of activations as signed bytes, */
+    uint8_t x_flip;   /* which is what is stored, xor this */
+};
+
+INLINE struct steps steps_of(const struct qmat *w, const uint8_t *x)
+{
+    const bool is_unsigned = has_x_zero(w);
+    struct steps s = {.x_log2 = act_log2(w),
+                      .has_zero = w->seg->q.zero_type == ZERO_CODE,
+                      .middle = code_middle(w),
+                      .x_zero = (int8_t)(is_unsigned ? (int)scale_at(x + 4) - 128 : 0),
+                      .x_flip = is_unsigned ? 128 : 0};
+    s.log2 = group_log2(w) < s.x_log2 ? group_log2(w) : s.x_log2;
+    s.log2 = s.log2 < 8 ? s.log2 : 8;
+    s.n = ((w->k - 1) >> s.log2) + 1;
+    return s;
+}
+
+/* f(bits, ...) with the bits of a code as a constant. */
+#define BY_BITS(w, f, ...)                                                                                             \
+    ((w)->seg->q.bits == 2 ? f(2, __VA_ARGS__) : (w)->seg->q.bits == 4 ? f(4, __VA_ARGS__) : f(8, __VA_ARGS__))
 #endif

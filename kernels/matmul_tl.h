@@ -1,10 +1,20 @@
 /* Prefill: BitNet's layouts TL1 and TL2 times int8 activations (tl_rows.h), on the panels of an instruction set: a
  * chunk of NR rows is unpacked, and all tokens, in the order of codes, pass over it. Sums are whole numbers to the end.
- * Before it stand LANES, NR, MAX_TOKENS, struct tl_chunk's codes tl_unpack(panel, t, r, last, i, parts) chunk i of the
- * rows [r, r + NR); beyond the last they repeat it tl_tokens(panel, x, stride, m, n_words, first)    sum[][] += (or, at
- * first, =) m tokens times so many words */
+ * Before it stand LANES, NR, MR and MAX_TOKENS. Behind it, the hooks below. */
 #ifndef KERNELS_MATMUL_TL_H
 #define KERNELS_MATMUL_TL_H
+#include "kernels/panel.h"
+#include "kernels/tl_rows.h"
+
+struct tl_panel {
+    _Alignas(64) int32_t sum[MAX_TOKENS][NR];
+    uint8_t code[PARTS_TL1 * LANES / 4][NR][4];
+};
+
+/* Chunk i of the rows [r, r + NR); beyond the last they repeat it. */
+INLINE void tl_unpack(struct tl_panel *p, const struct tl *t, int64_t r, int64_t last, int64_t i, const int parts);
+/* mr tokens (a constant at every call) from j on: sum[][] += (or, at first, =) so many words of each. */
+INLINE void tile(const int mr, struct tl_panel *p, const int8_t *x, size_t stride, int64_t j, int n_words, bool first);
 
 static int64_t tl_x_bytes(int64_t k)
 {
@@ -34,11 +44,22 @@ INLINE int32_t tl_token(int8_t *dst, const struct tl *t, const int8_t *x)
     return ADDED * sum;
 }
 
+static void tl_tokens(struct tl_panel *p, const int8_t *x, size_t stride, int64_t m, int n_words, bool first)
+{
+    int64_t j = 0;
+    for (; j + MR <= m; j += MR)
+        tile(MR, p, x, stride, j, n_words, first);
+    for (; j + 2 <= m; j += 2)
+        tile(2, p, x, stride, j, n_words, first);
+    if (j < m)
+        tile(1, p, x, stride, j, n_words, first);
+}
+
 static void tl_unpack_pairs(struct tl_panel *p, const struct tl *t, int64_t r, int64_t last)
 {
     memset(p->code, 0, 4 * sizeof *p->code);
     for (int i = 0; i < NR; i++)
-        tl_pairs((uint8_t *)p->code[0][i], t, min_i64(r + i, last));
+        tl_pairs(p->code[0][i], t, min_i64(r + i, last));
 }
 
 /* All columns of the rows [r, r + NR). */

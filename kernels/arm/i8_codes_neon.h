@@ -1,31 +1,8 @@
-/* Signed codes of i8_rows.h in NEON, and what one call's steps are: columns with one scale of W and one of x each. */
+/* Signed codes of i8_rows.h in NEON. */
 #ifndef KERNELS_ARM_I8_CODES_NEON_H
 #define KERNELS_ARM_I8_CODES_NEON_H
 #include "kernels/arm/numbers_neon.h"
 #include "kernels/i8_rows.h"
-
-struct steps {
-    int64_t n;        /* in a row */
-    int log2, x_log2; /* columns of one; activations to a scale */
-    bool has_zero;    /* codes that go with groups */
-    int middle;       /* of codes */
-    int8_t x_zero;    /* of activations as signed bytes, */
-    uint8_t x_flip;   /* which is what is stored, xor this */
-};
-
-INLINE struct steps steps_of(const struct qmat *w, const uint8_t *x)
-{
-    const bool is_unsigned = has_x_zero(w);
-    struct steps s = {.x_log2 = act_log2(w),
-                      .has_zero = w->seg->q.zero_type == ZERO_CODE,
-                      .middle = code_middle(w),
-                      .x_zero = (int8_t)(is_unsigned ? (int)scale_at(x + 4) - 128 : 0),
-                      .x_flip = is_unsigned ? 128 : 0};
-    s.log2 = group_log2(w) < s.x_log2 ? group_log2(w) : s.x_log2;
-    s.log2 = s.log2 < 8 ? s.log2 : 8;
-    s.n = ((w->k - 1) >> s.log2) + 1;
-    return s;
-}
 
 /* Codes of the 16 columns from c on, a multiple of 16, less the middle one. */
 INLINE int8x16_t codes_16(const uint8_t *row, int64_t c, const int bits, const bool interleaved, uint8x16_t flip,
@@ -48,11 +25,5 @@ INLINE int8x16_t codes_16(const uint8_t *row, int64_t c, const int bits, const b
         v = vandq_u8(vshlq_u8(v, vld1q_s8(right)), vdupq_n_u8(3));
     }
     return vreinterpretq_s8_u8(vsubq_u8(veorq_u8(v, flip), middle));
-}
-
-/* The first activation of a batch stands behind its zero point too. */
-INLINE const int8_t *x_at_column(const struct qmat *w, const uint8_t *x, int64_t c, int log2)
-{
-    return (const int8_t *)x_codes(x, c, log2) + (has_x_zero(w) ? 4 : 0);
 }
 #endif

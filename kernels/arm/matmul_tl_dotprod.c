@@ -1,11 +1,7 @@
 /* Prefill: BitNet's layouts TL1 and TL2 with sdot, with the micro-kernel of panel_neon.h. */
 #include "kernels/arm/panel_neon.h"
 #include "kernels/arm/tl_neon.h"
-
-struct tl_panel {
-    _Alignas(64) int32_t sum[MAX_TOKENS][NR];
-    int8_t code[PARTS_TL1 * LANES / 4][NR][4];
-};
+#include "kernels/matmul_tl.h" /* behind them */
 
 INLINE void tl_unpack(struct tl_panel *p, const struct tl *t, int64_t r, int64_t last, int64_t chunk, const int parts)
 {
@@ -22,7 +18,6 @@ INLINE void tl_unpack(struct tl_panel *p, const struct tl *t, int64_t r, int64_t
     }
 }
 
-/* mr tokens (a constant at every call) from j on. */
 INLINE void tile(const int mr, struct tl_panel *p, const int8_t *x, size_t stride, int64_t j, int n_words, bool first)
 {
     int32x4_t acc[MR][2];
@@ -31,22 +26,13 @@ INLINE void tile(const int mr, struct tl_panel *p, const int8_t *x, size_t strid
         for (int h = 0; h < 2; h++)
             acc[i][h] = first ? vdupq_n_s32(0) : vld1q_s32(p->sum[j + i] + 4 * h);
     for (int word = 0; word < n_words; word += 4)
-        multiply_16(mr, acc, p->code + word, x + (size_t)j * stride + 4 * word, stride, vdupq_n_s8(0));
+        multiply_16(mr, acc, (const int8_t(*)[NR][4])(p->code + word), x + (size_t)j * stride + 4 * word, stride,
+                    vdupq_n_s8(0));
 #pragma GCC unroll 4
     for (int i = 0; i < mr; i++)
         for (int h = 0; h < 2; h++)
             vst1q_s32(p->sum[j + i] + 4 * h, acc[i][h]);
 }
-
-static void tl_tokens(struct tl_panel *p, const int8_t *x, size_t stride, int64_t m, int n_words, bool first)
-{
-    int64_t j = 0;
-    for (; j + MR <= m; j += MR)
-        tile(MR, p, x, stride, j, n_words, first);
-    for (; j < m; j++)
-        tile(1, p, x, stride, j, n_words, first);
-}
-#include "kernels/matmul_tl.h"
 
 size_t matmul_tl_dotprod_scratch(int64_t k)
 {

@@ -14,7 +14,7 @@ static void prepare(struct x_tile *t, const struct qmat *w, const uint8_t *x, in
                     const struct steps *s)
 {
     for (int64_t c = 0; c < n; c += 16) {
-        int8x16_t v = vld1q_s8(x_at_column(w, x, c0 + c, s->x_log2));
+        int8x16_t v = vld1q_s8((const int8_t *)x_at_column(w, x, c0 + c, s->x_log2));
         vst1q_s8(t->code + c, veorq_s8(v, vreinterpretq_s8_u8(vdupq_n_u8(s->x_flip))));
     }
     for (int64_t i = 0; i << s->log2 < n; i++) {
@@ -61,7 +61,7 @@ INLINE float dot(const struct qmat *w, int64_t r, const struct x_tile *t, int64_
     return vaddvq_f32(sum);
 }
 
-INLINE void matvec_bits(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x, const int bits)
+INLINE void matvec_bits(const int bits, float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
 {
     struct x_tile tile;
     const struct steps s = steps_of(w, x);
@@ -77,14 +77,5 @@ INLINE void matvec_bits(float *y, const struct qmat *w, int64_t r0, int64_t r1, 
 
 void matvec_i8_dotprod(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
 {
-    switch (w->seg->q.bits) {
-    case 2:
-        matvec_bits(y, w, r0, r1, x, 2);
-        break;
-    case 4:
-        matvec_bits(y, w, r0, r1, x, 4);
-        break;
-    default:
-        matvec_bits(y, w, r0, r1, x, 8);
-    }
+    BY_BITS(w, matvec_bits, y, w, r0, r1, x);
 }

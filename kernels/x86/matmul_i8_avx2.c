@@ -4,50 +4,19 @@
  * activations as unsigned bytes: four such sums fit into 16 bits, whatever the codes. */
 #include "kernels/x86/numbers.h"
 #include "kernels/x86/panel_avx2.h"
-#include "kernels/i8_rows.h" /* behind the numbers */
 
-enum { COLUMNS = 256, STEPS = COLUMNS / 16 }; /* of a panel */
+enum { PARTS = 2 };
+#include "kernels/matmul_i8.h"
 
-struct i8_panel {
-    _Alignas(64) float y[MAX_TOKENS][NR];
-    uint8_t code[COLUMNS / 4][NR][4], high[COLUMNS / 4][NR][4]; /* high: of codes of 8 bits */
-    int32_t start[STEPS][NR];                                   /* and what their sums start at */
-    float scale[STEPS + 8][NR], min[STEPS][NR];
-    float x[]; /* [tokens in hand][steps of a row] of dx, then dx times the sum of x */
-};
-
-struct steps {
-    int64_t n;        /* in a row */
-    int log2, x_log2; /* columns of one; activations to a scale */
-    bool has_min;
-    int x_zero, middle; /* of activations as unsigned bytes; of codes */
-    __m256i x_flip;     /* what makes activations unsigned */
-};
-
-static int64_t tokens_at_once(int64_t k)
+static int32_t x_sum(const uint8_t *x, int64_t c0, int64_t c1, int log2)
 {
-    return max_tokens((size_t)k / 4 * 5);
-}
-
-size_t matmul_i8_avx2_scratch(int64_t k)
-{
-    return sizeof(struct i8_panel) + (size_t)(tokens_at_once(k) * (k / 16 + 1)) * 2 * sizeof(float);
-}
-
-/* dx and sx of one token. */
-static void x_scales(float *d, float *sum, const uint8_t *x, int64_t k, const struct steps *s)
-{
-    for (int64_t i = 0; i < s->n; i++) {
-        const int64_t c0 = i << s->log2, c1 = min_i64(c0 + (INT64_C(1) << s->log2), k);
-        __m128i acc = _mm_setzero_si128();
-        d[i] = x_scale(x, c0, s->x_log2);
-        for (int64_t c = c0; c < c1 && s->has_min; c += 16) {
-            __m128i v = _mm_loadu_si128((const __m128i *)x_codes(x, c, s->x_log2));
-            acc = _mm_add_epi32(acc, _mm_madd_epi16(_mm_maddubs_epi16(_mm_set1_epi8(1), v), _mm_set1_epi16(1)));
-        }
-        acc = _mm_add_epi32(acc, _mm_shuffle_epi32(acc, 0x4e));
-        sum[i] = d[i] * (float)(_mm_cvtsi128_si32(acc) + _mm_extract_epi32(acc, 1));
+    __m128i sum = _mm_setzero_si128();
+    for (int64_t c = c0; c < c1; c += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)x_codes(x, c, log2));
+        sum = _mm_add_epi32(sum, _mm_madd_epi16(_mm_maddubs_epi16(_mm_set1_epi8(1), v), _mm_set1_epi16(1)));
     }
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
+    return _mm_cvtsi128_si32(sum) + _mm_extract_epi32(sum, 1);
 }
 
 /* Columns [c, c + 32) of a row, of which n are there, as signed codes; c is a multiple of 32. */
@@ -75,24 +44,6 @@ INLINE __m256i codes_32(const uint8_t *row, int64_t c, int64_t n, const int bits
     return _mm256_sub_epi8(v, _mm256_set1_epi8((char)s->middle));
 }
 
-/* Scales and minima of the steps of n columns from c0 on: those of their groups. */
-static void unpack_scales(struct i8_panel *p, int lane, const struct qmat *w, int64_t r, int64_t c0, int64_t n,
-                          const struct steps *s)
-{
-    const int log2 = group_log2(w);
-    const int64_t g0 = c0 >> log2, n_groups = ((c0 + n - 1) >> log2) + 1 - g0;
-    float scale[STEPS + 8];
-    int32_t zero[STEPS + 8];
-    row_scales(scale, w, r, g0, n_groups);
-    if (s->has_min)
-        row_zero_codes(zero, w, r, g0, n_groups);
-    for (int64_t i = 0; i << s->log2 < n; i++) {
-        int64_t g = ((c0 + (i << s->log2)) >> log2) - g0;
-        p->scale[i][lane] = scale[g];
-        p->min[i][lane] = s->has_min ? (float)(s->middle - zero[g]) * scale[g] : 0;
-    }
-}
-
 /* Signed codes of 8 bits in the panel into their two parts, and the sums of their steps. */
 static void split_codes(struct i8_panel *p, int lane, int64_t n, const struct steps *s)
 {
@@ -101,42 +52,32 @@ static void split_codes(struct i8_panel *p, int lane, int64_t n, const struct st
         __m256i sum = _mm256_setzero_si256();
         const int64_t end = min_i64((i + 1) << s->log2, n) / 4;
         for (int64_t c = (i << s->log2) / 4; c < end; c++) {
-            __m256i v = load32(p->code[c][lane]), high = _mm256_and_si256(_mm256_srli_epi16(v, 4), nibble);
+            __m256i v = load32(p->code[0][c][lane]), high = _mm256_and_si256(_mm256_srli_epi16(v, 4), nibble);
             sum = _mm256_add_epi32(sum, pair_sums(_mm256_maddubs_epi16(ones, v)));
             high = _mm256_sub_epi8(_mm256_xor_si256(high, eight), eight);
-            _mm256_store_si256((__m256i *)(void *)p->high[c][lane], high);
-            _mm256_store_si256((__m256i *)(void *)p->code[c][lane], _mm256_and_si256(v, nibble));
+            _mm256_store_si256((__m256i *)(void *)p->code[1][c][lane], high);
+            _mm256_store_si256((__m256i *)(void *)p->code[0][c][lane], _mm256_and_si256(v, nibble));
         }
-        sum = _mm256_mullo_epi32(sum, _mm256_set1_epi32(-s->x_zero));
+        sum = _mm256_mullo_epi32(sum, _mm256_set1_epi32(-s->x_zero - 128));
         _mm256_store_si256((__m256i *)(void *)&p->start[i][lane], sum);
     }
 }
 
-/* n columns from c0 on of the rows [r, r + 8) into lanes [lane, lane + 8); rows beyond the last repeat it. */
-INLINE void unpack_8_rows(struct i8_panel *p, int lane, const struct qmat *w, int64_t r, int64_t last, int64_t c0,
-                          int64_t n, const struct steps *s, const int bits)
+INLINE void unpack_rows(struct i8_panel *p, const struct qmat *w, int64_t r, int64_t last, int64_t c0, int64_t n,
+                        const struct steps *s, const int bits)
 {
     __m256i v[8];
-    for (int64_t c = 0; c < n; c += 32) {
+    for (int lane = 0; lane < NR; lane += 8) {
+        for (int64_t c = 0; c < n; c += 32) {
 #pragma GCC unroll 8
-        for (int i = 0; i < 8; i++)
-            v[i] = codes_32(qmat_row(w, min_i64(r + i, last)), c0 + c, n - c, bits, w, s);
-        store_transposed(p->code[c / 4][lane], sizeof p->code[0], v);
+            for (int i = 0; i < 8; i++)
+                v[i] = codes_32(qmat_row(w, min_i64(r + lane + i, last)), c0 + c, n - c, bits, w, s);
+            store_transposed(p->code[0][c / 4][lane], sizeof p->code[0][0], v);
+        }
+        if (bits == 8)
+            split_codes(p, lane, n, s);
     }
-    if (bits == 8)
-        split_codes(p, lane, n, s);
-    for (int i = 0; i < 8; i++)
-        unpack_scales(p, lane + i, w, min_i64(r + i, last), c0, n, s);
 }
-
-/* The tokens' part of the columns in the panel. */
-struct x_at {
-    const uint8_t *x; /* of the first token: its first column here */
-    const float *d, *sum;
-    size_t stride;
-    int64_t n; /* columns */
-    bool first;
-};
 
 /* acc[j][] += words [c0, c1) of one part of the codes times mr tokens, 4 words at a time in 16 bits. The empty asm is
  * that of panel_avx2.h. */
@@ -174,13 +115,15 @@ INLINE void multiply_unsigned(const int mr, __m256i acc[MR][2], uint8_t (*code)[
 INLINE void multiply_step(const int mr, const int bits, __m256i acc[MR][2], struct i8_panel *p, int64_t step, int c0,
                           int c1, const uint8_t *x, size_t stride, const struct steps *s)
 {
+    const int n = (c1 - c0) / 4;
     if (bits < 8) {
-        multiply(mr, 4, true, acc, p->code + c0 / 4, 0, (c1 - c0) / 4, x, stride);
+        multiply(mr, 4, true, acc, p->code[0] + c0 / 4, 0, n, x, stride);
         return;
     }
+    const __m256i flip = _mm256_set1_epi8((char)(s->x_flip ^ 128));
     __m256i high[MR][2];
-    multiply_unsigned(mr, acc, p->code + c0 / 4, 0, (c1 - c0) / 4, x, stride, s->x_flip);
-    multiply_unsigned(mr, high, p->high + c0 / 4, 0, (c1 - c0) / 4, x, stride, s->x_flip);
+    multiply_unsigned(mr, acc, p->code[0] + c0 / 4, 0, n, x, stride, flip);
+    multiply_unsigned(mr, high, p->code[1] + c0 / 4, 0, n, x, stride, flip);
 #pragma GCC unroll 4
     for (int j = 0; j < mr; j++)
         for (int h = 0; h < 2; h++) {
@@ -189,7 +132,6 @@ INLINE void multiply_step(const int mr, const int bits, __m256i acc[MR][2], stru
         }
 }
 
-/* mr tokens (a constant at every call) from j0 on against the panel. */
 INLINE void tile(const int mr, const int bits, struct i8_panel *p, const struct x_at *t, int64_t j0,
                  const struct steps *s)
 {
@@ -212,7 +154,7 @@ INLINE void tile(const int mr, const int bits, struct i8_panel *p, const struct 
             __m256 dx = _mm256_broadcast_ss(d + j * s->n + i), sx_j = _mm256_broadcast_ss(sx + j * s->n + i);
             sum[j][0] = _mm256_fmadd_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(acc[j][0]), dx), d0, sum[j][0]);
             sum[j][1] = _mm256_fmadd_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(acc[j][1]), dx), d1, sum[j][1]);
-            if (!s->has_min)
+            if (!s->has_zero)
                 continue;
             sum[j][0] = _mm256_fmadd_ps(m0, sx_j, sum[j][0]);
             sum[j][1] = _mm256_fmadd_ps(m1, sx_j, sum[j][1]);
@@ -225,76 +167,17 @@ INLINE void tile(const int mr, const int bits, struct i8_panel *p, const struct 
     }
 }
 
-INLINE void all_tokens(const int bits, struct i8_panel *p, const struct x_at *t, int64_t m, const struct steps *s)
+size_t matmul_i8_avx2_scratch(int64_t k)
 {
-    int64_t j = 0;
-    for (; j + 4 <= m; j += 4)
-        tile(4, bits, p, t, j, s);
-    if (m - j >= 2) {
-        tile(2, bits, p, t, j, s);
-        j += 2;
-    }
-    if (j < m)
-        tile(1, bits, p, t, j, s);
-}
-
-static void panel_of(struct i8_panel *p, const struct qmat *w, int64_t r, int64_t last, const struct x_at *t,
-                     int64_t c0, int64_t m, const struct steps *s)
-{
-    const int bits = w->seg->q.bits;
-    for (int lane = 0; lane < NR; lane += 8)
-        if (bits == 2)
-            unpack_8_rows(p, lane, w, r + lane, last, c0, t->n, s, 2);
-        else if (bits == 4)
-            unpack_8_rows(p, lane, w, r + lane, last, c0, t->n, s, 4);
-        else
-            unpack_8_rows(p, lane, w, r + lane, last, c0, t->n, s, 8);
-    if (bits == 8)
-        all_tokens(8, p, t, m, s);
-    else
-        all_tokens(4, p, t, m, s);
-}
-
-static struct steps steps_of(const struct qmat *w, const uint8_t *x)
-{
-    const bool is_unsigned = has_x_zero(w);
-    struct steps s = {.x_log2 = act_log2(w),
-                      .has_min = w->seg->q.zero_type == ZERO_CODE,
-                      .x_zero = is_unsigned ? (int)scale_at(x + 4) : 128,
-                      .middle = code_middle(w),
-                      .x_flip = _mm256_set1_epi8((char)(is_unsigned ? 0 : 128))};
-    s.log2 = group_log2(w) < s.x_log2 ? group_log2(w) : s.x_log2;
-    s.log2 = s.log2 < 8 ? s.log2 : 8;
-    s.n = ((w->k - 1) >> s.log2) + 1;
-    return s;
+    return i8_scratch(k);
 }
 
 void matmul_i8_avx2(float *y, int64_t ldy, const struct qmat *w, int64_t r0, int64_t r1, const void *x, size_t stride,
                     int64_t m, void *scratch)
 {
-    struct i8_panel *p = scratch;
-    const struct steps s = steps_of(w, x);
     const bool few = m < FEW && !has_x_zero(w);
     for (int64_t j = 0; j < m && few; j++)
         matvec_i8_avx2(y + j * ldy, w, r0, r1, (const uint8_t *)x + (size_t)j * stride);
-    int64_t in_hand = tokens_in_hand(m, tokens_at_once(w->k));
-    float *d = p->x, *sum = d + in_hand * s.n;
-    for (int64_t j = 0; j < m && !few; j += in_hand) {
-        const uint8_t *xj = (const uint8_t *)x + (size_t)j * stride;
-        int64_t tokens = min_i64(m - j, in_hand);
-        for (int64_t i = 0; i < tokens; i++)
-            x_scales(d + i * s.n, sum + i * s.n, has_x_zero(w) ? x : xj + (size_t)i * stride, w->k, &s);
-        for (int64_t r = r0; r < r1; r += NR) {
-            for (int64_t c = 0; c < w->k; c += COLUMNS) {
-                struct x_at t = {x_codes(xj, c, s.x_log2) + (has_x_zero(w) ? 4 : 0),
-                                 d + (c >> s.log2),
-                                 sum + (c >> s.log2),
-                                 stride,
-                                 min_i64(w->k - c, COLUMNS),
-                                 c == 0};
-                panel_of(p, w, r, r1 - 1, &t, c, tokens, &s);
-            }
-            store_rows(y + j * ldy + r - r0, ldy, p->y, tokens, r1 - r);
-        }
-    }
+    if (!few)
+        matmul_i8(y, ldy, w, r0, r1, x, stride, m, scratch);
 }

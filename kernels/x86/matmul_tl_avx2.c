@@ -1,13 +1,9 @@
 /* Prefill: BitNet's layouts TL1 and TL2 in AVX2, with the micro-kernel of panel_avx2.h. */
 #include "kernels/x86/panel_avx2.h"
 #include "kernels/x86/tl_avx2.h"
+#include "kernels/matmul_tl.h" /* behind them */
 
 enum { STEPS = 4 }; /* words that 16 bits have room for: codes are at most 6 */
-
-struct tl_panel {
-    _Alignas(64) int32_t sum[MAX_TOKENS][NR];
-    uint8_t code[PARTS_TL1 * LANES / 4][NR][4];
-};
 
 INLINE void tl_unpack(struct tl_panel *p, const struct tl *t, int64_t r, int64_t last, int64_t chunk, const int parts)
 {
@@ -24,7 +20,6 @@ INLINE void tl_unpack(struct tl_panel *p, const struct tl *t, int64_t r, int64_t
     }
 }
 
-/* mr tokens (a constant at every call) from j on. */
 INLINE void tile(const int mr, struct tl_panel *p, const int8_t *x, size_t stride, int64_t j, int n_words, bool first)
 {
     __m256i acc[MR][2];
@@ -36,18 +31,6 @@ INLINE void tile(const int mr, struct tl_panel *p, const int8_t *x, size_t strid
             _mm256_store_si256(sum, first ? acc[i][h] : _mm256_add_epi32(acc[i][h], _mm256_load_si256(sum)));
         }
 }
-
-static void tl_tokens(struct tl_panel *p, const int8_t *x, size_t stride, int64_t m, int n_words, bool first)
-{
-    int64_t j = 0;
-    for (; j + MR <= m; j += MR)
-        tile(MR, p, x, stride, j, n_words, first);
-    for (; j + 2 <= m; j += 2)
-        tile(2, p, x, stride, j, n_words, first);
-    if (j < m)
-        tile(1, p, x, stride, j, n_words, first);
-}
-#include "kernels/matmul_tl.h"
 
 size_t matmul_tl_avx2_scratch(int64_t k)
 {

@@ -1,11 +1,7 @@
 /* Prefill: BitNet's layouts TL1 and TL2 in AVX-512 VNNI, with the micro-kernel of panel_avx512.h. */
 #include "kernels/x86/panel_avx512.h"
 #include "kernels/x86/tl_avx512.h"
-
-struct tl_panel {
-    _Alignas(64) int32_t sum[MAX_TOKENS][NR];
-    uint8_t code[PARTS_TL1 * LANES / 4][NR][4];
-};
+#include "kernels/matmul_tl.h" /* behind them */
 
 INLINE void tl_unpack(struct tl_panel *p, const struct tl *t, int64_t r, int64_t last, int64_t chunk, const int parts)
 {
@@ -25,7 +21,6 @@ INLINE void tl_unpack(struct tl_panel *p, const struct tl *t, int64_t r, int64_t
     }
 }
 
-/* mr tokens (a constant at every call) from j on. */
 INLINE void tile(const int mr, struct tl_panel *p, const int8_t *x, size_t stride, int64_t j, int n_words, bool first)
 {
     __m512i acc[MR][2];
@@ -40,18 +35,6 @@ INLINE void tile(const int mr, struct tl_panel *p, const int8_t *x, size_t strid
         for (int h = 0; h < 2; h++)
             _mm512_store_si512(p->sum[j + i] + 16 * h, acc[i][h]);
 }
-
-static void tl_tokens(struct tl_panel *p, const int8_t *x, size_t stride, int64_t m, int n_words, bool first)
-{
-    int64_t j = 0;
-    for (; j + MR <= m; j += MR)
-        tile(MR, p, x, stride, j, n_words, first);
-    for (; j + 2 <= m; j += 2)
-        tile(2, p, x, stride, j, n_words, first);
-    if (j < m)
-        tile(1, p, x, stride, j, n_words, first);
-}
-#include "kernels/matmul_tl.h"
 
 size_t matmul_tl_avx512_vnni_scratch(int64_t k)
 {

@@ -49,7 +49,7 @@ static void prepare(struct x_chunk *g, const struct qmat *w, const uint8_t *x, i
     for (int64_t c = 0; c < n; c += columns, g++) {
         int8_t code[128] = {0};
         for (int64_t i = c; i < min_i64(c + columns, n); i += 16) {
-            __m128i v = _mm_loadu_si128((const __m128i *)(x_codes(x, c0 + i, log2) + (has_x_zero(w) ? 4 : 0)));
+            __m128i v = _mm_loadu_si128((const __m128i *)(x_at_column(w, x, c0 + i, log2)));
             _mm_storeu_si128((__m128i *)(code + i - c), _mm_xor_si128(v, _mm_set1_epi64x((int64_t)flip)));
         }
         prepare_chunk(g, code, bits, is_interleaved(w), s->x_zero);
@@ -118,7 +118,7 @@ INLINE struct shape shape_of(const struct qmat *w, const uint8_t *x, const int b
                           .has_zero = w->seg->q.zero_type == ZERO_CODE};
 }
 
-INLINE void matvec_bits(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x, const int bits)
+INLINE void matvec_bits(const int bits, float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
 {
     struct x_chunk tile[TILE / 32];
     struct row row[2];
@@ -145,14 +145,5 @@ INLINE void matvec_bits(float *y, const struct qmat *w, int64_t r0, int64_t r1, 
 
 void matvec_i8_avx2(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
 {
-    switch (w->seg->q.bits) {
-    case 2:
-        matvec_bits(y, w, r0, r1, x, 2);
-        break;
-    case 4:
-        matvec_bits(y, w, r0, r1, x, 4);
-        break;
-    default:
-        matvec_bits(y, w, r0, r1, x, 8);
-    }
+    BY_BITS(w, matvec_bits, y, w, r0, r1, x);
 }

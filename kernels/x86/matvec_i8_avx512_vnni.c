@@ -170,7 +170,7 @@ INLINE struct shape shape_of(const struct qmat *w, const int bits)
     return s;
 }
 
-INLINE void matvec_bits(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x, const int bits)
+INLINE void matvec_bits(const int bits, float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
 {
     struct x_chunk tile[TILE / 64];
     struct row row[2];
@@ -204,14 +204,5 @@ INLINE void matvec_bits(float *y, const struct qmat *w, int64_t r0, int64_t r1, 
 
 void matvec_i8_avx512_vnni(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
 {
-    switch (w->seg->q.bits) {
-    case 2:
-        matvec_bits(y, w, r0, r1, x, 2);
-        break;
-    case 4:
-        matvec_bits(y, w, r0, r1, x, 4);
-        break;
-    default:
-        matvec_bits(y, w, r0, r1, x, 8);
-    }
+    BY_BITS(w, matvec_bits, y, w, r0, r1, x);
 }
