@@ -1,10 +1,9 @@
 /* Stored floats times activations in the same form, multiplied in f32: F16, BF16 and F32 alike. */
 #ifndef KERNELS_ARM_FLOAT_ROWS_NEON_H
 #define KERNELS_ARM_FLOAT_ROWS_NEON_H
-#include "kernels/arm/neon.h"
+#include "kernels/arm/numbers_neon.h"
 
-/* PAD keeps rows whose length is a power of two from evicting each other from the first-level cache. */
-enum { TILE = 2048, FLOAT_TOKENS = 264, FLOAT_ROWS = 32, PAD = 16 };
+enum { TILE = 2048, WIDENED = 4 };
 
 struct float_codec {
     int bytes; /* of a value */
@@ -12,10 +11,6 @@ struct float_codec {
     float (*one)(const uint8_t *p);
 };
 
-INLINE float32x4_t f16_four(const uint8_t *p)
-{
-    return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p)));
-}
 INLINE float32x4_t f32_four(const uint8_t *p)
 {
     return vreinterpretq_f32_u8(vld1q_u8(p));
@@ -34,17 +29,14 @@ INLINE float bf16_one(const uint8_t *p)
 }
 
 #define FLOAT_F32  ((struct float_codec){4, f32_four, f32_one})
-#define FLOAT_F16  ((struct float_codec){2, f16_four, half_at})
+#define FLOAT_F16  ((struct float_codec){2, halves_at, half_at})
 #define FLOAT_BF16 ((struct float_codec){2, bf16_four, bf16_one})
 
-INLINE void widen_row(float *dst, const uint8_t *src, int64_t k, struct float_codec codec)
+INLINE void widen_some(float *dst, const uint8_t *src, struct float_codec codec)
 {
-    int64_t c = 0;
-    for (; c + 4 <= k; c += 4)
-        vst1q_f32(dst + c, codec.four(src + codec.bytes * c));
-    for (; c < k; c++)
-        dst[c] = codec.one(src + codec.bytes * c);
+    vst1q_f32(dst, codec.four(src));
 }
+#include "kernels/float_rows.h" /* behind it */
 
 /* Decode: n columns of a row times x as f32. */
 INLINE float dot_floats(const uint8_t *p, const float *x, int64_t n, struct float_codec codec)
@@ -71,30 +63,6 @@ INLINE void matvec_float(float *y, const struct qmat *w, int64_t r0, int64_t r1,
         for (int64_t r = r0; r < r1; r++) {
             float before = at ? y[r - r0] : 0;
             y[r - r0] = before + dot_floats(qmat_row(w, r) + codec.bytes * at, tile, n, codec);
-        }
-    }
-}
-
-INLINE size_t float_rows_scratch(int64_t k)
-{
-    return (size_t)(FLOAT_TOKENS + FLOAT_ROWS) * (size_t)(k + PAD) * sizeof(float);
-}
-
-/* Prefill: both sides are widened to f32 and go through the f32 GEMM, 264 rows of X and 32 of W at a time. */
-INLINE void matmul_float_rows(float *y, int64_t ldy, const struct qmat *w, int64_t r0, int64_t r1, const void *x,
-                              size_t x_stride, int64_t m, void *scratch, struct float_codec codec)
-{
-    const int64_t k = w->k, stride = k + PAD;
-    float *xf = scratch, *wf = xf + FLOAT_TOKENS * stride;
-    for (int64_t j = 0; j < m; j += FLOAT_TOKENS) {
-        const int64_t tokens = min_i64(m - j, FLOAT_TOKENS);
-        for (int64_t i = 0; i < tokens; i++)
-            widen_row(xf + i * stride, (const uint8_t *)x + (size_t)(j + i) * x_stride, k, codec);
-        for (int64_t r = r0; r < r1; r += FLOAT_ROWS) {
-            const int64_t rows = min_i64(r1 - r, FLOAT_ROWS);
-            for (int64_t i = 0; i < rows; i++)
-                widen_row(wf + i * stride, qmat_row(w, r + i), k, codec);
-            gemm_f32_neon(y + j * ldy + r - r0, ldy, xf, stride, wf, stride, tokens, rows, k);
         }
     }
 }

@@ -1,5 +1,6 @@
 /* Prefill: BF16 rows times BF16 activations. Both are widened to f32 and go through the f32 GEMM. */
-#include "kernels/x86/float_rows.h"
+#include "kernels/x86/widen_avx2.h"
+#include "kernels/float_rows.h" /* behind it */
 
 size_t matmul_bf16_avx512_scratch(int64_t k)
 {

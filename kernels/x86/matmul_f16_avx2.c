@@ -1,5 +1,6 @@
 /* Prefill: F16 rows times F16 activations. Both are widened to f32 and go through the f32 GEMM. */
-#include "kernels/x86/float_rows.h"
+#include "kernels/x86/widen_avx2.h"
+#include "kernels/float_rows.h" /* behind it */
 
 size_t matmul_f16_avx2_scratch(int64_t k)
 {

@@ -31,6 +31,12 @@ INLINE __m256 bf16_eight(const uint8_t *p)
     return _mm256_castsi256_ps(_mm256_slli_epi32(words, 16));
 }
 
+enum { WIDENED = 8 };
+INLINE void widen_some(float *dst, const uint8_t *src, struct float_codec codec)
+{
+    _mm256_storeu_ps(dst, codec.eight(src));
+}
+
 #define FLOAT_F32                                                                                                      \
     (struct float_codec)                                                                                               \
     {                                                                                                                  \

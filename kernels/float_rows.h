@@ -1,12 +1,14 @@
-/* Rows of 16-bit floats widened to f32 for the f32 GEMM, 264 rows of X and 32 of W at a time. */
-#ifndef KERNELS_X86_FLOAT_ROWS_H
-#define KERNELS_X86_FLOAT_ROWS_H
-#include "kernels/x86/widen_avx2.h"
+/* Stored floats (F16, BF16, F32) times activations in the same form: both are widened to f32 and multiplied by the f32
+ * GEMM, 264 rows of X and 32 of W at a time. Before it stand, of an instruction set, struct float_codec and
+ * widen_some, which widens WIDENED of them. */
+#ifndef KERNELS_FLOAT_ROWS_H
+#define KERNELS_FLOAT_ROWS_H
+#include "kernels/inline.h"
 
 /* PAD keeps rows whose length is a power of two from evicting each other from the first-level cache. */
 enum { FLOAT_TOKENS = 264, FLOAT_ROWS = 32, PAD = 16 };
 
-static size_t float_rows_scratch(int64_t k)
+INLINE size_t float_rows_scratch(int64_t k)
 {
     return (size_t)(FLOAT_TOKENS + FLOAT_ROWS) * (size_t)(k + PAD) * sizeof(float);
 }
@@ -14,8 +16,8 @@ static size_t float_rows_scratch(int64_t k)
 INLINE void widen_row(float *dst, const uint8_t *src, int64_t k, struct float_codec codec)
 {
     int64_t c = 0;
-    for (; c + 8 <= k; c += 8)
-        _mm256_storeu_ps(dst + c, codec.eight(src + codec.bytes * c));
+    for (; c + WIDENED <= k; c += WIDENED)
+        widen_some(dst + c, src + codec.bytes * c, codec);
     for (; c < k; c++)
         dst[c] = codec.one(src + codec.bytes * c);
 }
