@@ -9,6 +9,7 @@
 #include "base/pool.h"
 #include "base/rng.h"
 #include "kernels/cases.h"
+#include "kernels/linear.h"
 #include "probe/probe.h"
 
 struct products {
@@ -23,6 +24,7 @@ struct products {
     uint8_t *in;     /* what its kernel reads */
     uint8_t *row;    /* one encoded row a thread */
     void *scratch;
+    struct act_fixed grid; /* of rules that have one for a batch */
 };
 
 static const struct kernel_case *find_case(const char *name, const char *act)
@@ -74,6 +76,10 @@ static void encode_rows(void *arg, int64_t i0, int64_t i1, int thread)
     size_t bytes = act_row_bytes(c->act, c->d);
     for (int64_t i = i0; i < i1; i++) {
         const float *x = c->x + i * c->d;
+        if (c->act->scope == ACT_BATCH) {
+            c->act->encode_fixed(c->in, x, i, i + 1, c->d, &c->grid);
+            continue;
+        }
         if (!kernel_reads_values(c->kernel, c->act)) {
             c->encode(c->in + bytes * (size_t)i, x, c->d);
             continue;
@@ -91,9 +97,8 @@ static void run_products(struct products *c)
     for (int i = 0; i < c->n_layers; i++) {
         float *y = c->y[i % 2];
         if (batch)
-            c->encode(c->in, c->x, c->m * c->d);
-        else
-            pool_for(c->pool, c->m, 4, encode_rows, c);
+            c->grid = linear_batch_grid(c->pool, c->act, c->x, c->m * c->d);
+        pool_for(c->pool, c->m, 4, encode_rows, c);
         if (c->m == 1)
             linear_matvec(c->pool, c->kernel, y, &c->w[i], c->in);
         else

@@ -2,12 +2,15 @@
 #include "kernels/linear.h"
 #include <stdatomic.h>
 #include "base/pool.h"
+#include "kernels/formats/range.h"
 
 enum {
     GEMM_ROWS = 32,          /* rows decoded at once: one panel of the AVX-512 kernel, two of the AVX2 one */
     MATVEC_LEAST = 32 << 10, /* bytes of the smallest piece: about a microsecond */
     MATVEC_STEP = 8,         /* rows */
     MATMUL_ROWS = 32,        /* rows of one panel, the smallest piece */
+    RANGE_PIECES = 16,       /* of a batch; */
+    RANGE_ALONE = 16 << 10,  /* fewer values: one thread */
 };
 
 static int64_t round_up(int64_t n, int64_t to)
@@ -150,4 +153,30 @@ size_t linear_matmul_scratch(int n_threads, const struct kernel *k, int64_t cols
 {
     size_t bytes = k->scratch_bytes ? k->scratch_bytes(cols) : 0;
     return (size_t)n_threads * (size_t)round_up((int64_t)bytes, 64);
+}
+
+struct range_job {
+    const float *x;
+    int64_t n;
+    struct range piece[RANGE_PIECES];
+};
+
+static void range_pieces(void *arg, int64_t i0, int64_t i1, int i_thread)
+{
+    struct range_job *j = arg;
+    (void)i_thread;
+    for (int64_t i = i0; i < i1; i++) {
+        const int64_t at = j->n * i / RANGE_PIECES, end = j->n * (i + 1) / RANGE_PIECES;
+        j->piece[i] = end > at ? range_with_zero(j->x + at, end - at) : (struct range){0, 0};
+    }
+}
+
+struct act_fixed linear_batch_grid(struct pool *pool, const struct act *a, const float *x, int64_t n)
+{
+    struct range_job j = {.x = x, .n = n};
+    pool_for(n < RANGE_ALONE ? NULL : pool, RANGE_PIECES, 1, range_pieces, &j);
+    struct range r = j.piece[0];
+    for (int i = 1; i < RANGE_PIECES; i++)
+        r = (struct range){fminf(r.lo, j.piece[i].lo), fmaxf(r.hi, j.piece[i].hi)};
+    return a->grid(r.lo, r.hi);
 }

@@ -15,4 +15,6 @@ struct linear_part {             /* Y = X * W^T */
 void linear_matvec_parts(struct pool *pool, const struct linear_part *part, int n, const void *x);
 void linear_matmul_parts(struct pool *pool, const struct linear_part *part, int n, const void *x, size_t x_stride,
                          int64_t m, void *scratch);
+/* The grid of an ACT_BATCH rule for all n values of a batch together. */
+struct act_fixed linear_batch_grid(struct pool *pool, const struct act *a, const float *x, int64_t n);
 #endif

@@ -11,13 +11,10 @@ static size_t encoded_row_bytes(int64_t k)
     return ((size_t)k * 4 + 1024 + 63) / 64 * 64;
 }
 
-/* The rows; behind them what is being encoded, where values are wanted: one row per thread, or for the reference a
- * whole batch of at most one byte per value. */
+/* The rows; behind them what is being encoded, where values are wanted: one row per thread. */
 size_t linear_input_bytes(int64_t k, const struct engine_opts *o)
 {
-    size_t behind = (size_t)pool_n_threads(o->pool) * encoded_row_bytes(k);
-    behind += o->mode == ENGINE_PACKED ? 0 : (size_t)(o->n_batch * k);
-    return encoded_row_bytes(k) * (size_t)o->n_batch + behind;
+    return encoded_row_bytes(k) * (size_t)(o->n_batch + pool_n_threads(o->pool));
 }
 
 /* Does it read the values that its rule comes to? Else rows as the rule encodes them. */
@@ -165,6 +162,7 @@ void linear_input(struct engine *g, const float *x, int64_t k, int n)
 struct encode_job {
     const struct engine *g;
     const struct linear *l;
+    struct act_fixed grid; /* of rules that have one for all rows */
 };
 
 static uint8_t *input_row(const struct engine *g, int64_t i)
@@ -177,35 +175,24 @@ static void encode_rows(void *arg, int64_t i0, int64_t i1, int i_thread)
 {
     const struct encode_job *j = arg;
     const struct engine *g = j->g;
+    const struct act *act = j->l->act;
+    const bool values = reads_values(j->l);
     int64_t k = g->input.k;
     for (int64_t i = i0; i < i1; i++) {
         const float *x = g->input.x + i * k;
-        if (!reads_values(j->l)) {
-            if (j->l->act->scope == ACT_FIXED)
-                j->l->act->encode_fixed(g->buf[BUF_INPUT], x, i, i + 1, k, j->l->fixed);
-            else
-                j->l->encode(input_row(g, i), x, k);
-        } else if (j->l->act->scope == ACT_FIXED) {
-            j->l->act->round_fixed((float *)g->buf[BUF_INPUT] + i * k, x, k, j->l->fixed);
-        } else {
+        float *value = (float *)g->buf[BUF_INPUT] + i * k;
+        if (act_is_batch(act) && values) {
+            act->round_fixed(value, x, k, &j->grid);
+        } else if (act_is_batch(act)) {
+            act->encode_fixed(g->buf[BUF_INPUT], x, i, i + 1, k, &j->grid);
+        } else if (values) {
             uint8_t *row = input_row(g, g->o.n_batch + i_thread);
             j->l->encode(row, x, k);
-            j->l->act->decode((float *)g->buf[BUF_INPUT] + i * k, row, k);
+            act->decode(value, row, k);
+        } else {
+            j->l->encode(input_row(g, i), x, k);
         }
     }
-}
-
-/* One scale for the whole batch: it is encoded as a single long row. */
-static void encode_batch(const struct engine *g, const struct linear *l)
-{
-    int64_t n = g->input.k * g->input.n;
-    if (!reads_values(l)) {
-        l->encode(g->buf[BUF_INPUT], g->input.x, n);
-        return;
-    }
-    uint8_t *encoded = input_row(g, g->o.n_batch);
-    l->encode(encoded, g->input.x, n);
-    l->act->decode(g->buf[BUF_INPUT], encoded, n);
 }
 
 /* Where the rule asks for a grid: is it the same? */
@@ -224,11 +211,12 @@ static void encode_input(struct engine *g, const struct linear *l)
 {
     if (!l->act || in_buffer(g, l))
         return;
-    struct encode_job j = {g, l};
+    struct encode_job j = {g, l,
+                           l->act->scope == ACT_BATCH
+                               ? linear_batch_grid(g->o.pool, l->act, g->input.x, g->input.n * g->input.k)
+                               : *l->fixed};
     if (l->act->scope == ACT_COLUMNS)
         l->act->round(g->buf[BUF_INPUT], g->input.x, g->input.n, g->input.k);
-    else if (l->act->scope == ACT_BATCH)
-        encode_batch(g, l);
     else if (g->input.n == 1)
         encode_rows(&j, 0, 1, 0);
     else

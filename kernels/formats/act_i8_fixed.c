@@ -5,8 +5,6 @@
 #include "base/half.h"
 #include "kernels/formats/fit.h"
 
-enum { HEADER = 8 };
-
 struct act_fixed act_fixed_grid(float lo, float hi)
 {
     double least = (double)fminf(lo, 0), wide = (double)fmaxf(hi, 0) - least, scale = wide / 255;
@@ -15,7 +13,7 @@ struct act_fixed act_fixed_grid(float lo, float hi)
     return (struct act_fixed){.scale = (float)scale, .zero = (float)rint(-128 - least / scale)};
 }
 
-static void round_fixed(float *dst, const float *x, int64_t k, const struct act_fixed *f)
+void act_fixed_round(float *dst, const float *x, int64_t k, const struct act_fixed *f)
 {
     for (int64_t i = 0; i < k; i++)
         dst[i] = f->column ? x[i] * (1 / f->column[i]) : x[i];
@@ -26,9 +24,9 @@ static void round_fixed(float *dst, const float *x, int64_t k, const struct act_
 }
 
 /* Far beyond the grid fit_round is no rounding, but still far beyond. */
-static void encode_fixed(void *dst, const float *x, int64_t i0, int64_t i1, int64_t k, const struct act_fixed *f)
+void act_fixed_encode(void *dst, const float *x, int64_t i0, int64_t i1, int64_t k, const struct act_fixed *f)
 {
-    uint8_t *out = (uint8_t *)dst + HEADER + i0 * k;
+    uint8_t *out = (uint8_t *)dst + ACT_FIXED_HEADER + i0 * k;
     if (i0 == 0) {
         wr_u32le(dst, f32_bits(f->scale));
         wr_u32le((uint8_t *)dst + 4, f32_bits(f->zero + 128));
@@ -44,15 +42,15 @@ static void encode(void *dst, const float *x, int64_t k)
 {
     struct range r = range_with_zero(x, k);
     struct act_fixed f = act_fixed_grid(r.lo, r.hi);
-    encode_fixed(dst, x, 0, 1, k, &f);
+    act_fixed_encode(dst, x, 0, 1, k, &f);
 }
 
-static void decode(float *dst, const void *src, int64_t k)
+void act_fixed_decode(float *dst, const void *src, int64_t k)
 {
     const uint8_t *in = src;
     float scale = f32_from_bits(rd_u32le(in)), zero = f32_from_bits(rd_u32le(in + 4));
     for (int64_t i = 0; i < k; i++)
-        dst[i] = ((float)in[HEADER + i] - zero) * scale;
+        dst[i] = ((float)in[ACT_FIXED_HEADER + i] - zero) * scale;
 }
 
 const struct act act_i8_fixed = {.name = "i8_fixed",
@@ -60,8 +58,8 @@ const struct act act_i8_fixed = {.name = "i8_fixed",
                                  .scope = ACT_FIXED,
                                  .block = 1,
                                  .block_bytes = 1,
-                                 .head_bytes = HEADER,
+                                 .head_bytes = ACT_FIXED_HEADER,
                                  .encode = encode,
-                                 .decode = decode,
-                                 .round_fixed = round_fixed,
-                                 .encode_fixed = encode_fixed};
+                                 .decode = act_fixed_decode,
+                                 .round_fixed = act_fixed_round,
+                                 .encode_fixed = act_fixed_encode};

@@ -1,31 +1,20 @@
-/* uint8 with one scale and zero point for the whole batch: ONNX's DynamicQuantizeLinear. Scale, zero point (f32 each),
- * then the codes. */
+/* uint8 with one scale and zero point for the whole batch: ONNX's DynamicQuantizeLinear. Its bytes are those of
+ * i8_fixed on the grid that the batch asks for. */
 #include "kernels/formats/group.h"
-#include "base/half.h"
 
-enum { HEADER = 8 };
+static struct act_fixed grid(float lo, float hi)
+{
+    float s = (hi - lo) / 255;
+    if (s == 0)
+        return (struct act_fixed){.scale = 1, .zero = -128};
+    return (struct act_fixed){.scale = s, .zero = clampf(rintf(0 - lo / s), 0, 255) - 128};
+}
 
 static void encode(void *dst, const float *x, int64_t k)
 {
-    uint8_t *out = dst;
     struct range r = range_with_zero(x, k);
-    float s = (r.hi - r.lo) / 255, zero = 0;
-    if (s == 0)
-        s = 1;
-    else
-        zero = clampf(rintf(0 - r.lo / s), 0, 255);
-    wr_u32le(out, f32_bits(s));
-    wr_u32le(out + 4, f32_bits(zero));
-    for (int64_t i = 0; i < k; i++)
-        out[HEADER + i] = (uint8_t)clamp_code(rintf(x[i] / s) + zero, 0, 255);
-}
-
-static void decode(float *dst, const void *src, int64_t k)
-{
-    const uint8_t *in = src;
-    float s = f32_from_bits(rd_u32le(in)), zero = f32_from_bits(rd_u32le(in + 4));
-    for (int64_t i = 0; i < k; i++)
-        dst[i] = ((float)in[HEADER + i] - zero) * s;
+    struct act_fixed f = grid(r.lo, r.hi);
+    act_fixed_encode(dst, x, 0, 1, k, &f);
 }
 
 const struct act act_u8_batch = {.name = "u8_batch",
@@ -33,6 +22,9 @@ const struct act act_u8_batch = {.name = "u8_batch",
                                  .scope = ACT_BATCH,
                                  .block = 1,
                                  .block_bytes = 1,
-                                 .head_bytes = HEADER,
+                                 .head_bytes = ACT_FIXED_HEADER,
                                  .encode = encode,
-                                 .decode = decode};
+                                 .decode = act_fixed_decode,
+                                 .grid = grid,
+                                 .round_fixed = act_fixed_round,
+                                 .encode_fixed = act_fixed_encode};

@@ -95,6 +95,12 @@ struct act_fixed {
     const float *column; /* [k] x is divided by it before it is rounded, and multiplied after; NULL: it is not */
 };
 struct act_fixed act_fixed_grid(float lo, float hi); /* of all values from lo to hi, and zero */
+/* act.encode_fixed, act.decode and act.round_fixed of rules with one grid for all rows: scale and zero point (f32
+ * each), then codes, these and the zero point as 0..255. */
+enum { ACT_FIXED_HEADER = 8 };
+void act_fixed_encode(void *dst, const float *x, int64_t i0, int64_t i1, int64_t k, const struct act_fixed *f);
+void act_fixed_decode(float *dst, const void *src, int64_t k);
+void act_fixed_round(float *dst, const float *x, int64_t k, const struct act_fixed *f);
 
 /* An activation rule: how a runtime rounds the f32 inputs of a linear layer before its dot product. */
 struct act {
@@ -109,7 +115,9 @@ struct act {
     /* ACT_COLUMNS, where the rows of a batch decide together how a column is rounded: the values that the dot product
      * sees of x[n][k]. encode and decode treat a single row. */
     void (*round)(float *dst, const float *x, int64_t n, int64_t k);
-    /* ACT_FIXED: the values of one row on the grid f. */
+    /* ACT_BATCH: the grid of a batch whose least and largest values are lo and hi, or zero. */
+    struct act_fixed (*grid)(float lo, float hi);
+    /* ACT_BATCH, ACT_FIXED: the values of one row on the grid f. */
     void (*round_fixed)(float *dst, const float *x, int64_t k, const struct act_fixed *f);
     /* The rows [i0, i1) of a batch, whose first one x points to, encoded on it; row 0 brings what stands in front. */
     void (*encode_fixed)(void *dst, const float *x, int64_t i0, int64_t i1, int64_t k, const struct act_fixed *f);

@@ -1,13 +1,29 @@
 /* Least and largest of n numbers (range.h). */
 #include "kernels/formats/range.h"
 
+enum { LANES = 16 };
+
+static struct range join(struct range r, float lo, float hi)
+{
+    return (struct range){lo < r.lo ? lo : r.lo, hi > r.hi ? hi : r.hi};
+}
+
 struct range range_of(const float *x, int64_t n)
 {
     struct range r = {x[0], x[0]};
-    for (int64_t i = 1; i < n; i++) {
-        r.lo = x[i] < r.lo ? x[i] : r.lo;
-        r.hi = x[i] > r.hi ? x[i] : r.hi;
-    }
+    float lo[LANES], hi[LANES];
+    int64_t i = 0;
+    for (int l = 0; l < LANES; l++)
+        lo[l] = hi[l] = x[0];
+    for (; i + LANES <= n; i += LANES)
+        for (int l = 0; l < LANES; l++) {
+            lo[l] = x[i + l] < lo[l] ? x[i + l] : lo[l];
+            hi[l] = x[i + l] > hi[l] ? x[i + l] : hi[l];
+        }
+    for (int l = 0; l < LANES; l++)
+        r = join(r, lo[l], hi[l]);
+    for (; i < n; i++)
+        r = join(r, x[i], x[i]);
     return r;
 }
 

@@ -126,7 +126,7 @@ static void test_find_for(void **state)
     assert_null(found("openvino_int", openvino, 192, PLANE_CODE, "openvino_i8")); /* not a power of two */
     assert_non_null(found("awq", awq, 256, PLANE_COLUMN, "f16"));
     assert_null(found("openvino_int", (struct qpar){.bits = 4, .sym = 1, .scale_type = NUMBER_F16, .group = 64}, 192,
-                      PLANE_COLUMN, "openvino_i8"));                  /* no place for factors of columns in integers */
+                      PLANE_COLUMN, "openvino_i8")); /* no place for factors of columns in integers */
     const struct qpar rows = {.bits = 8, .sym = 1, .scale_type = NUMBER_F32};
     assert_non_null(found("openvino_i8", rows, 192, PLANE_COLUMN, "i8_fixed")); /* but before a grid they cancel */
     assert_null(found("openvino_i8", rows, 192, PLANE_PERM, "i8_fixed"));
@@ -385,6 +385,45 @@ static void test_bandwidth(void **state)
     assert_true(isnan(kernel_read_bandwidth(NULL, memory, 0, 0)));
 }
 
+/* DynamicQuantizeLinear as ONNX defines it, against rows encoded one at a time on the grid of all, which threads found.
+ */
+static void test_batch_grid(void **state)
+{
+    enum { BYTES = ROWS * COLS };
+    static const struct {
+        double scale, shift;
+    } of[] = {{1, 0}, {1e-3, 5}, {1e-3, -5}, {0, 0}, {0, -2}, {1e20, 0}};
+    const struct act *a = act_find("u8_batch");
+    struct pool *pool;
+    struct err e;
+    static float x[BYTES], y[BYTES];
+    static uint8_t got[8 + BYTES];
+    (void)state;
+    assert_int_equal(pool_new(&pool, 2, NULL, &e), 0);
+    for (size_t c = 0; c < sizeof of / sizeof *of; c++) {
+        struct rng r;
+        rng_seed(&r, c);
+        float lo = 0, hi = 0;
+        for (int i = 0; i < BYTES; i++) {
+            x[i] = (float)(rng_normal(&r) * of[c].scale + of[c].shift);
+            lo = fminf(lo, x[i]);
+            hi = fmaxf(hi, x[i]);
+        }
+        const struct act_fixed f = linear_batch_grid(pool, a, x, BYTES);
+        const float s = hi > lo ? (hi - lo) / 255 : 1, zero = hi > lo ? fmaxf(0, fminf(255, rintf(-lo / s))) : 0;
+        assert_true(f.scale == s && f.zero + 128 == zero);
+        for (int i = ROWS; i-- > 0;)
+            a->encode_fixed(got, x + i * COLS, i, i + 1, COLS, &f);
+        for (int i = 0; i < BYTES; i++)
+            assert_int_equal(got[8 + i], fmaxf(0, fminf(255, rintf(x[i] / s) + zero)));
+        a->decode(y, got, BYTES);
+        for (int i = 0; i < ROWS; i++)
+            a->round_fixed(x + i * COLS, x + i * COLS, COLS, &f);
+        assert_memory_equal(x, y, sizeof x);
+    }
+    pool_free(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +436,7 @@ int main(void)
         cmocka_unit_test(test_drivers),
         cmocka_unit_test(test_bandwidth),
         cmocka_unit_test(test_fused),
+        cmocka_unit_test(test_batch_grid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
