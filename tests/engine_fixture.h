@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#ifdef __aarch64__
+#include <sys/auxv.h>
+#endif
 #include "base/isa.h"
 #include "bench/engine/engine.h"
 #include "bench/engine/model.h"
@@ -31,6 +34,9 @@ static inline uint64_t fixture_isa(void)
         isa |= ISA(AVX512F) | ISA(AVX512BW) | ISA(AVX512VL) | ISA(AVX512DQ);
     if ((isa & ISA(AVX512F)) && __builtin_cpu_supports("avx512vnni"))
         isa |= ISA(AVX512_VNNI);
+#elif defined(__aarch64__)
+    const unsigned long hw = getauxval(AT_HWCAP);
+    isa |= ISA(NEON) | (hw & HWCAP_ASIMDHP ? ISA(FP16) : 0) | (hw & HWCAP_ASIMDDP ? ISA(DOTPROD) : 0);
 #endif
     return isa;
 }
