@@ -1,5 +1,5 @@
 /* Prefill: codes of 2, 4 or 8 bits in groups times int8 activations (i8_rows.h), on the panels of an instruction set:
- * NR rows by 256 columns are unpacked, a word of 4 columns of each row side by side, and all tokens pass over them.
+ * NR rows by 256 columns are unpacked, a word of columns of each row side by side, and all tokens pass over them.
  *
  *   y[token][row] += sum_s scale[s] dx[s] (sum code x) + min[s] dx[s] (sum x)
  *

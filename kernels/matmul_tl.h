@@ -1,6 +1,6 @@
 /* Prefill: BitNet's layouts TL1 and TL2 times int8 activations (tl_rows.h), on the panels of an instruction set: a
  * chunk of NR rows is unpacked, and all tokens, in the order of codes, pass over it. Sums are whole numbers to the end.
- * Before it stand LANES, NR, MR and MAX_TOKENS. Behind it, the hooks below. */
+ * Before it stand LANES, NR, MR, WORD and MAX_TOKENS. Behind it, the hooks below. */
 #ifndef KERNELS_MATMUL_TL_H
 #define KERNELS_MATMUL_TL_H
 #include "kernels/panel.h"
@@ -59,7 +59,7 @@ static void tl_unpack_pairs(struct tl_panel *p, const struct tl *t, int64_t r, i
 {
     memset(p->code, 0, 4 * sizeof *p->code);
     for (int i = 0; i < NR; i++)
-        tl_pairs(p->code[0][i], t, min_i64(r + i, last));
+        tl_pairs(p->code[0][0] + WORD * i, t, min_i64(r + i, last));
 }
 
 /* All columns of the rows [r, r + NR). */

@@ -7,13 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#ifdef __aarch64__
-#include <sys/auxv.h>
-#endif
-#include "base/isa.h"
 #include "bench/engine/engine.h"
 #include "bench/engine/model.h"
 #include "bench/engine/weights.h"
+#include "tests/host_isa.h"
 
 struct fixture {
     struct model *model;
@@ -21,33 +18,13 @@ struct fixture {
     struct engine *engine;
 };
 
-/* What kernels this machine may run. */
-static inline uint64_t fixture_isa(void)
-{
-    uint64_t isa = 0;
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
-        isa |= ISA(AVX) | ISA(AVX2) | ISA(FMA) | ISA(F16C);
-    if (isa && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
-        isa |= ISA(AVX512F) | ISA(AVX512BW) | ISA(AVX512VL) | ISA(AVX512DQ);
-    if ((isa & ISA(AVX512F)) && __builtin_cpu_supports("avx512vnni"))
-        isa |= ISA(AVX512_VNNI);
-#elif defined(__aarch64__)
-    const unsigned long hw = getauxval(AT_HWCAP);
-    isa |= ISA(NEON) | (hw & HWCAP_ASIMDHP ? ISA(FP16) : 0) | (hw & HWCAP_ASIMDDP ? ISA(DOTPROD) : 0);
-#endif
-    return isa;
-}
-
 static inline struct engine_opts fixture_opts(int n_ctx, int n_batch, struct pool *pool)
 {
     return (struct engine_opts){.mode = ENGINE_REFERENCE,
                                 .n_ctx = n_ctx,
                                 .n_batch = n_batch,
                                 .kv = KV_BOTH(F32),
-                                .isa = fixture_isa(),
+                                .isa = host_isa(),
                                 .pool = pool};
 }
 

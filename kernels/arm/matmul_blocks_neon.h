@@ -34,7 +34,7 @@ INLINE void unpack_8_rows(struct block_panel *p, const struct qmat *w, int64_t r
         for (int i = 0; i < n; i++) {
             const uint8_t *b = start + i / codec.x_blocks * codec.block;
             int part = i % codec.x_blocks;
-            store_codes(p->code + 8 * i, row, codec.codes(b, part));
+            store_codes(p->code[8 * i][0], row, codec.codes(b, part));
             for (int h = 0; h < codec.halves; h++)
                 p->scale[codec.halves * i + h][row] = codec.scale(b, codec.halves * part + h);
             p->min[i][row] = codec.has_min ? half_at(b + 2) : 0;
@@ -63,9 +63,10 @@ INLINE void tile(const int mr, struct block_panel *p, const struct x_at *t, int6
         for (int h = 0; h < codec.halves; h++) {
             int32x4_t acc[MR][2];
             zero_sums(mr, acc);
-            multiply_16(mr, acc, p->code + 8 * b + 4 * h, x + 16 * h, t->stride, vdupq_n_s8(0));
+            multiply_16(mr, acc, p->code[8 * b + 4 * h][0], x + 16 * h, t->stride, vdupq_n_s8(0));
             if (codec.halves == 1)
-                multiply_16(mr, acc, p->code + 8 * b + 4, x + 16, t->stride, vdupq_n_s8(0));
+                multiply_16(mr, acc, p->code[8 * b + 4][0], x + 16, t->stride, vdupq_n_s8(0));
+            finish_sums(mr, acc);
             const float *scale = p->scale[codec.halves * b + h];
             float32x4_t d0 = vld1q_f32(scale), d1 = vld1q_f32(scale + 4);
 #pragma GCC unroll 4

@@ -25,7 +25,7 @@ INLINE void unpack_8_rows(struct k_panel *p, const struct qmat *w, int64_t r, in
         codec.head(&h, b);
 #pragma GCC unroll 8
         for (int c = 0; c < 8; c++)
-            store_codes(p->code + 8 * c, i, codec.codes(b, c));
+            store_codes(p->code[8 * c][0], i, codec.codes(b, c));
         for (int s = 0; s < codec.n_sub; s++)
             p->scale[s][i] = h.d * h.scale[s];
         for (int s = 0; s < 16 && codec.has_min; s++)
@@ -58,8 +58,9 @@ INLINE void tile(const int mr, const int n_sub, const bool has_min, struct k_pan
         zero_sums(mr, acc);
         for (int i = 0; i < 16 / n_sub; i++) {
             int run = 16 / n_sub * s + i;
-            multiply_16(mr, acc, p->code + 4 * run, (const int8_t *)x + X_CODES + 16 * run, stride, vdupq_n_s8(0));
+            multiply_16(mr, acc, p->code[4 * run][0], (const int8_t *)x + X_CODES + 16 * run, stride, vdupq_n_s8(0));
         }
+        finish_sums(mr, acc);
         float32x4_t d0 = vld1q_f32(p->scale[s]), d1 = vld1q_f32(p->scale[s] + 4);
 #pragma GCC unroll 4
         for (int j = 0; j < mr; j++) {

@@ -6,7 +6,7 @@
 #include "kernels/x86/avx2.h"
 #include "kernels/panel.h"
 
-enum { NR = 16, MR = 4 }; /* rows of a panel, tokens at once */
+enum { NR = 16, MR = 4, WORD = 4 }; /* rows of a panel, tokens at once, columns of a row side by side */
 
 INLINE __m256i word_of(const uint8_t *p)
 {

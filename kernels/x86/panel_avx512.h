@@ -9,7 +9,7 @@
 #include "kernels/x86/avx512.h"
 #include "kernels/panel.h"
 
-enum { NR = 32, MR = 6 }; /* rows of a panel, tokens at once */
+enum { NR = 32, MR = 6, WORD = 4 }; /* rows of a panel, tokens at once, columns of a row side by side */
 
 INLINE __m512i word_of(const uint8_t *p)
 {

@@ -42,7 +42,7 @@ static void means_are_those_of_llama_imatrix(void **state)
     struct err e = {0};
     int n_matrices = 0;
     double worst = 0;
-    assert_int_equal(calibration_collect(&c, weights, CALIB_SQUARES, &story, fixture_isa(), NULL, &e), 0);
+    assert_int_equal(calibration_collect(&c, weights, CALIB_SQUARES, &story, host_isa(), NULL, &e), 0);
     assert_int_equal(gguf_open(&g, golden_file, NULL, &e), 0);
     for (int i = 0; i < model->d.n_tensors; i++) {
         const struct model_tensor *t = &model->d.tensor[i];
@@ -72,7 +72,7 @@ static void the_head_is_seen_when_asked_for(void **state)
     struct calib_text with_head = story;
     with_head.head = true;
     with_head.n_chunks = 1;
-    assert_int_equal(calibration_collect(&c, weights, CALIB_SQUARES, &with_head, fixture_isa(), NULL, NULL), 0);
+    assert_int_equal(calibration_collect(&c, weights, CALIB_SQUARES, &with_head, host_isa(), NULL, NULL), 0);
     for (int i = 0; i < model->d.n_tensors; i++)
         assert_int_equal(c->tensor[i] != NULL, model->d.tensor[i].matrix);
     assert_int_equal(c->input[c->input_of[model->by_use[USE_TOKEN_EMBD]]].n_rows, CHUNK);

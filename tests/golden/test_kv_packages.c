@@ -115,8 +115,8 @@ static void cache_open(struct key_cache *c, const char *name, int n_heads, const
     struct err e = {0};
     struct kv_pair p;
     assert_int_equal(kv_parse(&p, name, &e), 0);
-    assert_int_equal(kv_side_init(&c->k, p.k, false, &d, CTX, fixture_isa(), &e), 0);
-    assert_int_equal(kv_side_init(&c->v, &kv_formats[KV_ID_F32], true, &d, CTX, fixture_isa(), &e), 0);
+    assert_int_equal(kv_side_init(&c->k, p.k, false, &d, CTX, host_isa(), &e), 0);
+    assert_int_equal(kv_side_init(&c->v, &kv_formats[KV_ID_F32], true, &d, CTX, host_isa(), &e), 0);
     c->arena = arena_new();
     c->layer = (struct kv_layer){.n_head_kv = n_heads, .head_dim = 64, .n_ctx = CTX, .arena = c->arena};
     kv_part_init(&c->layer.k, &c->k, arena_alloc(c->arena, kv_side_bytes(&c->k)), scale);

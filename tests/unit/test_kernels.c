@@ -8,27 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "base/isa.h"
 #include "base/pool.h"
 #include "base/rng.h"
 #include "kernels/linear.h"
-
-static uint64_t host_isa(void)
-{
-    uint64_t m = 0;
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    m |= __builtin_cpu_supports("avx2") ? ISA(AVX2) : 0;
-    m |= __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c") ? ISA(F16C) : 0;
-    m |= __builtin_cpu_supports("fma") ? ISA(FMA) : 0;
-    m |= __builtin_cpu_supports("avx512f") ? ISA(AVX512F) : 0;
-    m |= __builtin_cpu_supports("avx512bw") ? ISA(AVX512BW) : 0;
-    m |= __builtin_cpu_supports("avx512vl") ? ISA(AVX512VL) : 0;
-    m |= __builtin_cpu_supports("avx512dq") ? ISA(AVX512DQ) : 0;
-    m |= __builtin_cpu_supports("avx512vnni") ? ISA(AVX512_VNNI) : 0;
-#endif
-    return m;
-}
+#include "tests/host_isa.h"
 
 static uint64_t narrowed(const char *name)
 {
@@ -171,14 +154,20 @@ static void test_check_scalar(void **state)
 static void test_check_native(void **state)
 {
     (void)state;
-    static const char *const some[] = {"gemm_f32_avx", "q4_0", "q6_k",        "encode_act",
-                                       "matmul_bf16",  "_i8_", "_f32_groups", "_f32_digits"};
-    static const char *const masks[] = {"avx2", "avx512", "avx512_vnni"};
+#if defined(__aarch64__)
+    static const char *const some[] = {"gemm_f32_neon", "q4_0", "q6_k",        "matmul_bf16",
+                                       "_i8_",          "_tl_", "_f32_groups", NULL};
+    static const char *const masks[] = {NULL};
+#else
+    static const char *const some[] = {"gemm_f32_avx", "q4_0",        "q6_k",        "encode_act", "matmul_bf16",
+                                       "_i8_",         "_f32_groups", "_f32_digits", NULL};
+    static const char *const masks[] = {"avx2", "avx512", "avx512_vnni", NULL};
+#endif
     for (uint64_t seed = 1; is_full() && seed <= 3; seed++)
         check_mask("native", "", seed);
-    for (int i = 0; i < 3 && is_full(); i++)
+    for (int i = 0; masks[i] && is_full(); i++)
         check_mask(masks[i], "", 4);
-    for (int i = 0; i < 8 && host_isa() && !is_full(); i++)
+    for (int i = 0; some[i] && host_isa() && !is_full(); i++)
         check_mask("native", some[i], 1);
 }
 

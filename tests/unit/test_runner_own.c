@@ -56,13 +56,13 @@ static int free_model(void **state)
 static struct measure_cell a_cell(void)
 {
     return (struct measure_cell){
-        .runner = own, .weights = weights, .threads = 1, .n_ctx = 96, .n_batch = 32, .isa = fixture_isa()};
+        .runner = own, .weights = weights, .threads = 1, .n_ctx = 96, .n_batch = 32, .isa = host_isa()};
 }
 
 static bool has_kernels(void)
 {
-    const struct kernel *mv = kernel_find(OP_MATVEC, "f16", "f16", fixture_isa());
-    const struct kernel *mm = kernel_find(OP_MATMUL, "f16", "f16", fixture_isa());
+    const struct kernel *mv = kernel_find(OP_MATVEC, "f16", "f16", host_isa());
+    const struct kernel *mm = kernel_find(OP_MATMUL, "f16", "f16", host_isa());
     return mv && mm && kernel_is_packed(mv) && kernel_is_packed(mm);
 }
 
@@ -127,7 +127,7 @@ static void records_are_described(void **state)
     o.min_reps = o.max_reps = 2;
     assert_int_equal(measure_cells(&cell, &r, 1, &w, &o, NULL), 0);
     assert_int_equal(r.status, STATUS_OK);
-    struct engine_opts eo = {.mode = ENGINE_PACKED, .n_ctx = 96, .n_batch = 32, .isa = fixture_isa()};
+    struct engine_opts eo = {.mode = ENGINE_PACKED, .n_ctx = 96, .n_batch = 32, .isa = host_isa()};
     struct memory_need need;
     assert_int_equal(engine_memory(&model->d, &eo, &need, NULL), 0);
     assert_int_equal(r.memory.kv_bytes, need.kv_bytes);

@@ -23,7 +23,7 @@ static struct request request_of(const char *const *formats, int n)
     r.n_formats = n;
     r.n_ctx_eval = 64;
     r.n_chunks = 2;
-    r.isa = fixture_isa();
+    r.isa = host_isa();
     r.threads = 1;
     r.budget_s = 600;
     r.budget_is_default = r.no_speed = true;

@@ -1,4 +1,4 @@
-/* Prefill: codes of 2, 4 or 8 bits in groups times int8 activations with sdot, on the panels of panel_neon.h. */
+/* Prefill: codes of 2, 4 or 8 bits in groups times int8 activations, on the panels of panel_neon.h. */
 #include "kernels/arm/i8_codes_neon.h"
 #include "kernels/arm/panel_neon.h"
 
@@ -23,11 +23,9 @@ INLINE void unpack_rows(struct i8_panel *p, const struct qmat *w, int64_t r, int
         for (int64_t i = 0; i << s->log2 < n; i++) {
             int32_t sum = 0;
             for (int64_t c = i << s->log2; c < min_i64((i + 1) << s->log2, n); c += 16) {
-                int8_t code[16];
-                vst1q_s8(code, codes_16(qmat_row(w, at), c0 + c, bits, interleaved, flip, middle));
-                sum += vaddlvq_s8(vld1q_s8(code));
-                for (int word = 0; word < 4; word++)
-                    memcpy(p->code[0][c / 4 + word][row], code + 4 * word, 4);
+                int8x16_t code = codes_16(qmat_row(w, at), c0 + c, bits, interleaved, flip, middle);
+                sum += vaddlvq_s8(code);
+                store_16((int8_t *)p->code[0][c / 4], row, code);
             }
             p->start[i][row] = -s->x_zero * sum;
         }
@@ -46,13 +44,10 @@ INLINE void tile(const int mr, const int bits, struct i8_panel *p, const struct 
     for (int64_t i = 0; i << s->log2 < t->n; i++) {
         const int c0 = (int)(i << s->log2), c1 = (int)min_i64(c0 + (1 << s->log2), t->n);
         int32x4_t acc[MR][2];
-#pragma GCC unroll 4
-        for (int j = 0; j < mr; j++)
-            for (int h = 0; h < 2; h++)
-                acc[j][h] = vld1q_s32(p->start[i] + 4 * h);
+        start_sums(mr, acc, p->start[i]);
         for (int c = c0; c < c1; c += 16)
-            multiply_16(mr, acc, (const int8_t(*)[NR][4])(p->code[0] + c / 4), x0 + (c >> s->x_log2) * 4 + c, t->stride,
-                        flip);
+            multiply_16(mr, acc, (const int8_t *)p->code[0][c / 4], x0 + (c >> s->x_log2) * 4 + c, t->stride, flip);
+        finish_sums(mr, acc);
 #pragma GCC unroll 4
         for (int j = 0; j < mr; j++)
             for (int h = 0; h < 2; h++) {
@@ -68,13 +63,13 @@ INLINE void tile(const int mr, const int bits, struct i8_panel *p, const struct 
             vst1q_f32(p->y[j0 + j] + 4 * h, sum[j][h]);
 }
 
-size_t matmul_i8_dotprod_scratch(int64_t k)
+size_t ISA_SCRATCH(matmul_i8)(int64_t k)
 {
     return i8_scratch(k);
 }
 
-void matmul_i8_dotprod(float *y, int64_t ldy, const struct qmat *w, int64_t r0, int64_t r1, const void *x,
-                       size_t stride, int64_t m, void *scratch)
+void ISA_KERNEL(matmul_i8)(float *y, int64_t ldy, const struct qmat *w, int64_t r0, int64_t r1, const void *x,
+                           size_t stride, int64_t m, void *scratch)
 {
     matmul_i8(y, ldy, w, r0, r1, x, stride, m, scratch);
 }

@@ -1,14 +1,14 @@
 /* Prefill: IQ1_M rows times Q8_K activations. */
 #include "kernels/arm/matmul_k_neon.h"
 
-size_t matmul_iq1_m_dotprod_scratch(int64_t k)
+size_t ISA_SCRATCH(matmul_iq1_m)(int64_t k)
 {
     (void)k;
     return sizeof(struct k_panel);
 }
 
-void matmul_iq1_m_dotprod(float *y, int64_t ldy, const struct qmat *w, int64_t r0, int64_t r1, const void *x,
-                          size_t x_stride, int64_t m, void *scratch)
+void ISA_KERNEL(matmul_iq1_m)(float *y, int64_t ldy, const struct qmat *w, int64_t r0, int64_t r1, const void *x,
+                              size_t x_stride, int64_t m, void *scratch)
 {
     grid_bytes_make();
     matmul_k(y, ldy, w, r0, r1, x, x_stride, m, scratch, codec_iq1_m());
