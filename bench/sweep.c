@@ -323,8 +323,7 @@ static int add_unmeasured(struct sweep *s, const struct sweep_input *in, const s
         if (s->interrupted)
             snprintf(r->reason, sizeof r->reason, "not measured: interrupted");
         else
-            snprintf(r->reason, sizeof r->reason, "not measured: the budget of %.0f s did not reach it",
-                     in->req->budget_s);
+            snprintf(r->reason, sizeof r->reason, "not measured: the budget did not reach it");
         record_cell_id(r);
         s->out_of_budget |= !s->interrupted;
     }

@@ -132,11 +132,17 @@ static int leading_formats(const struct job *j, const struct sweep *s, const cha
     return rc < 0 ? rc : n;
 }
 
+static double seconds_since(uint64_t t0)
+{
+    return (double)(clock_ns() - t0) * 1e-9;
+}
+
+/* t0: when the budget began. */
 static int measure_framework(struct job *j, const struct sweep_input *in, const struct runner *real, struct sweep *s,
-                             struct err *e)
+                             uint64_t t0, struct err *e)
 {
     const char *formats[MOST_REAL];
-    double left = fmax(j->cli->req.budget_s - s->seconds, j->cli->req.budget_is_default ? 20 : 0);
+    double left = fmax(j->cli->req.budget_s - seconds_since(t0), j->cli->req.budget_is_default ? 20 : 0);
     int n = s->interrupted ? 0 : leading_formats(j, s, formats, e);
     if (n <= 0)
         return n;
@@ -166,8 +172,8 @@ static int sweep_model(struct job *j, const char *name, struct err *e)
     struct request req = c->req;
     struct sweep_input in = {
         .req = &req, .device = c->device, .pool = c->pool, .store = j->store, .on_event = on_event, .arg = j};
+    const uint64_t t0 = clock_ns();
     int rc = find_framework(&real, &req, e);
-    req.budget_s *= real && !c->req.demo ? 1 - real_share : 1;
     rc = rc ? rc : cli_model(&m, name, e);
     if (rc == 0) {
         print_estimate(c, m);
@@ -185,12 +191,13 @@ static int sweep_model(struct job *j, const char *name, struct err *e)
     if (rc == 0)
         rc = cli_kv_peaks(c, &peaks, m, e);
     in.kv_peaks = peaks;
+    req.budget_s = fmax(req.budget_s - seconds_since(t0), 1) * (real && !c->req.demo ? 1 - real_share : 1);
     if (rc == 0)
         rc = sweep_run(&s, &in, e);
     if (rc == 0 && !s->interrupted)
         rc = sweep_kv(s, &in, e);
     if (rc == 0 && real && has_own_speed(s, m))
-        rc = measure_framework(j, &in, real, s, e);
+        rc = measure_framework(j, &in, real, s, t0, e);
     cli_progress_end(c);
     if (rc == 0)
         rc = keep_records(j, s, e);
