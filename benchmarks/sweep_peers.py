@@ -2,8 +2,9 @@
 """A sweep beside the same cells by hand: sweep_peers.py --text FILE [--model F16.gguf] [--chunks N]
 
 12 GGUF formats of one model: KL divergence over the chunks of a text, prompt 512 and 128 generated. By hand that is
-llama-quantize, llama-perplexity --kl-divergence and llama-bench for each; here it is one command. Prints both times, what
-they were spent on, and how well the two rankings by KLD and by decode speed agree (Spearman)."""
+llama-quantize, llama-perplexity --kl-divergence and llama-bench for each; here it is one command, once for all chunks of
+all formats, once raced within --budget. Prints the times, what they were spent on, how well the rankings by KLD and by
+decode speed agree (Spearman), and what each would pick: the fastest with a KLD within the limit."""
 import argparse
 import json
 import os
@@ -20,6 +21,7 @@ sys.path.insert(0, os.path.join(ROOT, "tools"))
 from synthesize import write_model  # noqa: E402
 
 FORMATS = "Q8_0 Q6_K Q5_K_M Q5_K_S Q5_0 Q4_K_M Q4_K_S Q4_0 Q3_K_M Q3_K_S Q2_K IQ4_XS".split()
+KLD_LIMIT = 0.1  # the default of whichquant
 
 
 def timed(*command):
@@ -48,12 +50,12 @@ def by_hand(a, folder):
     return found, spent
 
 
-def in_one(a, folder):
-    out = os.path.join(folder, "sweep")
+def in_one(a, folder, *limits):
+    """KLDs, decode speeds, seconds and the answer."""
+    out = os.path.join(folder, "sweep" + "".join(limits))
     names = ",".join("gguf/" + f.lower() for f in FORMATS)
-    _, seconds = timed(a.program, a.model, "-f", names, "--text", a.text, "--chunks", str(a.chunks), "--prompt", "512", "--gen",
-                     "128", "-t", str(a.threads), "--store", os.path.join(folder, "s.db"), "-o", out, "-q", "--framework", "own",
-                     *(["--budget", a.budget] if a.budget else []))
+    _, seconds = timed(a.program, a.model, "-f", names, "--text", a.text, "--prompt", "512", "--gen", "128", "-t",
+                       str(a.threads), "--store", out + ".db", "-o", out, "-q", "--framework", "own", *limits)
     kld, speed = {}, {}
     with open(os.path.join(out, "records.jsonl"), encoding="utf-8") as lines:
         for r in map(json.loads, lines):
@@ -62,7 +64,9 @@ def in_one(a, folder):
                 kld[f] = r["quality"]["kld"]
             if (r.get("speed", {}).get("decode_tok_s") or {}).get("v") is not None:
                 speed[f] = r["speed"]["decode_tok_s"]["v"]
-    return kld, speed, seconds
+    with open(os.path.join(out, "decision.json"), encoding="utf-8") as f:
+        decision = json.load(f)
+    return kld, speed, seconds, decision["headline"]
 
 
 def spearman(a, b):
@@ -78,7 +82,7 @@ def main():
     p.add_argument("--model", help="an F16 GGUF file; none: a synthesized one of 0.44 B parameters")
     p.add_argument("--chunks", type=int, default=8)
     p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    p.add_argument("--budget", help="of the sweep")
+    p.add_argument("--budget", default="60s", help="of the raced sweep (60s)")
     p.add_argument("--llama", help="folder of llama.cpp's tools")
     p.add_argument("--program", default=os.path.join(ROOT, "build/cli/whichquant"))
     a = p.parse_args()
@@ -86,13 +90,16 @@ def main():
         if not a.model:
             a.model = os.path.join(folder, "f16.gguf")
             write_model(a.model, "peer 0.44B", 24, 1024, 4096, 16, 8, 32000)
-        kld, speed, seconds = in_one(a, folder)
+        runs = [in_one(a, folder, "--chunks", str(a.chunks)), in_one(a, folder, "--budget", a.budget)]
         found, spent = by_hand(a, folder)
     total = sum(spent.values())
-    parts = ", ".join(f"{name} {s:.0f} s" for name, s in spent.items())
-    print(f"by hand {total:.0f} s ({parts}); whichquant {seconds:.0f} s: {total / seconds:.1f} times as fast")
-    print(f"rank correlation: KLD {spearman({f: x[0] for f, x in found.items()}, kld):.3f}, "
-          f"decode {spearman({f: x[1] for f, x in found.items()}, speed):.3f}")
+    within = [f for f in FORMATS if found[f][0] <= KLD_LIMIT] or [min(FORMATS, key=lambda f: found[f][0])]
+    print(f"by hand {total:.0f} s ({', '.join(f'{name} {s:.0f} s' for name, s in spent.items())}): "
+          f"fastest within {KLD_LIMIT}: {max(within, key=lambda f: found[f][1])}")
+    for what, (kld, speed, seconds, headline) in zip((f"{a.chunks} chunks", "raced"), runs):
+        print(f"whichquant, {what}: {seconds:.0f} s, {total / seconds:.1f} times as fast; rank correlation: "
+              f"KLD {spearman({f: x[0] for f, x in found.items()}, kld):.3f}, "
+              f"decode {spearman({f: x[1] for f, x in found.items()}, speed):.3f}; {headline}")
 
 
 main()
