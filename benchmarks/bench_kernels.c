@@ -11,6 +11,7 @@
 #include "base/pool.h"
 #include "base/rng.h"
 #include "kernels/cases.h"
+#include "probe/probe.h"
 
 enum { REPEATS = 15, COLS = 2048, GEMM_M = 512, GEMM_N = 256, GEMM_BYTES = 4 * GEMM_N * COLS };
 enum { CACHE_BYTES = 400 << 10, IN_CACHE = 4 };
@@ -175,29 +176,16 @@ static void bench_cases(struct pool *pool, const struct kernel *k, const char *o
     }
 }
 
-static uint64_t host_isa(void)
-{
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    uint64_t m = 0;
-    m |= __builtin_cpu_supports("avx2") ? ISA(AVX2) | ISA(F16C) : 0;
-    m |= __builtin_cpu_supports("fma") ? ISA(FMA) : 0;
-    m |= __builtin_cpu_supports("avx512f") ? ISA(AVX512F) : 0;
-    m |= __builtin_cpu_supports("avx512bw") ? ISA(AVX512BW) : 0;
-    m |= __builtin_cpu_supports("avx512vl") ? ISA(AVX512VL) : 0;
-    m |= __builtin_cpu_supports("avx512dq") ? ISA(AVX512DQ) : 0;
-    m |= __builtin_cpu_supports("avx512vnni") ? ISA(AVX512_VNNI) : 0;
-    m |= __builtin_cpu_supports("avx512vbmi") ? ISA(AVX512_VBMI) : 0;
-    return m;
-#else
-    return 0;
-#endif
-}
-
 int main(int argc, char **argv)
 {
     int n_threads = 2;
-    uint64_t isa = host_isa();
+    struct probe_device device;
+    struct err e;
+    if (probe_device(&device, "", &e)) {
+        fprintf(stderr, "%s\n", e.text);
+        return 1;
+    }
+    uint64_t isa = device.cpu.isa_mask;
     const char *filter = "", *only = "";
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "-t") && i + 1 < argc)
@@ -210,7 +198,6 @@ int main(int argc, char **argv)
             filter = argv[i];
     }
     struct pool *pool;
-    struct err e;
     int cpus[64];
     for (int i = 0; i < 64; i++)
         cpus[i] = i;

@@ -20,6 +20,7 @@ static inline uint64_t host_isa(void)
     m |= __builtin_cpu_supports("avx512vl") ? ISA(AVX512VL) : 0;
     m |= __builtin_cpu_supports("avx512dq") ? ISA(AVX512DQ) : 0;
     m |= __builtin_cpu_supports("avx512vnni") ? ISA(AVX512_VNNI) : 0;
+    m |= __builtin_cpu_supports("avx512vbmi") ? ISA(AVX512_VBMI) : 0;
 #elif defined(__aarch64__)
     const unsigned long hw = getauxval(AT_HWCAP);
     m |= ISA(NEON);
