@@ -88,10 +88,7 @@ static int setup_matrix(struct engine *g, struct linear *l, const char *name, co
     if (l->act->scope == ACT_FIXED && !(l->fixed->scale > 0))
         return err_set(e, ERR_USAGE, "tensor %s: nothing has settled the range of its input (%s)", name, l->act->name);
     l->encode = kernel_encoder(l->act, g->o.isa);
-    bool batch = act_is_batch(l->act);
-    int64_t values = batch ? w->k * g->o.n_batch : w->k;
-    size_t room = batch ? (size_t)values + encoded_row_bytes(w->k) : encoded_row_bytes(w->k);
-    if ((!l->act->ragged && w->k % l->act->block != 0) || act_row_bytes(l->act, values) > room)
+    if ((!l->act->ragged && w->k % l->act->block != 0) || act_row_bytes(l->act, w->k) > encoded_row_bytes(w->k))
         return err_set(e, ERR_UNSUPPORTED, "tensor %s: rows of %lld do not divide into activation blocks of %d (%s)",
                        name, (long long)w->k, l->act->block, l->act->name);
     return 0;
