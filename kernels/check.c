@@ -16,6 +16,7 @@
 #include "kernels/cases.h"
 #include "kernels/check_buffer.h"
 #include "kernels/check_rows.h"
+#include "kernels/formats/range.h"
 
 enum { N_CASES = 33, GUARD = 64, GUARD_BYTE = 0xa5 };
 
@@ -142,12 +143,8 @@ static size_t x_stride(const struct test *t)
 /* On a grid that cuts the largest values off, divided before by the factors of the columns of W. */
 static void encode_on_grid(struct test *t)
 {
-    float lo = 0, hi = 0;
-    for (int64_t i = 0; i < t->m * t->k; i++) {
-        lo = fminf(lo, t->xf[i]);
-        hi = fmaxf(hi, t->xf[i]);
-    }
-    struct act_fixed f = act_fixed_grid(lo / 2, hi * 0.75f);
+    const struct range r = range_with_zero(t->xf, t->m * t->k);
+    struct act_fixed f = act_fixed_grid(r.lo / 2, r.hi * 0.75f);
     f.column = (const float *)(const void *)t->w.plane[PLANE_COLUMN].p;
     t->act->encode_fixed(t->x.p, t->xf + t->m / 2 * t->k, t->m / 2, t->m, t->k, &f);
     t->act->encode_fixed(t->x.p, t->xf, 0, t->m / 2 ? t->m / 2 : 1, t->k, &f);
