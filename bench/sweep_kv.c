@@ -74,12 +74,13 @@ static const char *refused(const struct kv_run *k, char why[160])
 static int run_chunks(struct kv_run *k, struct sweep *s, struct eval *v, struct err *e)
 {
     const struct request *req = k->in->req;
-    uint64_t t0 = clock_ns(), budget = (uint64_t)(isfinite(req->budget_s) ? req->budget_s * time_share * 1e9 : 0);
+    const double budget_ns = req->budget_s * time_share * 1e9;
+    uint64_t t0 = clock_ns();
     int n = eval_n_chunks(v), rc = 0;
     for (int i = 0; i < n && rc == 0; i++) {
         uint64_t spent = clock_ns() - t0;
         s->interrupted |= interrupt_seen();
-        bool late = budget && req->n_chunks == 0 && i > 0 && spent + spent / (uint64_t)i > budget;
+        bool late = req->n_chunks == 0 && i > 0 && (double)(spent + spent / (uint64_t)i) > budget_ns;
         if (s->interrupted || late)
             break;
         char what[96];

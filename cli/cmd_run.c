@@ -24,10 +24,15 @@ struct job {
     char run_id[48];
 };
 
+static double seconds_since(uint64_t t0)
+{
+    return (double)(clock_ns() - t0) * 1e-9;
+}
+
 static void on_event(void *arg, const struct sweep_event *ev)
 {
     const struct job *j = arg;
-    double elapsed = (double)(clock_ns() - j->t0) * 1e-9;
+    double elapsed = seconds_since(j->t0);
     char what[160];
     snprintf(what, sizeof what, "%s, %.0f s", ev->what, elapsed);
     cli_progress(j->cli, ev->done, ev->total, what);
@@ -132,11 +137,6 @@ static int leading_formats(const struct job *j, const struct sweep *s, const cha
     return rc < 0 ? rc : n;
 }
 
-static double seconds_since(uint64_t t0)
-{
-    return (double)(clock_ns() - t0) * 1e-9;
-}
-
 /* t0: when the budget began. */
 static int measure_framework(struct job *j, const struct sweep_input *in, const struct runner *real, struct sweep *s,
                              uint64_t t0, struct err *e)
@@ -191,7 +191,7 @@ static int sweep_model(struct job *j, const char *name, struct err *e)
     if (rc == 0)
         rc = cli_kv_peaks(c, &peaks, m, e);
     in.kv_peaks = peaks;
-    req.budget_s = fmax(req.budget_s - seconds_since(t0), 1) * (real && !c->req.demo ? 1 - real_share : 1);
+    req.budget_s = fmax(req.budget_s - seconds_since(t0), 0) * (real && !c->req.demo ? 1 - real_share : 1);
     if (rc == 0)
         rc = sweep_run(&s, &in, e);
     if (rc == 0 && !s->interrupted)
@@ -257,7 +257,7 @@ static int decide_and_report(struct job *j)
         .request = &c->req,
         .records = j->rec,
         .n_records = j->n_rec,
-        .elapsed_s = (double)(clock_ns() - j->t0) * 1e-9,
+        .elapsed_s = seconds_since(j->t0),
         .verbose = c->req.verbose,
         .color = !c->no_color && isatty(1) && !(no_color && *no_color) && !getenv("CI") && term && strcmp(term, "dumb"),
         .utf8 = isatty(1) && lang && (strstr(lang, "UTF-8") || strstr(lang, "utf8")),
