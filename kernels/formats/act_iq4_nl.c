@@ -8,17 +8,19 @@ enum { BYTES = 18, CODES = 2 };
 
 static void encode_block(uint8_t *dst, const float *x)
 {
-    float w[IQ4_LEN], v[IQ4_LEN], extreme = 0;
-    uint8_t code[IQ4_LEN] = {0};
-    struct iq4_sums sums = {0};
+    float v[IQ4_LEN], extreme = 0, qx = 0, qq = 0;
+    int code[IQ4_LEN] = {0};
     block_limit(v, x, IQ4_LEN);
-    for (int i = 0; i < IQ4_LEN; i++) {
+    for (int i = 0; i < IQ4_LEN; i++)
         extreme = fabsf(v[i]) > fabsf(extreme) ? v[i] : extreme;
-        w[i] = v[i] * v[i];
+    const float twice = 2 * block_inverse(extreme / (float)iq4_value[0]);
+    for (int i = 0; i < IQ4_LEN && fabsf(extreme) >= 1e-15f; i++) {
+        code[i] = iq4_nearest[(int)fminf(fmaxf(v[i] * twice + 256, 0), 511)];
+        float q = (float)iq4_value[code[i]], wq = v[i] * v[i] * q;
+        qx += wq * v[i];
+        qq += wq * q;
     }
-    if (fabsf(extreme) >= 1e-15f)
-        iq4_codes(code, &sums, extreme / (float)iq4_value[0], v, w);
-    wr_u16le(dst, f32_to_f16(sums.qq > 0 ? sums.qx / sums.qq : 0));
+    wr_u16le(dst, f32_to_f16(qq > 0 ? qx / qq : 0));
     for (int i = 0; i < IQ4_LEN / 2; i++)
         dst[CODES + i] = (uint8_t)(code[i] | code[i + IQ4_LEN / 2] << 4);
 }

@@ -8,20 +8,25 @@
 #include "base/half.h"
 #include "kernels/formats/codec.h"
 
+/* A weight encoder (codec.h) that calls encode_row(..., dst, x, k, importance) for each row; what is named before dst are
+ * arguments of its own. */
+#define ROW_ENCODER(name, encode_row, ...)                                                                   \
+    int name(struct qmat *q, int64_t r0, int64_t r1, const float *w, const struct wstat *stat,               \
+             const struct calib *cal, struct arena *a)                                                       \
+    {                                                                                                        \
+        (void)stat, (void)a;                                                                                 \
+        for (int64_t r = r0; r < r1; r++, w += q->k)                                                         \
+            encode_row(__VA_ARGS__ __VA_OPT__(, ) codec_row(q, r), w, q->k, cal ? cal->importance : NULL);   \
+        return 0;                                                                                            \
+    }
+
 #define BLOCK_CODEC(id, n_weights, n_bytes, ...)                                                             \
     static int layout(struct qmat *q, int64_t n, int64_t k, const struct qpar *par, struct err *e)           \
     {                                                                                                        \
         (void)par;                                                                                           \
         return codec_layout_blocks(&codec_##id, q, n, k, e);                                                 \
     }                                                                                                        \
-    static int encode(struct qmat *q, int64_t r0, int64_t r1, const float *w, const struct wstat *stat,      \
-                      const struct calib *cal, struct arena *a)                                              \
-    {                                                                                                        \
-        (void)stat, (void)a;                                                                                 \
-        for (int64_t r = r0; r < r1; r++, w += q->k)                                                         \
-            encode_row(codec_row(q, r), w, q->k, cal ? cal->importance : NULL);                              \
-        return 0;                                                                                            \
-    }                                                                                                        \
+    static ROW_ENCODER(encode, encode_row)                                                                   \
     static void decode(float *dst, const struct qmat *q, int64_t r0, int64_t r1)                             \
     {                                                                                                        \
         for (int64_t r = r0; r < r1; r++, dst += q->k)                                                       \

@@ -1,26 +1,13 @@
 /* 4-bit codes into 16 uneven values, one f16 scale per 32 weights: x ~ d * value.
  * Fields: d, 16 bytes with code i in the low and code i + 16 in the high half. */
-#include "base/half.h"
-#include "kernels/formats/blocks.h"
-#include "kernels/formats/fit.h"
-#include "kernels/formats/iq4.h"
+#define LANES 4
+#include "kernels/formats/iq4_lanes.h"
 
 enum { N = IQ4_LEN, BYTES = 18, CODES = 2 };
 
 static void encode_row(uint8_t *dst, const float *x, int64_t k, const float *importance)
 {
-    float w[N], v[N];
-    uint8_t q[N];
-    for (int64_t at = 0; at < k; at += N, dst += BYTES) {
-        block_limit(v, x + at, N);
-        fit_weigh(w, v, importance ? importance + at : NULL, N);
-        float s = iq4_fit(v, w);
-        uint16_t d = f32_to_f16(s < -65504 ? -65504 : s > 65504 ? 65504 : s);
-        iq4_codes(q, NULL, f16_to_f32(d), v, w);
-        wr_u16le(dst, d);
-        for (int i = 0; i < N / 2; i++)
-            dst[CODES + i] = (uint8_t)(q[i] | q[i + N / 2] << 4);
-    }
+    iq4_nl_encode_row(dst, x, k, importance);
 }
 
 static void decode_row(float *y, const uint8_t *src, int64_t k)

@@ -76,13 +76,5 @@ static inline int nearest_of(const struct search *f, int node, const v4 *t, cons
     return g->near[(ptrdiff_t)node * GRID_NEAR + __builtin_ctz(found)];
 }
 
-#define ENCODE_GRID(id, machine)                                                                                       \
-    int encode_##id##_##machine(struct qmat *q, int64_t r0, int64_t r1, const float *w, const struct wstat *stat,      \
-                                const struct calib *cal, struct arena *a)                                              \
-    {                                                                                                                  \
-        (void)stat, (void)a;                                                                                           \
-        for (int64_t r = r0; r < r1; r++, w += q->k)                                                                   \
-            encode_grid_row(&id##_rule, codec_row(q, r), w, q->k, cal ? cal->importance : NULL);                       \
-        return 0;                                                                                                      \
-    }
+#define ENCODE_GRID(id, machine) ROW_ENCODER(encode_##id##_##machine, encode_grid_row, &id##_rule)
 #endif
