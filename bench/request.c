@@ -33,7 +33,7 @@ void request_defaults(struct request *r)
                  .disk_bytes = -1,
                  .ctx = 4096,
                  .n_prompt = 512,
-                 .n_gen = 128,
+                 .n_gen = -1,
                  .min_decode_tok_s = NAN,
                  .max_ttft_s = NAN,
                  .max_kld = NAN,

@@ -22,7 +22,7 @@ int objective_find(const char *name); /* -1 when unknown */
 /* NaN or -1 = no such limit. Each limit is a row of rules.def. */
 struct constraints {
     int64_t ram_bytes, vram_bytes, disk_bytes;
-    int ctx, n_prompt, n_gen; /* defaults 4096, 512, 128 */
+    int ctx, n_prompt, n_gen; /* defaults 4096, 512, -1: 128 in `bench`, 64 a repetition in a sweep */
     double min_decode_tok_s, max_ttft_s, max_kld, min_quality, max_watts, battery_hours;
     enum objective objective;
     const char *only_framework, *license; /* NULL = any */

@@ -72,6 +72,8 @@ int sweep_layers(struct sweep *s, const struct sweep_input *in, struct plan *p, 
 double sweep_layers_bytes(const struct sweep_input *in, int n_formats, int n_chunks); /* what that holds */
 /* What the sweep itself may hold of encoded formats. */
 double sweep_room(const struct sweep_input *in);
+/* What is timed of every format. */
+struct workload sweep_workload(const struct request *req);
 double sweep_session_bytes(const struct sweep_input *in); /* what a format holds beside its weights while it is timed */
 int sweep_speed(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct weights *const *w, int c0,
                 int c1, uint64_t end_ns, struct err *e);

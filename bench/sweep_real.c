@@ -66,12 +66,12 @@ static int open_real(struct real_run *r, const char *const *formats, int n, stru
 static void add_cell(struct real_run *r, int i, const struct runner *runner)
 {
     const struct sweep_input *in = r->in;
-    int n_prompt = in->req->want.n_prompt, n_gen = 64;
+    const struct workload w = sweep_workload(in->req);
     r->cell[r->n] = (struct measure_cell){.runner = runner,
                                           .weights = r->weights[i],
                                           .model_path = r->path[i],
                                           .threads = in->req->threads,
-                                          .n_ctx = n_prompt + n_gen,
+                                          .n_ctx = w.n_prompt + w.n_gen,
                                           .n_batch = 512,
                                           .isa = in->req->isa,
                                           .pool = in->pool};
@@ -79,9 +79,9 @@ static void add_cell(struct real_run *r, int i, const struct runner *runner)
     record_init(rec);
     sweep_describe(rec, in, in->model, &r->plan->cell[i]);
     snprintf(rec->framework.name, sizeof rec->framework.name, "%s", runner->name);
-    rec->workload.n_prompt = n_prompt;
-    rec->workload.n_gen = n_gen;
-    rec->workload.n_ctx = n_prompt + n_gen;
+    rec->workload.n_prompt = w.n_prompt;
+    rec->workload.n_gen = w.n_gen;
+    rec->workload.n_ctx = w.n_prompt + w.n_gen;
     rec->workload.n_batch = 512;
     rec->speed_from = FROM_MEASURED;
     record_cell_id(rec);
@@ -108,7 +108,7 @@ int sweep_real(struct sweep *s, const struct sweep_input *in, const struct runne
                int n, double budget_s, struct err *e)
 {
     struct real_run r = {.in = in, .runner = runner};
-    struct workload w = {.n_prompt = in->req->want.n_prompt, .n_gen = 64};
+    struct workload w = sweep_workload(in->req);
     struct measure_opts o = {.min_reps = 3,
                              .max_reps = 10,
                              .warmup_cap_s = 3,

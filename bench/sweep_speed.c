@@ -6,7 +6,7 @@
 #include "bench/measure.h"
 #include "bench/sweep.h"
 
-enum { SHORT_PROMPT = 512, SHORT_GEN = 64, SPEED_BATCH = 512 };
+enum { USUAL_PROMPT = 512, USUAL_GEN = 64, SPEED_BATCH = 512 };
 
 static double seconds_left(uint64_t deadline_ns)
 {
@@ -58,20 +58,17 @@ static int keep_speed(struct sweep *s, const struct sweep_input *in, const struc
     return in->store ? store_put(in->store, r, e) : 0;
 }
 
-static int prompt_of(const struct request *req)
+struct workload sweep_workload(const struct request *req)
 {
-    return req->want.n_prompt > 0 ? req->want.n_prompt : SHORT_PROMPT;
-}
-
-static int gen_of(const struct request *req)
-{
-    return req->want.n_gen > 0 && req->want.n_gen < SHORT_GEN ? req->want.n_gen : SHORT_GEN;
+    return (struct workload){.n_prompt = req->want.n_prompt > 0 ? req->want.n_prompt : USUAL_PROMPT,
+                             .n_gen = req->want.n_gen > 0 ? req->want.n_gen : USUAL_GEN};
 }
 
 double sweep_session_bytes(const struct sweep_input *in)
 {
+    const struct workload w = sweep_workload(in->req);
     struct engine_opts o = {.mode = ENGINE_PACKED,
-                            .n_ctx = prompt_of(in->req) + gen_of(in->req),
+                            .n_ctx = w.n_prompt + w.n_gen,
                             .n_batch = SPEED_BATCH,
                             .isa = in->req->isa,
                             .pool = in->pool};
@@ -85,30 +82,30 @@ static int measure_group(struct sweep *s, const struct sweep_input *in, const st
 {
     struct measure_cell *cell = mem_alloc_n((size_t)n, sizeof *cell);
     struct record *rec = mem_alloc_n((size_t)n, sizeof *rec);
-    int n_prompt = prompt_of(in->req), n_gen = gen_of(in->req);
-    int32_t *tokens = seeded_tokens(n_prompt, m->d.n_vocab, in->req->seed);
+    struct workload w = sweep_workload(in->req);
+    int32_t *tokens = seeded_tokens(w.n_prompt, m->d.n_vocab, in->req->seed);
     int rc = cell && rec && tokens ? 0 : err_nomem(e, (unsigned long long)n * sizeof *rec, "the speed cells");
     for (int i = 0; rc == 0 && i < n; i++) {
         cell[i] = (struct measure_cell){.runner = runner_find("own"),
                                         .weights = sc[i].weights,
                                         .threads = in->req->threads,
                                         .find_threads = in->req->find_threads,
-                                        .n_ctx = n_prompt + n_gen,
+                                        .n_ctx = w.n_prompt + w.n_gen,
                                         .n_batch = SPEED_BATCH,
                                         .isa = in->req->isa,
                                         .pool = in->pool};
         record_init(&rec[i]);
         sweep_describe(&rec[i], in, m, sc[i].cell);
-        rec[i].workload.n_prompt = n_prompt;
-        rec[i].workload.n_gen = n_gen;
-        rec[i].workload.n_ctx = n_prompt + n_gen;
+        rec[i].workload.n_prompt = w.n_prompt;
+        rec[i].workload.n_gen = w.n_gen;
+        rec[i].workload.n_ctx = w.n_prompt + w.n_gen;
         rec[i].workload.n_batch = SPEED_BATCH;
         rec[i].speed_from = m->gguf ? FROM_MEASURED : FROM_SHAPE_MEASURED;
         record_cell_id(&rec[i]);
     }
     struct progress p = {.in = in, .n = n};
     snprintf(p.what, sizeof p.what, "speed of %.60s", m->d.name);
-    struct workload w = {.n_prompt = n_prompt, .n_gen = n_gen, .tokens = tokens};
+    w.tokens = tokens;
     struct measure_opts o = {.min_reps = 5,
                              .max_reps = 25,
                              .warmup_cap_s = 3,

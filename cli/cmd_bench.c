@@ -448,6 +448,8 @@ int cmd_bench(struct cli *c)
 {
     struct err e = {0};
     struct job j = {.cli = c};
+    if (c->req.want.n_gen < 0)
+        c->req.want.n_gen = 128;
     int rc = prepare(&j, &e), code = EXIT_DONE;
     if (rc == 0 && c->sustain_s > 0) {
         rc = sustain(&j, &e);

@@ -8,8 +8,8 @@
 #include "base/half.h"
 #include "kernels/formats/codec.h"
 
-/* A weight encoder (codec.h) that calls encode_row(..., dst, x, k, importance) for each row; what is named before dst are
- * arguments of its own. */
+/* A weight encoder (codec.h) that calls encode_row(..., dst, x, k, importance) for each row, after arguments
+ * of its own. */
 #define ROW_ENCODER(name, encode_row, ...)                                                                   \
     int name(struct qmat *q, int64_t r0, int64_t r1, const float *w, const struct wstat *stat,               \
              const struct calib *cal, struct arena *a)                                                       \

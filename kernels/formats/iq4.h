@@ -4,8 +4,8 @@
 #include <stdint.h>
 
 enum { IQ4_LEN = 32 };
-/* The fields of a block of IQ4_XS: d, 16 bits with the high 2 bits of each scale, 4 bytes with the low 4 bits, 128 bytes
- * of codes: 16 for each 32 weights, code i in the low and code i + 16 in the high half. */
+/* The fields of a block of IQ4_XS: d, 16 bits with the high 2 bits of each scale, 4 bytes with the low 4 bits, 128
+ * bytes of codes: 16 for each 32 weights, code i in the low and code i + 16 in the high half. */
 enum { IQ4_XS_RUNS = 8, IQ4_XS_BYTES = 136, IQ4_XS_HIGH = 2, IQ4_XS_LOW = 4, IQ4_XS_CODES = 8 };
 enum { IQ4_XS_SC_LO = -32, IQ4_XS_SC_HI = 31 };
 

@@ -258,6 +258,19 @@ static int rank_of(const struct plan *p, const char *format)
     return -1;
 }
 
+/* As long as asked for, longer than usual too. */
+static void the_answer_is_as_long_as_asked_for(void **state)
+{
+    struct request r;
+    (void)state;
+    request_defaults(&r);
+    r.want.n_prompt = 7;
+    assert_int_equal(sweep_workload(&r).n_prompt, 7);
+    assert_int_equal(sweep_workload(&r).n_gen, 64);
+    r.want.n_gen = 300;
+    assert_int_equal(sweep_workload(&r).n_gen, 300);
+}
+
 static void families_take_turns(void **state)
 {
     static const char *const all[] = {"all"};
@@ -353,6 +366,7 @@ int main(void)
         cmocka_unit_test(every_format_has_kernels),
         cmocka_unit_test(the_budget_leaves_rows),
         cmocka_unit_test(residency_is_of_the_format),
+        cmocka_unit_test(the_answer_is_as_long_as_asked_for),
         cmocka_unit_test(families_take_turns),
     };
     if (!test_data_there("models/stories260K-F32.gguf") || !test_data_there("text/stories-ascii.txt"))
