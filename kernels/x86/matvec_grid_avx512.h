@@ -24,8 +24,7 @@ INLINE __m512i dot_super(const uint8_t *b, const struct x_super *x, __m512i (*po
     for (int i = 0; i < 2; i++) {
         __m512i lo = dot_64(points(b, 2 * i), signs(b, 2 * i), x, 2 * i),
                 hi = dot_64(points(b, 2 * i + 1), signs(b, 2 * i + 1), x, 2 * i + 1);
-        __m512i scale = _mm512_permutexvar_epi16(_mm512_loadu_si512(scale_of[i]), sc);
-        acc = _mm512_dpwssd_epi32(acc, _mm512_packs_epi32(lo, hi), scale);
+        acc = add_pair(acc, lo, hi, scale_of[i], sc);
     }
     return acc;
 }
@@ -36,8 +35,14 @@ INLINE __m512i dot_shifted(const uint8_t *b, const struct x_super *x, __m512i (*
 {
     __m512i sc = _mm512_castsi256_si512(_mm256_cvtepi8_epi16(scales)), acc = _mm512_setzero_si512();
 #pragma GCC unroll 2
-    for (int i = 0; i < 2; i++)
-        acc = dot_pair(acc, points(b, 2 * i), points(b, 2 * i + 1), x, i, scale_of, sc, true);
+    for (int i = 0; i < 2; i++) {
+        const int32_t *start = x->start.of4 + 32 * i;
+        const int8_t *code = x->code + 128 * i;
+        __m512i lo = _mm512_dpbusd_epi32(_mm512_load_si512(start), points(b, 2 * i), _mm512_load_si512(code)),
+                hi = _mm512_dpbusd_epi32(_mm512_load_si512(start + 16), points(b, 2 * i + 1),
+                                         _mm512_load_si512(code + 64));
+        acc = add_pair(acc, lo, hi, scale_of[i], sc);
+    }
     return acc;
 }
 #endif

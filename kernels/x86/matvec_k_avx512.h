@@ -11,16 +11,27 @@
 #define PACK(a, b, c, d, e, f, g, h)                                                                                   \
     WORDS4(a), WORDS4(b), WORDS4(c), WORDS4(d), WORDS4(e), WORDS4(f), WORDS4(g), WORDS4(h)
 
-/* acc += codes * x * scale over the 128 columns of pair i; scale[] picks the sub-block's word from sc. */
-INLINE __m512i dot_pair(__m512i acc, __m512i lo, __m512i hi, const struct x_super *x, int i, const int16_t scale[2][32],
-                        __m512i sc, bool has_offset)
+/* acc += the two sums of 64 columns, each times its sub-block's word of sc, which scale[] picks. */
+INLINE __m512i add_pair(__m512i acc, __m512i lo, __m512i hi, const int16_t scale[32], __m512i sc)
 {
-    __m512i lo0 = has_offset ? _mm512_load_si512(x->start.of4 + 32 * i) : _mm512_setzero_si512();
-    __m512i hi0 = has_offset ? _mm512_load_si512(x->start.of4 + 32 * i + 16) : _mm512_setzero_si512();
-    lo = _mm512_dpbusd_epi32(lo0, lo, _mm512_load_si512(x->code + 128 * i));
-    hi = _mm512_dpbusd_epi32(hi0, hi, _mm512_load_si512(x->code + 128 * i + 64));
-    sc = _mm512_permutexvar_epi16(_mm512_loadu_si512(scale[i]), sc);
+    sc = _mm512_permutexvar_epi16(_mm512_loadu_si512(scale), sc);
     return _mm512_dpwssd_epi32(acc, _mm512_packs_epi32(lo, hi), sc);
+}
+
+/* acc += codes * x * scale over the 128 columns of pair i. */
+INLINE __m512i dot_pair(__m512i acc, __m512i lo, __m512i hi, const struct x_super *x, int i, const int16_t scale[2][32],
+                        __m512i sc)
+{
+    lo = _mm512_dpbusd_epi32(_mm512_setzero_si512(), lo, _mm512_load_si512(x->code + 128 * i));
+    hi = _mm512_dpbusd_epi32(_mm512_setzero_si512(), hi, _mm512_load_si512(x->code + 128 * i + 64));
+    return add_pair(acc, lo, hi, scale[i], sc);
+}
+
+/* What an offset of 1 << bits in all codes takes off: the sums of 16 columns times their scales. */
+INLINE __m512i offset_sum(__m256i sc, const struct x_super *x, int bits)
+{
+    __m256i sum = _mm256_madd_epi16(sc, _mm256_loadu_si256((const __m256i *)x->sum16));
+    return _mm512_zextsi256_si512(_mm256_sub_epi32(_mm256_setzero_si256(), _mm256_slli_epi32(sum, bits)));
 }
 
 INLINE void add_dot(struct row_sums *s, __m512i dot, float d)

@@ -17,7 +17,7 @@ INLINE void dot(struct row_sums *s, const uint8_t *b, const struct x_super *x)
 #pragma GCC unroll 2
     for (int i = 0; i < 2; i++, q = _mm512_srli_epi16(q, 4)) {
         __m512i lo = _mm512_and_si512(q, three), hi = _mm512_and_si512(_mm512_srli_epi16(q, 2), three);
-        acc = dot_pair(acc, lo, hi, x, i, sub_block, _mm512_castsi256_si512(sc), false);
+        acc = dot_pair(acc, lo, hi, x, i, sub_block, _mm512_castsi256_si512(sc));
     }
     min = _mm256_madd_epi16(min, _mm256_loadu_si256((const __m256i *)x->sum16));
     add_scaled(s, acc, min, rd_u32le(b + 80), x->d);

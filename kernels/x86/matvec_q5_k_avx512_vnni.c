@@ -27,7 +27,7 @@ INLINE void dot(struct row_sums *s, const uint8_t *b, const struct x_super *x)
         __m512i lo = _mm512_and_si512(q, nibble), hi = _mm512_and_si512(_mm512_srli_epi16(q, 4), nibble);
         lo = add_high(lo, qh, 4 * i);
         hi = add_high(hi, qh, 4 * i + 1);
-        acc = dot_pair(acc, lo, hi, x, i, sub_block, sc, false);
+        acc = dot_pair(acc, lo, hi, x, i, sub_block, sc);
     }
     min = _mm_madd_epi16(min, _mm_loadu_si128((const __m128i *)x->sum32));
     add_scaled(s, acc, _mm256_zextsi128_si256(min), rd_u32le(b), x->d);

@@ -13,7 +13,8 @@ static inline void arrange(struct x_super *s, const uint8_t *x, int64_t n, const
     (void)order, (void)offset;
     for (; n > 0; n--, s++, x += X_BLOCK) {
         memcpy(&s->d, x, 4);
-        memcpy(s->sum16, x + 260, 32);
+        const __m256i sums = _mm256_loadu_si256((const __m256i *)(x + 260)); /* of 16 columns each, in 16 bits */
+        _mm512_store_si512(s->start.of4, _mm512_slli_epi32(_mm512_cvtepi16_epi32(sums), 8));
         memset(s->code, 0, sizeof s->code);
         for (int i = 0; i < N_DIGITS; i++) {
             memcpy(s->code + 64 * i, x + 4 + 32 * i, 32);
@@ -24,11 +25,11 @@ static inline void arrange(struct x_super *s, const uint8_t *x, int64_t n, const
     }
 }
 
-/* The offset of 1: the sum of x is taken off. */
+/* The offset of 1: 256 times the sum of x is left to begin with. */
 INLINE void dot(struct row_sums *s, const uint8_t *b, const struct x_super *x)
 {
     __m512i v = _mm512_maskz_loadu_epi8((UINT64_C(1) << SCALE) - 1, b);
-    __m512i taken = _mm512_setzero_si512(), left = _mm512_setzero_si512();
+    __m512i taken = _mm512_setzero_si512(), left = _mm512_load_si512(x->start.of4);
 #pragma GCC unroll 5
     for (int i = 0; i < N_DIGITS; i++) {
         __m512i code = _mm512_load_si512(x->code + 64 * i);
@@ -37,10 +38,7 @@ INLINE void dot(struct row_sums *s, const uint8_t *b, const struct x_super *x)
         left = _mm512_dpbusd_epi32(left, v, code);
     }
     __m512i sum = _mm512_add_epi32(_mm512_add_epi32(taken, taken), _mm512_sub_epi32(taken, left));
-    const float d = half_at(b + SCALE) * x->d;
-    __m256i all = _mm256_madd_epi16(_mm256_loadu_si256((const __m256i *)x->sum16), _mm256_set1_epi16(1));
-    s->dot = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_set1_ps(d / 256), s->dot);
-    s->min = _mm256_fnmadd_ps(_mm256_cvtepi32_ps(all), _mm256_set1_ps(d), s->min);
+    add_dot(s, sum, half_at(b + SCALE) * x->d * 0x1p-8f);
 }
 
 void matvec_tq1_0_avx512_vnni(float *y, const struct qmat *w, int64_t r0, int64_t r1, const void *x)
