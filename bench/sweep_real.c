@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/mem.h"
-#include "bench/quant/export_gguf.h"
+#include "bench/export/export.h"
 #include "bench/sweep.h"
 
 struct real_run {
@@ -94,7 +94,7 @@ static int write_files(struct real_run *r, struct err *e)
         int rc = weights_encode(&r->weights[i], r->in->model, c->assign, r->in->calib, r->in->req->isa, r->in->pool, e);
         snprintf(r->path[i], sizeof r->path[i], "%.250s/%d.gguf", r->dir, i);
         if (rc == 0)
-            rc = export_gguf(r->path[i], r->in->model, r->weights[i], c->recipe, e);
+            rc = exporter_gguf.write(r->path[i], r->in->model, r->weights[i], c->recipe, e);
         if (rc < 0)
             return rc;
         add_cell(r, i, r->runner);

@@ -13,7 +13,7 @@
 #include "base/os.h"
 #include "base/rng.h"
 #include "bench/engine/eval.h"
-#include "bench/quant/export_gguf.h"
+#include "bench/export/export.h"
 #include "bench/quant/imatrix.h"
 #include "bench/stats.h"
 #include "probe/probe.h"
@@ -244,7 +244,7 @@ static int run_own(const struct bench *b, const struct peer_type *t, double *ms,
     if (rc == 0)
         rc = a ? weights_encode(&w, m, a, cal, b->isa, b->pool, e) : err_nomem(e, 1, "a plan");
     if (rc == 0)
-        rc = export_gguf(own_path, m, w, &(struct recipe){.gguf_file_type = 0}, e);
+        rc = exporter_gguf.write(own_path, m, w, &(struct recipe){.gguf_file_type = 0}, e);
     *ms = (double)(clock_ns() - t0) * 1e-6;
     weights_free(w);
     calibration_free(cal);

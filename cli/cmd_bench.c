@@ -5,7 +5,7 @@
 #include <unistd.h>
 #include "base/mem.h"
 #include "base/os.h"
-#include "bench/quant/export_gguf.h"
+#include "bench/export/export.h"
 #include "bench/store.h"
 #include "bench/sweep.h"
 #include "cli/cli.h"
@@ -136,7 +136,7 @@ static int write_artifact(struct job *j, struct format *f, struct err *e)
     }
     snprintf(f->path, sizeof f->path, "%s/%d.gguf", j->dir, (int)(f - j->format));
     f->temporary = true;
-    return export_gguf(f->path, j->model, f->weights, f->plan.recipe, e);
+    return exporter_gguf.write(f->path, j->model, f->weights, f->plan.recipe, e);
 }
 
 /* kv NULL: the usual cache. */

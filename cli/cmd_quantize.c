@@ -1,7 +1,7 @@
-/* quantize: writes the GGUF file of a format; --dry-run shows what it would hold. */
+/* quantize: writes what a framework loads of a format, a file or a directory; --dry-run shows what it would hold. */
 #include <string.h>
 #include "base/mem.h"
-#include "bench/quant/export_gguf.h"
+#include "bench/export/export.h"
 #include "cli/cli.h"
 
 static json_t *describe_tensor(const struct model_tensor *t, const struct use_assign *a)
@@ -49,13 +49,16 @@ static int encode_and_write(struct cli *c, struct model *m, const struct recipe 
                             const struct calibration *cal, struct err *e)
 {
     struct weights *q = NULL;
-    int rc = model_check_finite(m, e);
+    const struct exporter *out = exporter_find(r);
+    int rc = out->check(m, r, e);
+    if (rc == 0)
+        rc = model_check_finite(m, e);
     if (rc == 0)
         rc = cli_pool(c, e);
     if (rc == 0)
         rc = weights_encode(&q, m, a, cal, c->req.isa, c->pool, e);
     if (rc == 0)
-        rc = export_gguf(c->req.out_dir, m, q, r, e);
+        rc = out->write(c->req.out_dir, m, q, r, e);
     weights_free(q);
     return rc;
 }
@@ -64,14 +67,14 @@ int cmd_quantize(struct cli *c)
 {
     struct err e = {0};
     if (c->formats.n != 1 || (!c->req.out_dir && !c->dry_run)) {
-        cli_warn("quantize needs one -f FORMAT and -o OUT.gguf (or --dry-run); `whichquant list formats` names them");
+        cli_warn("quantize needs one -f FORMAT and -o OUT (or --dry-run); `whichquant list formats` names them");
         return EXIT_USAGE;
     }
     struct recipe format, *r = &format;
     if (recipe_resolve(r, c->formats.v[0], &e) < 0)
         return cli_fail(&e);
-    if (r->gguf_file_type < 0 && !c->dry_run) {
-        cli_warn("%s is not a format that can be written as GGUF; --dry-run shows what it would hold", r->name);
+    if (!exporter_find(r) && !c->dry_run) {
+        cli_warn("%s is a format of which no file can be written yet; --dry-run shows what it would hold", r->name);
         return EXIT_USAGE;
     }
     struct model *m = NULL;

@@ -8,7 +8,7 @@ import sys
 
 # Lowest first; a file may include its own layer and those below. The longest matching prefix counts.
 LAYERS = ["base", "kernels/formats", "kernels", "bench/stats", "bench/artifact", "bench/engine", "bench/quant",
-          "bench/record", "bench/runners", "bench", "matrix", "reports", "cli"]
+          "bench/export", "bench/record", "bench/runners", "bench", "matrix", "reports", "cli"]
 SIDE = {"probe": {"base"}, "datasets": {"base"}}          # used from bench upward
 SIDE_FROM = "bench/record"
 ALSO = {"bench/metrics.def": "bench/record"}              # the figures of a record

@@ -1,5 +1,5 @@
-/* Encoded weights into a GGUF file. */
-#include "bench/quant/export_gguf.h"
+/* GGUF, as llama.cpp loads it: every key of the source kept, file type replaced. */
+#include "bench/export/export.h"
 
 static int write_tensors(struct gguf_writer *out, const struct model *m, const struct weights *w, struct err *e)
 {
@@ -15,7 +15,19 @@ static int write_tensors(struct gguf_writer *out, const struct model *m, const s
     return rc;
 }
 
-int export_gguf(const char *path, const struct model *m, const struct weights *w, const struct recipe *r, struct err *e)
+static bool takes(const struct recipe *r)
+{
+    return r->gguf_file_type >= 0;
+}
+
+static int check(const struct model *m, const struct recipe *r, struct err *e)
+{
+    (void)r;
+    return m->gguf ? 0 : err_set(e, ERR_UNSUPPORTED, "%s: a shape without weights has nothing to write", m->d.name);
+}
+
+static int write(const char *path, const struct model *m, const struct weights *w, const struct recipe *r,
+                 struct err *e)
 {
     static const char *const replaced[] = {"general.file_type",
                                            "general.quantization_version",
@@ -41,3 +53,10 @@ int export_gguf(const char *path, const struct model *m, const struct weights *w
     gguf_writer_abort(out);
     return rc;
 }
+
+const struct exporter exporter_gguf = {.name = "gguf",
+                                       .suffix = ".gguf",
+                                       .doc = "the file that llama.cpp loads",
+                                       .takes = takes,
+                                       .check = check,
+                                       .write = write};

@@ -1,0 +1,21 @@
+/* Encoded weights as the artifact that a framework loads: one file here per container, one row of exports.def each. */
+#ifndef BENCH_EXPORT_EXPORT_H
+#define BENCH_EXPORT_EXPORT_H
+#include "bench/quant/recipe.h"
+
+struct exporter {
+    const char *name;   /* "gguf" */
+    const char *suffix; /* of the file's name: ".gguf"; "": a directory */
+    const char *doc;
+    bool (*takes)(const struct recipe *r);
+    /* ERR_UNSUPPORTED with the reason: a model that the container, or the framework's loader, cannot hold. */
+    int (*check)(const struct model *m, const struct recipe *r, struct err *e);
+    /* Atomic: nothing half-written carries the name. The same input makes the same bytes. */
+    int (*write)(const char *path, const struct model *m, const struct weights *w, const struct recipe *r,
+                 struct err *e);
+};
+extern const struct exporter exporter_gguf;
+extern const struct exporter *const exporters[]; /* NULL-terminated */
+/* The container of a format; NULL: none holds it. */
+const struct exporter *exporter_find(const struct recipe *r);
+#endif
