@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include "base/half.h"
@@ -85,6 +86,31 @@ static void sha256_of_abc(void **state)
     char hex[65];
     sha256_hex("abc", 3, hex); /* FIPS 180-4 example */
     assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+static long most_held_kib(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return u.ru_maxrss;
+}
+
+/* 64 MiB of zeros: the digest is that of `head -c 64M /dev/zero | sha256sum`, and the file never counts as held. */
+static void sha256_of_a_large_file(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/wq-test-XXXXXX", hex[65];
+    struct err e = {0};
+    int fd = mkstemp(path);
+    assert_int_equal(ftruncate(fd, 64 << 20), 0);
+    close(fd);
+    long before = most_held_kib();
+    assert_int_equal(sha256_file(path, hex, &e), 0);
+    assert_string_equal(hex, "3b6a07d0d404fab4e23b6d34bc6696a6a312dd92821332385e5af7c01c421351");
+    assert_true(most_held_kib() - before < 32 << 10);
+    unlink(path);
+    assert_int_equal(sha256_file(path, hex, &e), ERR_MISSING);
+    assert_int_equal(sha256_file("/tmp", hex, &e), ERR_IO);
 }
 
 static void rng_is_uniform_and_repeats(void **state)
@@ -311,6 +337,7 @@ int main(void)
         cmocka_unit_test(arena_rewinds),
         cmocka_unit_test(allocation_failure_is_injected),
         cmocka_unit_test(sha256_of_abc),
+        cmocka_unit_test(sha256_of_a_large_file),
         cmocka_unit_test(rng_is_uniform_and_repeats),
         cmocka_unit_test(isa_levels_nest),
         cmocka_unit_test(output_is_atomic),
