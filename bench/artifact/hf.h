@@ -13,6 +13,7 @@
 struct hf_arch {
     const char *model_type, *gguf; /* gguf: general.architecture */
     const char *activation;        /* the only hidden_act that it is run with */
+    const char *class_name;        /* in transformers */
     bool pairs_qk;                 /* GGUF has the rows of q and k in pairs where the folder has them in halves */
     bool norm_plus_one;            /* norms multiply by 1 + weight */
     bool window_switch;            /* sliding_window counts where use_sliding_window says so */
@@ -52,6 +53,8 @@ int hf_hash(const struct hf *h, char out[65], struct err *e);
 
 /* The architecture's row and the part of config that belongs to it. */
 int hf_find_arch(const struct hf_arch **out, json_t **model, json_t *config, struct err *e);
+/* The row of a general.architecture; window: of a model whose every layer has one. NULL: there is none. */
+const struct hf_arch *hf_arch_of_gguf(struct gguf_str name, bool window);
 /* config.json as keys, and as the tensors that only GGUF has (tables of RoPE factors). */
 void hf_config(struct gguf_build *b, const struct hf_arch *a, const json_t *model);
 /* tokenizer.json as the keys tokenizer.*; settings: tokenizer_config.json or NULL; n_vocab: rows of the embedding. */

@@ -6,7 +6,8 @@
 #include "bench/artifact/hf.h"
 
 static const struct hf_arch archs[] = {
-#define HF(type, arch, act, ...) {.model_type = type, .gguf = arch, .activation = act, __VA_ARGS__},
+#define HF(type, arch, act, class, ...)                                                                                \
+    {.model_type = type, .gguf = arch, .activation = act, .class_name = class, __VA_ARGS__},
 #include "bench/artifact/hf_archs.def"
 #undef HF
 };
@@ -32,6 +33,16 @@ int hf_find_arch(const struct hf_arch **out, json_t **model, json_t *config, str
                      type, sbuf_str(&known));
     sbuf_free(&known);
     return rc;
+}
+
+/* GGUF has one name for Llama and Mistral, which differ in the window. */
+const struct hf_arch *hf_arch_of_gguf(struct gguf_str name, bool window)
+{
+    const struct hf_arch *found = NULL;
+    for (int i = 0; i < N_ARCHS && (!found || window); i++)
+        if (strlen(archs[i].gguf) == name.n && !memcmp(archs[i].gguf, name.p, name.n))
+            found = &archs[i];
+    return found;
 }
 
 struct config {
