@@ -1,6 +1,7 @@
 /* Clock, files, directories, atomic output. Children are in child.c. */
 #include "base/os.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -232,6 +233,75 @@ int file_write(const char *path, const void *p, size_t n, struct err *e)
         return rc;
     file_out_write(&f, p, n);
     return file_out_commit(&f, e);
+}
+
+/* Is there nothing at path, or an empty directory? */
+static int check_vacant(const char *path, struct err *e)
+{
+    struct stat st;
+    if (lstat(path, &st) < 0)
+        return errno == ENOENT ? 0 : err_set(e, ERR_IO, "cannot write %s: %s", path, strerror(errno));
+    DIR *dir = S_ISDIR(st.st_mode) ? opendir(path) : NULL;
+    int n = dir ? 0 : 3;
+    while (n < 3 && readdir(dir)) /* its own entry and its parent's */
+        n++;
+    if (dir)
+        closedir(dir);
+    return n < 3 ? 0 : err_set(e, ERR_USAGE, "%s is there already: name a new or an empty directory", path);
+}
+
+int dir_out_open(struct dir_out *d, const char *path, struct err *e)
+{
+    size_t n = strlen(path), room = n + 32;
+    *d = (struct dir_out){0};
+    int rc = n ? check_vacant(path, e) : err_set(e, ERR_USAGE, "the name of the output directory is empty");
+    if (rc)
+        return rc;
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    d->path = mem_strndup(path, n);
+    d->temp = mem_alloc(room);
+    if (!d->path || !d->temp) {
+        rc = err_nomem(e, room, path);
+    } else {
+        snprintf(d->temp, room, "%s.tmp-XXXXXX", d->path);
+        if (mkdtemp(d->temp)) {
+            mode_t mask = umask(0);
+            umask(mask);
+            chmod(d->temp, 0777 & ~mask);
+            return 0;
+        }
+        rc = err_set(e, ERR_IO, "cannot make the directory %s: %s", path, strerror(errno));
+        d->temp[0] = 0;
+    }
+    dir_out_abort(d);
+    return rc;
+}
+
+int dir_out_commit(struct dir_out *d, struct err *e)
+{
+    int rc = 0;
+    if (rename(d->temp, d->path) < 0)
+        rc = err_set(e, ERR_IO, "cannot rename %s to %s: %s", d->temp, d->path, strerror(errno));
+    else
+        d->temp[0] = 0;
+    dir_out_abort(d);
+    return rc;
+}
+
+void dir_out_abort(struct dir_out *d)
+{
+    DIR *dir = d->temp && d->temp[0] ? opendir(d->temp) : NULL;
+    for (struct dirent *f; dir && (f = readdir(dir));)
+        if (strcmp(f->d_name, ".") != 0 && strcmp(f->d_name, "..") != 0)
+            unlinkat(dirfd(dir), f->d_name, 0);
+    if (dir) {
+        closedir(dir);
+        rmdir(d->temp);
+    }
+    mem_free(d->path);
+    mem_free(d->temp);
+    *d = (struct dir_out){0};
 }
 
 static volatile sig_atomic_t interrupted;

@@ -39,6 +39,15 @@ int file_out_commit(struct file_out *f, struct err *e);
 void file_out_abort(struct file_out *f);
 int file_write(const char *path, const void *p, size_t n, struct err *e);   /* the three above in one */
 
+/* A directory that appears whole: filled under a temporary name beside its own, renamed at commit. A path where
+ * something is already is refused, unless that is an empty directory. Order: open, files into temp, commit or abort. */
+struct dir_out {
+    char *path, *temp;
+};
+int dir_out_open(struct dir_out *d, const char *path, struct err *e);
+int dir_out_commit(struct dir_out *d, struct err *e);
+void dir_out_abort(struct dir_out *d);            /* removes the files */
+
 struct child_cmd {
     const char *const *argv;                      /* argv[0] is looked up on PATH; NULL-terminated */
     const char *stdin_text;                       /* NULL: /dev/null */
