@@ -63,7 +63,7 @@ static unsigned zero_at(const struct parts *p, int64_t g, int64_t n)
 }
 
 /* Inputs by group, in their own order within it: where groups are not simply consecutive. perm[i] = the input that
- * stands at position i. */
+ * stands at position i. The last group may be short. */
 static int order_of(const struct parts *p, int64_t k, int64_t group, uint32_t *perm, bool *trivial, struct err *e)
 {
     const int64_t n_groups = p->scales->dim[0];
@@ -72,7 +72,7 @@ static int order_of(const struct parts *p, int64_t k, int64_t group, uint32_t *p
     *trivial = true;
     for (int64_t i = 0; i < k && !rc; i++) {
         const uint32_t g = rd_u32le(p->index->data + 4 * i);
-        if (g >= n_groups || at[g] == group)
+        if (g >= n_groups || at[g] == group || g * group + at[g] >= k)
             rc = err_set(e, ERR_UNSUPPORTED, "g_idx does not give every group its %lld inputs", (long long)group);
         else
             perm[g * group + at[g]++] = (uint32_t)i;
@@ -115,11 +115,9 @@ static int read_parts(struct parts *p, struct hf *h, const char *module, int64_t
         return err_set(e, ERR_FORMAT, "its words do not divide into codes of %d bits", p->bits);
     *k = p->w->dim[0] * 32 / bits;
     *group = *group > 0 ? *group : *k;
-    if (*k % *group)
-        return err_set(e, ERR_UNSUPPORTED, "groups of %lld do not divide %lld inputs", (long long)*group,
-                       (long long)*k);
-    if ((rc = hf_part(&p->zeros, h, module, "qzeros", ST_I32, 2, *k / *group, n * bits / 32, e)) ||
-        (rc = hf_part(&p->scales, h, module, "scales", ST_F16, 2, *k / *group, n, e)))
+    const int64_t n_groups = (*k + *group - 1) / *group; /* the last one may be short */
+    if ((rc = hf_part(&p->zeros, h, module, "qzeros", ST_I32, 2, n_groups, n * bits / 32, e)) ||
+        (rc = hf_part(&p->scales, h, module, "scales", ST_F16, 2, n_groups, n, e)))
         return rc == ERR_MISSING ? ERR_FORMAT : rc;
     rc = hf_part(&p->index, h, module, "g_idx", ST_I32, 1, *k, -1, e);
     return rc == ERR_MISSING ? 0 : rc;

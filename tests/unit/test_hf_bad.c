@@ -60,7 +60,7 @@ static const struct bad {
     {"gptq", "config.json", "\"checkpoint_format\": \"gptq\"", "\"checkpoint_format\": \"marlin\"", ERR_UNSUPPORTED,
      "marlin"},
     {"gptq", "config.json", "\"bits\": 4", "\"bits\": 5", ERR_UNSUPPORTED, "5 bits"},
-    {"gptq", "config.json", "\"group_size\": 32", "\"group_size\": 48", ERR_UNSUPPORTED, "groups of 48"},
+    {"gptq", "config.json", "\"group_size\": 32", "\"group_size\": 48", ERR_UNSUPPORTED, "its 48 inputs"},
     {"gptq", "config.json", "\"desc_act\"", "\"dynamic\": {\"x\": {}}, \"desc_act\"", ERR_UNSUPPORTED, "dynamic"},
     {"mlx-4bit", "config.json", "\"affine\"", "\"cubic\"", ERR_UNSUPPORTED, "\"cubic\""},
     {"mlx-4bit", "config.json", "\"bits\": 4", "\"bits\": 7", ERR_UNSUPPORTED, "7 bits"},
