@@ -147,6 +147,8 @@ static void put_window(struct writer *w)
     }
     if (w->a->window_switch)
         json_put(w->o, "use_sliding_window", json_boolean(w->window > 0));
+    if (w->window <= 0 && is(w, "llama")) /* which never has one */
+        return;
     json_put(w->o, "sliding_window", w->window > 0 ? json_integer(w->window) : json_null());
     if (w->window > 0 && w->a->window_switch)
         put_int(w, "max_window_layers", 0);
