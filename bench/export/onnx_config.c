@@ -16,11 +16,6 @@ const char *onnx_genai_type(const struct arch *a)
     return genai_types[a - archs];
 }
 
-static json_t *id_or_null(int32_t id)
-{
-    return id < 0 ? json_null() : json_integer(id);
-}
-
 /* One id, or all that end a text. */
 static json_t *end_ids(const struct vocab *v)
 {
@@ -64,7 +59,8 @@ static json_t *model_json(const struct model *m)
     json_put(o, "type", json_string(onnx_genai_type(m->d.arch)));
     json_put(o, "context_length", json_integer(onnx_context(&m->d)));
     json_put(o, "vocab_size", json_integer(m->d.n_vocab));
-    json_put(o, "bos_token_id", id_or_null(vocab_bos(m->vocab)));
+    if (vocab_bos(m->vocab) >= 0)
+        json_put(o, "bos_token_id", json_integer(vocab_bos(m->vocab)));
     json_put(o, "eos_token_id", end_ids(m->vocab));
     json_put(o, "pad_token_id", json_integer(eos < 0 ? 0 : eos));
     json_put(o, "decoder", decoder_json(&m->d));

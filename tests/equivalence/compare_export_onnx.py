@@ -1,15 +1,16 @@
 """Directories for ONNX Runtime GenAI, as written: onnx.checker on the graph, then onnxruntime on the CPU against our own
 engine with the same weights: logits of every position of two chunks of text, and 32 greedy tokens, one position at a time
-over the keys and values that came out. With onnxruntime-genai installed its loader generates those 32 tokens too. Run as
-compare_export_onnx.py WHICHQUANT EXPORT_RAW [MODEL DITHER [FORMAT...]]."""
+over the keys and values that came out. With onnxruntime-genai installed its loader generates those 32 tokens too. The
+embedded model, then random ones of every architecture; or, run as
+compare_export_onnx.py WHICHQUANT EXPORT_RAW MODEL DITHER [FORMAT...], another one."""
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from packages import HERE, need, np
+from packages import HERE, beside, need, np
 
-onnx, ort = need("onnx", "onnxruntime")
+onnx, ort, _ = need("onnx", "onnxruntime", "gguf")
 try:
     import onnxruntime_genai as genai
 except ImportError:
@@ -17,8 +18,6 @@ except ImportError:
 
 ROOT = os.path.dirname(os.path.dirname(HERE))
 RAW = sys.argv[2]
-MODEL = sys.argv[3] if len(sys.argv) > 3 else os.path.join(ROOT, "datasets/models/default.gguf")
-DITHER = sys.argv[4] if len(sys.argv) > 4 else "0"
 TEXT = os.path.join(ROOT, "datasets/text/eval.txt")
 N_CTX, N_CHUNKS, N_GREEDY = 128, 2, 32
 # What KLD each may have, and why. Where our engine and the kernel round the same inputs to 8 bits, sums taken in another
@@ -28,13 +27,14 @@ FORMATS = {"onnx/int4-g32-sym@acc=0": 1e-6, "onnx/int4-g32-asym@acc=0": 1e-6, "o
            "onnx/int4-g32-asym": ROUNDED, "onnx/int8-g32-sym": ROUNDED, "onnx/int8-g32-asym@acc=0": 1e-6,
            "onnx/int2-g32-asym@acc=0": 1e-6, "onnx/int4-g32-k-quant-mixed": ROUNDED, "onnx/int4-g128-hqq": 1e-6,
            "onnx/int8-dynamic": ROUNDED, "onnx/int8-dynamic-channel": ROUNDED, "onnx/int8-static-minmax": ROUNDED}
-if len(sys.argv) > 5:
-    FORMATS = {f: FORMATS.get(f, ROUNDED) for f in sys.argv[5:]}
+# Architecture, window of sliding attention, layers, tied: random weights, each with what is its own.
+ARCHS = (("llama", 0, 2, False), ("llama", 48, 2, True), ("qwen2", 0, 2, True), ("qwen3", 0, 2, True), ("gemma3", 48, 7, True),
+         ("phi3", 0, 2, False))
 
 
-def write(fmt, folder):
+def write(model, text, dither, fmt, folder):
     """The directory, and what our engine answers."""
-    run = subprocess.run([RAW, MODEL, fmt, folder, TEXT, str(N_CTX), str(N_CHUNKS), str(N_GREEDY), DITHER],
+    run = subprocess.run([RAW, model, fmt, folder, text, str(N_CTX), str(N_CHUNKS), str(N_GREEDY), dither],
                          capture_output=True, check=False)
     if run.returncode:
         raise SystemExit(f"{fmt}: {run.stderr.decode()}")
@@ -106,10 +106,10 @@ def generate(folder, prompt, n):
     return np.array(generator.get_sequence(0))[len(prompt):]
 
 
-def compare(fmt, limit):
+def compare(model, text, dither, fmt, limit, label=""):
     with tempfile.TemporaryDirectory() as parent:
         folder = os.path.join(parent, "out")
-        tokens, ours, want = write(fmt, folder)
+        tokens, ours, want = write(model, text, dither, fmt, folder)
         onnx.checker.check_model(os.path.join(folder, "model.onnx"))
         decoder = Decoder(folder)
         theirs = np.empty_like(ours)
@@ -123,11 +123,31 @@ def compare(fmt, limit):
     ok = d <= limit and np.isfinite(theirs).all()
     agree = "" if by_genai is None else f"  genai {int(np.count_nonzero(by_genai == ids[:len(by_genai)]))}/{len(ids)}"
     close = "" if gap is None else f" (then {gap:.2g} apart)"
-    print(f"{'ok  ' if ok else 'FAIL'} {fmt:<32} max |d logit| {np.abs(ours - theirs).max():.3g}  KLD {d:.3g} ({limit:.0e})  "
+    print(f"{'ok  ' if ok else 'FAIL'} {label + fmt:<40} max |d logit| {np.abs(ours - theirs).max():.3g}  KLD {d:.3g} ({limit:.0e})  "
           f"top-1 {np.mean(ours.argmax(-1) == theirs.argmax(-1)):.4f}  greedy {same}/{len(want)}{close}{agree}", flush=True)
     return ok
 
 
-print("onnxruntime", ort.__version__, "onnx", onnx.__version__, "genai", genai.__version__ if genai else "absent", MODEL)
-ort.set_default_logger_severity(3)
-sys.exit(0 if all([compare(f, limit) for f, limit in FORMATS.items()]) else 1)
+def compare_archs():
+    tiny, ok = beside("tiny"), True
+    with tempfile.TemporaryDirectory() as folder:
+        for arch, window, n_layer, tied in ARCHS:
+            path = os.path.join(folder, "tiny.gguf")
+            tiny.write(path, arch, n_layer, tied, window=window, spread=0.2)
+            label = f"{arch}{f', window {window}' if window else ''}: "
+            for fmt in ("onnx/int4-g32-asym@acc=0", "onnx/int8-dynamic"):
+                ok &= compare(path, "random", "0", fmt, FORMATS[fmt], label)
+    return ok
+
+
+def main():
+    print("onnxruntime", ort.__version__, "onnx", onnx.__version__, "genai", genai.__version__ if genai else "absent")
+    ort.set_default_logger_severity(3)
+    args = sys.argv[3:]
+    model, dither = args[:2] if args else (os.path.join(ROOT, "datasets/models/default.gguf"), "0")
+    formats = {f: FORMATS.get(f, ROUNDED) for f in args[2:]} or FORMATS
+    ok = all([compare(model, TEXT, dither, fmt, limit) for fmt, limit in formats.items()])
+    return 0 if (args or compare_archs()) and ok else 1
+
+
+sys.exit(main())

@@ -2,10 +2,12 @@
  * its framework loads, and to stdout what our own engine makes of the same weights, for comparison with that framework
  * (tests/equivalence). For every part a line "name bytes" and the bytes: i32 tokens of the chunks, f32 logits of all
  * positions chunk by chunk, i32 ids that follow the first half of the first chunk greedily. DITHER 1: of a quantized
- * source. */
+ * source. TEXT "random": seeded ids, for models whose vocabulary is no matter. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/mem.h"
+#include "base/rng.h"
 #include "bench/engine/eval.h"
 #include "bench/engine/generate.h"
 #include "bench/export/export.h"
@@ -82,13 +84,26 @@ static int put_greedy(struct job *j, struct err *e)
     return rc;
 }
 
+static int take_text(struct job *j, const char *path, struct err *e)
+{
+    struct rng r;
+    if (strcmp(path, "random") != 0)
+        return eval_tokenize(j->m->vocab, path, j->n_ctx, &j->tokens, &j->n_tokens, e);
+    rng_seed_text(&r, 42, path);
+    j->n_tokens = (int64_t)j->n_ctx * (j->n_chunks > 4 ? j->n_chunks : 4);
+    j->tokens = mem_alloc_n((size_t)j->n_tokens, sizeof *j->tokens);
+    for (int64_t i = 0; j->tokens && i < j->n_tokens; i++)
+        j->tokens[i] = (int32_t)rng_below(&r, (uint64_t)j->m->d.n_vocab);
+    return j->tokens ? 0 : err_nomem(e, (size_t)j->n_tokens * sizeof *j->tokens, "token ids");
+}
+
 static int run(struct job *j, char **arg, struct err *e)
 {
     int rc = model_open(&j->m, arg[0], e);
     if (rc == 0 && atoi(arg[7]))
         rc = model_dither(j->m, 42, e);
     if (rc == 0)
-        rc = eval_tokenize(j->m->vocab, arg[3], j->n_ctx, &j->tokens, &j->n_tokens, e);
+        rc = take_text(j, arg[3], e);
     if (rc == 0 && j->n_tokens < (int64_t)j->n_ctx * j->n_chunks)
         rc = err_set(e, ERR_USAGE, "%s has %lld tokens only", arg[3], (long long)j->n_tokens);
     if (rc == 0)

@@ -21,11 +21,18 @@ def shapes(arch, n_layer, tied):
             found |= {p + "attn_q.weight": (WIDTH, WIDTH), p + "attn_k.weight": (KV_HEADS * head, WIDTH),
                       p + "attn_v.weight": (KV_HEADS * head, WIDTH), p + "ffn_gate.weight": (HIDDEN, WIDTH),
                       p + "ffn_up.weight": (HIDDEN, WIDTH)}
+        if arch == "qwen2":
+            found |= {f"{p}attn_{x}.bias": ((HEADS if x == "q" else KV_HEADS) * head,) for x in "qkv"}
+        if arch in ("qwen3", "gemma3"):
+            found |= {p + "attn_q_norm.weight": (head,), p + "attn_k_norm.weight": (head,)}
+        if arch == "gemma3":
+            found |= {p + "post_attention_norm.weight": (WIDTH,), p + "post_ffw_norm.weight": (WIDTH,)}
     return found
 
 
-def write(path, arch, n_layer, tied, seed=1):
-    rng = np.random.default_rng(seed)
+def write(path, arch, n_layer, tied, seed=1, window=0, spread=0.0):
+    """window: of sliding attention; spread: of the norms around 1, and of biases."""
+    rng, rng_vectors = np.random.default_rng(seed), np.random.default_rng(seed)
     w = gguf.GGUFWriter(path, arch)
     w.add_context_length(512)
     w.add_embedding_length(WIDTH)
@@ -36,6 +43,8 @@ def write(path, arch, n_layer, tied, seed=1):
     w.add_layer_norm_rms_eps(1e-5)
     w.add_rope_dimension_count(WIDTH // HEADS)
     w.add_vocab_size(VOCAB)
+    if window:
+        w.add_sliding_window(window)
     w.add_tokenizer_model("gpt2")
     w.add_tokenizer_pre("gpt-2")
     w.add_token_list([f"t{i}" for i in range(VOCAB)])
@@ -44,7 +53,11 @@ def write(path, arch, n_layer, tied, seed=1):
     w.add_bos_token_id(0)
     w.add_eos_token_id(1)
     for name, shape in shapes(arch, n_layer, tied).items():
-        w.add_tensor(name, (rng.standard_normal(shape) * 0.05).astype(np.float32) if len(shape) > 1 else np.ones(shape, np.float32))
+        if len(shape) > 1:
+            w.add_tensor(name, (rng.standard_normal(shape) * 0.05).astype(np.float32))
+        else:
+            around = 0 if name.endswith(".bias") else 1
+            w.add_tensor(name, (around + spread * rng_vectors.standard_normal(shape)).astype(np.float32))
     w.write_header_to_file()
     w.write_kv_data_to_file()
     w.write_tensors_to_file()
