@@ -1,13 +1,23 @@
-/* The directory that ONNX Runtime GenAI loads: model.onnx with model.onnx.data, genai_config.json. */
+/* The directory that ONNX Runtime GenAI loads: model.onnx with model.onnx.data, genai_config.json, tokenizer files. */
 #include <string.h>
+#include "base/json.h"
 #include "base/os.h"
 #include "base/sbuf.h"
+#include "bench/artifact/hf_write.h"
 #include "bench/export/export.h"
 #include "bench/export/onnx_graph.h"
 
 static bool takes(const struct recipe *r)
 {
     return strcmp(r->family->name, "onnx") == 0;
+}
+
+static int check_tokenizer(const struct model *m, struct err *e)
+{
+    json_t *tokenizer = NULL;
+    int rc = m->folder ? 0 : hf_make_tokenizer(&tokenizer, m->gguf, e);
+    json_decref(tokenizer);
+    return rc;
 }
 
 static int check(const struct model *m, const struct recipe *r, struct err *e)
@@ -28,7 +38,7 @@ static int check(const struct model *m, const struct recipe *r, struct err *e)
             "%s: GroupQueryAttention rotates heads of a multiple of 16 only, and these are %d wide, of which "
             "%d are rotated",
             d->name, d->head_dim, d->rope_dim);
-    return 0;
+    return check_tokenizer(m, e);
 }
 
 static int write_graph(const char *path, const struct model *m, const struct weights *w, struct err *e)
@@ -53,6 +63,8 @@ static int write_in(const char *folder, const struct model *m, const struct weig
         rc = write_graph(sbuf_str(&graph), m, w, e);
     if (rc == 0)
         rc = onnx_write_config(sbuf_str(&config), m, e);
+    if (rc == 0)
+        rc = hf_write_tokenizer(folder, m->gguf, m->folder, e);
     sbuf_free(&graph);
     sbuf_free(&config);
     return rc;

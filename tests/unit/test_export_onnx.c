@@ -337,6 +337,7 @@ static void test_directory_holds_the_weights(void **state)
     check_same(external(graph, &data, "blk.1.ffn_down.zeros"), q, PLANE_ZERO);
     check_same(external(graph, &data, "logits.codes"), &k.w->head, PLANE_CODE);
     check_config(k.m);
+    assert_true(file_exists(in_folder("out/tokenizer.json")));
     file_map_close(&f);
     file_map_close(&data);
     remove_files(in_folder("out"));
@@ -374,13 +375,13 @@ static void test_integer_products_are_turned(void **state)
 static void test_the_same_bytes_twice(void **state)
 {
     (void)state;
-    static const char *const names[] = {"model.onnx", "model.onnx.data", "genai_config.json"};
+    static const char *const names[] = {"model.onnx", "model.onnx.data", "genai_config.json", "tokenizer.json"};
     struct made k;
     struct err e = {0};
     make(&k, "onnx/int4-g32-sym");
     check_ok(exporter_find(k.r)->write(in_folder("a"), k.m, k.w, k.r, &e), &e);
     check_ok(exporter_find(k.r)->write(in_folder("b"), k.m, k.w, k.r, &e), &e);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         char a[300], b[300];
         struct file_map fa, fb;
         snprintf(a, sizeof a, "%s/a/%s", folder, names[i]);
