@@ -128,7 +128,10 @@ static void put_gemma(struct writer *w)
     const double scale = get_num(w, "attention.scale", 1 / sqrt(per_head)),
                  cap = get_num(w, "final_logit_softcapping", 0);
     const double scalar = 1 / (scale * scale);
-    put_real(w, "query_pre_attn_scalar", fabs(scalar - rint(scalar)) < 1e-4 * scalar ? rint(scalar) : scalar);
+    if (fabs(scalar - rint(scalar)) < 1e-4 * scalar) /* transformers takes whole numbers alone */
+        put_int(w, "query_pre_attn_scalar", (int64_t)rint(scalar));
+    else
+        put_real(w, "query_pre_attn_scalar", scalar);
     json_put(w->o, "attn_logit_softcapping", json_null());
     json_put(w->o, "final_logit_softcapping", cap != 0 ? short_real(cap) : json_null());
     put_real(w, "rope_local_base_freq", get_num(w, "rope.freq_base_swa", 10000));

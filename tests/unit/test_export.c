@@ -144,25 +144,20 @@ static void round_trip(const char *model, const char *format)
 static void folders_hold_what_was_encoded(void **state)
 {
     (void)state;
-    static const char *const formats[] = {"mlx/2bit-g32",
-                                          "mlx/3bit-g64",
+    static const char *const formats[] = {"mlx/3bit-g64",
                                           "mlx/4bit-g64",
                                           "mlx/5bit-g128",
-                                          "mlx/6bit-g64",
-                                          "mlx/8bit-g64",
                                           "mlx/4bit-g64@dtype=bf16",
-                                          "mlx/4bit-g64@dtype=f32",
+                                          "mlx/8bit-g32@dtype=f32",
                                           "mlx/mixed-3-6",
                                           "mlx/mxfp4",
                                           "mlx/mxfp8",
                                           "mlx/nvfp4",
-                                          "awq/4bit-g128-rtn",
                                           "awq/4bit-g64-rtn",
                                           "gptq/2bit-g128-asym-rtn",
                                           "gptq/3bit-g128-sym-rtn",
                                           "gptq/4bit-g32-asym-rtn",
-                                          "gptq/4bit-channel-sym-rtn",
-                                          "gptq/8bit-g128-sym-rtn"};
+                                          "gptq/4bit-channel-sym-rtn"};
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
         round_trip(DEFAULT, formats[i]);
     if (test_data_there("models/TinyStories-656K-F32.gguf")) {
