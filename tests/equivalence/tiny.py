@@ -47,7 +47,7 @@ def write(path, arch, n_layer, tied, seed=1, window=0, spread=0.0):
         w.add_sliding_window(window)
     w.add_tokenizer_model("gpt2")
     w.add_tokenizer_pre("gpt-2")
-    w.add_token_list([f"t{i}" for i in range(VOCAB)])
+    w.add_token_list([f"t{i}" for i in range(VOCAB - 2)] + ["t", "1"])
     w.add_token_types([1] * VOCAB)
     w.add_token_merges(["t 1"])
     w.add_bos_token_id(0)
