@@ -235,8 +235,7 @@ int file_write(const char *path, const void *p, size_t n, struct err *e)
     return file_out_commit(&f, e);
 }
 
-/* Is there nothing at path, or an empty directory? */
-static int check_vacant(const char *path, struct err *e)
+int dir_check_vacant(const char *path, struct err *e)
 {
     struct stat st;
     if (lstat(path, &st) < 0)
@@ -254,7 +253,7 @@ int dir_out_open(struct dir_out *d, const char *path, struct err *e)
 {
     size_t n = strlen(path), room = n + 32;
     *d = (struct dir_out){0};
-    int rc = n ? check_vacant(path, e) : err_set(e, ERR_USAGE, "the name of the output directory is empty");
+    int rc = n ? dir_check_vacant(path, e) : err_set(e, ERR_USAGE, "the name of the output directory is empty");
     if (rc)
         return rc;
     while (n > 1 && path[n - 1] == '/')

@@ -44,6 +44,7 @@ int file_write(const char *path, const void *p, size_t n, struct err *e);   /* t
 struct dir_out {
     char *path, *temp;
 };
+int dir_check_vacant(const char *path, struct err *e);
 int dir_out_open(struct dir_out *d, const char *path, struct err *e);
 int dir_out_commit(struct dir_out *d, struct err *e);
 void dir_out_abort(struct dir_out *d);            /* removes the files */

@@ -1,6 +1,7 @@
 /* quantize: writes what a framework loads of a format, a file or a directory; --dry-run shows what it would hold. */
 #include <string.h>
 #include "base/mem.h"
+#include "base/os.h"
 #include "bench/export/export.h"
 #include "cli/cli.h"
 
@@ -51,6 +52,8 @@ static int encode_and_write(struct cli *c, struct model *m, const struct recipe 
     struct weights *q = NULL;
     const struct exporter *out = exporter_find(r);
     int rc = out->check(m, r, e);
+    if (rc == 0 && !out->suffix[0])
+        rc = dir_check_vacant(c->req.out_dir, e);
     if (rc == 0)
         rc = model_check_finite(m, e);
     if (rc == 0)

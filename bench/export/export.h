@@ -14,7 +14,7 @@ struct exporter {
     int (*write)(const char *path, const struct model *m, const struct weights *w, const struct recipe *r,
                  struct err *e);
 };
-extern const struct exporter exporter_gguf;
+extern const struct exporter exporter_gguf, exporter_openvino;
 extern const struct exporter *const exporters[]; /* NULL-terminated */
 /* The container of a format; NULL: none holds it. */
 const struct exporter *exporter_find(const struct recipe *r);

@@ -172,6 +172,38 @@ static void output_is_atomic(void **state)
     assert_non_null(strstr(e.text, "/nonexistent/x"));
 }
 
+static void a_directory_appears_whole(void **state)
+{
+    (void)state;
+    char root[] = "/tmp/wq-test-XXXXXX", path[64], file[128];
+    assert_non_null(mkdtemp(root));
+    snprintf(path, sizeof path, "%s/out/", root);
+    struct err e = {0};
+    struct dir_out d;
+    assert_int_equal(dir_out_open(&d, path, &e), 0);
+    assert_false(dir_exists(path));
+    snprintf(file, sizeof file, "%s/a", d.temp);
+    assert_int_equal(file_write(file, "a", 1, &e), 0);
+    dir_out_abort(&d);
+    assert_false(dir_exists(path));
+    assert_int_equal(dir_make(path, &e), 0); /* an empty one may be there */
+    assert_int_equal(dir_out_open(&d, path, &e), 0);
+    snprintf(file, sizeof file, "%s/a", d.temp);
+    assert_int_equal(file_write(file, "a", 1, &e), 0);
+    assert_int_equal(dir_out_commit(&d, &e), 0);
+    assert_int_equal(dir_out_open(&d, path, &e), ERR_USAGE);
+    assert_non_null(strstr(e.text, "is there already"));
+    assert_int_equal(dir_check_vacant(path, &e), ERR_USAGE);
+    snprintf(file, sizeof file, "%sa", path);
+    assert_int_equal(dir_out_open(&d, file, &e), ERR_USAGE); /* a file */
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(rmdir(root), 0); /* fails if a temporary directory was left behind */
+    assert_int_equal(dir_out_open(&d, "/nonexistent/x", &e), ERR_IO);
+    assert_non_null(strstr(e.text, "/nonexistent/x"));
+    assert_int_equal(dir_out_open(&d, "", &e), ERR_USAGE);
+}
+
 static void full_disk_is_an_error(void **state)
 {
     (void)state;
@@ -341,6 +373,7 @@ int main(void)
         cmocka_unit_test(rng_is_uniform_and_repeats),
         cmocka_unit_test(isa_levels_nest),
         cmocka_unit_test(output_is_atomic),
+        cmocka_unit_test(a_directory_appears_whole),
         cmocka_unit_test(full_disk_is_an_error),
         cmocka_unit_test(children_report_how_they_ended),
         cmocka_unit_test(the_peak_memory_is_that_of_the_child),
