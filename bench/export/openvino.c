@@ -3,9 +3,8 @@
  * are made from those by openvino-tokenizers. */
 #include <stdio.h>
 #include <string.h>
-#include "base/json.h"
-#include "base/mem.h"
 #include "base/os.h"
+#include "bench/artifact/hf_write.h"
 #include "bench/export/export.h"
 #include "bench/export/openvino_graph.h"
 #include "bench/quant/recipe_family.h"
@@ -49,7 +48,7 @@ static int check(const struct model *m, const struct recipe *r, struct err *e)
 {
     const struct model_desc *d = &m->d;
     (void)r;
-    if (!m->gguf)
+    if (!m->gguf || !m->vocab)
         return err_set(e, ERR_UNSUPPORTED, "%s: a shape without weights has nothing to write", d->name);
     if (d->arch->sub_norms)
         return err_set(e, ERR_UNSUPPORTED, "%s: models of the architecture %s are not written as OpenVINO graphs",
@@ -60,7 +59,10 @@ static int check(const struct model *m, const struct recipe *r, struct err *e)
                        d->head_dim, d->rope_dim);
     if (d->logit_softcap > 0)
         return err_set(e, ERR_UNSUPPORTED, "%s caps its logits, for which there is no OpenVINO graph here", d->name);
-    return 0;
+    json_t *tokenizer = NULL;
+    int rc = m->folder ? 0 : hf_make_tokenizer(&tokenizer, m->gguf, e);
+    json_decref(tokenizer);
+    return rc;
 }
 
 static void note(struct ir *g, const struct recipe *r)
@@ -91,19 +93,6 @@ static int write_graph(const char *folder, const struct model *m, const struct w
     return rc;
 }
 
-static int write_json(const char *folder, const char *name, json_t *o, struct err *e)
-{
-    struct sbuf text = {0}, path = {0};
-    sbuf_printf(&path, "%s/%s", folder, name);
-    json_print(&text, o, 2);
-    sbuf_putc(&text, '\n');
-    int rc = text.failed || path.failed ? err_nomem(e, text.n, name) : file_write(path.p, text.p, text.n, e);
-    sbuf_free(&text);
-    sbuf_free(&path);
-    json_decref(o);
-    return rc;
-}
-
 static json_t *openvino_config(const struct recipe *r)
 {
     const struct mode *mode = mode_of(r);
@@ -119,17 +108,23 @@ static json_t *openvino_config(const struct recipe *r)
     return o;
 }
 
-static json_t *generation_config(const struct model *m)
+/* config.json is left out where it cannot say what the graph does: the runtime needs none. */
+static int write_settings(const char *folder, const struct model *m, const struct recipe *r, struct err *e)
 {
-    json_t *o = json_object(), *ends = json_array();
-    if (vocab_bos(m->vocab) >= 0)
-        json_put(o, "bos_token_id", json_integer(vocab_bos(m->vocab)));
-    for (int32_t i = 0; i < vocab_size(m->vocab); i++)
-        if (vocab_is_end(m->vocab, i))
-            json_array_append_new(ends, json_integer(i));
-    json_put(o, "do_sample", json_false());
-    json_put(o, "eos_token_id", ends);
-    return o;
+    struct err why = {0};
+    json_t *config = NULL, *own = openvino_config(r);
+    int rc = hf_write_json(folder, "openvino_config.json", own, e);
+    json_decref(own);
+    if (rc == 0)
+        rc = hf_make_config(&config, m->gguf, m->folder, "float32", &why);
+    if (rc == 0)
+        rc = hf_write_json(folder, "config.json", config, e);
+    else if (rc == ERR_UNSUPPORTED)
+        rc = 0;
+    else if (why.code)
+        rc = err_set(e, rc, "%s", why.text);
+    json_decref(config);
+    return rc ? rc : hf_write_tokenizer(folder, m->gguf, m->folder, e);
 }
 
 static int write(const char *path, const struct model *m, const struct weights *w, const struct recipe *r,
@@ -141,9 +136,7 @@ static int write(const char *path, const struct model *m, const struct weights *
         return rc;
     rc = write_graph(dir.temp, m, w, r, e);
     if (rc == 0)
-        rc = write_json(dir.temp, "openvino_config.json", openvino_config(r), e);
-    if (rc == 0 && m->vocab)
-        rc = write_json(dir.temp, "generation_config.json", generation_config(m), e);
+        rc = write_settings(dir.temp, m, r, e);
     if (rc == 0)
         return dir_out_commit(&dir, e);
     dir_out_abort(&dir);
