@@ -276,6 +276,37 @@ static void put_special(struct writer *w)
     }
 }
 
+/* rope_parameters in the form of before, which every reader takes: rope_theta and rope_scaling. */
+static void split_rope(json_t *o)
+{
+    json_t *all = json_incref(json_object_get(o, "rope_parameters")), *full = json_object_get(all, "full_attention");
+    const json_t *local = json_object_get(json_object_get(all, "sliding_attention"), "rope_theta");
+    json_t *scaling = json_copy(full ? full : all), *theta = json_object_get(scaling, "rope_theta"),
+           *part = json_object_get(scaling, "partial_rotary_factor");
+    if (theta)
+        json_object_set(o, "rope_theta", theta);
+    if (part)
+        json_object_set(o, "partial_rotary_factor", part);
+    if (local)
+        json_object_set(o, "rope_local_base_freq", (json_t *)(uintptr_t)local);
+    json_object_del(scaling, "rope_theta");
+    json_object_del(scaling, "partial_rotary_factor");
+    if (json_is_string(json_object_get(scaling, "rope_type"))) /* the name that older readers look for */
+        json_object_set(scaling, "type", json_object_get(scaling, "rope_type"));
+    if (!strcmp(json_get_str(scaling, "type", ""), "longrope")) { /* whose readers want three members */
+        json_t *n_ctx = json_object_get(scaling, "original_max_position_embeddings");
+        if (n_ctx)
+            json_object_set(o, "original_max_position_embeddings", n_ctx);
+        json_object_del(scaling, "original_max_position_embeddings");
+        json_object_del(scaling, "rope_type");
+    }
+    const bool scaled = strcmp(json_get_str(scaling, "type", "default"), "default") != 0;
+    json_put(o, "rope_scaling", scaled ? json_incref(scaling) : json_null());
+    json_object_del(o, "rope_parameters");
+    json_decref(scaling);
+    json_decref(all);
+}
+
 /* A folder's own settings come first, but for those that the new files decide. */
 static void put_source(struct writer *w, const struct hf *source)
 {
@@ -284,12 +315,11 @@ static void put_source(struct writer *w, const struct hf *source)
     json_t *own = json_deep_copy(source->model);
     for (size_t i = 0; i < sizeof dropped / sizeof *dropped; i++)
         json_object_del(own, dropped[i]);
-    if (json_object_get(own, "rope_parameters")) {
-        json_object_del(w->o, "rope_theta");
-        json_object_del(w->o, "rope_local_base_freq");
-    }
-    json_object_del(w->o, "rope_scaling");
     json_object_update(w->o, own);
+    if (json_is_object(json_object_get(w->o, "rope_parameters")))
+        split_rope(w->o);
+    if (is(w, "mistral") && get_int(w, "attention.sliding_window", 0) > 0 && !json_object_get(w->o, "layer_types"))
+        put_layer_types(w, 0); /* what readers that take it for a Llama ask for */
     json_decref(own);
 }
 

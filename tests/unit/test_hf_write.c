@@ -156,7 +156,7 @@ static void own_files_are_copied(void **state)
     }
     assert_string_equal(json_get_str(config, "torch_dtype", ""), "float16");
     assert_null(json_object_get(config, "dtype"));
-    assert_int_equal((int)json_get_num(json_object_get(config, "rope_parameters"), "original_max_position_embeddings"),
+    assert_int_equal((int)json_get_num(json_object_get(config, "rope_scaling"), "original_max_position_embeddings"),
                      16);
     assert_true(json_is_false(json_object_get(config, "tie_word_embeddings")));
     json_decref(config);
