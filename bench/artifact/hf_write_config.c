@@ -155,7 +155,7 @@ static void put_window(struct writer *w)
     json_put(w->o, "sliding_window", w->window > 0 ? json_integer(w->window) : json_null());
     if (w->window > 0 && w->a->window_switch)
         put_int(w, "max_window_layers", 0);
-    if (w->window > 0 && strcmp(w->a->gguf, "phi3"))
+    if (w->window > 0 && w->a->window_switch)
         put_layer_types(w, 0);
 }
 
@@ -318,8 +318,6 @@ static void put_source(struct writer *w, const struct hf *source)
     json_object_update(w->o, own);
     if (json_is_object(json_object_get(w->o, "rope_parameters")))
         split_rope(w->o);
-    if (is(w, "mistral") && get_int(w, "attention.sliding_window", 0) > 0 && !json_object_get(w->o, "layer_types"))
-        put_layer_types(w, 0); /* what readers that take it for a Llama ask for */
     json_decref(own);
 }
 
