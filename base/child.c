@@ -1,6 +1,7 @@
 /* Child processes: a program run to its end with limits, or a function of ours called in a fork. */
 #include "base/os.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -267,4 +268,19 @@ char *program_find(const char *name)
         path += n + (path[n] == ':');
     }
     return NULL;
+}
+
+void text_last_line(char *out, size_t size, const char *text)
+{
+    if (!text[strspn(text, " \t\r\n")])
+        text = "nothing";
+    size_t n = strlen(text);
+    while (n > 0 && isspace((unsigned char)text[n - 1]))
+        n--;
+    size_t start = n;
+    while (start > 0 && text[start - 1] != '\n')
+        start--;
+    snprintf(out, size, "%.*s", (int)(n - start < 120 ? n - start : 120), text + start);
+    for (; *out; out++)
+        *out = isprint((unsigned char)*out) ? *out : '?';
 }

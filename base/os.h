@@ -71,6 +71,8 @@ void child_result_free(struct child_result *r);
 /* Runs fn(arg) in a forked child: returns its exit code (0-255), or -signal if it died of one, or ERR_TIMEOUT-1000. */
 int child_call(int (*fn)(void *), void *arg, unsigned timeout_ms);
 char *program_find(const char *name);             /* full path on PATH (mem_free), or NULL */
+/* What a program said last: its last line that is not empty, what a terminal would act on as '?'; else "nothing". */
+void text_last_line(char *out, size_t size, const char *text);
 
 /* SIGINT sets a flag that long loops ask for between repetitions. */
 void interrupt_install(void);

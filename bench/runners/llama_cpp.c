@@ -10,8 +10,8 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/os.h"
-#include "bench/runners/runner.h"
 #include "bench/runners/llama_bench.h"
+#include "bench/runners/llama_cpp.h"
 
 enum { VERSION_TIMEOUT_MS = 10000, OPEN_TIMEOUT_MS = 60000, SLOWEST_DISK_MB_S = 50, MOST_OUTPUT = 1 << 20 };
 
@@ -30,15 +30,19 @@ struct results {                   /* the two rows of one run */
 
 /* ---- finding it ---- */
 
-static char *find_program(void)
+/* A program that is named stands for the folder that it is in. */
+static char *find_program(const char *name)
 {
-    static const char *const below[] = {"", "/llama-bench", "/bin/llama-bench", "/build/bin/llama-bench"};
+    static const char *const below[] = {"/", "/bin/", "/build/bin/"};
     const char *given = getenv("LLAMA_CPP_PATH");
+    char folder[512], path[1024];
     if (!given || !*given)
-        return program_find("llama-bench");
+        return program_find(name);
+    snprintf(folder, sizeof folder, "%s%s", strchr(given, '/') ? "" : "./", given);
+    if (!dir_exists(folder) && strrchr(folder, '/'))
+        *strrchr(folder, '/') = 0;
     for (size_t i = 0; i < sizeof below / sizeof *below; i++) {
-        char path[1024];
-        snprintf(path, sizeof path, "%s%s%s", strchr(given, '/') ? "" : "./", given, below[i]);
+        snprintf(path, sizeof path, "%s%s%s", folder, below[i], name);
         if (file_exists(path))
             return program_find(path);
     }
@@ -57,13 +61,13 @@ static void read_version(struct runner_info *info, const char *text)
         snprintf(info->version, sizeof info->version, "b%d-%s", number, commit);
 }
 
-static int llama_detect(struct runner_info *info, struct err *e)
+int llama_cpp_detect(struct runner_info *info, const char *program, struct err *e)
 {
     *info = (struct runner_info){0};
     snprintf(info->name, sizeof info->name, "llama.cpp");
-    char *path = find_program();
+    char *path = find_program(program);
     if (!path) {
-        snprintf(info->note, sizeof info->note, "llama-bench is neither on PATH nor in LLAMA_CPP_PATH");
+        snprintf(info->note, sizeof info->note, "%s is neither on PATH nor in LLAMA_CPP_PATH", program);
         return 0;
     }
     snprintf(info->library_path, sizeof info->library_path, "%s", path);
@@ -81,23 +85,12 @@ static int llama_detect(struct runner_info *info, struct err *e)
     return 0;
 }
 
-/* ---- one run ---- */
-
-/* The last line that says something, without what a terminal would act on. */
-static void last_line(char *out, size_t size, const char *text)
+static int llama_detect(struct runner_info *info, struct err *e)
 {
-    if (!text[strspn(text, " \t\r\n")])
-        text = "nothing";
-    size_t n = strlen(text);
-    while (n > 0 && isspace((unsigned char)text[n - 1]))
-        n--;
-    size_t start = n;
-    while (start > 0 && text[start - 1] != '\n')
-        start--;
-    snprintf(out, size, "%.*s", (int)(n - start < 120 ? n - start : 120), text + start);
-    for (; *out; out++)
-        *out = isprint((unsigned char)*out) ? *out : '?';
+    return llama_cpp_detect(info, "llama-bench", e);
 }
+
+/* ---- one run ---- */
 
 static int keep_row(void *arg, const struct llama_bench_row *row)
 {
@@ -115,7 +108,7 @@ static int keep_row(void *arg, const struct llama_bench_row *row)
 static int judge_child(const struct child_cmd *cmd, const struct child_result *r, struct err *e)
 {
     char said[128];
-    last_line(said, sizeof said, *r->err ? r->err : r->out);
+    text_last_line(said, sizeof said, *r->err ? r->err : r->out);
     if (interrupt_seen())
         return err_set(e, ERR_CANCELLED, "llama-bench was interrupted");
     if (r->timed_out)
@@ -138,8 +131,8 @@ static int run_bench(struct session *s, int n_prompt, int n_gen, int n_depth, un
     snprintf(d, sizeof d, "%d", n_depth);
     snprintf(t, sizeof t, "%d", s->cell->threads > 0 ? s->cell->threads : 1);
     const struct kv_pair kv = s->cell->kv;
-    const char *argv[24] = {s->info.library_path, "-m", s->cell->model_path, "-p", p, "-n", n, "-t", t, "-r", "1", "-o",
-                            "jsonl"};
+    const char *argv[24] = {
+        s->info.library_path, "-m", s->cell->model_path, "-p", p, "-n", n, "-t", t, "-r", "1", "-o", "jsonl"};
     int n_args = 13;
     if (kv.k && kv.v) {
         const char *const flags[] = {"-fa", "1", "-ctk", kv.k->name, "-ctv", kv.v->name};
@@ -161,7 +154,7 @@ static int run_bench(struct session *s, int n_prompt, int n_gen, int n_depth, un
         llama_bench_each(r.out, r.n_out, keep_row, x);
     if (rc == 0 && ((n_prompt > 0 && !x->have[0]) || (n_gen > 0 && !x->have[1]))) {
         char said[128];
-        last_line(said, sizeof said, r.out);
+        text_last_line(said, sizeof said, r.out);
         rc = err_set(e, ERR_FORMAT, "llama-bench printed no usable row for %s; its output ends: %s",
                      n_prompt > 0 && !x->have[0] ? "the prompt" : "generation", said);
     }
@@ -182,8 +175,7 @@ static void llama_close(struct session *s)
     mem_free(s);
 }
 
-/* *ms: how long loading may take, on the slowest of disks. */
-static int check_model(const char *path, unsigned *ms, struct err *e)
+int llama_cpp_check_model(const char *path, unsigned *ms, struct err *e)
 {
     struct stat st;
     struct probe_state now;
@@ -203,7 +195,7 @@ static int check_model(const char *path, unsigned *ms, struct err *e)
 static int llama_open(struct session **out, const struct measure_cell *cell, struct err *e)
 {
     unsigned timeout_ms = 0;
-    int rc = check_model(cell->model_path, &timeout_ms, e);
+    int rc = llama_cpp_check_model(cell->model_path, &timeout_ms, e);
     if (rc < 0)
         return rc;
     struct session *s = mem_alloc(sizeof *s);
