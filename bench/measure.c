@@ -237,6 +237,12 @@ static int run_group(struct measure_run *m, int i0, int i1, const struct workloa
 
 /* ---- the whole ---- */
 
+static void free_times(struct live *c)
+{
+    mem_free(c->gaps.x);
+    mem_free(c->ttfts.x);
+}
+
 static void init_cell(struct live *c, const struct measure_cell *cell, struct record *r, const struct workload *w)
 {
     *c = (struct live){.cell = cell, .r = r, .hottest_c = NAN, .slowest_ghz = NAN};
@@ -248,6 +254,7 @@ static void init_cell(struct live *c, const struct measure_cell *cell, struct re
     r->workload.threads = cell->threads > 0 ? cell->threads : pool_n_threads(cell->pool);
     r->workload.n_batch = cell->n_batch > 0 ? cell->n_batch : r->workload.n_batch;
     r->workload.n_ctx = cell->n_ctx > 0 ? cell->n_ctx : r->workload.n_ctx;
+    r->workload.streams = cell->streams;
     r->isa = cell->isa;
     if (!r->date[0])
         clock_iso8601(r->date);
@@ -297,7 +304,7 @@ int measure_cells(const struct measure_cell *cell, struct record *r, int n, cons
         bandwidth_close(&m.bandwidth);
     }
     for (int i = 0; i < n && m.live; i++)
-        mem_free(m.live[i].times);
+        free_times(&m.live[i]);
     mem_free(m.live);
     mem_free(m.visit);
     mem_free(m.again);

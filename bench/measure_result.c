@@ -50,12 +50,12 @@ bool narrow_enough(const struct measure_run *m, const struct live *c)
 static void token_percentiles(struct live *c, int n_gen)
 {
     struct speed *s = &c->r->speed;
-    if (c->n_times > 0) {
-        int n = (int)c->n_times;
-        s->tpot_p50_ms = stats_percentile(c->times, n, 0.50) * 1e-6;
-        s->tpot_p90_ms = stats_percentile(c->times, n, 0.90) * 1e-6;
-        s->tpot_p95_ms = stats_percentile(c->times, n, 0.95) * 1e-6;
-        s->tpot_p99_ms = stats_percentile(c->times, n, 0.99) * 1e-6;
+    if (c->gaps.n > 0) {
+        int n = (int)c->gaps.n;
+        s->tpot_p50_ms = stats_percentile(c->gaps.x, n, 0.50) * 1e-6;
+        s->tpot_p90_ms = stats_percentile(c->gaps.x, n, 0.90) * 1e-6;
+        s->tpot_p95_ms = stats_percentile(c->gaps.x, n, 0.95) * 1e-6;
+        s->tpot_p99_ms = stats_percentile(c->gaps.x, n, 0.99) * 1e-6;
     } else if (n_gen > 0) {
         s->tpot_p50_ms = stats_median(s->decode_ns.x, s->decode_ns.n) / n_gen * 1e-6;
     }
@@ -119,10 +119,15 @@ void finish_cell(const struct measure_run *m, struct live *c, const struct workl
         r->speed_from = r->model.synthesized ? FROM_SHAPE_MEASURED : FROM_MEASURED;
     if (r->memory.peak_rss_bytes >= 0)
         r->memory_from = FROM_MEASURED;
-    s->prefill_tok_s = rate_interval(&s->prefill_ns, m->w.n_prompt, m->o->seed);
-    s->decode_tok_s = rate_interval(&s->decode_ns, m->w.n_gen, m->o->seed);
+    const int streams = r->workload.streams > 1 ? r->workload.streams : 1;
+    s->prefill_tok_s = rate_interval(&s->prefill_ns, m->w.n_prompt * streams, m->o->seed);
+    s->decode_tok_s = rate_interval(&s->decode_ns, m->w.n_gen * streams, m->o->seed);
     struct interval ttft = stats_bootstrap_median(c->ttft_ns.x, c->ttft_ns.n, m->o->seed);
     s->ttft_ms = (struct interval){ttft.v * 1e-6, ttft.lo * 1e-6, ttft.hi * 1e-6};
+    if (c->ttfts.n > 0) {
+        s->ttft_p95_ms = stats_percentile(c->ttfts.x, (int)c->ttfts.n, 0.95) * 1e-6;
+        s->ttft_p99_ms = stats_percentile(c->ttfts.x, (int)c->ttfts.n, 0.99) * 1e-6;
+    }
     token_percentiles(c, m->w.n_gen);
     compare_with_memory(m, s);
     judge_machine(c);

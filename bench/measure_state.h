@@ -4,6 +4,10 @@
 #define BENCH_MEASURE_STATE_H
 #include "bench/calibrate.h"
 
+struct times { /* grows */
+    double *x;
+    size_t n, cap;
+};
 struct live { /* a cell while it is measured */
     const struct measure_cell *cell;
     struct record *r;
@@ -13,8 +17,7 @@ struct live { /* a cell while it is measured */
     double prompt_ns, token_ns, extra_ns; /* estimates: per prompt token, per generated token, rest of a repetition */
     int n_reps, n_attempts;
     struct samples ttft_ns, drift;
-    double *times; /* times of all generated tokens */
-    size_t n_times, cap_times;
+    struct times gaps, ttfts; /* of all generated tokens; to the first token of each stream */
     double energy_j, energy_tokens;               /* spent on decoding, over so many tokens */
     uint64_t steal_ticks, total_ticks, throttled; /* during its repetitions */
     double hottest_c, slowest_ghz;

@@ -125,20 +125,20 @@ static void add_sample(struct samples *s, double v)
         s->x[s->n++] = v;
 }
 
-static void add_times(struct live *c, const struct sample *s)
+static void add_times(struct times *t, const double *ns, int n)
 {
-    size_t need = c->n_times + (size_t)s->n_token_ns;
-    if (s->n_token_ns <= 0)
+    size_t need = t->n + (size_t)n;
+    if (n <= 0)
         return;
-    if (need > c->cap_times) {
-        double *more = mem_resize(c->times, 2 * need * sizeof *more);
+    if (need > t->cap) {
+        double *more = mem_resize(t->x, 2 * need * sizeof *more);
         if (!more)
             return; /* fewer times make a coarser percentile, nothing else */
-        c->times = more;
-        c->cap_times = 2 * need;
+        t->x = more;
+        t->cap = 2 * need;
     }
-    memcpy(c->times + c->n_times, s->token_ns, (size_t)s->n_token_ns * sizeof *c->times);
-    c->n_times = need;
+    memcpy(t->x + t->n, ns, (size_t)n * sizeof *t->x);
+    t->n = need;
 }
 
 /* The counters of the machine over this repetition; energy is taken to be spent evenly over its time. */
@@ -214,7 +214,8 @@ int visit_cell(struct measure_run *m, struct live *c, struct err *e)
     add_sample(&c->r->speed.read_gb_s, v->gb_s);
     add_sample(&c->ttft_ns, v->sample.ttft_ns);
     add_sample(&c->drift, v->drift);
-    add_times(c, &v->sample);
+    add_times(&c->gaps, v->sample.token_ns, v->sample.n_token_ns);
+    add_times(&c->ttfts, v->sample.stream_ttft_ns, v->sample.n_streams);
     add_memory(m, c);
     c->n_reps++;
     return 0;

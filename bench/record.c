@@ -154,5 +154,8 @@ void record_cell_id(struct record *r)
              r->model.dithered, r->model.synthesized, r->workload.n_tokens, r->workload.n_ctx,
              r->workload.n_prompt, r->workload.n_gen, r->workload.n_depth, r->workload.n_batch,
              r->workload.threads, r->workload.seed, r->isa);
+    n = strlen(text);
+    if (r->workload.streams > 1)
+        snprintf(text + n, sizeof text - n, "\n%d", r->workload.streams);
     sha256_hex(text, strlen(text), r->cell_id);
 }

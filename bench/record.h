@@ -45,6 +45,7 @@ struct samples {
 };
 struct speed {                                      /* all NaN until measured */
     struct interval prefill_tok_s, decode_tok_s, ttft_ms, load_ms;
+    double ttft_p95_ms, ttft_p99_ms;                /* over all prompts of all repetitions */
     double tpot_p50_ms, tpot_p90_ms, tpot_p95_ms, tpot_p99_ms;
     double bytes_per_token;                         /* weights and KV that one decoded token reads */
     double bandwidth_gb_s, bandwidth_share;         /* median read bandwidth; decode's share of that around it */
@@ -91,6 +92,7 @@ struct record {
         int64_t n_tokens;
         int n_ctx, n_prompt, n_gen, n_depth, n_batch, threads;
         int threads_prefill, threads_decode; /* of those, used for each; 0: unknown */
+        int streams;                         /* prompts answered at once; 0: one */
         uint64_t seed;
     } workload;
     enum provenance quality_from, task_from, speed_from, memory_from;

@@ -193,13 +193,14 @@ static void put_llama_bench(json_t *o, const struct record *r, bool prefill, boo
 {
     char commit[64], type[256], backends[32];
     int number, n_prompt = prefill ? r->workload.n_prompt : 0, n_gen = decode ? r->workload.n_gen : 0;
+    const int n_streams = r->workload.streams > 1 ? r->workload.streams : 1;
     build_of(r, commit, sizeof commit, &number);
     snprintf(type, sizeof type, "%s %.2fB %s", r->model.arch, (double)r->model.n_params / 1e9,
              r->format.name);
     snprintf(backends, sizeof backends, "%s", r->framework.backend);
     for (char *p = backends; *p; p++)
         *p = (char)toupper((unsigned char)*p);
-    struct samples ns = phase_ns(r, prefill, decode), ts = rate_of(&ns, n_prompt + n_gen);
+    struct samples ns = phase_ns(r, prefill, decode), ts = rate_of(&ns, (n_prompt + n_gen) * n_streams);
     json_put(o, "build_commit", text_to_json(commit));
     json_put(o, "build_number", json_integer(number));
     json_put(o, "cpu_info", text_to_json(r->device));
@@ -258,6 +259,7 @@ json_t *record_to_llama_bench(const struct record *r, bool decode)
     json_put(o, "effective_bpw", json_num(r->format.bits_per_weight));
     json_put(o, "framework", text_to_json(r->framework.name));
     json_put(o, "kernel", text_to_json(r->kernels));
+    json_put(o, "n_streams", json_integer(r->workload.streams > 1 ? r->workload.streams : 1));
     json_put(o, "tok_s", interval_to_json(rate));
     json_put(o, "ttft_ms", json_num(r->speed.ttft_ms.v));
     for (int i = 0; i < n_record_fields; i++)

@@ -13,11 +13,18 @@ struct workload {
     const int32_t *tokens;            /* n_depth + n_prompt of them, NULL = any; what is generated is not looked at */
     uint64_t deadline_ns;             /* clock_ns() after which a repetition gives up; 0 = none */
 };
-enum { MAX_TOKEN_TIMES = 4096 };
+enum { MAX_TOKEN_TIMES = 4096, MAX_STREAMS = 64 };
 struct sample {                       /* one repetition */
     double prefill_ns, decode_ns, ttft_ns;   /* NaN where there is no such phase */
     int n_token_ns;                   /* 0 where only the sum is known */
     double token_ns[MAX_TOKEN_TIMES]; /* time of each generated token */
+    int n_streams;                    /* prompts answered at once, each with its time to the first token; 0: one */
+    double stream_ttft_ns[MAX_STREAMS];
+};
+struct endpoint {                     /* a server that somebody else started */
+    const char *url, *model, *key;    /* key: sent, never stored or shown; NULL: none */
+    const char *key_name;             /* the environment variable that holds it */
+    double silence_s;                 /* longest wait for anything to come; 0: a minute */
 };
 struct session;
 struct runner_info {
@@ -28,6 +35,8 @@ struct measure_cell {                 /* what to run: filled by plan, owned by t
     const struct runner *runner;
     const struct weights *weights;    /* own runner */
     const char *model_path;           /* external runners: the artifact */
+    const struct endpoint *endpoint;  /* servers that are there already */
+    int streams;                      /* requests at once, where the framework serves several; 0: one */
     int threads, n_ctx, n_batch;
     bool find_threads;                /* fewer than `threads` may be used where that is faster: found by trying */
     struct kv_pair kv;                /* none: f16 */
@@ -37,6 +46,9 @@ struct measure_cell {                 /* what to run: filled by plan, owned by t
 struct runner {                       /* one row of runners.def */
     const char *name, *doc;
     bool real;                        /* a framework that people serve from; false for own */
+    bool served;                      /* a server that is there already: takes no model file of ours */
+    bool several;                     /* answers several prompts at once */
+    const char *numerics;             /* the framework whose formats and caches it takes; NULL: its name */
     bool own_process;                 /* each repetition loads and warms up in a process of its own */
     int (*detect)(struct runner_info *info, struct err *e);
     int (*open)(struct session **out, const struct measure_cell *cell, struct err *e);
