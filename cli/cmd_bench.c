@@ -7,35 +7,12 @@
 #include "base/os.h"
 #include "bench/export/export.h"
 #include "bench/store.h"
-#include "bench/sweep.h"
-#include "cli/cli.h"
+#include "cli/bench.h"
 
 static const double seconds_a_cell = 60; /* without -r and --budget: then the interval is what it is */
 static const char *const shape_formats[] = {"gguf/q8_0", "gguf/q4_k_m"};
 
-struct format { /* one format of the model: what it is, its weights, its file where one is needed */
-    struct plan_cell plan;
-    struct recipe as_given; /* plan.recipe points here for the file as it is */
-    char as_given_name[48];
-    struct weights *weights;
-    char path[300];
-    bool temporary;
-};
-struct job {
-    struct cli *cli;
-    struct model *model;
-    struct plan *plan;
-    struct calibration *calib;
-    struct sweep_input in;
-    struct format *format;
-    int n_formats;
-    struct measure_cell *cell; /* [n_cells], with rec[] beside it */
-    struct record *rec;
-    int n_cells, cap;
-    char dir[256]; /* of temporary files */
-};
-
-static void job_free(struct job *j)
+static void job_free(struct bench_job *j)
 {
     for (int i = 0; i < j->n_formats; i++) {
         weights_free(j->format[i].weights);
@@ -57,7 +34,7 @@ static void job_free(struct job *j)
 /* ---- what is measured ---- */
 
 /* The recipe that the file's general.file_type names, else the codec that holds most of it. */
-static void name_as_given(struct format *f, const struct model *m)
+static void name_as_given(struct bench_format *f, const struct model *m)
 {
     int64_t type = -1;
     f->as_given = (struct recipe){.name = f->as_given_name, .framework = "llama.cpp"};
@@ -69,7 +46,7 @@ static void name_as_given(struct format *f, const struct model *m)
             snprintf(f->as_given_name, sizeof f->as_given_name, "%s", recipes[i].name);
 }
 
-static int take_as_given(struct job *j, struct format *f, struct err *e)
+static int take_as_given(struct bench_job *j, struct bench_format *f, struct err *e)
 {
     const struct model_desc *d = &j->model->d;
     struct use_assign *a = mem_alloc_n((size_t)d->n_tensors, sizeof *a);
@@ -90,7 +67,7 @@ static int take_as_given(struct job *j, struct format *f, struct err *e)
     return rc < 0 ? rc : weights_source(&f->weights, j->model, rules, e);
 }
 
-static int take_formats(struct job *j, struct err *e)
+static int take_formats(struct bench_job *j, struct err *e)
 {
     struct cli *c = j->cli;
     if (c->shape && c->req.n_formats == 0) {
@@ -110,7 +87,7 @@ static int take_formats(struct job *j, struct err *e)
     if (rc == 0 && j->plan->n_refused)
         rc = err_set(e, ERR_UNSUPPORTED, "%s", j->plan->refused[0].why_not);
     for (int i = 0; rc == 0 && i < j->plan->n_cells && !interrupt_seen(); i++) {
-        struct format *f = &j->format[j->n_formats++];
+        struct bench_format *f = &j->format[j->n_formats++];
         f->plan = j->plan->cell[i];
         char what[96];
         snprintf(what, sizeof what, "%s %s", c->shape ? "synthesize" : "encode", f->plan.recipe->name);
@@ -122,7 +99,7 @@ static int take_formats(struct job *j, struct err *e)
 }
 
 /* A real framework loads files: a format made here is written for it into a temporary folder. */
-static int write_artifact(struct job *j, struct format *f, struct err *e)
+static int write_artifact(struct bench_job *j, struct bench_format *f, struct err *e)
 {
     const char *tmp = getenv("TMPDIR");
     if (f->path[0] || j->cli->shape)
@@ -140,7 +117,8 @@ static int write_artifact(struct job *j, struct format *f, struct err *e)
 }
 
 /* kv NULL: the usual cache. */
-static int add_cell(struct job *j, struct format *f, const struct runner *runner, const char *kv, struct err *e)
+static int add_cell(struct bench_job *j, struct bench_format *f, const struct runner *runner, const char *kv,
+                    int streams, struct err *e)
 {
     struct cli *c = j->cli;
     const struct request *req = &c->req;
@@ -149,17 +127,18 @@ static int add_cell(struct job *j, struct format *f, const struct runner *runner
     int rc = kv ? kv_parse(&pair, kv, e) : 0;
     if (rc == 0)
         rc = kv_check(pair, &j->model->d, e);
-    if (rc == 0 && runner->real && kv_check_framework(pair, runner->name, e) < 0)
+    if (rc == 0 && runner->real && kv_check_framework(pair, runner->numerics ? runner->numerics : runner->name, e) < 0)
         return req->n_frameworks ? ERR_UNSUPPORTED : 0; /* nobody asked for that framework */
-    if (rc == 0 && runner->own_process)
+    if (rc == 0 && runner->real)
         rc = write_artifact(j, f, e);
     if (rc < 0)
         return rc;
     struct measure_cell *cell = &j->cell[j->n_cells];
     struct record *r = &j->rec[j->n_cells++];
     *cell = (struct measure_cell){.runner = runner,
-                                  .weights = runner->own_process ? NULL : f->weights,
+                                  .weights = runner->real ? NULL : f->weights,
                                   .model_path = f->path[0] ? f->path : NULL,
+                                  .streams = streams > 1 ? streams : 0,
                                   .threads = req->threads,
                                   .find_threads = req->find_threads,
                                   .n_ctx = longest + c->depth,
@@ -176,6 +155,7 @@ static int add_cell(struct job *j, struct format *f, const struct runner *runner
     r->workload.n_depth = c->depth;
     r->workload.n_ctx = cell->n_ctx;
     r->workload.n_batch = cell->n_batch;
+    r->workload.streams = cell->streams;
     r->isa = req->isa;
     if (kv)
         kv_name(pair, r->workload.kv_type);
@@ -184,7 +164,7 @@ static int add_cell(struct job *j, struct format *f, const struct runner *runner
 }
 
 /* The frameworks asked for; else the own engine, and llama.cpp where it is found and the file is one that it loads. */
-static int take_frameworks(struct job *j, struct err *e)
+static int take_frameworks(struct bench_job *j, struct err *e)
 {
     const struct request *req = &j->cli->req;
     static const char *const both[] = {"own", "llama.cpp"};
@@ -192,9 +172,12 @@ static int take_frameworks(struct job *j, struct err *e)
     bool real =
         req->n_formats == 0 && runner_find("llama.cpp")->detect(&info, NULL) == 0 && info.found && j->model->path;
     const char *const *name = req->n_frameworks ? req->frameworks : both;
-    int n = req->n_frameworks ? req->n_frameworks : 1 + real, rc = 0;
+    int n = req->n_frameworks ? req->n_frameworks : 1 + real, rc;
     const int n_kv = req->n_kv > 0 ? req->n_kv : 1;
-    j->cap = n * j->n_formats * n_kv;
+    int streams[MOST_COUNTS], n_streams;
+    if ((rc = bench_streams(j->cli, streams, &n_streams, e)))
+        return rc;
+    j->cap = n * j->n_formats * n_kv * n_streams;
     j->cell = mem_alloc_n((size_t)j->cap, sizeof *j->cell);
     j->rec = mem_alloc_n((size_t)j->cap, sizeof *j->rec);
     if (!j->cell || !j->rec)
@@ -202,18 +185,22 @@ static int take_frameworks(struct job *j, struct err *e)
     for (int i = 0; i < n && rc == 0; i++) {
         const struct runner *runner;
         rc = runner_named(&runner, name[i], e);
-        for (int k = 0; k < j->n_formats * n_kv && rc == 0; k++)
-            rc = add_cell(j, &j->format[k / n_kv], runner, req->n_kv ? req->kv[k % n_kv] : NULL, e);
+        const int n_counts = rc == 0 && runner->several ? n_streams : 1;
+        for (int k = 0; k < j->n_formats * n_kv * n_counts && rc == 0; k++) {
+            const int cell = k / n_counts;
+            rc = add_cell(j, &j->format[cell / n_kv], runner, req->n_kv ? req->kv[cell % n_kv] : NULL,
+                          runner->several ? streams[k % n_counts] : 1, e);
+        }
     }
     return rc;
 }
 
-static int open_model(struct job *j, struct err *e)
+static int open_model(struct bench_job *j, struct err *e)
 {
     struct cli *c = j->cli;
     if (!c->shape == (c->n_args == 0))
         return err_set(e, ERR_USAGE,
-                       "bench needs either a model file or --shape ID; `whichquant list shapes` names them");
+                       "bench needs a model file, --shape ID (`whichquant list shapes` names them) or --endpoint URL");
     if (!c->shape) {
         int rc = cli_model(&j->model, c->arg[0], e);
         return rc < 0 ? rc : model_hash(j->model, e);
@@ -234,14 +221,14 @@ static int open_model(struct job *j, struct err *e)
 
 static void on_progress(void *arg, int i_cell, int rep)
 {
-    const struct job *j = arg;
+    const struct bench_job *j = arg;
     char what[160];
     snprintf(what, sizeof what, "%s in %s, repetition %d", j->rec[i_cell].format.name, j->rec[i_cell].framework.name,
              rep + 1);
     cli_progress(j->cli, i_cell + 1, j->n_cells, what);
 }
 
-static void keep(struct job *j)
+static void keep(struct bench_job *j)
 {
     struct store *s = NULL;
     struct err e = {0};
@@ -251,99 +238,6 @@ static void keep(struct job *j)
     if (rc < 0)
         cli_warn("not stored: %s", e.text);
     store_close(s);
-}
-
-static int print_json(const struct job *j)
-{
-    json_t *a = json_array();
-    for (int i = 0; i < j->n_cells; i++) {
-        const struct record *r = &j->rec[i];
-        if (r->workload.n_prompt > 0)
-            json_array_append_new(a, record_to_llama_bench(r, false));
-        if (r->workload.n_gen > 0)
-            json_array_append_new(a, record_to_llama_bench(r, true));
-    }
-    return cli_print_json(a);
-}
-
-static void print_interval(struct interval v)
-{
-    char text[64] = "-";
-    if (isfinite(v.lo))
-        snprintf(text, sizeof text, "%.1f (%.1f-%.1f)", v.v, v.lo, v.hi);
-    else if (isfinite(v.v))
-        snprintf(text, sizeof text, "%.1f", v.v);
-    printf("  %24s", text);
-}
-
-static void print_number(const char *format, int width, double v)
-{
-    char text[32] = "-";
-    if (isfinite(v))
-        snprintf(text, sizeof text, format, v);
-    printf("  %*s", width, text);
-}
-
-static void print_row(const struct record *r)
-{
-    char name[96];
-    bool usual = !r->workload.kv_type[0] || !strcmp(r->workload.kv_type, "f16");
-    snprintf(name, sizeof name, "%s%s%s", r->format.name, usual ? "" : ", KV ", usual ? "" : r->workload.kv_type);
-    printf("%-14s  %-9s", name, r->framework.name);
-    if (r->status != STATUS_OK) {
-        printf("  %s: %s\n", record_status_name(r->status), r->reason);
-        return;
-    }
-    const struct speed *s = &r->speed;
-    print_interval(s->prefill_tok_s);
-    print_interval(s->decode_tok_s);
-    print_number("%.0f", 8, s->ttft_ms.v);
-    print_number("%.1f", 8, s->tpot_p50_ms);
-    print_number("%.1f", 8, s->tpot_p95_ms);
-    print_number("%.0f%%", 5, 100 * s->bandwidth_share);
-    print_number("%.0f", 8, r->memory.peak_rss_bytes < 0 ? NAN : (double)r->memory.peak_rss_bytes / 0x1p20);
-    print_number("%.3f", 7, r->energy_j_per_tok);
-    snprintf(name, sizeof name, "%d/%d", r->workload.threads_prefill, r->workload.threads_decode);
-    printf("  %7s", name);
-    printf("%s%s%s\n", s->dirty ? "  disturbed" : "", s->low_confidence ? "  few-repetitions" : "",
-           s->cache_resident ? "  cache-resident" : "");
-}
-
-/* Which kernels ran, by format. */
-static void print_kernels(const struct job *j)
-{
-    for (int i = 0; i < j->n_cells; i++)
-        if (j->rec[i].status == STATUS_OK && j->rec[i].kernels[0])
-            printf("%s: %s\n", j->rec[i].format.name, j->rec[i].kernels);
-}
-
-static void print_table(const struct job *j)
-{
-    const struct record *first = &j->rec[0];
-    char pp[24], tg[24];
-    printf("%s%s, %d threads, %s\n", j->model->d.name,
-           first->model.synthesized ? " (synthesized weights of that shape)" : "", first->workload.threads,
-           first->device);
-    snprintf(pp, sizeof pp, "pp%d tok/s", first->workload.n_prompt);
-    snprintf(tg, sizeof tg, "tg%d tok/s", first->workload.n_gen);
-    printf("%-14s  %-9s  %24s  %24s  %8s  %8s  %8s  %5s  %8s  %7s  %7s\n", "format", "framework", pp, tg, "TTFT ms",
-           "p50 ms", "p95 ms", "bw", "peak MiB", "J/token", "threads");
-    for (int i = 0; i < j->n_cells; i++)
-        print_row(&j->rec[i]);
-    const struct samples *read = &first->speed.read_gb_s;
-    if (isfinite(first->speed.bandwidth_gb_s))
-        printf("bw: share of the read bandwidth around each repetition, %.1f GB/s (%.1f-%.1f)",
-               first->speed.bandwidth_gb_s, stats_percentile(read->x, read->n, 0),
-               stats_percentile(read->x, read->n, 1));
-    printf("%sthreads: of prefill and of decode%s; ", isfinite(first->speed.bandwidth_gb_s) ? "; " : "",
-           j->cli->req.find_threads ? ", the fastest of those tried" : "");
-    printf("medians with 95 %% intervals%s\n", first->workload.n_depth ? ", behind the depth asked for" : "");
-    print_kernels(j);
-    for (int i = 0; i < j->n_cells; i++)
-        if (j->rec[i].status == STATUS_OK && j->rec[i].reason[0]) {
-            printf("%s\n", j->rec[i].reason);
-            break; /* the workload is shortened for all alike */
-        }
 }
 
 /* ---- sustained speed ---- */
@@ -374,7 +268,7 @@ static void print_sustained(const struct record *r, const struct sustain_result 
         printf(", no throttling within %.0f s\n", seconds);
 }
 
-static int sustain(struct job *j, struct err *e)
+static int sustain(struct bench_job *j, struct err *e)
 {
     struct sustain_result *s = mem_alloc(sizeof *s);
     json_t *a = json_array();
@@ -400,7 +294,7 @@ static int sustain(struct job *j, struct err *e)
 
 /* ---- the command ---- */
 
-static int measure(struct job *j, struct err *e)
+static int measure(struct bench_job *j, struct err *e)
 {
     const struct cli *c = j->cli;
     struct workload w = {.n_prompt = c->req.want.n_prompt, .n_gen = c->req.want.n_gen, .n_depth = c->depth};
@@ -421,7 +315,7 @@ static int measure(struct job *j, struct err *e)
     return rc;
 }
 
-static int exit_code(const struct job *j)
+static int exit_code(const struct bench_job *j)
 {
     int n_ok = 0;
     for (int i = 0; i < j->n_cells; i++)
@@ -429,17 +323,20 @@ static int exit_code(const struct job *j)
     return n_ok == 0 ? EXIT_FAILED : n_ok < j->n_cells && j->cli->req.strict ? EXIT_SOME_FAILED : EXIT_DONE;
 }
 
-static int prepare(struct job *j, struct err *e)
+static int prepare(struct bench_job *j, struct err *e)
 {
     struct cli *c = j->cli;
     int rc = cli_pool(c, e);
-    if (rc == 0)
+    const bool server = bench_wants_server(c);
+    if (rc == 0 && !server)
         rc = open_model(j, e);
     if (rc < 0)
         return rc;
     j->in = (struct sweep_input){.req = &c->req, .device = c->device, .pool = c->pool, .model = j->model};
     clock_iso8601(j->in.run_id);
     snprintf(j->in.run_id + strlen(j->in.run_id), sizeof j->in.run_id - strlen(j->in.run_id), "-%ld", (long)getpid());
+    if (server)
+        return bench_take_server(j, e);
     rc = take_formats(j, e);
     return rc < 0 ? rc : take_frameworks(j, e);
 }
@@ -447,7 +344,7 @@ static int prepare(struct job *j, struct err *e)
 int cmd_bench(struct cli *c)
 {
     struct err e = {0};
-    struct job j = {.cli = c};
+    struct bench_job j = {.cli = c};
     if (c->req.want.n_gen < 0)
         c->req.want.n_gen = 128;
     int rc = prepare(&j, &e), code = EXIT_DONE;
@@ -460,9 +357,9 @@ int cmd_bench(struct cli *c)
         if (shown)
             keep(&j);
         if (shown && c->json)
-            code = print_json(&j);
+            code = bench_print_json(&j);
         else if (shown)
-            print_table(&j);
+            bench_print_table(&j);
         code = rc < 0 ? cli_fail(&e) : code ? code : exit_code(&j);
     } else {
         code = cli_fail(&e);

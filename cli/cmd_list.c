@@ -144,8 +144,9 @@ static json_t *list_architectures(struct cli *cli)
 
 static json_t *list_frameworks(struct cli *cli)
 {
-    (void)cli;
     json_t *a = json_array();
+    if (!runner_find("endpoint") && !cli->json)
+        printf("built without libcurl: no servers (llama-server, ollama, endpoint)\n");
     for (int i = 0; runners[i]; i++) {
         struct runner_info info = {0};
         struct err e = {0};

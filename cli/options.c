@@ -357,7 +357,9 @@ static const char epilogue[] =
     "  NO_COLOR, CI           plain output\n"
     "  XDG_DATA_HOME          where the store of measurements lives\n"
     "  LLAMA_CACHE, HF_HOME   searched for models given by name\n"
-    "  LLAMA_CPP_PATH         folder of llama-bench, beside PATH\n"
+    "  LLAMA_CPP_PATH         folder of llama-bench and llama-server, beside PATH\n"
+    "  OLLAMA_HOST            where Ollama listens (127.0.0.1:11434)\n"
+    "  WHICHQUANT_API_KEY     key for the server at --endpoint\n"
     "  WHICHQUANT_DRIVER_MS   how long graphics drivers may take to answer, 800\n";
 
 void cli_help(FILE *f, const struct command *cmd)

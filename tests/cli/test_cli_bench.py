@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 
 from harness import ENV, PROGRAM, ROOT, TMP, Skip, main, one_sentence, run
 
@@ -151,6 +152,78 @@ def test_interrupt_keeps_results():
     out, _ = p.communicate(timeout=120)
     rows = json.loads(out)
     assert p.returncode == 130 and len(rows) == 2 and rows[0]["status"] == "ok" and len(rows[0]["samples_ts"]) >= 2, rows
+
+
+SERVER = os.path.join(ROOT, "tests/unit/fake_server.py")
+
+
+@functools.cache
+def can_serve():
+    return "endpoint" in [r["name"] for r in json.loads(run("list", "frameworks", "--json").text)]
+
+
+def needs_curl(test):
+    @functools.wraps(test)
+    def run_it():
+        if not can_serve():
+            raise Skip("built without libcurl")
+        test()
+    return run_it
+
+
+@needs_curl
+def test_endpoints():
+    with subprocess.Popen([sys.executable, SERVER], stdout=subprocess.PIPE) as server:
+        url = "http://127.0.0.1:" + server.stdout.readline().split()[1].decode()
+        short = ("bench", "--endpoint", url, "-p", "16", "-n", "8", "-r", "2", "-q", "--silence", "5s")
+        rows = json.loads(run(*short, "--served-model", "good", "--concurrency", "1,4", "--json").text)
+        assert [(r["n_prompt"], r["n_gen"], r["n_streams"]) for r in rows] == [(16, 0, 1), (0, 8, 1), (16, 0, 4), (0, 8, 4)]
+        assert all(r["framework"] == "llama.cpp" and r["status"] == "ok" and r["model_filename"] == "good" for r in rows)
+        assert all(abs(r["avg_ts"] / (r["n_streams"] * (r["n_prompt"] + r["n_gen"]) * 1e9 / r["avg_ns"]) - 1) < 0.3 for r in rows)
+        assert rows[2]["ttft_p99_ms"] >= rows[2]["ttft_p95_ms"] > 0 and rows[1]["avg_ts"] < 500
+        text = run(*short, "--served-model", "good", "--concurrency", "2").text
+        assert "as served, 2 at once" in text and "TTFT p50" in text and "good at http" in text, text
+        rows = json.loads(run(*short, "--framework", "ollama", "--served-model", "any", "--json").text)
+        assert rows[1]["framework"] == "ollama" and abs(rows[1]["avg_ts"] - 1000) < 1e-6, rows
+        text = run(*short, "--served-model", "no-model", expect=1).text
+        assert "cannot-run" in text and "model 'no-model' not found" in text, text
+        secret = {**ENV, "WHICHQUANT_API_KEY": "sk-0123456789abcdef"}
+        text = run(*short, "--endpoint", url + "/locked", "--served-model", "good", expect=1, env=secret).text
+        assert "answered 401" in text and "0123456789" not in text, text
+        assert not stored("SELECT 1 FROM run WHERE json LIKE '%0123456789abcdef%'")
+        assert stored("SELECT count(*) FROM run WHERE json LIKE '%\"streams\":4%'")[0][0] == 1
+        for more in (["default"], ["-f", "q8_0"], ["--concurrency", "0"], ["--concurrency", "1,x"], ["--framework", "own"]):
+            one_sentence(run(*short, *more, expect=2))
+        server.terminate()
+    text = run(*short, "--served-model", "good", expect=1).text
+    assert "cannot connect" in text, text
+
+
+@needs_curl
+def test_llama_server():
+    folder = os.path.join(TMP, "server")
+    os.mkdir(folder)
+    program, mark = os.path.join(folder, "llama-server"), os.path.join(folder, "mark")
+    with open(program, "w") as f:
+        f.write(f'#!/bin/sh\nexec {sys.executable} {SERVER} "$@"\n')
+    os.chmod(program, 0o755)
+    env = {**ENV, "LLAMA_CPP_PATH": folder, "FAKE_MARK": mark, "FAKE_SERVER": "good"}
+    model = path("served.gguf", b"")
+    run("quantize", "default", "-f", "q8_0", "-o", model)
+    rows = json.loads(run("bench", model, "--framework", "llama-server", *SHORT, "--concurrency", "1,3", "--json", env=env).text)
+    assert [(r["framework"], r["format"], r["n_streams"]) for r in rows] == [("llama-server", "gguf/q8_0", n) for n in (1, 1, 3, 3)]
+    assert rows[0]["build_commit"] == "0c1e57098" and rows[0]["peak_rss_bytes"] > 1 << 20, rows[0]
+    p = subprocess.Popen([PROGRAM, "bench", model, "--framework", "llama-server", "-n", "512"], env={**env, "FAKE_SERVER": "slow"},
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=TMP)
+    while len(open(mark).readlines()) < 3:
+        time.sleep(0.05)
+    p.send_signal(signal.SIGINT)
+    p.communicate(timeout=60)
+    assert p.returncode == 130
+    for line in open(mark):
+        assert not os.path.exists("/proc/" + line.split()[0]), "a server was left behind"
+    text = run("bench", model, "--framework", "llama-server", *SHORT, expect=1).text
+    assert "cannot-run" in text and "llama-server is neither on PATH nor in LLAMA_CPP_PATH" in text, text
 
 
 def test_import():

@@ -1,0 +1,41 @@
+/* The command `bench` in its parts: cmd_bench.c (what is measured of a model file or shape), bench_endpoint.c (of a
+ * server), bench_print.c (what is shown). */
+#ifndef CLI_BENCH_H
+#define CLI_BENCH_H
+#include "bench/sweep.h"
+#include "cli/cli.h"
+
+enum { MOST_COUNTS = 8 };
+
+struct bench_format { /* one format of the model: what it is, its weights, its file where one is needed */
+    struct plan_cell plan;
+    struct recipe as_given; /* plan.recipe points here for the file as it is */
+    char as_given_name[48];
+    struct weights *weights;
+    char path[300];
+    bool temporary;
+};
+struct bench_job {
+    struct cli *cli;
+    struct model *model;
+    struct plan *plan;
+    struct calibration *calib;
+    struct sweep_input in;
+    struct bench_format *format;
+    int n_formats;
+    struct measure_cell *cell; /* [n_cells], with rec[] beside it */
+    struct record *rec;
+    int n_cells, cap;
+    char dir[256]; /* of temporary files */
+    struct endpoint endpoint;
+};
+
+/* --concurrency: each number of streams is a cell of its own. */
+int bench_streams(const struct cli *c, int streams[MOST_COUNTS], int *n, struct err *e);
+/* The cells of a server that is running: no model, no formats of ours. */
+bool bench_wants_server(const struct cli *c);
+int bench_take_server(struct bench_job *j, struct err *e);
+
+int bench_print_json(const struct bench_job *j);
+void bench_print_table(const struct bench_job *j);
+#endif
