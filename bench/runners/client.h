@@ -12,7 +12,7 @@ struct client {
     struct http_limits limits;
     const struct speech *speech;
     int n_streams, n_ctx, n_vocab;
-    bool fixed_tokens;              /* the workload's own tokens: only where nothing is kept from one prompt to the next */
+    bool fixed_tokens;              /* the workload's own: only where nothing is kept from one prompt to the next */
     bool uncounted, short_answers;  /* remarks: it reports no token counts; it ended answers early */
     int refused;                    /* status of the last refusal; 0: none */
     bool reasoned;                  /* which gave a reason */

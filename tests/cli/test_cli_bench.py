@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from harness import ENV, PROGRAM, ROOT, TMP, Skip, main, one_sentence, run
+from harness import ENV, PROGRAM, ROOT, TMP, Skip, main, one_sentence, path, run
 
 ENV["LLAMA_CPP_PATH"] = os.path.join(TMP, "none")
 SHORT = ["-p", "32", "-n", "8", "-r", "1", "-q"]

@@ -19,6 +19,7 @@
 #include "base/pool.h"
 #include "base/rng.h"
 #include "base/sbuf.h"
+#include "base/service.h"
 
 /* Every half value is its sign, exponent and mantissa; the nearest-even rule is checked at each midpoint. */
 static void half_is_exact(void **state)
@@ -258,6 +259,46 @@ static void the_peak_memory_is_that_of_the_child(void **state)
     mem_free(held);
 }
 
+/* Says something, has a child of its own, and ignores the polite request to end. */
+static void services_leave_nothing_behind(void **state)
+{
+    (void)state;
+    struct service s;
+    char said[128];
+    long child = 0;
+    const char *stubborn[] = {"sh", "-c",
+                              "trap '' TERM; echo first; sleep 1000 & printf 'child %d\\t\\n' $! >&2; wait", NULL};
+    assert_int_equal(service_start(&s, stubborn, NULL), 0);
+    for (int i = 0; i < 3000 && !child; i++) {
+        service_last_line(&s, said, sizeof said);
+        if (sscanf(said, "child %ld", &child) != 1)
+            clock_sleep_ms(10);
+    }
+    assert_true(child > 0 && service_said(&s, "FIRST") && !service_said(&s, "second"));
+    assert_true(service_alive(&s) && s.peak_rss_bytes > 100000);
+    pid_t pid = s.pid;
+    assert_int_equal(kill((pid_t)child, 0), 0);
+    service_stop(&s);
+    assert_int_equal(kill(pid, 0), -1);
+    for (int i = 0; i < 1000 && kill((pid_t)child, 0) == 0; i++)
+        clock_sleep_ms(10); /* whoever adopted it has to notice */
+    assert_int_equal(kill((pid_t)child, 0), -1);
+    service_stop(&s); /* once more is no harm */
+
+    const char *absent[] = {"/nowhere/program", NULL}, *ends[] = {"sh", "-c", "echo bye; kill -SEGV $$", NULL};
+    assert_int_equal(service_start(&s, absent, NULL), 0);
+    while (service_alive(&s))
+        clock_sleep_ms(1);
+    service_last_line(&s, said, sizeof said);
+    assert_true(s.exit_code == 127 && strstr(said, "cannot run /nowhere/program: No such file"));
+    service_stop(&s);
+    assert_int_equal(service_start(&s, ends, NULL), 0);
+    while (service_alive(&s))
+        clock_sleep_ms(1);
+    assert_true(s.signal == SIGSEGV && s.exit_code == -1 && service_said(&s, "bye"));
+    service_stop(&s);
+}
+
 static int crash(void *arg)
 {
     (void)arg;
@@ -377,6 +418,7 @@ int main(void)
         cmocka_unit_test(full_disk_is_an_error),
         cmocka_unit_test(children_report_how_they_ended),
         cmocka_unit_test(the_peak_memory_is_that_of_the_child),
+        cmocka_unit_test(services_leave_nothing_behind),
         cmocka_unit_test(calls_in_a_fork),
         cmocka_unit_test(pool_covers_every_index_once),
         cmocka_unit_test(pool_uses_as_many_as_it_is_told),

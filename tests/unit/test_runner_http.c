@@ -404,7 +404,7 @@ static void a_server_of_our_own(void **state)
     assert_true(r.memory.peak_rss_bytes > 1 << 20 && r.speed.load_ms.v > 0);
     assert_int_equal(file_read(mark, 1 << 16, &text, NULL, NULL), 0);
     assert_non_null(strstr(text, "--host 127.0.0.1 --port "));
-    assert_non_null(strstr(text, "-t 2 -c 1280 -np 2 --cache-ram 0"));
+    assert_non_null(strstr(text, "-t 2 -c 1536 -np 2 --cache-ram 0"));
     mem_free(text);
     assert_int_equal(n_started(), 1);
     place_script("taken", "good"); /* twice, then the port is free */
