@@ -16,7 +16,7 @@ static const char *const tokenizer_files[] = {
     "merges.txt",
     "chat_template.jinja",
 };
-enum { N_TOKENIZER_FILES = sizeof tokenizer_files / sizeof *tokenizer_files };
+enum { TOKENIZER, SETTINGS, N_TOKENIZER_FILES = sizeof tokenizer_files / sizeof *tokenizer_files };
 
 static const struct {
     const char *role, *token, *id; /* token: in the settings of the tokenizer; id: in those of generation */
@@ -128,7 +128,7 @@ static int copy_file(const char *from, const char *folder, const char *name, str
     return rc;
 }
 
-static int copy_files(const char *folder, const struct hf *source, bool *has_tokenizer, struct err *e)
+static int copy_files(const char *folder, const struct hf *source, bool has[N_TOKENIZER_FILES], struct err *e)
 {
     int rc = 0;
     for (int i = 0; i < N_TOKENIZER_FILES && !rc; i++) {
@@ -137,7 +137,7 @@ static int copy_files(const char *folder, const struct hf *source, bool *has_tok
         if (from.failed)
             rc = err_nomem(e, 64, "a path");
         else if (file_exists(from.p)) {
-            *has_tokenizer |= i == 0;
+            has[i] = true;
             rc = copy_file(from.p, folder, tokenizer_files[i], e);
         }
         sbuf_free(&from);
@@ -154,11 +154,13 @@ static int write_made(const char *folder, const char *name, json_t *v, struct er
 
 int hf_write_tokenizer(const char *folder, const struct gguf *g, const struct hf *source, struct err *e)
 {
-    bool copied = false;
+    bool has[N_TOKENIZER_FILES] = {false};
     json_t *tokenizer = NULL;
-    int rc = source ? copy_files(folder, source, &copied, e) : 0;
-    if (rc || copied)
+    int rc = source ? copy_files(folder, source, has, e) : 0;
+    if (rc || (has[TOKENIZER] && has[SETTINGS]))
         return rc;
+    if (has[TOKENIZER]) /* without settings transformers takes the tokenizer that it knows of the architecture */
+        return write_made(folder, "tokenizer_config.json", tokenizer_settings(g), e);
     if ((rc = hf_make_tokenizer(&tokenizer, g, e)) || (rc = write_made(folder, "tokenizer.json", tokenizer, e)) ||
         (rc = write_made(folder, "tokenizer_config.json", tokenizer_settings(g), e)) ||
         (rc = write_made(folder, "special_tokens_map.json", special_tokens(g), e)))
