@@ -9,18 +9,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/child_start.h"
 #include "base/mem.h"
 #include "base/sbuf.h"
 
 enum { READ_PEAK_MS = 10 };
 
 struct running {
-    pid_t pid;
-    int in, out, err; /* our ends; -1 when closed */
+    struct child_pipes at;
     const char *text; /* what is still to be fed to stdin */
     size_t n_text;
     uint64_t deadline_ns;                     /* UINT64_MAX: none */
@@ -33,16 +34,18 @@ static bool interrupted(const struct running *r)
     return interrupt_seen() && !r->after_interrupt;
 }
 
-static void close_fd(int *fd)
+void child_close(int *fd)
 {
     if (*fd >= 0)
         close(*fd);
     *fd = -1;
 }
 
+/* Where memory runs out the child goes first, and it goes when we do. */
 static void exec_child(const struct child_cmd *c, int in, int out, int err)
 {
     setpgid(0, 0);
+    cpus_give_back();
     dup2(in, 0);
     dup2(out, 1);
     dup2(err, 2);
@@ -54,53 +57,57 @@ static void exec_child(const struct child_cmd *c, int in, int out, int err)
     setrlimit(RLIMIT_CORE, &no_core);
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
+    signal(SIGPIPE, SIG_DFL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (score >= 0)
+        dprintf(score, "1000");
     execvp(c->argv[0], (char *const *)(uintptr_t)c->argv);
     dprintf(2, "cannot run %s: %s\n", c->argv[0], strerror(errno));
     _exit(127);
 }
 
-static int start(struct running *r, const struct child_cmd *c, struct err *e)
+int child_start(struct child_pipes *p, const struct child_cmd *c, bool feed, struct err *e)
 {
     int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
-    bool feed = c->stdin_text != NULL;
     if ((feed && pipe2(in, O_CLOEXEC) < 0) || pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0)
         goto failed;
     if (!feed && (in[0] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0)
         goto failed;
-    r->pid = fork();
-    if (r->pid < 0)
+    p->pid = fork();
+    if (p->pid < 0)
         goto failed;
-    if (r->pid == 0)
+    if (p->pid == 0)
         exec_child(c, in[0], out[1], err[1]);
-    setpgid(r->pid, r->pid);
-    close_fd(&in[0]);
-    close_fd(&out[1]);
-    close_fd(&err[1]);
-    r->in = in[1];
-    r->out = out[0];
-    r->err = err[0];
-    if (r->in >= 0)
-        fcntl(r->in, F_SETFL, O_NONBLOCK);
+    setpgid(p->pid, p->pid);
+    child_close(&in[0]);
+    child_close(&out[1]);
+    child_close(&err[1]);
+    p->in = in[1];
+    p->out = out[0];
+    p->err = err[0];
+    if (p->in >= 0)
+        fcntl(p->in, F_SETFL, O_NONBLOCK);
     return 0;
 failed:;
     int rc = err_set(e, ERR_IO, "cannot start %s: %s", c->argv[0], strerror(errno));
     for (int i = 0; i < 2; i++) {
-        close_fd(&in[i]);
-        close_fd(&out[i]);
-        close_fd(&err[i]);
+        child_close(&in[i]);
+        child_close(&out[i]);
+        child_close(&err[i]);
     }
     return rc;
 }
 
 static void feed_stdin(struct running *r)
 {
-    ssize_t n = write(r->in, r->text, r->n_text);
+    ssize_t n = write(r->at.in, r->text, r->n_text);
     if (n > 0) {
         r->text += n;
         r->n_text -= (size_t)n;
     }
     if (r->n_text == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-        close_fd(&r->in);
+        child_close(&r->at.in);
 }
 
 static void drain(int *fd, struct sbuf *b, size_t max)
@@ -110,7 +117,7 @@ static void drain(int *fd, struct sbuf *b, size_t max)
     if (n > 0 && b->n < max)
         sbuf_add(b, buf, (size_t)n);
     if (n == 0 || (n < 0 && errno != EINTR))
-        close_fd(fd);
+        child_close(fd);
 }
 
 static int time_left_ms(const struct running *r)
@@ -130,7 +137,7 @@ static void read_peak(struct running *r)
     if (now < r->read_peak_at_ns)
         return;
     r->read_peak_at_ns = now + READ_PEAK_MS * 1000000;
-    snprintf(path, sizeof path, "/proc/%ld/status", (long)r->pid);
+    snprintf(path, sizeof path, "/proc/%ld/status", (long)r->at.pid);
     if (file_read(path, 1 << 16, &text, NULL, NULL) < 0)
         return;
     if ((line = strstr(text, "VmHWM:")))
@@ -141,8 +148,8 @@ static void read_peak(struct running *r)
 /* True when the child has to be killed: out of time, or the user interrupted. */
 static bool communicate(struct running *r, struct sbuf *out, struct sbuf *err, size_t max)
 {
-    while (r->out >= 0 || r->err >= 0) {
-        struct pollfd p[3] = {{r->out, POLLIN, 0}, {r->err, POLLIN, 0}, {r->in, POLLOUT, 0}};
+    while (r->at.out >= 0 || r->at.err >= 0) {
+        struct pollfd p[3] = {{r->at.out, POLLIN, 0}, {r->at.err, POLLIN, 0}, {r->at.in, POLLOUT, 0}};
         int left = time_left_ms(r);
         if (left == 0 || interrupted(r))
             return true;
@@ -150,9 +157,9 @@ static bool communicate(struct running *r, struct sbuf *out, struct sbuf *err, s
             return true;
         read_peak(r);
         if (p[0].revents)
-            drain(&r->out, out, max);
+            drain(&r->at.out, out, max);
         if (p[1].revents)
-            drain(&r->err, err, max);
+            drain(&r->at.err, err, max);
         if (p[2].revents)
             feed_stdin(r);
     }
@@ -163,20 +170,20 @@ static void reap(struct running *r, struct child_result *res, bool kill_it)
 {
     int status = 0;
     if (kill_it)
-        kill(-r->pid, SIGKILL);
+        kill(-r->at.pid, SIGKILL);
     for (;;) { /* the pipes may be closed long before the end: keep the deadline here too */
-        pid_t got = waitpid(r->pid, &status, kill_it ? 0 : WNOHANG);
-        if (got == r->pid || (got < 0 && errno != EINTR))
+        pid_t got = waitpid(r->at.pid, &status, kill_it ? 0 : WNOHANG);
+        if (got == r->at.pid || (got < 0 && errno != EINTR))
             break;
         if (got == 0 && (time_left_ms(r) == 0 || interrupted(r))) {
-            kill(-r->pid, SIGKILL);
+            kill(-r->at.pid, SIGKILL);
             kill_it = true;
         } else if (got == 0) {
             read_peak(r);
             clock_sleep_ms(2);
         }
     }
-    kill(-r->pid, SIGKILL); /* grandchildren that stayed behind */
+    kill(-r->at.pid, SIGKILL); /* grandchildren that stayed behind */
     res->timed_out = kill_it && !interrupted(r);
     res->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     res->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -186,11 +193,11 @@ static void reap(struct running *r, struct child_result *res, bool kill_it)
 int child_run(const struct child_cmd *c, struct child_result *res, struct err *e)
 {
     *res = (struct child_result){.exit_code = -1};
-    struct running r = {.in = -1, .out = -1, .err = -1, .deadline_ns = UINT64_MAX};
+    struct running r = {.at = {-1, -1, -1, -1}, .deadline_ns = UINT64_MAX};
     uint64_t t0 = clock_ns();
     r.after_interrupt = c->after_interrupt;
     signal(SIGPIPE, SIG_IGN);
-    int rc = start(&r, c, e);
+    int rc = child_start(&r.at, c, c->stdin_text != NULL, e);
     if (rc < 0)
         return rc;
     r.text = c->stdin_text;
@@ -199,9 +206,9 @@ int child_run(const struct child_cmd *c, struct child_result *res, struct err *e
         r.deadline_ns = t0 + (uint64_t)c->timeout_ms * 1000000;
     struct sbuf out = {0}, err = {0};
     bool kill_it = communicate(&r, &out, &err, c->max_output ? c->max_output : (size_t)16 << 20);
-    close_fd(&r.in);
-    close_fd(&r.out);
-    close_fd(&r.err);
+    child_close(&r.at.in);
+    child_close(&r.at.out);
+    child_close(&r.at.err);
     reap(&r, res, kill_it);
     res->wall_ns = clock_ns() - t0;
     res->out = out.p ? out.p : mem_strdup("");

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -301,6 +302,21 @@ void dir_out_abort(struct dir_out *d)
     mem_free(d->path);
     mem_free(d->temp);
     *d = (struct dir_out){0};
+}
+
+static cpu_set_t cpus_at_start;
+static bool know_cpus;
+
+void cpus_remember(void)
+{
+    if (!know_cpus)
+        know_cpus = sched_getaffinity(0, sizeof cpus_at_start, &cpus_at_start) == 0;
+}
+
+void cpus_give_back(void)
+{
+    if (know_cpus)
+        sched_setaffinity(0, sizeof cpus_at_start, &cpus_at_start);
 }
 
 static volatile sig_atomic_t interrupted;

@@ -70,6 +70,10 @@ int child_run(const struct child_cmd *cmd, struct child_result *r, struct err *e
 void child_result_free(struct child_result *r);
 /* Runs fn(arg) in a forked child: returns its exit code (0-255), or -signal if it died of one, or ERR_TIMEOUT-1000. */
 int child_call(int (*fn)(void *), void *arg, unsigned timeout_ms);
+/* A child inherits the CPUs of the thread that starts it. What they were before that thread was pinned is remembered
+ * (the first time counts) and given back to children. */
+void cpus_remember(void);
+void cpus_give_back(void);
 char *program_find(const char *name);             /* full path on PATH (mem_free), or NULL */
 /* What a program said last: its last line that is not empty, what a terminal would act on as '?'; else "nothing". */
 void text_last_line(char *out, size_t size, const char *text);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/mem.h"
+#include "base/os.h"
 
 enum { SPIN_ROUNDS = 20000, USED_BITS = 11 };
 
@@ -166,8 +167,10 @@ int pool_new(struct pool **out, int n_threads, const int *cpus, struct err *e)
             return err_set(e, ERR_LIMIT, "cannot start thread %d of %d; use -t %d", i + 1, n_threads, i);
         }
     }
-    if (cpus)
+    if (cpus) {
+        cpus_remember();
         pin(cpus[0]);
+    }
     *out = p;
     return 0;
 }

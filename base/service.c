@@ -24,6 +24,7 @@ static void exec_service(const char *const *argv, int log, pid_t parent)
     struct rlimit no_core = {0};
     int null = open("/dev/null", O_RDONLY);
     setpgid(0, 0);
+    cpus_give_back();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(127);

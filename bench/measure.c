@@ -41,14 +41,19 @@ static void close_cell(struct live *c)
 
 static int open_cell(struct live *c, struct err *e)
 {
-    int rc = c->cell->runner->open(&c->session, c->cell, e);
+    int rc = c->cell->why_not ? err_set(e, ERR_UNSUPPORTED, "%s", c->cell->why_not)
+                              : c->cell->runner->open(&c->session, c->cell, e);
     if (rc < 0) {
         c->session = NULL;
         return rc;
     }
     c->cell->runner->describe(c->session, c->r);
     const struct memory_use *u = &c->r->memory;
-    c->held_bytes = (u->kv_bytes > 0 ? u->kv_bytes : 0) + (u->scratch_bytes > 0 ? u->scratch_bytes : 0);
+    c->held_bytes = c->outside_bytes = 0;
+    if (c->cell->runner->real)
+        c->outside_bytes = c->cell->runner->own_process || u->peak_rss_bytes < 0 ? 0 : u->peak_rss_bytes;
+    else
+        c->held_bytes = (u->kv_bytes > 0 ? u->kv_bytes : 0) + (u->scratch_bytes > 0 ? u->scratch_bytes : 0);
     return 0;
 }
 
@@ -64,7 +69,7 @@ static int open_group(struct measure_run *m, int i0)
         struct err e = {0};
         int rc = open_cell(c, &e);
         bool too_much = rc == ERR_NOMEM || rc == ERR_LIMIT;
-        taken += rc == 0 ? (double)c->held_bytes : 0;
+        taken += rc == 0 ? (double)(c->held_bytes + c->outside_bytes) : 0;
         if (n_open > 0 && (too_much || taken > room)) {
             close_cell(c);
             return i; /* it opens the next group */

@@ -21,7 +21,8 @@ struct live { /* a cell while it is measured */
     double energy_j, energy_tokens;               /* spent on decoding, over so many tokens */
     uint64_t steal_ticks, total_ticks, throttled; /* during its repetitions */
     double hottest_c, slowest_ghz;
-    int64_t held_bytes; /* KV and scratch of its session */
+    int64_t held_bytes;    /* KV and scratch of its session in this process */
+    int64_t outside_bytes; /* what its session holds in a process of its own that stays */
 };
 struct visit { /* one repetition with what was seen around it */
     struct sample sample;

@@ -1,5 +1,5 @@
 /* The command `bench` in its parts: cmd_bench.c (what is measured of a model file or shape), bench_endpoint.c (of a
- * server), bench_print.c (what is shown). */
+ * server), bench_artifact.c (of a folder that only frameworks read), bench_print.c (what is shown). */
 #ifndef CLI_BENCH_H
 #define CLI_BENCH_H
 #include "bench/sweep.h"
@@ -26,12 +26,14 @@ struct bench_job {
     struct measure_cell *cell; /* [n_cells], with rec[] beside it */
     struct record *rec;
     int n_cells, cap;
-    char dir[256]; /* of temporary files */
     struct endpoint endpoint;
 };
 
 /* --concurrency: each number of streams is a cell of its own. */
 int bench_streams(const struct cli *c, int streams[MOST_COUNTS], int *n, struct err *e);
+/* The cells of an artifact that only frameworks read: a folder in OpenVINO's or ONNX's form. */
+bool bench_wants_artifact(const struct cli *c);
+int bench_take_artifact(struct bench_job *j, struct err *e);
 /* The cells of a server that is running: no model, no formats of ours. */
 bool bench_wants_server(const struct cli *c);
 int bench_take_server(struct bench_job *j, struct err *e);

@@ -91,7 +91,7 @@ void bench_print_table(const struct bench_job *j)
                first->model.synthesized ? " (synthesized weights of that shape)" : "", first->workload.threads,
                first->device);
     else
-        printf("%s at %s\n", first->model.name, first->kernels);
+        printf(first->kernels[0] ? "%s at %s\n" : "%s\n", first->model.name, first->kernels);
     snprintf(pp, sizeof pp, "pp%d tok/s", first->workload.n_prompt);
     snprintf(tg, sizeof tg, "tg%d tok/s", first->workload.n_gen);
     printf("%-14s  %-9s  %24s  %24s  %8s  %8s  %8s  %5s  %8s  %7s  %7s\n", "format", "framework", pp, tg, "TTFT ms",

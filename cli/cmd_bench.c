@@ -5,8 +5,8 @@
 #include <unistd.h>
 #include "base/mem.h"
 #include "base/os.h"
-#include "bench/export/export.h"
 #include "bench/store.h"
+#include "cli/artifact.h"
 #include "cli/bench.h"
 
 static const double seconds_a_cell = 60; /* without -r and --budget: then the interval is what it is */
@@ -17,12 +17,10 @@ static void job_free(struct bench_job *j)
     for (int i = 0; i < j->n_formats; i++) {
         weights_free(j->format[i].weights);
         if (j->format[i].temporary)
-            unlink(j->format[i].path);
+            artifact_remove(j->format[i].path);
         if (j->format[i].as_given_name[0])
             mem_free(j->format[i].plan.assign);
     }
-    if (j->dir[0])
-        rmdir(j->dir);
     mem_free(j->format);
     mem_free(j->cell);
     mem_free(j->rec);
@@ -98,22 +96,14 @@ static int take_formats(struct bench_job *j, struct err *e)
     return rc;
 }
 
-/* A real framework loads files: a format made here is written for it into a temporary folder. */
-static int write_artifact(struct bench_job *j, struct bench_format *f, struct err *e)
+/* A real framework loads files: a format made here is written for it, for a while. What it cannot load is a row. */
+static int write_artifact(struct bench_job *j, struct bench_format *f, const struct runner *runner, struct err *why)
 {
-    const char *tmp = getenv("TMPDIR");
     if (f->path[0] || j->cli->shape)
         return 0;
-    if (!j->dir[0]) {
-        snprintf(j->dir, sizeof j->dir, "%.200s/whichquant-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-        if (!mkdtemp(j->dir)) {
-            j->dir[0] = 0;
-            return err_set(e, ERR_IO, "cannot make a temporary folder for the framework's files; set TMPDIR");
-        }
-    }
-    snprintf(f->path, sizeof f->path, "%s/%d.gguf", j->dir, (int)(f - j->format));
-    f->temporary = true;
-    return exporter_gguf.write(f->path, j->model, f->weights, f->plan.recipe, e);
+    int rc = artifact_write(f->path, runner, j->model, f->weights, f->plan.recipe, why);
+    f->temporary = rc == 0;
+    return rc;
 }
 
 /* kv NULL: the usual cache. */
@@ -124,21 +114,27 @@ static int add_cell(struct bench_job *j, struct bench_format *f, const struct ru
     const struct request *req = &c->req;
     int longest = req->want.n_prompt > req->want.n_gen ? req->want.n_prompt : req->want.n_gen;
     struct kv_pair pair = {0};
+    struct err why = {0};
     int rc = kv ? kv_parse(&pair, kv, e) : 0;
     if (rc == 0)
         rc = kv_check(pair, &j->model->d, e);
     if (rc == 0 && runner->real && kv_check_framework(pair, runner->numerics ? runner->numerics : runner->name, e) < 0)
         return req->n_frameworks ? ERR_UNSUPPORTED : 0; /* nobody asked for that framework */
-    if (rc == 0 && runner->real)
-        rc = write_artifact(j, f, e);
     if (rc < 0)
         return rc;
+    rc = runner->real ? write_artifact(j, f, runner, &why) : 0;
+    if (rc < 0 && rc != ERR_UNSUPPORTED)
+        return err_set(e, rc, "%s", why.text);
     struct measure_cell *cell = &j->cell[j->n_cells];
     struct record *r = &j->rec[j->n_cells++];
     *cell = (struct measure_cell){.runner = runner,
                                   .weights = runner->real ? NULL : f->weights,
                                   .model_path = f->path[0] ? f->path : NULL,
+                                  .why_not = rc < 0 ? r->reason : NULL,
                                   .streams = streams > 1 ? streams : 0,
+                                  .device = c->backend,
+                                  .settings = c->settings.v,
+                                  .n_settings = c->settings.n,
                                   .threads = req->threads,
                                   .find_threads = req->find_threads,
                                   .n_ctx = longest + c->depth,
@@ -148,6 +144,7 @@ static int add_cell(struct bench_job *j, struct bench_format *f, const struct ru
                                   .pool = c->pool};
     record_init(r);
     sweep_describe(r, &j->in, j->model, &f->plan);
+    snprintf(r->reason, sizeof r->reason, "%s", why.text);
     snprintf(r->run_id, sizeof r->run_id, "%s", j->in.run_id);
     snprintf(r->framework.name, sizeof r->framework.name, "%s", runner->name);
     r->workload.n_prompt = req->want.n_prompt;
@@ -169,8 +166,8 @@ static int take_frameworks(struct bench_job *j, struct err *e)
     const struct request *req = &j->cli->req;
     static const char *const both[] = {"own", "llama.cpp"};
     struct runner_info info = {0};
-    bool real =
-        req->n_formats == 0 && runner_find("llama.cpp")->detect(&info, NULL) == 0 && info.found && j->model->path;
+    const struct runner *llama = runner_find("llama.cpp");
+    bool real = req->n_formats == 0 && llama->detect(llama, &info, NULL) == 0 && info.found && j->model->path;
     const char *const *name = req->n_frameworks ? req->frameworks : both;
     int n = req->n_frameworks ? req->n_frameworks : 1 + real, rc;
     const int n_kv = req->n_kv > 0 ? req->n_kv : 1;
@@ -327,16 +324,16 @@ static int prepare(struct bench_job *j, struct err *e)
 {
     struct cli *c = j->cli;
     int rc = cli_pool(c, e);
-    const bool server = bench_wants_server(c);
-    if (rc == 0 && !server)
+    const bool server = bench_wants_server(c), artifact = !server && bench_wants_artifact(c);
+    if (rc == 0 && !server && !artifact)
         rc = open_model(j, e);
     if (rc < 0)
         return rc;
     j->in = (struct sweep_input){.req = &c->req, .device = c->device, .pool = c->pool, .model = j->model};
     clock_iso8601(j->in.run_id);
     snprintf(j->in.run_id + strlen(j->in.run_id), sizeof j->in.run_id - strlen(j->in.run_id), "-%ld", (long)getpid());
-    if (server)
-        return bench_take_server(j, e);
+    if (server || artifact)
+        return server ? bench_take_server(j, e) : bench_take_artifact(j, e);
     rc = take_formats(j, e);
     return rc < 0 ? rc : take_frameworks(j, e);
 }

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "bench/measure.h"
+#include "bench/runners/worker.h"
 #include "cli/cli.h"
 
 enum level { PASS, WARN, FAIL };
@@ -230,11 +231,15 @@ static void check_python(struct doctor *doc)
 #undef PYTHON
     };
     enum { N = sizeof packages / sizeof *packages };
-    const char *argv[4 + N] = {"python3", "-c", script};
+    char *python = worker_python();
+    const char *argv[4 + N] = {python, "-c", script};
     for (int i = 0; i < N; i++)
         argv[3 + i] = packages[i][0];
     struct child_result r = {0};
-    if (child_run(&(struct child_cmd){.argv = argv, .timeout_ms = 10000, .max_output = 65536}, &r, NULL) < 0)
+    int rc =
+        python ? child_run(&(struct child_cmd){.argv = argv, .timeout_ms = 10000, .max_output = 65536}, &r, NULL) : -1;
+    mem_free(python);
+    if (rc < 0)
         return;
     for (char *line = r.out; *line;) {
         size_t n = strcspn(line, "\n"), n_name = strcspn(line, " ");
@@ -249,24 +254,30 @@ static void check_python(struct doctor *doc)
     child_result_free(&r);
 }
 
+static void check_runner(struct doctor *doc, const struct runner *r)
+{
+    struct runner_info info = {0};
+    struct err e = {0};
+    int rc = r->detect(r, &info, &e);
+    if (rc < 0)
+        say(doc, WARN, r->name, NULL, "%s", e.text);
+    else if (!info.found)
+        say(doc, WARN, r->name, "install it to have its speed measured, not derived from equivalent kernels", "%s",
+            info.note[0] ? info.note : "not found");
+    else
+        say(doc, PASS, r->name, NULL, "%s %s%s%s", info.version, info.library_path, r->containers ? ", loads " : "",
+            r->containers ? r->containers : "");
+}
+
 /* What can be measured, not derived: the runners' own word. */
 static void check_runners(struct doctor *doc)
 {
-    for (int i = 0; runners[i]; i++) {
-        struct runner_info info = {0};
-        struct err e = {0};
-        if (!runners[i]->real)
-            continue;
-        int rc = runners[i]->detect(&info, &e);
-        if (rc < 0)
-            say(doc, WARN, runners[i]->name, NULL, "%s", e.text);
-        else if (!info.found)
-            say(doc, WARN, runners[i]->name,
-                "install it to have its speed measured, not derived from equivalent kernels", "%s",
-                info.note[0] ? info.note : "not found");
-        else
-            say(doc, PASS, runners[i]->name, NULL, "%s %s", info.version, info.library_path);
-    }
+    const struct runner *r;
+    for (int i = 0; runners[i]; i++)
+        if (runners[i]->real)
+            check_runner(doc, runners[i]);
+    for (int state = 0; (r = runner_on_path(&state));)
+        check_runner(doc, r);
 }
 
 int cmd_doctor(struct cli *c)

@@ -5,7 +5,7 @@
 #include "base/os.h"
 #include "bench/engine/eval.h"
 #include "bench/quant/recipe.h"
-#include "cli/cli.h"
+#include "cli/artifact.h"
 
 enum { PIECE = 512 };
 
@@ -25,11 +25,15 @@ struct job {
     struct kv_pair *kv;     /* [n_cand] the cache of each candidate */
     struct eval_cand *cand; /* [n_cand] the same weights each */
     int n_cand;
+    struct framework *framework; /* the last candidate; NULL: none asked for */
+    char written[300];           /* its artifact, where we made it */
 };
 
 static void job_free(struct job *j)
 {
     eval_free(j->eval);
+    framework_close(j->framework);
+    artifact_remove(j->written);
     for (int i = 0; j->cand && i < j->n_cand; i++)
         engine_free(j->cand[i].engine);
     engine_free(j->ref);
@@ -111,13 +115,14 @@ static int encode_candidate(struct cli *c, struct job *j, struct err *e)
 static int take_kv(struct cli *c, struct job *j, struct err *e)
 {
     const struct model_desc *d = &j->model->d;
-    j->n_cand = c->kv.n ? c->kv.n : 1;
+    j->n_cand = c->kv.n ? c->kv.n : c->frameworks.n && j->base ? 2 : 1;
     j->kv = mem_alloc_n((size_t)j->n_cand, sizeof *j->kv);
     j->cand = mem_alloc_n((size_t)j->n_cand, sizeof *j->cand);
     if (!j->kv || !j->cand)
         return err_nomem(e, (unsigned long long)j->n_cand * sizeof *j->cand, "the candidates");
     int rc = cli_kv_peaks(c, &j->peaks, j->model, e);
-    j->kv[0] = numerics_kv(numerics(c, j));
+    for (int i = 0; i < j->n_cand; i++)
+        j->kv[i] = numerics_kv(numerics(c, j));
     for (int i = 0; i < c->kv.n && rc == 0; i++) {
         rc = kv_parse(&j->kv[i], c->kv.v[i], e);
         if (rc == 0)
@@ -133,10 +138,29 @@ static int take_kv(struct cli *c, struct job *j, struct err *e)
     return rc;
 }
 
+/* A framework stands beside the own engine where both have another reference, else in its place. */
+static int take_framework(struct cli *c, struct job *j, struct err *e)
+{
+    const struct runner *runner;
+    const char *name = c->frameworks.v[0], *artifact = c->artifact ? c->artifact : j->model->path;
+    int rc = runner_named(&runner, name, e);
+    if (rc == 0 && j->recipe && !c->artifact) {
+        rc = artifact_write(j->written, runner, j->model, j->weights, j->recipe, e);
+        artifact = j->written;
+    }
+    if (rc == 0)
+        rc = framework_open(&j->framework, c, name, artifact, c->req.n_ctx_eval, e);
+    if (rc == 0)
+        j->cand[j->n_cand - 1].source = framework_source(j->framework);
+    return rc;
+}
+
 /* Against another model or, of a format, the model in f32; a cache alone against the same arithmetic with its plain
- * cache. */
+ * cache; a framework alone against the own engine in its arithmetic. */
 static int make_reference(struct cli *c, struct job *j, struct err *e)
 {
+    if (c->frameworks.n && !j->base)
+        return make_engine(c, j, &j->ref, j->weights, j->kv[0], e);
     if (c->base_logits || !(j->base || c->formats.n || c->kv.n))
         return 0;
     if (!j->base && !c->formats.n)
@@ -154,8 +178,10 @@ static int prepare(struct cli *c, struct job *j, struct err *e)
         rc = encode_candidate(c, j, e);
     if (rc == 0)
         rc = take_kv(c, j, e);
-    for (int i = 0; i < j->n_cand && rc == 0; i++)
+    for (int i = 0; i < j->n_cand - (c->frameworks.n > 0) && rc == 0; i++)
         rc = make_engine(c, j, &j->cand[i].engine, j->weights, j->kv[i], e);
+    if (rc == 0 && c->frameworks.n)
+        rc = take_framework(c, j, e);
     if (rc == 0)
         rc = make_reference(c, j, e);
     if (rc == 0)
@@ -245,6 +271,10 @@ static json_t *result_of(struct cli *c, const struct job *j, int i_cand, bool te
     json_put(o, "kv", json_string(kv_name(j->kv[i_cand], kv)));
     json_put(o, "kv_bytes_per_token", json_num(kv_bytes_per_token(j->kv[i_cand], &j->model->d)));
     json_put(o, "ctx", json_integer(c->req.n_ctx_eval));
+    bool framework = j->cand[i_cand].source != NULL;
+    json_put(o, "framework", json_string(framework ? c->frameworks.v[0] : "own"));
+    json_put(o, "framework_version",
+             json_str_or_null(framework ? framework_version(j->framework) : WHICHQUANT_VERSION));
     return o;
 }
 
@@ -261,12 +291,25 @@ static void print_kv_table(const struct job *j)
     }
 }
 
+/* Predicted by the equivalent kernels, and measured. */
+static void print_framework_table(const struct cli *c, const struct job *j)
+{
+    printf("%-36s %12s %12s %12s %12s %10s %8s\n", "made by", "mean KLD", "+-", "99 % KLD", "max KLD", "PPL", "top %");
+    for (int i = 0; i < j->n_cand; i++) {
+        const struct eval_quality *q = &j->cand[i].q;
+        printf("%-36s %12.3e %12.3e %12.3e %12.3e %10.4f %8.3f\n",
+               j->cand[i].source ? c->frameworks.v[0] : "own kernels (predicted)", q->kld, q->kld_err, q->kld_p99,
+               q->kld_max, q->ppl, 100 * q->top1_agreement);
+    }
+    printf("against %s\n", c->base_model ? c->base_model : "the own engine in the same arithmetic");
+}
+
 static int print_result(struct cli *c, const struct job *j)
 {
     const struct eval_quality *q = &j->cand[0].q;
     json_t *all = json_array();
     for (int i = 0; i < j->n_cand; i++)
-        json_array_append_new(all, result_of(c, j, i, !c->json && j->n_cand == 1));
+        json_array_append_new(all, result_of(c, j, i, !c->json && j->n_cand == 1 && !j->framework));
     if (c->json && j->n_cand > 1)
         return cli_print_json(all);
     if (c->json) {
@@ -275,7 +318,9 @@ static int print_result(struct cli *c, const struct job *j)
         return cli_print_json(one);
     }
     json_decref(all);
-    if (j->n_cand > 1)
+    if (j->framework)
+        print_framework_table(c, j);
+    else if (j->n_cand > 1)
         print_kv_table(j);
     char kv[48];
     printf("%d chunks of %d tokens, %lld scored, numerics %s", q->n_chunks, c->req.n_ctx_eval, (long long)q->n_scored,
@@ -296,6 +341,11 @@ int cmd_eval(struct cli *c)
     if (!c->formats.n && c->req.numerics && strcmp(c->req.numerics, "llama.cpp") &&
         strcmp(c->req.numerics, "weights-only")) {
         cli_warn("--numerics %s: a file as it is has those of llama.cpp, or weights-only", c->req.numerics);
+        return EXIT_USAGE;
+    }
+    if (c->frameworks.n > 1 || (c->frameworks.n && (c->kv.n || c->base_logits || c->save_logits)) ||
+        (c->artifact && !c->frameworks.n)) {
+        cli_warn("--framework takes one name, and neither --kv nor files of logits; --artifact needs it");
         return EXIT_USAGE;
     }
     if (c->req.n_ctx_eval < 4) {

@@ -142,21 +142,33 @@ static json_t *list_architectures(struct cli *cli)
     return a;
 }
 
+static json_t *describe_framework(const struct runner *r)
+{
+    struct runner_info info = {0};
+    struct err e = {0};
+    int rc = r->detect(r, &info, &e);
+    bool found = rc == 0 && info.found;
+    json_t *o = named(r->name);
+    json_put(o, "found", json_boolean(found));
+    json_put(o, "version", json_str_or_null(info.version));
+    json_put(o, "loads", json_str_or_null(r->containers));
+    json_put(o, "doc", json_string(r->doc));
+    json_put(o, "note", json_str_or_null(found ? NULL : rc < 0 ? e.text : info.note));
+    json_put(o, "library", json_str_or_null(info.library_path));
+    json_put(o, "library_sha256", json_str_or_null(info.library_sha256));
+    return o;
+}
+
 static json_t *list_frameworks(struct cli *cli)
 {
     json_t *a = json_array();
     if (!runner_find("endpoint") && !cli->json)
         printf("built without libcurl: no servers (llama-server, ollama, endpoint)\n");
-    for (int i = 0; runners[i]; i++) {
-        struct runner_info info = {0};
-        struct err e = {0};
-        bool found = runners[i]->detect(&info, &e) == 0 && info.found;
-        json_t *o = named(runners[i]->name);
-        json_put(o, "found", json_boolean(found));
-        json_put(o, "version", json_str_or_null(info.version));
-        json_put(o, "doc", json_string(runners[i]->doc));
-        json_array_append_new(a, o);
-    }
+    for (int i = 0; runners[i]; i++)
+        json_array_append_new(a, describe_framework(runners[i]));
+    const struct runner *r;
+    for (int state = 0; (r = runner_on_path(&state));)
+        json_array_append_new(a, describe_framework(r));
     return a;
 }
 
@@ -231,15 +243,9 @@ static const struct {
     const char *name;
     json_t *(*make)(struct cli *cli);
 } tables[] = {
-    {"formats", list_formats},
-    {"kv", list_kv},
-    {"codecs", list_codecs},
-    {"kernels", list_kernels},
-    {"shapes", list_shapes},
-    {"architectures", list_architectures},
-    {"frameworks", list_frameworks},
-    {"metrics", list_metrics},
-    {"claims", list_claims},
+    {"formats", list_formats},       {"kv", list_kv},           {"codecs", list_codecs},
+    {"kernels", list_kernels},       {"shapes", list_shapes},   {"architectures", list_architectures},
+    {"frameworks", list_frameworks}, {"metrics", list_metrics}, {"claims", list_claims},
 };
 enum { N_TABLES = sizeof tables / sizeof *tables };
 

@@ -113,7 +113,7 @@ static int find_framework(const struct runner **real, const struct request *req,
     }
     if (req->no_speed || (req->n_frameworks > 0 && !named))
         return 0;
-    bool found = llama->detect(&info, NULL) == 0 && info.found;
+    bool found = llama->detect(llama, &info, NULL) == 0 && info.found;
     if (named && !found)
         return err_set(e, ERR_MISSING, "--framework llama.cpp: %s; install it or set LLAMA_CPP_PATH to its build",
                        info.note);

@@ -324,6 +324,8 @@ int cli_parse(struct cli *c, int argc, char **argv, struct err *e)
     c->req.models = c->arg;
     c->req.n_models = c->n_args;
     c->req.text_path = c->text;
+    if (c->python)
+        setenv("WHICHQUANT_PYTHON", c->python, 1); /* runners take no options */
     if ((rc = take_kv(c, e)))
         return rc;
     if (c->objective) {
@@ -360,6 +362,7 @@ static const char epilogue[] =
     "  LLAMA_CPP_PATH         folder of llama-bench and llama-server, beside PATH\n"
     "  OLLAMA_HOST            where Ollama listens (127.0.0.1:11434)\n"
     "  WHICHQUANT_API_KEY     key for the server at --endpoint\n"
+    "  WHICHQUANT_PYTHON      interpreter or environment of the Python frameworks, else python3 on PATH\n"
     "  WHICHQUANT_DRIVER_MS   how long graphics drivers may take to answer, 800\n";
 
 void cli_help(FILE *f, const struct command *cmd)

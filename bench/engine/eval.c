@@ -31,43 +31,6 @@ struct eval {
     struct arena *arena;
 };
 
-/* ---- text ---- */
-
-int eval_encode(const struct vocab *v, const char *text, size_t n_text, const char *name, int n_ctx, int32_t **tokens,
-                int64_t *n, struct err *e)
-{
-    size_t n_ids;
-    if (vocab_adds_eos(v))
-        return err_set(e, ERR_UNSUPPORTED,
-                       "this vocabulary ends every text with EOS: perplexity is not defined for it");
-    if (n_text > 0 && text[n_text - 1] == '\n')
-        n_text--;
-    int rc = vocab_encode(v, text, n_text, true, false, tokens, &n_ids, e);
-    if (rc)
-        return err_context(e, "%s", name), rc;
-    *n = (int64_t)n_ids;
-    if (*n >= 2 * (int64_t)n_ctx)
-        return 0;
-    mem_free(*tokens);
-    *tokens = NULL;
-    return err_set(e, ERR_USAGE,
-                   "%s has %lld tokens and a context of %d needs at least %d: take a longer text, or a "
-                   "context of at most %lld",
-                   name, (long long)*n, n_ctx, 2 * n_ctx, (long long)(*n / 2));
-}
-
-int eval_tokenize(const struct vocab *v, const char *path, int n_ctx, int32_t **tokens, int64_t *n, struct err *e)
-{
-    char *text;
-    size_t n_text;
-    int rc = file_read(path, (size_t)1 << 30, &text, &n_text, e);
-    if (rc)
-        return rc;
-    rc = eval_encode(v, text, n_text, path, n_ctx, tokens, n, e);
-    mem_free(text);
-    return rc;
-}
-
 /* ---- life ---- */
 
 static int check_engine(struct eval *v, const struct engine *g, struct err *e)
@@ -117,9 +80,11 @@ static int prepare(struct eval *v, struct err *e)
     v->n_batch = t->n_ctx;
     v->rows = kernel_find(OP_ROWS, NULL, NULL, engine_options(v->ref ? v->ref : v->cand[0].engine)->isa)->rows;
     int rc = v->ref ? check_engine(v, v->ref, e) : 0;
-    for (int j = 0; j < v->n_cand && rc == 0; j++)
-        if ((rc = check_engine(v, v->cand[j].engine, e)) == 0)
+    for (int j = 0; j < v->n_cand && rc == 0; j++) {
+        rc = v->cand[j].engine ? check_engine(v, v->cand[j].engine, e) : 0;
+        if (rc == 0)
             rc = alloc_acc(v, &v->cand[j], e);
+    }
     if (rc)
         return rc;
     int64_t rows = EVAL_SLICE_BYTES / ((int64_t)v->n_vocab * 4);
@@ -337,6 +302,20 @@ static struct slice slice_at(struct eval *v, int chunk, int row0)
                           .target = v->text.tokens + (int64_t)chunk * v->text.n_ctx + v->text.n_ctx / 2 + row0 + 1};
 }
 
+/* Rows of a chunk that somebody else makes, all at once; a vocabulary may be padded there. */
+static int source_rows(struct eval *v, const struct eval_source *source, int row0, int n, struct err *e)
+{
+    const float *rows;
+    int n_vocab, first = v->text.n_ctx / 2,
+                 rc = source->logits(source->arg, v->chunk, v->text.n_ctx, &rows, &n_vocab, e);
+    if (rc == 0 && n_vocab < v->n_vocab)
+        rc = err_set(e, ERR_USAGE, "vocabularies of %d and %d tokens cannot be compared", v->n_vocab, n_vocab);
+    for (int i = 0; i < n && rc == 0; i++)
+        memcpy(v->logits + (size_t)i * (size_t)v->n_vocab, rows + (size_t)(first + row0 + i) * (size_t)n_vocab,
+               (size_t)v->n_vocab * sizeof *rows);
+    return rc;
+}
+
 /* Rows [row0, row0 + n) of the chunk, which stand at i0... in the engines' last batch. */
 static int score_slice(struct eval *v, int chunk, int row0, int i0, int n, const bool *active, struct err *e)
 {
@@ -347,7 +326,8 @@ static int score_slice(struct eval *v, int chunk, int row0, int i0, int n, const
     for (int j = 0; j < v->n_cand && rc == 0; j++) {
         if ((active && !active[j]) || v->cand[j].acc->broken)
             continue;
-        rc = engine_logits(v->cand[j].engine, i0, n, v->logits, e);
+        const struct eval_cand *c = &v->cand[j];
+        rc = c->source ? source_rows(v, c->source, row0, n, e) : engine_logits(c->engine, i0, n, v->logits, e);
         if (rc == 0)
             rc = score_candidate(&s, j, n, e);
     }
@@ -382,7 +362,7 @@ static int advance(struct eval *v, int t0, int n, const bool *active, struct err
     if (v->ref)
         rc = engine_forward(v->ref, v->chunk + t0, n, e);
     for (int j = 0; j < v->n_cand && rc == 0; j++)
-        if (!active || active[j])
+        if (v->cand[j].engine && (!active || active[j]))
             rc = engine_forward(v->cand[j].engine, v->chunk + t0, n, e);
     return rc;
 }
@@ -392,7 +372,8 @@ static void reset_engines(struct eval *v)
     if (v->ref)
         engine_reset(v->ref);
     for (int j = 0; j < v->n_cand; j++)
-        engine_reset(v->cand[j].engine);
+        if (v->cand[j].engine)
+            engine_reset(v->cand[j].engine);
 }
 
 int eval_chunk(struct eval *v, int i, const bool *active, struct err *e)

@@ -24,8 +24,14 @@ struct eval_quality { /* NaN = not measured; figures in nats and shares */
     double top1_agreement, top1_agreement_err;
 };
 
+struct eval_source { /* somebody else who makes logits: a framework */
+    /* *rows[n][*n_vocab] of these tokens in an empty context, until the next call. */
+    int (*logits)(void *arg, const int32_t *tokens, int n, const float **rows, int *n_vocab, struct err *e);
+    void *arg;
+};
 struct eval_cand { /* one candidate of a comparison; the reference is one too */
     struct engine *engine;
+    const struct eval_source *source; /* in the engine's place; the reference, or candidate 0, has an engine */
     struct eval_quality q; /* filled by eval_result */
     struct eval_acc *acc;  /* owned by eval */
 };

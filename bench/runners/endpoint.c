@@ -98,8 +98,9 @@ static int look_around(struct session *s, struct err *e)
 
 /* ---- the runners ---- */
 
-static int endpoint_detect(struct runner_info *info, struct err *e)
+static int endpoint_detect(const struct runner *self, struct runner_info *info, struct err *e)
 {
+    (void)self;
     (void)e;
     *info = (struct runner_info){.note = "give the address of a running server with --endpoint"};
     snprintf(info->name, sizeof info->name, "endpoint");
@@ -190,8 +191,9 @@ static void ollama_address(char out[300])
         snprintf(out, 300, "%s%s%.200s%s", scheme, *name == ':' ? "127.0.0.1" : "", host, port);
 }
 
-static int ollama_detect(struct runner_info *info, struct err *e)
+static int ollama_detect(const struct runner *self, struct runner_info *info, struct err *e)
 {
+    (void)self;
     char address[300];
     (void)e;
     *info = (struct runner_info){0};

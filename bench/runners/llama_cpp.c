@@ -1,6 +1,5 @@
 /* llama.cpp, through its llama-bench: each repetition is a child process with a time limit, so that a crash or a hang
  * there is a status here. Found through LLAMA_CPP_PATH (the program or a folder of a build), else on PATH. */
-#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,8 +84,9 @@ int llama_cpp_detect(struct runner_info *info, const char *program, struct err *
     return 0;
 }
 
-static int llama_detect(struct runner_info *info, struct err *e)
+static int llama_detect(const struct runner *self, struct runner_info *info, struct err *e)
 {
+    (void)self;
     return llama_cpp_detect(info, "llama-bench", e);
 }
 
@@ -203,7 +203,7 @@ static int llama_open(struct session **out, const struct measure_cell *cell, str
         return err_nomem(e, sizeof *s, "a session");
     s->cell = cell;
     struct results *x = mem_alloc(sizeof *x);
-    rc = x ? llama_detect(&s->info, e) : err_nomem(e, sizeof *x, "a session");
+    rc = x ? llama_detect(cell->runner, &s->info, e) : err_nomem(e, sizeof *x, "a session");
     if (rc == 0 && !s->info.found)
         rc = err_set(e, ERR_MISSING, "%s; install llama.cpp or set LLAMA_CPP_PATH to its build", s->info.note);
     double wall_ns = NAN;
@@ -263,6 +263,7 @@ const struct runner runner_llama_cpp = {
     .doc = "llama.cpp through llama-bench: on PATH, or where LLAMA_CPP_PATH says",
     .real = true,
     .own_process = true,
+    .containers = "gguf",
     .detect = llama_detect,
     .open = llama_open,
     .measure = llama_measure,

@@ -28,8 +28,9 @@ struct session {
     char alias[64], command[512];
 };
 
-static int server_detect(struct runner_info *info, struct err *e)
+static int server_detect(const struct runner *self, struct runner_info *info, struct err *e)
 {
+    (void)self;
     int rc = llama_cpp_detect(info, "llama-server", e);
     snprintf(info->name, sizeof info->name, "llama-server");
     return rc;
@@ -198,7 +199,7 @@ static int server_open(struct session **out, const struct measure_cell *cell, st
     if (!s)
         return err_nomem(e, sizeof *s, "a session");
     s->cell = cell;
-    rc = server_detect(&s->info, e);
+    rc = server_detect(cell->runner, &s->info, e);
     if (rc == 0 && !s->info.found)
         rc = err_set(e, ERR_MISSING, "%s; install llama.cpp or set LLAMA_CPP_PATH to its build", s->info.note);
     if (rc == 0) {
@@ -249,6 +250,7 @@ const struct runner runner_llama_server = {
     .real = true,
     .several = true,
     .numerics = "llama.cpp",
+    .containers = "gguf",
     .detect = server_detect,
     .open = server_open,
     .measure = server_measure,

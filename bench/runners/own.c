@@ -21,8 +21,9 @@ struct session {
     float *logits;   /* [n_vocab] */
 };
 
-static int own_detect(struct runner_info *info, struct err *e)
+static int own_detect(const struct runner *self, struct runner_info *info, struct err *e)
 {
+    (void)self;
     (void)e;
     *info = (struct runner_info){.found = true};
     snprintf(info->name, sizeof info->name, "own");

@@ -37,6 +37,10 @@ struct measure_cell {                 /* what to run: filled by plan, owned by t
     const char *model_path;           /* external runners: the artifact */
     const struct endpoint *endpoint;  /* servers that are there already */
     int streams;                      /* requests at once, where the framework serves several; 0: one */
+    const char *why_not;              /* there is nothing to open: unsupported, for this reason */
+    const char *device;               /* workers: "cpu" "gpu" "cuda" ...; NULL: cpu */
+    const char *const *settings;      /* workers: n_settings of the framework's own, "KEY=VALUE" each */
+    int n_settings;
     int threads, n_ctx, n_batch;
     bool find_threads;                /* fewer than `threads` may be used where that is faster: found by trying */
     struct kv_pair kv;                /* none: f16 */
@@ -50,14 +54,23 @@ struct runner {                       /* one row of runners.def */
     bool several;                     /* answers several prompts at once */
     const char *numerics;             /* the framework whose formats and caches it takes; NULL: its name */
     bool own_process;                 /* each repetition loads and warms up in a process of its own */
-    int (*detect)(struct runner_info *info, struct err *e);
+    const char *containers;            /* exporters whose artifacts it loads: "gguf onnx"; NULL: none */
+    const void *of;                    /* what its transport needs to know about it, or NULL */
+    int (*detect)(const struct runner *self, struct runner_info *info, struct err *e);
     int (*open)(struct session **out, const struct measure_cell *cell, struct err *e);
     int (*measure)(struct session *s, const struct workload *w, struct sample *out, struct err *e);
+    /* [n][*n_vocab] of an emptied context, until the next call; NULL: the framework shows none. */
+    int (*logits)(struct session *s, const int32_t *tokens, int n, const float **out, int *n_vocab, struct err *e);
     void (*use_threads)(struct session *s, int prefill, int decode);   /* 0: all; NULL: the framework cannot */
     void (*describe)(const struct session *s, struct record *r);   /* kernels, memory, version into the record */
     void (*close)(struct session *s);
 };
 extern const struct runner *const runners[];   /* NULL-terminated */
+/* Is this container ("gguf") one of those that it loads? */
+bool runner_loads(const struct runner *r, const char *container);
+/* Of the table, else the executable whichquant-runner-NAME on PATH, which speaks the worker protocol. */
 const struct runner *runner_find(const char *name);
+/* The next such executable after *state (0 at first); NULL when there is no more. */
+const struct runner *runner_on_path(int *state);
 int runner_named(const struct runner **out, const char *name, struct err *e); /* ERR_USAGE: there is none */
 #endif

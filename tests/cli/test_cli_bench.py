@@ -226,6 +226,81 @@ def test_llama_server():
     assert "cannot-run" in text and "llama-server is neither on PATH nor in LLAMA_CPP_PATH" in text, text
 
 
+WORKER = "#!" + sys.executable + """
+import json, os, subprocess, sys, time
+answers = {"hello": {"protocol": 1, "name": "tried", "version": "7"}, "open": {"vocab": 100, "backend": "cpu"}, "memory": {}, "close": {}}
+for line in sys.stdin:
+    q = json.loads(line)
+    a = answers.get(q["call"])
+    if q["call"] == "measure":
+        if os.environ.get("WORKER_HANGS"):
+            p = subprocess.Popen(["sleep", "1000"])
+            open(os.environ["WORKER_HANGS"], "w").write(f"{os.getpid()} {p.pid}")
+            time.sleep(1000)
+        print("cpus", len(os.sched_getaffinity(0)), file=sys.stderr, flush=True)
+        time.sleep(0.001 * (q["n_prompt"] + q["n_gen"]))
+        a = {"prefill_ns": 500000 * q["n_prompt"] or None, "token_ns": [1000000 * len(os.sched_getaffinity(0)) / os.cpu_count()] * q["n_gen"]}
+    print(json.dumps({"id": q["id"], **a}), flush=True)
+"""
+
+
+def worker_env(**more):
+    folder = os.path.join(TMP, "workers")
+    os.makedirs(folder, exist_ok=True)
+    program = os.path.join(folder, "whichquant-runner-tried")
+    with open(program, "w") as f:
+        f.write(WORKER)
+    os.chmod(program, 0o755)
+    return {**ENV, "PATH": folder + ":" + ENV["PATH"], **more}
+
+
+def test_worker_on_path():
+    env = worker_env()
+    rows = {f["name"]: f for f in json.loads(run("list", "frameworks", "--json", env=env).text)}
+    assert rows["tried"]["found"] and rows["tried"]["version"] == "7", rows["tried"]
+    assert "[PASS] tried" in run("doctor", env=env).text
+    rows = json.loads(run("bench", "default", "-f", "q8_0", "--framework", "tried", *SHORT, "--json", env=env).text)
+    assert [r["framework"] for r in rows] == ["tried"] * 2 and rows[0]["avg_ts"] == 2000, rows
+    # the worker tells half the time where it sees half the CPUs: it has those that the program was started with
+    assert abs(rows[1]["avg_ts"] - 1000 * os.cpu_count() / len(os.sched_getaffinity(0))) < 1e-6 * rows[1]["avg_ts"], rows
+    missing = {r["name"]: r for r in json.loads(run("list", "frameworks", "--json", "--python", "/nowhere").text)}
+    assert not missing["openvino"]["found"] and "--python" in missing["openvino"]["note"], missing["openvino"]
+    assert "tried" not in missing
+
+
+def test_what_only_a_framework_reads():
+    folder = os.path.join(TMP, "ir")
+    os.mkdir(folder)
+    path("ir/openvino_model.xml", b"<net/>")
+    path("ir/openvino_model.bin", bytes(1000))
+    rows = json.loads(run("bench", folder, "--framework", "tried", *SHORT, "--json", env=worker_env()).text)
+    assert [(r["framework"], r["format"], r["model_filename"]) for r in rows] == [("tried", "as given", "ir")] * 2, rows
+    assert "ir\n" in run("bench", folder, "--framework", "tried", *SHORT, env=worker_env()).text
+    assert "openvino form" in one_sentence(run("bench", folder, *SHORT, "--python", "/nowhere", expect=1))
+    one_sentence(run("bench", folder, "-f", "q8_0", "--framework", "tried", *SHORT, env=worker_env(), expect=2))
+    text = run("bench", "default", "-f", "q8_0", "--framework", "openvino,tried", *SHORT, env=worker_env()).text
+    assert "unsupported: gguf/q8_0 is not written in a form that openvino loads" in text and "tried" in text, text
+
+
+def test_interrupt_leaves_no_worker():
+    pids = os.path.join(TMP, "pids")
+    p = subprocess.Popen([PROGRAM, "bench", "default", "-f", "q8_0", "--framework", "tried", *SHORT], stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, env=worker_env(WORKER_HANGS=pids), cwd=TMP)
+    for _ in range(1000):
+        if os.path.exists(pids) and len(open(pids).read().split()) == 2:
+            break
+        time.sleep(0.02)
+    p.send_signal(signal.SIGINT)
+    p.communicate(timeout=60)
+    assert p.returncode == 130, p.returncode
+    for pid in open(pids).read().split():
+        for _ in range(500):
+            if not os.path.exists(f"/proc/{pid}/exe"):
+                break
+            time.sleep(0.02)
+        assert not os.path.exists(f"/proc/{pid}/exe"), f"process {pid} is left"
+
+
 def test_import():
     assert "4 records" in run("import", fixture("llama-bench.jsonl"), "--device", "pi-5").text
     assert "4 records" in run("import", fixture("llama-bench.jsonl"), "--device", "pi-5").text

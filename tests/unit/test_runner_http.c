@@ -325,11 +325,11 @@ static void ollamas_own_clock(void **state)
     char host[32];
     snprintf(host, sizeof host, "127.0.0.1:%d", port);
     setenv("OLLAMA_HOST", host, 1);
-    assert_int_equal(ollama->detect(&info, NULL), 0);
+    assert_int_equal(ollama->detect(ollama, &info, NULL), 0);
     assert_true(info.found);
     assert_string_equal(info.version, "0.30.1");
     setenv("OLLAMA_HOST", ":1", 1);
-    assert_int_equal(ollama->detect(&info, NULL), 0);
+    assert_int_equal(ollama->detect(ollama, &info, NULL), 0);
     assert_false(info.found);
     assert_non_null(strstr(info.note, "127.0.0.1:1"));
     unsetenv("OLLAMA_HOST");

@@ -194,12 +194,12 @@ static void where_it_is_found(void **state)
     (void)state;
     struct runner_info info;
     write_script("exit 1");
-    assert_int_equal(llama->detect(&info, NULL), 0);
+    assert_int_equal(llama->detect(llama, &info, NULL), 0);
     assert_true(info.found);
     assert_string_equal(info.library_path, program);
     assert_string_equal(info.version, "b6710-0c1e57098");
     setenv("PATH", "/nowhere", 1);
-    assert_int_equal(llama->detect(&info, NULL), 0);
+    assert_int_equal(llama->detect(llama, &info, NULL), 0);
     assert_false(info.found);
     assert_non_null(strstr(info.note, "LLAMA_CPP_PATH"));
     struct measure_cell cell = a_cell();
@@ -208,13 +208,13 @@ static void where_it_is_found(void **state)
     assert_int_equal(llama->open(&s, &cell, &e), ERR_MISSING);
     setenv("PATH", old_path, 1);
     setenv("LLAMA_CPP_PATH", folder, 1); /* a folder, */
-    assert_int_equal(llama->detect(&info, NULL), 0);
+    assert_int_equal(llama->detect(llama, &info, NULL), 0);
     assert_true(info.found);
     setenv("LLAMA_CPP_PATH", program, 1); /* the program, */
-    assert_int_equal(llama->detect(&info, NULL), 0);
+    assert_int_equal(llama->detect(llama, &info, NULL), 0);
     assert_true(info.found);
     setenv("LLAMA_CPP_PATH", "/nowhere", 1);
-    assert_int_equal(llama->detect(&info, NULL), 0);
+    assert_int_equal(llama->detect(llama, &info, NULL), 0);
     assert_false(info.found); /* named and wrong: not another one */
     unsetenv("LLAMA_CPP_PATH");
     char path[4096];
@@ -222,7 +222,7 @@ static void where_it_is_found(void **state)
     setenv("PATH", path, 1);
     file_write(program, "#!/bin/sh\nexit 1\n", 17, NULL); /* no --version: each row tells it */
     chmod(program, 0755);
-    assert_int_equal(llama->detect(&info, NULL), 0);
+    assert_int_equal(llama->detect(llama, &info, NULL), 0);
     assert_true(info.found && !info.version[0]);
 }
 

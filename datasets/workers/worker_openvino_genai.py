@@ -1,0 +1,65 @@
+"""OpenVINO GenAI: its pipeline's own loop, greedy, timed by what its streamer sees. It shows no logits."""
+import time
+
+from worker import Fault, Model, find_file, np, serve
+
+DEFAULT_VOCABULARY = 32000  # of any tokens that are fed: where the graph does not say
+
+
+class OpenVINOGenAI(Model):
+    packages = (("openvino-genai", "openvino_genai"),)
+    also = ("openvino",)
+    library = ("libopenvino_genai.so.*",)
+    containers = ("openvino",)
+    devices = ("cpu", "gpu", "npu")
+
+    def open(self, artifact, threads, context, device, options):
+        import openvino
+        import openvino_genai
+        self.ov, self.genai = openvino, openvino_genai
+        config = {"INFERENCE_NUM_THREADS": threads, **options} if device == "cpu" else dict(options)
+        self.pipe = openvino_genai.LLMPipeline(artifact, device.upper(), **config)
+        self.times([1], 2)
+        graph = openvino.Core().read_model(find_file(artifact, ["openvino_model.xml"], ["*.xml"]))
+        width = graph.output("logits").get_partial_shape()[2]
+        return {"vocab": width.get_length() if width.is_static else DEFAULT_VOCABULARY, "backend": device}
+
+    def times(self, ids, n):
+        """When the call began, then when each of n tokens was there, in nanoseconds."""
+        seen = []
+
+        class Watch(self.genai.StreamerBase):
+            def write(self, token):
+                seen.extend([time.perf_counter_ns()] * (len(token) if isinstance(token, list) else 1))
+                return outer.genai.StreamingStatus.RUNNING
+
+            def end(self):
+                pass
+
+        outer = self
+        config = self.genai.GenerationConfig(max_new_tokens=n, min_new_tokens=n, ignore_eos=True, do_sample=False)
+        tokens = self.ov.Tensor(np.array([ids], dtype=np.int64))
+        mask = self.ov.Tensor(np.ones((1, len(ids)), dtype=np.int64))
+        begin = time.perf_counter_ns()
+        self.pipe.generate(self.genai.TokenizedInputs(tokens, mask), config, Watch())
+        if len(seen) != n:
+            raise Fault("failed", f"asked for {n} tokens, it made {len(seen)}")
+        return [begin] + seen
+
+    def measure(self, tokens, n_prompt, n_gen, depth):
+        if depth:
+            raise Fault("unsupported", "the pipeline of openvino-genai cannot start behind a depth")
+        reply = {"prefill_ns": None, "token_ns": []}
+        if n_prompt:
+            t = self.times(tokens[:n_prompt], 1)
+            reply["prefill_ns"] = t[1] - t[0]
+        if n_gen:  # the first one is the step of the prompt's one token
+            t = self.times(tokens[:1], n_gen)
+            reply["token_ns"] = [b - a for a, b in zip(t, t[1:])]
+        return reply
+
+    def logits(self, ids):
+        raise Fault("unsupported", "openvino-genai shows no logits")
+
+
+serve(OpenVINOGenAI())
