@@ -52,7 +52,7 @@ def compare(model, fmt, text, n_ctx, dither, limits):
     global failed
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "model")
-        subprocess.run([PROGRAM, "quantize", model, "-f", fmt, "-o", out, "-q"] + (["--dither"] if dither else []), check=True,
+        subprocess.run([PROGRAM, "quantize", model, "-f", fmt, "-o", out, "-q"] + (["--dither", "--seed", "42"] if dither else []), check=True,
                        stdout=subprocess.DEVNULL)
         for group, numerics, limit in ((0, "weights-only", limits[0]), (32, "-", limits[1])):
             if limit is None:
