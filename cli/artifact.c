@@ -11,15 +11,23 @@
 
 /* ---- files for a while ---- */
 
+int artifact_check(const struct runner *runner, const struct recipe *r, struct err *e)
+{
+    const struct exporter *x = exporter_find(r);
+    if (x && (!runner->containers || runner_loads(runner, x->name))) /* one on PATH says so itself */
+        return 0;
+    return err_set(e, ERR_UNSUPPORTED, "%s is not written in a form that %s loads (%s)", r->name, runner->name,
+                   runner->containers ? runner->containers : "unknown");
+}
+
 int artifact_write(char path[300], const struct runner *runner, const struct model *m, const struct weights *w,
                    const struct recipe *r, struct err *e)
 {
     const struct exporter *x = exporter_find(r);
     const char *tmp = getenv("TMPDIR");
     path[0] = 0;
-    if (!x || (runner->containers && !runner_loads(runner, x->name))) /* one on PATH says so itself */
-        return err_set(e, ERR_UNSUPPORTED, "%s is not written in a form that %s loads (%s)", r->name, runner->name,
-                       runner->containers ? runner->containers : "unknown");
+    if (artifact_check(runner, r, e) < 0)
+        return ERR_UNSUPPORTED;
     int rc = x->check ? x->check(m, r, e) : 0;
     if (rc < 0)
         return rc;

@@ -5,6 +5,8 @@
 #include "bench/runners/runner.h"
 #include "cli/cli.h"
 
+/* ERR_UNSUPPORTED where the framework loads no container of that format. */
+int artifact_check(const struct runner *runner, const struct recipe *r, struct err *e);
 /* Writes the format into a temporary folder in the container that the framework loads. */
 int artifact_write(char path[300], const struct runner *runner, const struct model *m, const struct weights *w,
                    const struct recipe *r, struct err *e);

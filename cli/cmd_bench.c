@@ -99,8 +99,8 @@ static int take_formats(struct bench_job *j, struct err *e)
 /* A real framework loads files: a format made here is written for it, for a while. What it cannot load is a row. */
 static int write_artifact(struct bench_job *j, struct bench_format *f, const struct runner *runner, struct err *why)
 {
-    if (f->path[0] || j->cli->shape)
-        return 0;
+    if (f->path[0] || j->cli->shape) /* there already: for one framework, and maybe not for the next */
+        return f->temporary ? artifact_check(runner, f->plan.recipe, why) : 0;
     int rc = artifact_write(f->path, runner, j->model, f->weights, f->plan.recipe, why);
     f->temporary = rc == 0;
     return rc;
