@@ -29,6 +29,9 @@ struct bench_job {
     struct endpoint endpoint;
 };
 
+/* A record of what the program did not encode itself: this machine, the runner, the workload asked for. */
+void bench_begin_record(const struct bench_job *j, struct record *r, const struct runner *runner);
+
 /* --concurrency: each number of streams is a cell of its own. */
 int bench_streams(const struct cli *c, int streams[MOST_COUNTS], int *n, struct err *e);
 /* The cells of an artifact that only frameworks read: a folder in OpenVINO's or ONNX's form. */

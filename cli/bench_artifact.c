@@ -107,24 +107,14 @@ static void add_cell(struct bench_job *j, const struct artifact *a, const struct
                                   .n_batch = c->n_batch ? c->n_batch : 512,
                                   .isa = c->req.isa,
                                   .pool = c->pool};
-    record_init(r);
-    clock_iso8601(r->date);
-    snprintf(r->run_id, sizeof r->run_id, "%s", j->in.run_id);
-    snprintf(r->hw_sha256, sizeof r->hw_sha256, "%s", c->device->hw_sha256);
-    snprintf(r->env_sha256, sizeof r->env_sha256, "%s", c->device->env_sha256);
-    snprintf(r->device, sizeof r->device, "%s", c->device->cpu.brand);
+    bench_begin_record(j, r, runner);
     snprintf(r->model.name, sizeof r->model.name, "%s", a->name);
     snprintf(r->model.sha256, sizeof r->model.sha256, "%s", a->sha256);
     snprintf(r->format.name, sizeof r->format.name, "%s", "as given");
     r->format.bytes = r->memory.weights_bytes = a->bytes;
-    snprintf(r->framework.name, sizeof r->framework.name, "%s", runner->name);
-    r->workload.n_prompt = want->n_prompt;
-    r->workload.n_gen = want->n_gen;
-    r->workload.n_depth = c->depth;
     r->workload.n_ctx = cell->n_ctx;
     r->workload.n_batch = cell->n_batch;
     r->workload.threads = c->req.threads;
-    r->workload.seed = c->req.seed;
     record_cell_id(r);
 }
 

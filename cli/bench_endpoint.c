@@ -43,6 +43,22 @@ static int check_request(const struct cli *c, struct err *e)
     return 0;
 }
 
+void bench_begin_record(const struct bench_job *j, struct record *r, const struct runner *runner)
+{
+    const struct cli *c = j->cli;
+    record_init(r);
+    clock_iso8601(r->date);
+    snprintf(r->run_id, sizeof r->run_id, "%s", j->in.run_id);
+    snprintf(r->hw_sha256, sizeof r->hw_sha256, "%s", c->device->hw_sha256);
+    snprintf(r->env_sha256, sizeof r->env_sha256, "%s", c->device->env_sha256);
+    snprintf(r->device, sizeof r->device, "%s", c->device->cpu.brand);
+    snprintf(r->framework.name, sizeof r->framework.name, "%s", runner->name);
+    r->workload.n_prompt = c->req.want.n_prompt;
+    r->workload.n_gen = c->req.want.n_gen;
+    r->workload.n_depth = c->depth;
+    r->workload.seed = c->req.seed;
+}
+
 static void add_cell(struct bench_job *j, const struct runner *runner, int streams)
 {
     const struct cli *c = j->cli;
@@ -56,21 +72,11 @@ static void add_cell(struct bench_job *j, const struct runner *runner, int strea
                                   .n_ctx = (want->n_prompt > want->n_gen ? want->n_prompt : want->n_gen) + c->depth,
                                   .isa = c->req.isa,
                                   .pool = c->pool};
-    record_init(r);
-    clock_iso8601(r->date);
-    snprintf(r->run_id, sizeof r->run_id, "%s", j->in.run_id);
-    snprintf(r->hw_sha256, sizeof r->hw_sha256, "%s", c->device->hw_sha256);
-    snprintf(r->env_sha256, sizeof r->env_sha256, "%s", c->device->env_sha256);
-    snprintf(r->device, sizeof r->device, "%s", c->device->cpu.brand);
+    bench_begin_record(j, r, runner);
     snprintf(r->model.name, sizeof r->model.name, "%s", c->served_model ? c->served_model : "");
     snprintf(r->format.name, sizeof r->format.name, "as served");
-    snprintf(r->framework.name, sizeof r->framework.name, "%s", runner->name);
     snprintf(r->kernels, sizeof r->kernels, "%s", c->endpoint ? c->endpoint : "");
-    r->workload.n_prompt = want->n_prompt;
-    r->workload.n_gen = want->n_gen;
-    r->workload.n_depth = c->depth;
     r->workload.streams = streams;
-    r->workload.seed = c->req.seed;
     record_cell_id(r);
 }
 
