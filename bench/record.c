@@ -156,6 +156,8 @@ void record_cell_id(struct record *r)
              r->workload.threads, r->workload.seed, r->isa);
     n = strlen(text);
     if (r->workload.streams > 1)
-        snprintf(text + n, sizeof text - n, "\n%d", r->workload.streams);
+        n += (size_t)snprintf(text + n, sizeof text - n, "\n%d", r->workload.streams);
+    if (r->framework.gpu_layers)
+        snprintf(text + n, sizeof text - n, "\ngpu %d", r->framework.gpu_layers);
     sha256_hex(text, strlen(text), r->cell_id);
 }

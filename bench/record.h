@@ -84,6 +84,7 @@ struct record {
     } format;
     struct {
         char name[48], version[64], backend[32], library_sha256[65], numerics[32];
+        int gpu_layers;                             /* layers on the backend's device; -1: it did not say; 0: CPU */
     } framework;
     char kernels[512];
     uint64_t isa;                                   /* the mask they were chosen from; written as flag names */

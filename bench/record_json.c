@@ -170,8 +170,8 @@ static void put_settings(json_t *o)
         bool flag;
     } setting[] = {
         {"cpu_mask", "0x0", 0, 0},    {"cpu_strict", NULL, 0, 1},     {"poll", NULL, 50, 0},
-        {"n_gpu_layers", NULL, 0, 0}, {"n_cpu_moe", NULL, 0, 0},      {"split_mode", "layer", 0, 0},
-        {"main_gpu", NULL, 0, 0},     {"no_kv_offload", NULL, 0, 1},  {"flash_attn", NULL, 0, 0},
+        {"n_cpu_moe", NULL, 0, 0},    {"split_mode", "layer", 0, 0},  {"main_gpu", NULL, 0, 0},
+        {"no_kv_offload", NULL, 0, 1}, {"flash_attn", NULL, 0, 0},
         {"devices", "auto", 0, 0},    {"tensor_split", "0.00", 0, 0}, {"tensor_buft_overrides", "none", 0, 0},
         {"load_mode", "mmap", 0, 0},  {"embeddings", NULL, 0, 1},     {"no_op_offload", NULL, 0, 0},
         {"no_host", NULL, 0, 1},      {"fit_target", NULL, 0, 0},     {"fit_min_ctx", NULL, 0, 0},
@@ -218,6 +218,7 @@ static void put_llama_bench(json_t *o, const struct record *r, bool prefill, boo
     snprintf(k, sizeof k, "%.*s", (int)strcspn(kv, "/"), kv);
     json_put(o, "type_k", text_to_json(k));
     json_put(o, "type_v", text_to_json(slash ? slash + 1 : kv));
+    json_put(o, "n_gpu_layers", json_integer(r->framework.gpu_layers));
     put_settings(o);
     json_put(o, "n_prompt", json_integer(n_prompt));
     json_put(o, "n_gen", json_integer(n_gen));

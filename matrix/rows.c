@@ -277,7 +277,7 @@ static void set_run(struct judge *j, struct row *w, const struct record *r)
 {
     w->framework_version = keep(j, strcmp(r->framework.name, w->framework) == 0 ? r->framework.version : "");
     w->backend = *r->framework.backend ? keep(j, r->framework.backend) : "cpu";
-    w->gpu_layers = 0;
+    w->gpu_layers = r->framework.gpu_layers >= 0 ? r->framework.gpu_layers : INT64_MIN;
     w->threads = r->workload.threads > 0                    ? r->workload.threads
                  : j->req && j->req->threads > 0            ? j->req->threads
                  : j->device && j->device->cpu.n_usable > 0 ? j->device->cpu.n_usable

@@ -167,13 +167,26 @@ const char *llama_bench_format(const char *model_type, size_t *n)
     return found;
 }
 
-/* "CUDA", "CPU", "BLAS,CPU": the first that is not the CPU itself, in lower case; "cpu" when nothing went elsewhere. */
-static void backend_name(char *out, size_t size, const struct llama_bench_row *row)
+/* Builds tell -1 where they chose the layers themselves, and some thousand where all were asked for. */
+enum { ALL_LAYERS = 999 };
+static int layers_of(double n)
+{
+    return n >= 0 && n < ALL_LAYERS ? (int)n : -1;
+}
+
+/* Nothing went elsewhere. */
+static bool on_cpu(const struct llama_bench_row *row)
 {
     const char *p = row->backends;
     size_t n = strcspn(p, ",");
-    bool host = n == 0 || row->n_gpu_layers == 0 || strncasecmp(p, "CPU", n) == 0 || strncasecmp(p, "BLAS", n) == 0;
-    snprintf(out, size, "%.*s", host ? 3 : (int)n, host ? "cpu" : p);
+    return n == 0 || row->n_gpu_layers == 0 || strncasecmp(p, "CPU", n) == 0 || strncasecmp(p, "BLAS", n) == 0;
+}
+
+/* "CUDA", "CPU", "BLAS,CPU": the first that is not the CPU itself, in lower case; "cpu" when nothing went elsewhere. */
+static void backend_name(char *out, size_t size, const struct llama_bench_row *row)
+{
+    const char *p = on_cpu(row) ? "cpu" : row->backends;
+    snprintf(out, size, "%.*s", (int)strcspn(p, ","), p);
     for (; *out; out++)
         *out = (char)tolower((unsigned char)*out);
 }
@@ -193,6 +206,7 @@ void llama_bench_describe(const struct llama_bench_row *row, struct record *r)
         snprintf(r->framework.version, sizeof r->framework.version, "b%d-%s", whole(row->build_number),
                  row->build_commit);
     backend_name(r->framework.backend, sizeof r->framework.backend, row);
+    r->framework.gpu_layers = on_cpu(row) ? 0 : layers_of(row->n_gpu_layers);
     if (!r->model.name[0])
         snprintf(r->model.name, sizeof r->model.name, "%s", slash ? slash + 1 : row->model_filename);
     if (!r->model.arch[0])

@@ -53,6 +53,7 @@ static void check_identity(const struct record *r)
     assert_string_equal(r->framework.name, "llama.cpp");
     assert_string_equal(r->framework.version, "b1-0c1e57098");
     assert_string_equal(r->framework.backend, "cpu");
+    assert_int_equal(r->framework.gpu_layers, 0); /* whatever its n_gpu_layers says */
     assert_string_equal(r->model.name, "stories260K-F32.gguf");
     assert_string_equal(r->model.arch, "llama");
     assert_string_equal(r->format.name, "base/f32");
@@ -139,6 +140,7 @@ static void older_tables(void **state)
     assert_int_equal(n_rec, 1);
     assert_string_equal(rec[0].format.name, "gguf/q4_k_m");
     assert_string_equal(rec[0].framework.backend, "cuda");
+    assert_int_equal(rec[0].framework.gpu_layers, 99);
     assert_string_equal(rec[0].framework.version, "b5163-8cf427ff");
     assert_string_equal(rec[0].device, "AMD Ryzen 7 7800X3D 8-Core Processor, NVIDIA GeForce RTX 4080");
     assert_string_equal(rec[0].date, "2025-04-24T11:57:09Z");

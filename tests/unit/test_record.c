@@ -124,6 +124,7 @@ static void llama_bench_rows(void **state)
     strcpy(r.framework.name, "llama.cpp");
     strcpy(r.framework.version, "b6710-0c1e57098");
     strcpy(r.framework.backend, "cpu");
+    r.framework.gpu_layers = 12;
     r.workload.n_prompt = 512;
     r.workload.n_gen = 100;
     r.speed.prefill_ns = (struct samples){.n = 2, .x = {1e9, 2e9}};
@@ -146,6 +147,7 @@ static void llama_bench_rows(void **state)
     assert_string_equal(json_get_str(pp, "build_commit", ""), "0c1e57098");
     assert_int_equal(json_integer_value(json_object_get(pp, "build_number")), 6710);
     assert_string_equal(json_get_str(pp, "backends", ""), "CPU");
+    assert_int_equal(json_integer_value(json_object_get(tg, "n_gpu_layers")), 12);
     assert_true(json_is_null(json_object_get(pp, "tpot_p50_ms")) &&
                 json_is_null(json_object_get(pp, "bandwidth_share")));
     json_decref(both);
@@ -223,6 +225,7 @@ static void cell_ids_tell_cells_apart(void **state)
     DIFFERS(b.framework.name[0] ^= 1);
     DIFFERS(b.framework.version[0] ^= 1);
     DIFFERS(b.framework.numerics[0] ^= 1);
+    DIFFERS(b.framework.gpu_layers = a.framework.gpu_layers + 1);
     DIFFERS(b.workload.text_sha256[0] ^= 1);
     DIFFERS(b.workload.kv_type[0] ^= 1);
     DIFFERS(b.workload.n_ctx++);
