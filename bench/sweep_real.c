@@ -5,13 +5,14 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/mem.h"
+#include "base/temp.h"
 #include "bench/export/export.h"
 #include "bench/sweep.h"
 
 struct real_run {
     const struct sweep_input *in;
     const struct runner *runner;
-    char dir[256];
+    char dir[TEMP_PATH];
     struct plan *plan;
     struct weights **weights;  /* [n_cells] */
     char (*path)[300];         /* [n_cells] */
@@ -23,13 +24,10 @@ struct real_run {
 static void close_real(struct real_run *r)
 {
     for (int i = 0; r->plan && i < r->plan->n_cells; i++) {
-        if (r->path && r->path[i][0])
-            unlink(r->path[i]);
         if (r->weights)
             weights_free(r->weights[i]);
     }
-    if (r->dir[0])
-        rmdir(r->dir);
+    temp_remove(r->dir);
     mem_free(r->weights);
     mem_free(r->path);
     mem_free(r->cell);
@@ -52,15 +50,7 @@ static int open_real(struct real_run *r, const char *const *formats, int n, stru
     r->rec = mem_alloc_n(2 * cells, sizeof *r->rec);
     if (!r->weights || !r->path || !r->cell || !r->rec)
         return err_nomem(e, 2 * cells * sizeof *r->rec, "the framework cells");
-    const char *tmp = getenv("TMPDIR");
-    snprintf(r->dir, sizeof r->dir, "%s/whichquant-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    if (!mkdtemp(r->dir)) {
-        int was_io =
-            err_set(e, ERR_IO, "cannot make a temporary folder for the framework's files (%s); set TMPDIR", r->dir);
-        r->dir[0] = 0;
-        return was_io;
-    }
-    return 0;
+    return temp_dir(r->dir, "files", e);
 }
 
 static void add_cell(struct real_run *r, int i, const struct runner *runner)

@@ -5,8 +5,8 @@
 #include <unistd.h>
 #include "base/mem.h"
 #include "base/os.h"
+#include "bench/runners/artifact.h"
 #include "bench/store.h"
-#include "cli/artifact.h"
 #include "cli/bench.h"
 
 static const double seconds_a_cell = 60; /* without -r and --budget: then the interval is what it is */

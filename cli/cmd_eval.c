@@ -5,7 +5,9 @@
 #include "base/os.h"
 #include "bench/engine/eval.h"
 #include "bench/quant/recipe.h"
-#include "cli/artifact.h"
+#include "bench/runners/artifact.h"
+#include "bench/runners/logits.h"
+#include "cli/cli.h"
 
 enum { PIECE = 512 };
 
@@ -26,6 +28,7 @@ struct job {
     struct eval_cand *cand; /* [n_cand] the same weights each */
     int n_cand;
     struct framework *framework; /* the last candidate; NULL: none asked for */
+    struct measure_cell cell;    /* how it is run */
     char written[300];           /* its artifact, where we made it */
 };
 
@@ -148,8 +151,16 @@ static int take_framework(struct cli *c, struct job *j, struct err *e)
         rc = artifact_write(j->written, runner, j->model, j->weights, j->recipe, e);
         artifact = j->written;
     }
-    if (rc == 0)
-        rc = framework_open(&j->framework, c, name, artifact, c->req.n_ctx_eval, e);
+    if (rc < 0)
+        return rc;
+    j->cell = (struct measure_cell){.runner = runner,
+                                    .model_path = artifact,
+                                    .threads = c->req.threads,
+                                    .n_ctx = c->req.n_ctx_eval,
+                                    .device = c->backend,
+                                    .settings = c->settings.v,
+                                    .n_settings = c->settings.n};
+    rc = framework_open(&j->framework, &j->cell, e);
     if (rc == 0)
         j->cand[j->n_cand - 1].source = framework_source(j->framework);
     return rc;

@@ -29,6 +29,7 @@ struct endpoint {                     /* a server that somebody else started */
 struct session;
 struct runner_info {
     char name[48], version[64], library_path[256], library_sha256[65], note[160];
+    char containers[96];              /* that it says it loads: "gguf onnx"; "": it does not say */
     bool found;
 };
 struct measure_cell {                 /* what to run: filled by plan, owned by the caller */
@@ -38,7 +39,8 @@ struct measure_cell {                 /* what to run: filled by plan, owned by t
     const struct endpoint *endpoint;  /* servers that are there already */
     int streams;                      /* requests at once, where the framework serves several; 0: one */
     const char *why_not;              /* there is nothing to open: unsupported, for this reason */
-    const char *device;               /* workers: "cpu" "gpu" "cuda" ...; NULL: cpu */
+    const char *device;               /* "cpu" "gpu" "cuda" ...; NULL: cpu */
+    int gpu_layers;                   /* of the model, on that device where the framework can share it out; -1: all */
     const char *const *settings;      /* workers: n_settings of the framework's own, "KEY=VALUE" each */
     int n_settings;
     int threads, n_ctx, n_batch;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/temp.h"
 #include "datasets/catalogue.h"
 
 enum {
@@ -354,21 +355,18 @@ static int take_logits(struct session *s, const json_t *reply, const char *path,
 static int worker_logits(struct session *s, const int32_t *tokens, int n, const float **out, int *n_vocab,
                          struct err *e)
 {
-    const char *tmp = getenv("TMPDIR");
-    char path[300];
-    snprintf(path, sizeof path, "%.250s/whichquant-logits-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    int fd = mkstemp(path);
-    if (fd < 0)
-        return err_set(e, ERR_IO, "cannot make a temporary file for logits (%s); set TMPDIR", path);
-    close(fd);
+    char path[TEMP_PATH];
+    int rc = temp_file(path, "logits", e);
+    if (rc < 0)
+        return rc;
     json_t *reply = NULL,
            *q = json_pack("{s:s,s:o,s:s}", "call", "logits", "tokens", ids_to_json(tokens, n), "path", path);
-    int rc = q ? worker_link_call(s->link, q, clock_ns() + (uint64_t)LOGITS_MS * 1000000, &reply, e)
-               : err_nomem(e, (unsigned long long)n * 8, "a question to a worker");
+    rc = q ? worker_link_call(s->link, q, clock_ns() + (uint64_t)LOGITS_MS * 1000000, &reply, e)
+           : err_nomem(e, (unsigned long long)n * 8, "a question to a worker");
     if (rc == 0)
         rc = take_logits(s, reply, path, n, e);
     json_decref(reply);
-    unlink(path);
+    temp_remove(path);
     *out = s->logits;
     *n_vocab = s->n_vocab;
     return rc;

@@ -169,6 +169,16 @@ void worker_identity(struct runner_info *info, const json_t *reply)
         info->library_sha256[0] = 0;
 }
 
+static void list_containers(struct runner_info *info, const json_t *names)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < json_array_size(names) && n < sizeof info->containers; i++) {
+        const char *name = json_string_value(json_array_get(names, i));
+        if (name)
+            n += (size_t)snprintf(info->containers + n, sizeof info->containers - n, "%s%s", n ? " " : "", name);
+    }
+}
+
 static int hello(struct worker_link *l, struct runner_info *info, struct err *e)
 {
     json_t *reply = NULL;
@@ -180,6 +190,7 @@ static int hello(struct worker_link *l, struct runner_info *info, struct err *e)
     if (version == WORKER_PROTOCOL)
         worker_identity(info, reply);
     one_line(info->note, sizeof info->note, json_get_str(reply, "note", ""));
+    list_containers(info, json_object_get(reply, "containers"));
     json_decref(reply);
     if (version != WORKER_PROTOCOL)
         return err_set(e, ERR_UNSUPPORTED, "%s speaks version %g of the worker protocol, this program version %d",

@@ -20,6 +20,7 @@
 #include "base/rng.h"
 #include "base/sbuf.h"
 #include "base/service.h"
+#include "base/temp.h"
 
 /* Every half value is its sign, exponent and mantissa; the nearest-even rule is checked at each midpoint. */
 static void half_is_exact(void **state)
@@ -403,10 +404,49 @@ static void nan_is_null_in_json(void **state)
     assert_non_null(strstr(e.text, "x.json"));
 }
 
+/* In TMPDIR, with all that is in it removed, but not what a link in it points to. */
+static void temporary_files_go_away(void **state)
+{
+    (void)state;
+    char dir[TEMP_PATH], file[TEMP_PATH], inner[400], kept[TEMP_PATH], link_path[400];
+    struct err e = {0};
+    const char *before = getenv("TMPDIR");
+    char *given = before ? strdup(before) : NULL;
+    assert_int_equal(temp_file(kept, "kept", &e), 0);
+    assert_int_equal(temp_dir(dir, "files", &e), 0);
+    setenv("TMPDIR", dir, 1);
+    assert_int_equal(temp_file(file, "logits", &e), 0);
+    assert_memory_equal(file, dir, strlen(dir));
+    assert_true(file_exists(file) && strstr(file, "whichquant-logits-"));
+    snprintf(inner, sizeof inner, "%s/a/b", dir);
+    assert_int_equal(dir_make(inner, &e), 0);
+    snprintf(inner, sizeof inner, "%s/a/b/c", dir);
+    assert_int_equal(file_write(inner, "x", 1, &e), 0);
+    snprintf(link_path, sizeof link_path, "%s/a/link", dir);
+    assert_int_equal(symlink(kept, link_path), 0);
+    assert_true(disk_free_bytes(dir) > 0);
+    temp_remove(dir);
+    assert_false(dir_exists(dir));
+    assert_true(file_exists(kept));
+    temp_remove(dir); /* gone already */
+    temp_remove("");
+    assert_true(disk_free_bytes(dir) < 0);
+    assert_int_equal(temp_dir(inner, "files", &e), ERR_IO); /* TMPDIR names nothing now */
+    assert_true(strstr(e.text, "set TMPDIR") && inner[0] == 0);
+    if (given)
+        setenv("TMPDIR", given, 1);
+    else
+        unsetenv("TMPDIR");
+    free(given);
+    temp_remove(kept);
+    assert_false(file_exists(kept));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(half_is_exact),
+        cmocka_unit_test(temporary_files_go_away),
         cmocka_unit_test(arena_rewinds),
         cmocka_unit_test(allocation_failure_is_injected),
         cmocka_unit_test(sha256_of_abc),

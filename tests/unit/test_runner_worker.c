@@ -246,7 +246,11 @@ static void bad_openings(void **state)
     assert_true(!info.found && strstr(info.note, "pip install it"));
     write_script("");
     assert_int_equal(fake->detect(fake, &info, &e), 0);
-    assert_true(info.found);
+    assert_true(info.found && !info.containers[0]);
+    write_script("def hello(q): return {'protocol': 1, 'containers': ['onnx', 7, 'gguf']}");
+    assert_int_equal(fake->detect(fake, &info, &e), 0);
+    assert_string_equal(info.containers, "onnx gguf");
+    write_script("");
     struct measure_cell cell = a_cell();
     struct session *s;
     cell.model_path = "/nowhere/model";
@@ -455,7 +459,7 @@ static void no_memory(void **state)
     struct workload w = {.n_prompt = 2, .n_gen = 2};
     write_script("");
     int rc = -1;
-    for (long n = 1; n < 400 && rc < 0; n += 1 + n / 8) {
+    for (long n = 1; n < 40000 && rc < 0; n += 1 + n / 8) {
         struct session *s = NULL;
         mem_fail_from(n);
         rc = fake->open(&s, &cell, NULL);
