@@ -3,9 +3,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { MAX_WORDS = 103, MAX_LEVELS = 8 };
+enum { MAX_WORDS = 103, MAX_LEVELS = 8, MAX_DIM = 8, MAX_POINTS = 2048, MAX_STEPS = 4 * 8 };
 enum { POINT_FLOATS = (256 + 512 + 1024 + 2048) * 8 + (256 + 512) * 4, NODES = 4 * 6561 + 2 * 4096 };
-enum { NODE_COORDINATES = 4 * 6561 * 8 + 2 * 4096 * 4 };
 
 #define LEVELS_IQ2                                                                                                     \
     {                                                                                                                  \
@@ -36,7 +35,7 @@ static const struct source {
 static struct grid_points grids[N_GRIDS];
 static float points[POINT_FLOATS];
 static uint16_t near_points[NODES][GRID_NEAR];
-static int8_t near_levels[NODE_COORDINATES][GRID_NEAR];
+static uint16_t near_codes[NODES][GRID_NEAR];
 static atomic_int stage[N_GRIDS]; /* 1: points, 2: neighbours as well */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -64,50 +63,92 @@ static void make_points(enum grid_id id)
     }
 }
 
-/* The nearest kept points of one node, by insertion. */
-static void find_near(const struct grid_points *g, const float *at, uint16_t *near)
+/* For make_near, which runs with the lock. Squared distances are whole numbers below 2^14. */
+static struct walk {
+    const struct grid_points *g;
+    uint16_t step[MAX_STEPS][MAX_POINTS]; /* coordinate i at level l, number i * n_levels + l, to each point's */
+    uint16_t dist[MAX_DIM + 1][MAX_POINTS];
+    uint16_t code[MAX_POINTS];
+    const uint16_t *last; /* near of the node before */
+    uint16_t *near, *near_code;
+} walk;
+
+/* A bound of the distances of the nearest kept points: that of the last node's. */
+static int find_limit(const struct walk *w, const uint16_t *dist)
 {
-    float dist[GRID_NEAR] = {0};
-    int n = 0;
-    for (int i = 0; i < g->n_points; i++) {
-        const float *p = g->point + i * g->dim;
-        float d = 0;
-        for (int j = 0; j < g->dim; j++)
-            d += (p[j] - at[j]) * (p[j] - at[j]);
-        if (n == GRID_NEAR && d >= dist[n - 1])
-            continue;
-        int k = n < GRID_NEAR ? n++ : n - 1;
-        for (; k > 0 && dist[k - 1] > d; k--) {
-            dist[k] = dist[k - 1];
-            near[k] = near[k - 1];
-        }
-        dist[k] = d;
-        near[k] = (uint16_t)i;
+    int limit = 0;
+    for (int c = 0; c < GRID_NEAR && w->last; c++) {
+        int d = dist[w->last[c] & ~GRID_KEPT];
+        limit = d > limit ? d : limit;
     }
-    if (dist[0] == 0)
+    return w->last ? limit + 1 : UINT16_MAX;
+}
+
+/* The nearest kept points of one node, by insertion; of points as near, the one with the lower number. */
+static void find_near(const struct walk *w, const uint16_t *dist, uint16_t *near)
+{
+    enum { AT_ONCE = 16 };
+    int found[GRID_NEAR] = {0}, limit = find_limit(w, dist), n = 0;
+    for (int i = 0; i < w->g->n_points; i += AT_ONCE) {
+        int any = 0;
+        for (int j = i; j < i + AT_ONCE; j++)
+            any |= dist[j] < limit;
+        for (int j = i; j < i + AT_ONCE && any; j++) {
+            if (dist[j] >= limit)
+                continue;
+            int k = n < GRID_NEAR ? n++ : n - 1;
+            for (; k > 0 && found[k - 1] > dist[j]; k--) {
+                found[k] = found[k - 1];
+                near[k] = near[k - 1];
+            }
+            found[k] = dist[j];
+            near[k] = (uint16_t)j;
+            limit = n == GRID_NEAR && found[n - 1] < limit ? found[n - 1] : limit;
+        }
+    }
+    if (found[0] == 0)
         near[0] |= GRID_KEPT;
+}
+
+/* Nodes in the order of their numbers, coordinates i and above given: dist[i + 1] is what these make. */
+static void walk_nodes(struct walk *w, int i)
+{
+    const struct grid_points *g = w->g;
+    if (i < 0) {
+        find_near(w, w->dist[0], w->near);
+        for (int c = 0; c < GRID_NEAR; c++)
+            w->near_code[c] = w->code[w->near[w->near[0] & GRID_KEPT ? 0 : c] & ~GRID_KEPT];
+        w->last = w->near;
+        w->near += GRID_NEAR;
+        w->near_code += GRID_NEAR;
+        return;
+    }
+    for (int l = 0; l < g->n_levels; l++) {
+        for (int p = 0; p < g->n_points; p++)
+            w->dist[i][p] = (uint16_t)(w->dist[i + 1][p] + w->step[i * g->n_levels + l][p]);
+        walk_nodes(w, i - 1);
+    }
 }
 
 static void make_near(enum grid_id id)
 {
     struct grid_points *g = &grids[id];
-    uint16_t(*near)[GRID_NEAR] = near_points;
-    int8_t(*level)[GRID_NEAR] = near_levels;
-    for (int i = 0; i < (int)id; i++) {
-        near += n_nodes(&sources[i]);
-        level += n_nodes(&sources[i]) * sources[i].dim;
-    }
-    g->near_level = level[0];
-    for (int node = 0; node < g->n_nodes; node++) {
-        float at[8];
-        for (int i = 0, rest = node; i < g->dim; i++, rest /= g->n_levels)
-            at[i] = g->level[rest % g->n_levels];
-        find_near(g, at, near[node]);
-        for (int i = 0; i < g->dim; i++, level++)
-            for (int c = 0; c < GRID_NEAR; c++)
-                (*level)[c] = (int8_t)g->point[(near[node][c] & ~GRID_KEPT) * g->dim + i];
-    }
-    g->near = near[0];
+    struct walk *w = &walk;
+    int first = 0;
+    for (int i = 0; i < (int)id; i++)
+        first += n_nodes(&sources[i]);
+    *w = (struct walk){.g = g, .near = near_points[first], .near_code = near_codes[first]};
+    g->near = near_points[first];
+    g->near_code = near_codes[first];
+    for (int p = 0; p < g->n_points; p++)
+        for (int i = 0; i < g->dim; i++) {
+            float x = g->point[p * g->dim + i];
+            for (int l = 0; l < g->n_levels; l++) {
+                w->step[i * g->n_levels + l][p] = (uint16_t)((g->level[l] - x) * (g->level[l] - x));
+                w->code[p] |= (uint16_t)(x == g->level[l] ? l << 16 / g->dim * i : 0);
+            }
+        }
+    walk_nodes(w, g->dim - 1);
 }
 
 const struct grid_points *grid_get(enum grid_id id, bool for_search)

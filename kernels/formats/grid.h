@@ -18,9 +18,12 @@ struct grid_points {
     /* [n_nodes][GRID_NEAR] kept points near each node, nearest first. A node that is kept has itself there, with
      * GRID_KEPT added. Made on the first call that asks for it. */
     const uint16_t *near;
-    const int8_t *near_level; /* [n_nodes][dim][GRID_NEAR] their coordinates: side by side for SIMD */
+    /* [n_nodes][GRID_NEAR] numbers of their levels, 16 / dim bits each, lowest first; a node that is kept has itself
+     * everywhere: SIMD searches need not ask. */
+    const uint16_t *near_code;
 };
 enum { GRID_KEPT = 0x8000 };
+#define GRID_SHIFT 0.125f
 /* Never fails: its memory is static, what is in it is made once. */
 const struct grid_points *grid_get(enum grid_id id, bool for_search);
 

@@ -1,4 +1,4 @@
-/* Vector codebooks on AVX2: eight candidates side by side. */
+/* Vector codebooks on AVX2: eight sub-blocks side by side. */
 #define LANES 8
 #include "kernels/x86/encode_grid.h"
 

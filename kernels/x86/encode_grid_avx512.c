@@ -1,4 +1,4 @@
-/* Vector codebooks on AVX-512: sixteen candidates side by side. */
+/* Vector codebooks on AVX-512: sixteen sub-blocks side by side. */
 #define LANES 16
 #include "kernels/x86/encode_grid.h"
 
