@@ -36,6 +36,7 @@ static struct grid_points grids[N_GRIDS];
 static float points[POINT_FLOATS];
 static uint16_t near_points[NODES][GRID_NEAR];
 static uint16_t near_codes[NODES][GRID_NEAR];
+static uint16_t indices[NODES];
 static atomic_int stage[N_GRIDS]; /* 1: points, 2: neighbours as well */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -54,7 +55,7 @@ static void make_points(enum grid_id id)
     float *p = points;
     for (int i = 0; i < (int)id; i++)
         p += sources[i].n_points * sources[i].dim;
-    *g = (struct grid_points){s->dim, s->n_levels, s->n_points, n_nodes(s), s->level, p, NULL, NULL};
+    *g = (struct grid_points){s->dim, s->n_levels, s->n_points, n_nodes(s), s->level, p, NULL, NULL, NULL};
     for (int node = 0; node < g->n_nodes; node++) {
         if (!(s->kept[node / 64] >> (node % 64) & 1))
             continue;
@@ -66,31 +67,32 @@ static void make_points(enum grid_id id)
 /* For make_near, which runs with the lock. Squared distances are whole numbers below 2^14. */
 static struct walk {
     const struct grid_points *g;
-    uint16_t step[MAX_STEPS][MAX_POINTS]; /* coordinate i at level l, number i * n_levels + l, to each point's */
-    uint16_t dist[MAX_DIM + 1][MAX_POINTS];
+    int16_t step[MAX_STEPS][MAX_POINTS]; /* coordinate i at level l, number i * n_levels + l, to each point's */
+    int16_t dist[MAX_DIM + 1][MAX_POINTS];
     uint16_t code[MAX_POINTS];
     const uint16_t *last; /* near of the node before */
-    uint16_t *near, *near_code;
+    uint16_t *near, *near_code, *index;
 } walk;
 
 /* A bound of the distances of the nearest kept points: that of the last node's. */
-static int find_limit(const struct walk *w, const uint16_t *dist)
+static int16_t find_limit(const struct walk *w, const int16_t *dist)
 {
-    int limit = 0;
+    int16_t limit = 0;
     for (int c = 0; c < GRID_NEAR && w->last; c++) {
-        int d = dist[w->last[c] & ~GRID_KEPT];
+        int16_t d = dist[w->last[c] & ~GRID_KEPT];
         limit = d > limit ? d : limit;
     }
-    return w->last ? limit + 1 : UINT16_MAX;
+    return w->last ? (int16_t)(limit + 1) : INT16_MAX;
 }
 
 /* The nearest kept points of one node, by insertion; of points as near, the one with the lower number. */
-static void find_near(const struct walk *w, const uint16_t *dist, uint16_t *near)
+static void find_near(const struct walk *w, const int16_t *dist, uint16_t *near)
 {
-    enum { AT_ONCE = 16 };
-    int found[GRID_NEAR] = {0}, limit = find_limit(w, dist), n = 0;
+    enum { AT_ONCE = 32 };
+    int16_t found[GRID_NEAR] = {0}, limit = find_limit(w, dist);
+    int n = 0;
     for (int i = 0; i < w->g->n_points; i += AT_ONCE) {
-        int any = 0;
+        int16_t any = 0;
         for (int j = i; j < i + AT_ONCE; j++)
             any |= dist[j] < limit;
         for (int j = i; j < i + AT_ONCE && any; j++) {
@@ -121,11 +123,12 @@ static void walk_nodes(struct walk *w, int i)
         w->last = w->near;
         w->near += GRID_NEAR;
         w->near_code += GRID_NEAR;
+        *w->index++ = (uint16_t)(w->last[0] & ~GRID_KEPT);
         return;
     }
     for (int l = 0; l < g->n_levels; l++) {
         for (int p = 0; p < g->n_points; p++)
-            w->dist[i][p] = (uint16_t)(w->dist[i + 1][p] + w->step[i * g->n_levels + l][p]);
+            w->dist[i][p] = (int16_t)(w->dist[i + 1][p] + w->step[i * g->n_levels + l][p]);
         walk_nodes(w, i - 1);
     }
 }
@@ -137,14 +140,15 @@ static void make_near(enum grid_id id)
     int first = 0;
     for (int i = 0; i < (int)id; i++)
         first += n_nodes(&sources[i]);
-    *w = (struct walk){.g = g, .near = near_points[first], .near_code = near_codes[first]};
+    *w = (struct walk){.g = g, .near = near_points[first], .near_code = near_codes[first], .index = &indices[first]};
     g->near = near_points[first];
     g->near_code = near_codes[first];
+    g->index = &indices[first];
     for (int p = 0; p < g->n_points; p++)
         for (int i = 0; i < g->dim; i++) {
             float x = g->point[p * g->dim + i];
             for (int l = 0; l < g->n_levels; l++) {
-                w->step[i * g->n_levels + l][p] = (uint16_t)((g->level[l] - x) * (g->level[l] - x));
+                w->step[i * g->n_levels + l][p] = (int16_t)((g->level[l] - x) * (g->level[l] - x));
                 w->code[p] |= (uint16_t)(x == g->level[l] ? l << 16 / g->dim * i : 0);
             }
         }

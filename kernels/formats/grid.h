@@ -21,6 +21,7 @@ struct grid_points {
     /* [n_nodes][GRID_NEAR] numbers of their levels, 16 / dim bits each, lowest first; a node that is kept has itself
      * everywhere: SIMD searches need not ask. */
     const uint16_t *near_code;
+    const uint16_t *index; /* [n_nodes] of a node that is kept */
 };
 enum { GRID_KEPT = 0x8000 };
 #define GRID_SHIFT 0.125f

@@ -1,5 +1,5 @@
 /* Rows of vector-codebook super-blocks (grid.h): decoding, and the search for codes that lose least, plainly
- * (grid_lanes.h is the same for SIMD machines).
+ * (kernels/x86/encode_grid.h: the same for SIMD machines).
  *
  * The search minimises the sum of w * (x - decoded)^2, w the roots of what fit_weigh makes: at these bits the error of
  * a weight says less about the model than its importance would have it. For a given scale the weights of a

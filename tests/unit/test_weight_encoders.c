@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "kernels/encoders.h"
+#include "kernels/formats/grid.h"
 #include "probe/probe.h"
 
 enum { N = 24, K = 768 };
@@ -97,6 +98,49 @@ static void bytes_are_those_of_the_codec(void **state)
     }
 }
 
+static int square_distance(const struct grid_points *g, int point, const float *at)
+{
+    int d = 0;
+    for (int i = 0; i < g->dim; i++)
+        d += (int)((g->point[point * g->dim + i] - at[i]) * (g->point[point * g->dim + i] - at[i]));
+    return d;
+}
+
+/* The kept points of one node beside those that a search of all would find: nearest first, then by number. */
+static void check_node(const struct grid_points *g, int node)
+{
+    enum { ALL = 1 << 16 };
+    const uint16_t *near = g->near + node * GRID_NEAR, *code = g->near_code + node * GRID_NEAR;
+    float at[8] = {0};
+    int bits = 16 / g->dim, key[GRID_NEAR];
+    for (int i = 0, rest = node; i < g->dim; i++, rest /= g->n_levels)
+        at[i] = g->level[rest % g->n_levels];
+    for (int c = 0; c < GRID_NEAR; c++) {
+        int point = near[c] & ~GRID_KEPT, coded = near[0] & GRID_KEPT ? near[0] & ~GRID_KEPT : point;
+        key[c] = square_distance(g, point, at) * ALL + point;
+        assert_true(c == 0 || key[c - 1] < key[c]);
+        for (int i = 0; i < g->dim; i++)
+            assert_true(g->level[code[c] >> bits * i & ((1 << bits) - 1)] == g->point[coded * g->dim + i]);
+    }
+    int n_nearer = 0;
+    for (int p = 0; p < g->n_points; p++)
+        n_nearer += square_distance(g, p, at) * ALL + p < key[GRID_NEAR - 1];
+    assert_int_equal(n_nearer, GRID_NEAR - 1);
+    assert_int_equal(near[0] & GRID_KEPT, key[0] < ALL ? GRID_KEPT : 0);
+    if (near[0] & GRID_KEPT)
+        assert_int_equal(g->index[node], near[0] & ~GRID_KEPT);
+}
+
+static void points_near_a_node_are_the_nearest(void **state)
+{
+    (void)state;
+    for (int id = 0; id < N_GRIDS; id++) {
+        const struct grid_points *g = grid_get((enum grid_id)id, true);
+        for (int node = id; node < g->n_nodes; node += 7)
+            check_node(g, node);
+    }
+}
+
 static void the_best_row_is_found(void **state)
 {
     (void)state;
@@ -112,6 +156,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_are_those_of_the_codec),
+        cmocka_unit_test(points_near_a_node_are_the_nearest),
         cmocka_unit_test(the_best_row_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
