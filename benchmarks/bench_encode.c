@@ -1,8 +1,9 @@
 /* Time to encode a model, and the same bytes for the same input, shown by a hash.
  *   bench_encode [-t THREADS] [-n REPEATS] [--dither] [--calibration TEXT] MODEL FORMAT...   seconds a format
- *   bench_encode [-t THREADS] [-n REPEATS] --peer LLAMA_QUANTIZE [TYPE...]                   GGUF types side by side
+ *   bench_encode [-t THREADS] [-n REPEATS] [--imatrix] --peer LLAMA_QUANTIZE [TYPE...]       GGUF types side by side
  * The second makes a one-layer F16 model and an importance matrix in /dev/shm, has both programs read it, encode every
- * matrix in the one type and write the file, in turns, and prints the ratio of the medians with a bootstrap interval.
+ * matrix in the one type and write the file, in turns, and prints the ratio of the medians with a bootstrap interval;
+ * importances are used by the types that want them and, with --imatrix, by all.
  */
 #include <math.h>
 #include <stdio.h>
@@ -24,7 +25,7 @@ static const char source_path[] = "/dev/shm/bench_encode.gguf", imatrix_path[] =
 
 struct bench {
     int n_threads, n_repeats;
-    bool dither;
+    bool dither, imatrix;
     const char *calibration, *peer;
     struct pool *pool;
     uint64_t isa;
@@ -237,7 +238,7 @@ static int run_own(const struct bench *b, const struct peer_type *t, double *ms,
     uint64_t t0 = clock_ns();
     int rc = model_open_header(&m, source_path, e);
     struct use_assign *a = rc ? NULL : mem_alloc_n((size_t)m->d.n_tensors, sizeof *a);
-    if (rc == 0 && t->importance)
+    if (rc == 0 && (t->importance || b->imatrix))
         rc = imatrix_read(&cal, imatrix_path, &m->d, e);
     for (int i = 0; a && i < m->d.n_tensors; i++)
         a[i].codec = a[i].wanted = m->d.tensor[i].matrix ? codec_find(t->codec) : m->d.tensor[i].src.codec;
@@ -273,7 +274,7 @@ static int run_peer(const struct bench *b, const struct peer_type *t, double *ms
     int n = 2;
     struct child_result r = {0};
     snprintf(threads, sizeof threads, "%d", b->n_threads);
-    if (t->importance) {
+    if (t->importance || b->imatrix) {
         argv[n++] = "--imatrix";
         argv[n++] = imatrix_path;
     }
@@ -299,7 +300,7 @@ static int compare_type(const struct bench *b, const struct peer_type *t, struct
     if (rc)
         return rc;
     struct interval r = stats_bootstrap_median(ratio, b->n_repeats, 1);
-    printf("| %s%s | %.0f | %.0f | %.1f (%.1f-%.1f) |\n", t->name, t->importance ? ", imatrix" : "",
+    printf("| %s%s | %.0f | %.0f | %.1f (%.1f-%.1f) |\n", t->name, t->importance || b->imatrix ? ", imatrix" : "",
            stats_median(own, b->n_repeats), stats_median(peer, b->n_repeats), r.v, r.lo, r.hi);
     fflush(stdout);
     return 0;
@@ -342,6 +343,8 @@ int main(int argc, char **argv)
     for (; i < argc && argv[i][0] == '-'; i++) {
         if (!strcmp(argv[i], "--dither"))
             b.dither = true;
+        else if (!strcmp(argv[i], "--imatrix"))
+            b.imatrix = true;
         else if (i + 1 == argc)
             break;
         else if (!strcmp(argv[i], "--calibration"))

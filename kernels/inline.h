@@ -3,9 +3,8 @@
 #define KERNELS_INLINE_H
 #include <stdint.h>
 #include "base/half.h"
+#include "base/inline.h"
 #include "kernels/kernel_rows.h"
-
-#define INLINE static inline __attribute__((always_inline))
 
 INLINE int64_t min_i64(int64_t a, int64_t b)
 {

@@ -7,6 +7,7 @@
 #include "bench/quant/ranges.h"
 #include "bench/quant/recipe.h"
 #include "kernels/encoders.h"
+#include "kernels/kernels.h"
 
 enum { PIECE_WEIGHTS = 1 << 16 }; /* rows that a thread takes at a time */
 
@@ -23,6 +24,7 @@ struct job {
     const struct wstat *stat;
     const struct calib *cal;
     struct worker *worker;
+    kernel_decode *decode; /* of src */
     weight_encoder *encode;
 };
 
@@ -38,7 +40,7 @@ static void encode_rows(void *arg, int64_t r0, int64_t r1, int i_thread)
     if (w->rc)
         return;
     size_t mark = arena_mark(w->scratch);
-    j->src->codec->decode(w->x, j->src, r0, r1);
+    j->decode(w->x, j->src, r0, r1);
     w->rc = j->encode(j->dst, r0, r1, w->x, j->stat, j->cal, w->scratch);
     arena_reset(w->scratch, mark);
 }
@@ -50,7 +52,7 @@ static int measure_tensor(struct wstat *s, const struct job *j)
     int64_t piece = rows_per_piece(j->src);
     for (int64_t r = 0; r < j->src->n; r += piece) {
         int64_t end = r + piece < j->src->n ? r + piece : j->src->n;
-        j->src->codec->decode(w->x, j->src, r, end);
+        j->decode(w->x, j->src, r, end);
         int rc = j->dst->codec->measure(s, j->dst, w->x, end - r);
         if (rc)
             return rc;
@@ -78,7 +80,8 @@ static int encode_tensor(struct qmat *dst, const struct model_tensor *t, const s
                          struct err *e)
 {
     struct wstat stat = {0};
-    struct job job = {&t->src, dst, &stat, cal, worker, encoder_find(codec, worker->isa)};
+    struct job job = {
+        &t->src, dst, &stat, cal, worker, kernel_decoder(t->src.codec, worker->isa), encoder_find(codec, worker->isa)};
     int rc = codec->layout(dst, t->src.n, t->src.k, par, e);
     if (rc == 0)
         rc = qmat_alloc(dst, e);

@@ -13,33 +13,6 @@ static void decode_super(const struct block256_rule *r, float *y, const struct f
     }
 }
 
-static void multiply_f16(uint8_t *p, float gain)
-{
-    wr_u16le(p, block_scale_f16(f16_to_f32(rd_u16le(p)) * gain));
-}
-
-void block256_encode_row(const struct block256_rule *r, block256_fit *fit, uint8_t *dst, const float *x, int64_t k,
-                         const float *importance)
-{
-    struct fit_super f;
-    struct fit_sums sums = {0};
-    float y[FIT_SUPER];
-    for (int64_t i = 0; i < k; i += FIT_SUPER) {
-        fit(&f, &r->grid, x + i, importance ? importance + i : NULL);
-        r->pack(dst + i / FIT_SUPER * r->block_bytes, &f);
-        if (!r->gain)
-            continue;
-        decode_super(r, y, &f);
-        fit_sums_add(&sums, x + i, y, importance ? importance + i : NULL, FIT_SUPER);
-    }
-    float gain = fit_gain(&sums);
-    for (int64_t i = 0; i < k && r->gain; i += FIT_SUPER, dst += r->block_bytes) {
-        multiply_f16(dst + r->d_at, gain);
-        if (r->grid.m_hi)
-            multiply_f16(dst + r->dmin_at, gain);
-    }
-}
-
 void block256_decode_row(const struct block256_rule *r, float *y, const uint8_t *src, int64_t k)
 {
     struct fit_super f = {0};

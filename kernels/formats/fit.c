@@ -21,20 +21,6 @@ void fit_weigh(float *w, const float *x, const float *importance, int n)
     }
 }
 
-/* Four sums each, so that they need not wait for each other; n is a multiple of four. */
-void fit_sums_add(struct fit_sums *s, const float *x, const float *decoded, const float *importance, int n)
-{
-    double xx[4] = {0}, xy[4] = {0};
-    for (int i = 0; i < n; i += 4)
-        for (int l = 0; l < 4; l++) {
-            double v = (double)x[i + l], wv = importance ? sqrt((double)importance[i + l]) * v : v;
-            xx[l] += wv * v;
-            xy[l] += wv * (double)decoded[i + l];
-        }
-    s->xx += (xx[0] + xx[1]) + (xx[2] + xx[3]);
-    s->xy += (xy[0] + xy[1]) + (xy[2] + xy[3]);
-}
-
 float fit_gain(const struct fit_sums *s)
 {
     double most = 1.5;
@@ -43,9 +29,9 @@ float fit_gain(const struct fit_sums *s)
     return (float)(s->xx < most * s->xy ? s->xx / s->xy : most);
 }
 
-void fit_super(struct fit_super *f, const struct fit_grid *g, const float *x, const float *importance)
+void fit_super(struct fit_super *f, float *decoded, const struct fit_grid *g, const float *x, const float *importance)
 {
-    fit_super_lanes(f, g, x, importance);
+    fit_super_lanes(f, decoded, g, x, importance);
 }
 
 void fit_blocks(uint16_t scale[4], uint16_t offset[4], const struct fit_grid *g, int n_blocks, const float *x,
@@ -54,8 +40,13 @@ void fit_blocks(uint16_t scale[4], uint16_t offset[4], const struct fit_grid *g,
     struct group p;
     float w[4 * 32];
     fit_weigh(w, x, importance, n_blocks * g->len);
-    group_load(&p, g, 0, n_blocks, x, w);
-    group_fit(&p, g);
+    if (g->offset) {
+        group_load(&p, g, (struct kind){true, true}, 0, n_blocks, x, w);
+        group_fit(&p, g, (struct kind){true, true});
+    } else {
+        group_load(&p, g, (struct kind){true, false}, 0, n_blocks, x, w);
+        group_fit(&p, g, (struct kind){true, false});
+    }
     for (int j = 0; j < 4; j++) {
         scale[j] = f32_to_f16(store_f16(p.s[j]));
         offset[j] = f32_to_f16(store_f16(p.b[j]));

@@ -8,8 +8,10 @@
  * bytes. */
 #ifndef KERNELS_FORMATS_FIT_H
 #define KERNELS_FORMATS_FIT_H
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include "base/half.h"
 
 enum { FIT_SUPER = 256, FIT_MAX_SUB = 16, FIT_MAX_STARTS = 8 };
@@ -32,7 +34,8 @@ struct fit_super {    /* one super-block in row order */
     uint8_t m[FIT_MAX_SUB];
     int8_t q[FIT_SUPER];
 };
-void fit_super(struct fit_super *f, const struct fit_grid *g, const float *x, const float *importance);
+/* decoded: what x is then, or NULL where nobody asks. */
+void fit_super(struct fit_super *f, float *decoded, const struct fit_grid *g, const float *x, const float *importance);
 
 /* Up to four plain blocks of g->len weights: f16 scales and offsets (offset[] 0 without one); the caller
  * makes codes. */
@@ -51,7 +54,27 @@ void fit_weigh(float *w, const float *x, const float *importance, int n);
 struct fit_sums {
     double xx, xy;
 };
-void fit_sums_add(struct fit_sums *s, const float *x, const float *decoded, const float *importance, int n);
+/* Four sums each, so that they need not wait for each other; n is a multiple of four. */
+static inline void fit_sums_add(struct fit_sums *s, const float *x, const float *decoded, const float *importance,
+                                int n)
+{
+    typedef float four __attribute__((vector_size(16)));
+    typedef double wide __attribute__((vector_size(32)));
+    wide xx = {0}, xy = {0};
+    for (int i = 0; i < n; i += 4) {
+        four xf, yf;
+        memcpy(&xf, x + i, sizeof xf);
+        memcpy(&yf, decoded + i, sizeof yf);
+        wide v = __builtin_convertvector(xf, wide), wv = v;
+        if (importance)
+            wv *= (wide){sqrt((double)importance[i]), sqrt((double)importance[i + 1]), sqrt((double)importance[i + 2]),
+                         sqrt((double)importance[i + 3])};
+        xx += wv * v;
+        xy += wv * __builtin_convertvector(yf, wide);
+    }
+    s->xx += (xx[0] + xx[1]) + (xx[2] + xx[3]);
+    s->xy += (xy[0] + xy[1]) + (xy[2] + xy[3]);
+}
 float fit_gain(const struct fit_sums *s); /* 1 to 1.5; 1 for rows of zeros */
 
 /* Nearest even for |v| < 2^22; larger values stay large, which is all that a clamp after it needs. */

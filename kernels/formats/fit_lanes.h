@@ -6,14 +6,14 @@
 #include <math.h>
 #include <string.h>
 #include "base/half.h"
+#include "base/inline.h"
 #include "kernels/formats/fit.h"
 #include "kernels/formats/lanes.h"
 
 enum { MAX_GROUPS = FIT_MAX_SUB / LANES };
 
 struct group {                /* LANES sub-blocks: lane j of x[i] is weight i of sub-block j */
-    vf x[32], w[32];          /* weights, importances */
-    bool weighted;            /* without importances all count alike, and w is not there */
+    vf x[32], w[32];          /* weights, importances (where these differ) */
     vf sum_w, sum_x;          /* of w and of w*x */
     vf s, b;                  /* real scale and offset, x ~ s*q + b */
     vf sc, m;                 /* integer sub-scale and sub-offset */
@@ -23,24 +23,56 @@ struct sums {
     vf q, qq, qx, err;
 };
 
-/* Codes q = clamp(round((x - b) * inv)) and their sums; err is the squared error with scale s. */
-static inline struct sums code_sums(const struct group *p, const struct fit_grid *g, vf s, vf inv, vf b)
+/* Constants for the compiler: each kind of grid gets loops of its own, which compute what it needs. */
+struct kind {
+    bool weighted; /* importances differ */
+    bool offset;
+};
+enum pass { PASS_SUMS = 1, PASS_ERROR = 2 };
+
+/* Two searches side by side: the sums of the one are made while those of the other wait for their last addition. */
+enum { WAYS = 2 };
+struct way {
+    vf sc, m;     /* while integers are looked for */
+    vf s, inv, b; /* scale, its inverse, offset */
+    struct sums sum;
+};
+
+INLINE void code_add(struct sums *t, const struct way *at, struct kind kind, enum pass pass, vf x, vf w, vf lo, vf hi)
 {
-    struct sums t = {vf_of(0), vf_of(0), vf_of(0), vf_of(0)};
+    vf above = kind.offset ? x - at->b : x, q = vf_clamp(vf_round(above * at->inv), lo, hi);
+    if (pass & PASS_SUMS) {
+        vf wq = kind.weighted ? w * q : q;
+        if (kind.offset)
+            t->q += wq;
+        t->qq += wq * q;
+        t->qx += wq * x;
+    }
+    if (pass & PASS_ERROR) {
+        vf r = above - q * at->s;
+        t->err += kind.weighted ? w * r * r : r * r;
+    }
+}
+
+/* Codes q = clamp(round((x - b) * inv)) of n ways and, as asked, their sums and the squared error with scale s. */
+INLINE void code_sums(struct way way[WAYS], const int n, const struct group *p, const struct fit_grid *g,
+                      struct kind kind, enum pass pass)
+{
+    struct sums t[WAYS] = {{vf_of(0), vf_of(0), vf_of(0), vf_of(0)}, {vf_of(0), vf_of(0), vf_of(0), vf_of(0)}};
     vf lo = vf_of((float)g->q_lo), hi = vf_of((float)g->q_hi);
     for (int i = 0; i < g->len; i++) {
-        vf x = p->x[i], q = vf_clamp(vf_round((x - b) * inv), lo, hi), wq = p->weighted ? p->w[i] * q : q,
-           r = x - b - q * s;
-        t.q += wq;
-        t.qq += wq * q;
-        t.qx += wq * x;
-        t.err += p->weighted ? p->w[i] * r * r : r * r;
+        vf x = p->x[i], w = kind.weighted ? p->w[i] : x;
+        code_add(&t[0], &way[0], kind, pass, x, w, lo, hi);
+        if (n > 1)
+            code_add(&t[1], &way[1], kind, pass, x, w, lo, hi);
     }
-    return t;
+    way[0].sum = t[0];
+    if (n > 1)
+        way[1].sum = t[1];
 }
 
 /* Least squares for scale and offset of given codes. Codes that are all alike leave one of the two free. */
-static inline void refit(const struct group *p, const struct fit_grid *g, const struct sums *t, vf *s, vf *b)
+INLINE void refit(const struct group *p, const struct fit_grid *g, const struct sums *t, vf *s, vf *b)
 {
     vf zero = vf_of(0), scale_only = t->qx * vf_inverse(t->qq);
     *s = scale_only;
@@ -62,32 +94,64 @@ static inline void refit(const struct group *p, const struct fit_grid *g, const 
     *b = vf_pick(t->qq == zero, mean, *b);
 }
 
-/* Weights [first, first + LANES) of n_blocks runs of g->len into lanes; lanes past the end repeat the last run.
- * Magnitudes beyond any f16 scale are cut, so that no square overflows.
- */
-static inline void group_load(struct group *p, const struct fit_grid *g, int first, int n_blocks, const float *x,
-                              const float *w)
+/* Runs [first, first + LANES) of n of v, g->len floats each, into lanes; lanes past the end repeat the last run. */
+static inline void lanes_load(vf *lane, const struct fit_grid *g, int first, int n, const float *v)
+{
+    int i = 0;
+    do {
+        for (int j = 0; j < LANES; j++)
+            lane[i + j] = vf_load(v + (first + j < n ? first + j : n - 1) * g->len + i);
+        vf_transpose(lane + i);
+    } while ((i += LANES) < g->len);
+}
+
+/* Magnitudes beyond any f16 scale are cut, so that no square overflows. */
+INLINE void group_load(struct group *p, const struct fit_grid *g, struct kind kind, int first, int n_blocks,
+                       const float *x, const float *w)
 {
     const vf limit = vf_of(0x1p30f);
-    for (int j = 0; j < LANES; j++) {
-        int at = (first + j < n_blocks ? first + j : n_blocks - 1) * g->len;
-        for (int i = 0; i < g->len; i++) {
-            p->x[i][j] = x[at + i];
-            if (w)
-                p->w[i][j] = w[at + i];
-        }
-    }
-    p->weighted = w != NULL;
+    lanes_load(p->x, g, first, n_blocks, x);
+    if (kind.weighted)
+        lanes_load(p->w, g, first, n_blocks, w);
     p->sum_w = p->sum_x = vf_of(0);
     for (int i = 0; i < g->len; i++) {
         p->x[i] = vf_clamp(p->x[i], -limit, limit);
-        p->sum_w += w ? p->w[i] : vf_of(1);
-        p->sum_x += w ? p->w[i] * p->x[i] : p->x[i];
+        p->sum_w += kind.weighted ? p->w[i] : vf_of(1);
+        p->sum_x += kind.weighted ? p->w[i] * p->x[i] : p->x[i];
+    }
+}
+
+/* The n starts from start on; the best (s, b) into p. */
+INLINE void group_start(struct group *p, const struct fit_grid *g, struct kind kind, const int n, const float *start,
+                        vf unit, vf b0, vf *best)
+{
+    struct way way[2][WAYS]; /* first and second step */
+    for (int c = 0; c < n; c++) {
+        way[0][c].inv = vf_of(start[c]) * unit;
+        way[0][c].b = b0;
+    }
+    code_sums(way[0], n, p, g, kind, PASS_SUMS);
+    for (int c = 0; c < n; c++) {
+        refit(p, g, &way[0][c].sum, &way[0][c].s, &way[0][c].b);
+        way[1][c].inv = vf_inverse(way[0][c].s);
+        way[1][c].b = way[0][c].b;
+    }
+    code_sums(way[1], n, p, g, kind, PASS_SUMS);
+    for (int c = 0; c < n; c++) {
+        refit(p, g, &way[1][c].sum, &way[1][c].s, &way[1][c].b);
+        for (int step = 0; step < 2; step++) {
+            const struct way *w = &way[step][c];
+            vf gain = w->s * w->sum.qx + w->b * p->sum_x; /* what the fit takes off the sum of squares */
+            vmask better = gain > *best;
+            *best = vf_pick(better, gain, *best);
+            p->s = vf_pick(better, w->s, p->s);
+            p->b = vf_pick(better, w->b, p->b);
+        }
     }
 }
 
 /* Best real (s, b) of each sub-block over the starts. */
-static inline void group_fit(struct group *p, const struct fit_grid *g)
+INLINE void group_fit(struct group *p, const struct fit_grid *g, struct kind kind)
 {
     vf zero = vf_of(0), lo = p->x[0], hi = p->x[0], best = vf_of(-1);
     for (int i = 1; i < g->len; i++) {
@@ -100,42 +164,76 @@ static inline void group_fit(struct group *p, const struct fit_grid *g)
     p->s = zero;
     p->b = g->offset ? lo : zero;
     vf b0 = p->b;
-    for (int t = 0; t < g->n_starts; t++) {
-        vf s, b = b0, inv = vf_of(g->start[t]) * unit;
-        for (int step = 0; step < 2; step++) {
-            struct sums sum = code_sums(p, g, zero, inv, b);
-            refit(p, g, &sum, &s, &b);
-            vf gain = s * sum.qx + b * p->sum_x; /* what the fit takes off the sum of squares */
-            vmask better = gain > best;
-            best = vf_pick(better, gain, best);
-            p->s = vf_pick(better, s, p->s);
-            p->b = vf_pick(better, b, p->b);
-            inv = vf_inverse(s);
-        }
+    int t = 0;
+    for (; t + WAYS <= g->n_starts; t += WAYS)
+        group_start(p, g, kind, WAYS, g->start + t, unit, b0, &best);
+    if (t < g->n_starts)
+        group_start(p, g, kind, 1, g->start + t, unit, b0, &best);
+}
+
+INLINE void snap_keep(struct group *p, const struct way *w, vf *best)
+{
+    vmask better = w->sum.err < *best;
+    *best = vf_pick(better, w->sum.err, *best);
+    p->sc = vf_pick(better, w->sc, p->sc);
+    p->m = vf_pick(better, w->m, p->m);
+    p->sum_q = vf_pick(better, w->sum.q, p->sum_q);
+    p->sum_qq = vf_pick(better, w->sum.qq, p->sum_qq);
+    p->sum_qx = vf_pick(better, w->sum.qx, p->sum_qx);
+}
+
+/* What the stored scales imply for a group. */
+struct snap {
+    float d, dmin;
+    vf inv_dmin, sc0, m0; /* integers nearest to the real (s, b) */
+};
+
+/* n sub-scales from sc0 + t on, each with the offset nearest to b and then with its own. The last time nobody will use
+ * the sums of what was chosen. */
+INLINE void group_try(struct group *p, const struct fit_grid *g, struct kind kind, bool last, const struct snap *at,
+                      const int n, int t, vf *best)
+{
+    const enum pass full = PASS_SUMS | PASS_ERROR, end = last ? PASS_ERROR : full;
+    vf sc_lo = vf_of((float)g->sc_lo), sc_hi = vf_of((float)g->sc_hi), m_hi = vf_of((float)g->m_hi);
+    vf mean = vf_inverse(p->sum_w);
+    struct way way[2][WAYS];
+    for (int c = 0; c < n; c++) {
+        struct way *w = &way[0][c];
+        w->sc = vf_clamp(at->sc0 + vf_of((float)(t + c)), sc_lo, sc_hi);
+        w->m = at->m0;
+        w->s = w->sc * vf_of(at->d);
+        w->inv = vf_inverse(w->s);
+        w->b = -w->m * vf_of(at->dmin);
+    }
+    code_sums(way[0], n, p, g, kind, kind.offset ? full : end);
+    for (int c = 0; c < n && kind.offset; c++) {
+        struct way *w = &way[1][c];
+        *w = way[0][c];
+        w->m = vf_clamp(vf_round((w->s * w->sum.q - p->sum_x) * mean * at->inv_dmin), vf_of(0), m_hi);
+        w->b = -w->m * vf_of(at->dmin);
+    }
+    if (kind.offset)
+        code_sums(way[1], n, p, g, kind, end);
+    for (int c = 0; c < n; c++) {
+        snap_keep(p, &way[0][c], best);
+        if (kind.offset)
+            snap_keep(p, &way[1][c], best);
     }
 }
 
 /* Best integers (sc, m) near the real (s, b) under the stored d and dmin; returns err with their errors added. */
-static inline double group_snap(struct group *p, const struct fit_grid *g, float d, float dmin, double err)
+INLINE double group_snap(struct group *p, const struct fit_grid *g, struct kind kind, bool last, float d, float dmin,
+                         double err)
 {
-    vf sc_lo = vf_of((float)g->sc_lo), sc_hi = vf_of((float)g->sc_hi), m_hi = vf_of((float)g->m_hi), zero = vf_of(0);
-    vf inv_d = vf_of(d != 0 ? 1 / d : 0), inv_dmin = vf_of(dmin != 0 ? 1 / dmin : 0), mean = vf_inverse(p->sum_w);
-    vf sc0 = vf_clamp(vf_round(p->s * inv_d), sc_lo, sc_hi), m0 = vf_clamp(vf_round(-p->b * inv_dmin), zero, m_hi);
-    vf best = vf_of(INFINITY);
-    for (int t = -g->reach; t <= g->reach; t++) {
-        vf sc = vf_clamp(sc0 + vf_of((float)t), sc_lo, sc_hi), m = m0, s = sc * vf_of(d), inv = vf_inverse(s);
-        for (int step = 0; step < (g->offset ? 2 : 1); step++) {
-            struct sums sum = code_sums(p, g, s, inv, -m * vf_of(dmin));
-            vmask better = sum.err < best;
-            best = vf_pick(better, sum.err, best);
-            p->sc = vf_pick(better, sc, p->sc);
-            p->m = vf_pick(better, m, p->m);
-            p->sum_q = vf_pick(better, sum.q, p->sum_q);
-            p->sum_qq = vf_pick(better, sum.qq, p->sum_qq);
-            p->sum_qx = vf_pick(better, sum.qx, p->sum_qx);
-            m = vf_clamp(vf_round((s * sum.q - p->sum_x) * mean * inv_dmin), zero, m_hi);
-        }
-    }
+    vf zero = vf_of(0), m_hi = vf_of((float)g->m_hi), best = vf_of(INFINITY);
+    struct snap at = {.d = d, .dmin = dmin, .inv_dmin = vf_of(dmin != 0 ? 1 / dmin : 0)};
+    at.sc0 = vf_clamp(vf_round(p->s * vf_of(d != 0 ? 1 / d : 0)), vf_of((float)g->sc_lo), vf_of((float)g->sc_hi));
+    at.m0 = vf_clamp(vf_round(-p->b * at.inv_dmin), zero, m_hi);
+    int t = -g->reach;
+    for (; t + WAYS <= g->reach + 1; t += WAYS)
+        group_try(p, g, kind, last, &at, WAYS, t, &best);
+    if (t <= g->reach)
+        group_try(p, g, kind, last, &at, 1, t, &best);
     p->s = p->sc * vf_of(d);
     p->b = -p->m * vf_of(dmin);
     for (int j = 0; j < LANES; j += 4) /* by fours, as with four lanes */
@@ -199,7 +297,7 @@ static inline void super_keep(struct fit_super *f, const struct group *p, int n_
 
 typedef int8_t vcode __attribute__((vector_size(LANES)));
 
-static inline void super_codes(struct fit_super *f, const struct fit_grid *g, const float *x)
+static inline void super_codes(struct fit_super *f, float *decoded, const struct fit_grid *g, const float *x)
 {
     float d = f16_to_f32(f->d), dmin = f16_to_f32(f->dmin);
     vf lo = vf_of((float)g->q_lo), hi = vf_of((float)g->q_hi);
@@ -209,34 +307,51 @@ static inline void super_codes(struct fit_super *f, const struct fit_grid *g, co
             vf q = vf_clamp(vf_round((vf_load(x + i) - vf_of(b)) * vf_of(inv)), lo, hi);
             vcode code = __builtin_convertvector(__builtin_convertvector(q, vmask), vcode);
             memcpy(f->q + i, &code, sizeof code);
+            if (decoded)
+                vf_store(decoded + i, vf_of(s) * q + vf_of(b));
         }
     }
 }
 
-static inline void fit_super_lanes(struct fit_super *f, const struct fit_grid *g, const float *x,
-                                   const float *importance)
+INLINE void super_search(struct fit_super *f, float *decoded, const struct fit_grid *g, struct kind kind,
+                         const float *x, const float *importance)
 {
     struct group p[MAX_GROUPS];
     int n_groups = g->n_sub / LANES;
     float w[FIT_SUPER], d, dmin;
     double best = INFINITY;
 
-    if (importance)
+    if (kind.weighted)
         fit_weigh(w, x, importance, FIT_SUPER);
     for (int i = 0; i < n_groups; i++) {
-        group_load(&p[i], g, LANES * i, g->n_sub, x, importance ? w : NULL);
-        group_fit(&p[i], g);
+        group_load(&p[i], g, kind, LANES * i, g->n_sub, x, w);
+        group_fit(&p[i], g, kind);
     }
     super_scales(p, n_groups, g, &d, &dmin);
-    for (int round = 0; round < g->n_rounds; round++) {
+    for (int round = 1; round <= g->n_rounds; round++) {
         double err = 0;
         for (int i = 0; i < n_groups; i++)
-            err = group_snap(&p[i], g, d, dmin, err);
+            err = round < g->n_rounds ? group_snap(&p[i], g, kind, false, d, dmin, err)
+                                      : group_snap(&p[i], g, kind, true, d, dmin, err);
         if (err < best)
             super_keep(f, p, n_groups, d, dmin);
         best = err < best ? err : best;
-        scales_refit(p, n_groups, &d, &dmin);
+        if (round < g->n_rounds)
+            scales_refit(p, n_groups, &d, &dmin);
     }
-    super_codes(f, g, x);
+    super_codes(f, decoded, g, x);
+}
+
+static inline void fit_super_lanes(struct fit_super *f, float *decoded, const struct fit_grid *g, const float *x,
+                                   const float *importance)
+{
+    if (g->offset && importance)
+        super_search(f, decoded, g, (struct kind){true, true}, x, importance);
+    else if (g->offset)
+        super_search(f, decoded, g, (struct kind){false, true}, x, NULL);
+    else if (importance)
+        super_search(f, decoded, g, (struct kind){true, false}, x, importance);
+    else
+        super_search(f, decoded, g, (struct kind){false, false}, x, NULL);
 }
 #endif

@@ -8,23 +8,25 @@ enum { BYTES = 110, LOW = 32, SCALES = 96, D = 108 };
 
 static void pack(uint8_t *dst, const struct fit_super *f)
 {
-    for (int l = 0; l < 32; l++) {
-        int high = 0;
-        for (int p = 0; p < 8; p++)
-            high |= (f->q[32 * p + l] >= 0) << p;
-        dst[l] = (uint8_t)high;
-    }
-    for (int i = 0; i < 64; i++) {
-        const int8_t *q = f->q + i / 32 * 128 + i % 32;
-        dst[LOW + i] = (uint8_t)((q[0] & 3) | (q[32] & 3) << 2 | (q[64] & 3) << 4 | (q[96] & 3) << 6);
-    }
+    uint8_t code[FIT_SUPER], high[32] = {0};
+    for (int i = 0; i < FIT_SUPER; i++)
+        code[i] = (uint8_t)(f->q[i] + 4);
+    for (int p = 7; p >= 0; p--)
+        for (int l = 0; l < 32; l++)
+            high[l] = (uint8_t)(2 * high[l] + (code[32 * p + l] >> 2));
+    memcpy(dst, high, sizeof high);
+    for (int h = 0; h < 2; h++)
+        for (int l = 0; l < 32; l++) {
+            const uint8_t *c = code + 128 * h + l;
+            dst[LOW + 32 * h + l] = (uint8_t)((c[0] & 3) | (c[32] & 3) << 2 | (c[64] & 3) << 4 | c[96] << 6);
+        }
     for (int j = 0; j < 8; j++)
         dst[SCALES + j] = (uint8_t)(((f->sc[j] + 32) & 15) | ((f->sc[j + 8] + 32) & 15) << 4);
     for (int j = 0; j < 4; j++) {
-        int high = 0;
+        int pairs = 0;
         for (int p = 0; p < 4; p++)
-            high |= (f->sc[4 * p + j] + 32) >> 4 << 2 * p;
-        dst[SCALES + 8 + j] = (uint8_t)high;
+            pairs |= (f->sc[4 * p + j] + 32) >> 4 << 2 * p;
+        dst[SCALES + 8 + j] = (uint8_t)pairs;
     }
     wr_u16le(dst + D, f->d);
 }

@@ -8,16 +8,16 @@ enum { BYTES = 210, HIGH = 128, SCALES = 192, D = 208 };
 
 static void pack(uint8_t *dst, const struct fit_super *f)
 {
-    for (int i = 0; i < 128; i++) {
-        const int8_t *q = f->q + i / 64 * 128 + i % 64;
-        dst[i] = (uint8_t)(((q[0] + 32) & 15) | ((q[64] + 32) & 15) << 4);
-    }
-    for (int i = 0; i < 64; i++) {
-        const int8_t *q = f->q + i / 32 * 128 + i % 32;
-        int high = 0;
-        for (int p = 0; p < 4; p++)
-            high |= (q[32 * p] + 32) >> 4 << 2 * p;
-        dst[HIGH + i] = (uint8_t)high;
+    uint8_t code[FIT_SUPER];
+    for (int i = 0; i < FIT_SUPER; i++)
+        code[i] = (uint8_t)(f->q[i] + 32);
+    for (int h = 0; h < 2; h++) {
+        const uint8_t *c = code + 128 * h;
+        for (int i = 0; i < 64; i++)
+            dst[64 * h + i] = (uint8_t)((c[i] & 15) | c[64 + i] << 4);
+        for (int i = 0; i < 32; i++)
+            dst[HIGH + 32 * h + i] =
+                (uint8_t)(c[i] >> 4 | c[32 + i] >> 4 << 2 | c[64 + i] >> 4 << 4 | c[96 + i] >> 4 << 6);
     }
     for (int j = 0; j < 16; j++)
         dst[SCALES + j] = (uint8_t)f->sc[j];
