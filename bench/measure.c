@@ -216,6 +216,15 @@ static void calibrate(struct measure_run *m, const struct live *c)
                        bandwidth_find_cache(&m->bandwidth, fmin(0.5, 0.02 * left), NULL) == 0;
 }
 
+static void ask_more(struct measure_run *m, int i)
+{
+    struct live *c = &m->live[i];
+    struct err e = {0};
+    int rc = m->o->before_close && c->n_reps > 0 ? m->o->before_close(m->o->arg, i, c->session, &e) : 0;
+    if (rc < 0 && rc != ERR_CANCELLED)
+        fail_cell(c, rc, e.text);
+}
+
 /* The group's workload may be shortened; the next group starts from what was asked for again. */
 static int run_group(struct measure_run *m, int i0, int i1, const struct workload *asked)
 {
@@ -234,6 +243,8 @@ static int run_group(struct measure_run *m, int i0, int i1, const struct workloa
         struct live *c = &m->live[i];
         if (c->session)
             c->cell->runner->describe(c->session, c->r);
+        if (rc == 0 && c->session && !c->failed)
+            ask_more(m, i);
         finish_cell(m, c, asked);
         close_cell(c);
     }

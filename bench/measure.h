@@ -15,6 +15,8 @@ struct measure_opts {
     uint64_t seed;
     double bandwidth_gb_s;            /* NaN: measured interleaved */
     void (*on_progress)(void *arg, int i_cell, int rep);
+    /* A cell that was measured, its session still open: what else is to be asked of it. An error fails the cell. */
+    int (*before_close)(void *arg, int i_cell, struct session *s, struct err *e);
     void *arg;
 };
 void measure_defaults(struct measure_opts *o);

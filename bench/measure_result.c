@@ -10,21 +10,10 @@ enum { CONFIDENT_REPS = 5 };
 static const double resident_factor = 2; /* less than this many caches of weights are partly read from them */
 static const double most_steal = 0.05;
 
-static const struct {
-    int code;
-    enum record_status status;
-} status_of_error[] = {
-    {ERR_TIMEOUT, STATUS_TIMED_OUT}, {ERR_CRASHED, STATUS_CRASHED},  {ERR_UNSUPPORTED, STATUS_UNSUPPORTED},
-    {ERR_LIMIT, STATUS_CANNOT_RUN},  {ERR_NOMEM, STATUS_CANNOT_RUN}, {ERR_MISSING, STATUS_CANNOT_RUN},
-};
-
 void fail_cell(struct live *c, int code, const char *reason)
 {
     c->failed = c->done = true;
-    c->r->status = STATUS_FAILED;
-    for (size_t i = 0; i < sizeof status_of_error / sizeof *status_of_error; i++)
-        if (status_of_error[i].code == code)
-            c->r->status = status_of_error[i].status;
+    c->r->status = record_status_of(code);
     snprintf(c->r->reason, sizeof c->r->reason, "%s", reason);
 }
 

@@ -9,6 +9,7 @@
 #include "base/os.h"
 
 enum { SPINS = 3, MOST_RERUNS = 3 };
+static const double least_patience_s = 15;
 
 /* ---- the calibration spin: fixed work in registers on every thread ---- */
 
@@ -70,10 +71,12 @@ double visit_cost_ns(const struct live *c, const struct workload *w)
     return c->extra_ns + c->prompt_ns * (w->n_prompt + w->n_depth) + c->token_ns * w->n_gen;
 }
 
-/* A repetition that takes twenty times what it should hangs; the first one may take ten minutes. */
-static uint64_t give_up_at(const struct live *c, const struct workload *w)
+/* A repetition that takes twenty times what it should hangs; the first one may take ten minutes, but none takes half of
+ * the time that is left for all from the others, as long as that is something. */
+static uint64_t give_up_at(const struct measure_run *m, const struct live *c, const struct workload *w)
 {
     double expected = visit_cost_ns(c, w) * 1e-9, seconds = c->n_attempts ? 10 + 20 * expected : 600;
+    seconds = fmin(seconds, fmax(least_patience_s, seconds_left(m->deadline_ns) / 2));
     uint64_t at = clock_ns() + (uint64_t)(seconds * 1e9);
     return w->deadline_ns && w->deadline_ns < at ? w->deadline_ns : at;
 }
@@ -94,7 +97,7 @@ static void learn_cost(struct live *c, const struct workload *w, const struct vi
 int run_once(struct measure_run *m, struct live *c, const struct workload *w, struct visit *v, struct err *e)
 {
     struct workload mine = *w;
-    mine.deadline_ns = give_up_at(c, w);
+    mine.deadline_ns = give_up_at(m, c, w);
     v->sample = (struct sample){.prefill_ns = NAN, .decode_ns = NAN, .ttft_ns = NAN};
     uint64_t t0 = clock_ns();
     probe_sample(&v->before);

@@ -59,6 +59,21 @@ int record_status_find(const char *name)
     return find_name(status_names, N_STATUSES, name);
 }
 
+enum record_status record_status_of(int code)
+{
+    static const struct {
+        int code;
+        enum record_status status;
+    } of[] = {
+        {ERR_TIMEOUT, STATUS_TIMED_OUT}, {ERR_CRASHED, STATUS_CRASHED},  {ERR_UNSUPPORTED, STATUS_UNSUPPORTED},
+        {ERR_LIMIT, STATUS_CANNOT_RUN},  {ERR_NOMEM, STATUS_CANNOT_RUN}, {ERR_MISSING, STATUS_CANNOT_RUN},
+    };
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++)
+        if (of[i].code == code)
+            return of[i].status;
+    return code < 0 ? STATUS_FAILED : STATUS_OK;
+}
+
 /* Puts the member of one row that lies at `base` + offset into its unknown state; zero is that of all other
  * kinds. */
 static void set_unknown(char *base, const struct record_field *f)

@@ -38,6 +38,7 @@ enum record_status {
 };
 const char *record_status_name(enum record_status s);    /* "ok" "cannot-run" ... */
 int record_status_find(const char *name);
+enum record_status record_status_of(int code);          /* of an error */
 
 struct samples {
     int n;
@@ -98,6 +99,7 @@ struct record {
     } workload;
     enum provenance quality_from, task_from, speed_from, memory_from;
     struct eval_quality quality;
+    double kld_predicted;                           /* of a framework: what the equivalent kernels give there */
     struct task_result task;
     struct speed speed;
     struct memory_use memory;

@@ -5,13 +5,17 @@
 #ifndef BENCH_SWEEP_H
 #define BENCH_SWEEP_H
 #include "base/pool.h"
+#include "bench/frameworks.h"
 #include "bench/measure.h"
 #include "bench/plan.h"
 #include "bench/record.h"
 #include "bench/store.h"
 #include "bench/tasks.h"
 
-enum { SWEEP_LEAST_CHUNKS = 10 }; /* fewer make a row of low confidence */
+enum {
+    SWEEP_LEAST_CHUNKS = 10, /* fewer make a row of low confidence */
+    SWEEP_MOST_FORMATS = 32  /* of a set of frameworks */
+};
 
 struct sweep_event {
     const char *what; /* "quality chunk 3", "speed of qwen3-0.6b" */
@@ -44,10 +48,18 @@ struct sweep {
 /* ERR_CANCELLED is not returned: an interrupted sweep is a result with fewer figures. */
 int sweep_run(struct sweep **out, const struct sweep_input *in, struct err *e);
 void sweep_free(struct sweep *s);
-/* Measures formats[n] of the model in a real framework beside the own engine, interleaved: each is written as the file
- * that the framework loads into a temporary folder. A framework that fails leaves a record that says so. */
-int sweep_real(struct sweep *s, const struct sweep_input *in, const struct runner *runner, const char *const *formats,
-               int n, double budget_s, struct err *e);
+/* Real frameworks that load the same container, and formats that are written in it, those that matter most first. */
+struct sweep_set {
+    const struct exporter *container;
+    const struct framework_found *at[MOST_FRAMEWORKS];
+    int n;
+    const char *formats[SWEEP_MOST_FORMATS];
+    int n_formats;
+};
+/* Measures them beside the own engine, interleaved, within budget_s, writing of files included; then their logits. A
+ * framework that fails leaves a record that says so. */
+int sweep_real(struct sweep *s, const struct sweep_input *in, const struct sweep_set *set, double budget_s,
+               struct err *e);
 
 /* The second axis: each KV format of the request on the model's own weights, all else exact, against an f32 cache, in
  * long chunks. One record a format and length, without a weight format: its KLD is what the cache alone costs. */
@@ -72,8 +84,9 @@ int sweep_layers(struct sweep *s, const struct sweep_input *in, struct plan *p, 
 double sweep_layers_bytes(const struct sweep_input *in, int n_formats, int n_chunks); /* what that holds */
 /* What the sweep itself may hold of encoded formats. */
 double sweep_room(const struct sweep_input *in);
-/* What is timed of every format. */
+/* What is timed of every format, and its prompt: seeded tokens, mem_free. */
 struct workload sweep_workload(const struct request *req);
+int32_t *sweep_prompt(const struct sweep_input *in, const struct model *m, const struct workload *w);
 double sweep_session_bytes(const struct sweep_input *in); /* what a format holds beside its weights while it is timed */
 int sweep_speed(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct weights *const *w, int c0,
                 int c1, uint64_t end_ns, struct err *e);

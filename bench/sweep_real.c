@@ -1,130 +1,276 @@
-/* Formats of the model in a real framework: written as files, measured beside the own engine in one interleaved set, so
- * that the ratio of the two is taken under the same conditions. */
+/* Formats of the model in real frameworks: written as files for a while and measured beside the own engine in one
+ * interleaved set, so that the ratio of the two is taken under the same conditions. A framework that fails in whatever
+ * way leaves a record with its status; the set goes on. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "base/mem.h"
 #include "base/temp.h"
-#include "bench/export/export.h"
-#include "bench/sweep.h"
+#include "bench/runners/artifact.h"
+#include "bench/sweep_logits.h"
 
-struct real_run {
+/* Of the time for a set: what encoding and writing may take before no further format is begun, and what is left of it
+ * for repetitions where logits are to follow. */
+static const double write_share = 0.4, repeat_share = 0.6;
+enum { REAL_BATCH = 512, FEWEST_REPS = 3, MOST_REPS = 10 };
+
+struct real_set {
     const struct sweep_input *in;
-    const struct runner *runner;
-    char dir[TEMP_PATH];
+    const struct sweep_set *set;
+    struct sweep *sweep;
     struct plan *plan;
-    struct weights **weights;  /* [n_cells] */
-    char (*path)[300];         /* [n_cells] */
-    struct measure_cell *cell; /* [2 n_cells]: the framework, then the own engine where it has kernels */
-    struct record *rec;
+    struct weights **weights;  /* [n_cells] of the plan */
+    char (*path)[TEMP_PATH];   /* [n_cells] */
+    struct measure_cell *cell; /* [n] each framework, then the own engine where it has kernels, format by format */
+    struct record *rec;        /* [n] */
+    int *format;               /* [n] cell of the plan */
     int n;
+    struct sweep_logits logits;
+    uint64_t t0, end_ns;
 };
 
-static void close_real(struct real_run *r)
+static double left_s(const struct real_set *r)
+{
+    uint64_t now = clock_ns();
+    return r->end_ns > now ? (double)(r->end_ns - now) * 1e-9 : 0;
+}
+
+static void close_set(struct real_set *r)
 {
     for (int i = 0; r->plan && i < r->plan->n_cells; i++) {
+        if (r->path)
+            artifact_remove(r->path[i]);
         if (r->weights)
             weights_free(r->weights[i]);
     }
-    temp_remove(r->dir);
+    sweep_logits_close(&r->logits);
     mem_free(r->weights);
     mem_free(r->path);
     mem_free(r->cell);
     mem_free(r->rec);
+    mem_free(r->format);
     plan_free(r->plan);
 }
 
-static int open_real(struct real_run *r, const char *const *formats, int n, struct err *e)
+static int open_set(struct real_set *r, struct err *e)
 {
     struct request req = *r->in->req;
-    req.formats = formats;
-    req.n_formats = n;
+    req.formats = r->set->formats;
+    req.n_formats = r->set->n_formats;
     int rc = plan_formats(&r->plan, r->in->model, &req, r->in->calib, e);
     if (rc < 0)
         return rc;
-    size_t cells = (size_t)r->plan->n_cells;
-    r->weights = mem_alloc_n(cells, sizeof *r->weights);
-    r->path = mem_alloc_n(cells, sizeof *r->path);
-    r->cell = mem_alloc_n(2 * cells, sizeof *r->cell);
-    r->rec = mem_alloc_n(2 * cells, sizeof *r->rec);
-    if (!r->weights || !r->path || !r->cell || !r->rec)
-        return err_nomem(e, 2 * cells * sizeof *r->rec, "the framework cells");
-    return temp_dir(r->dir, "files", e);
+    size_t formats = (size_t)r->plan->n_cells, cells = formats * (size_t)(r->set->n + 1);
+    r->weights = mem_alloc_n(formats, sizeof *r->weights);
+    r->path = mem_alloc_n(formats, sizeof *r->path);
+    r->cell = mem_alloc_n(cells, sizeof *r->cell);
+    r->rec = mem_alloc_n(cells, sizeof *r->rec);
+    r->format = mem_alloc_n(cells, sizeof *r->format);
+    return r->weights && r->path && r->cell && r->rec && r->format
+               ? 0
+               : err_nomem(e, cells * sizeof *r->rec, "the framework cells");
 }
 
-static void add_cell(struct real_run *r, int i, const struct runner *runner)
+/* ---- cells ---- */
+
+static struct record *begin_record(struct record *rec, const struct real_set *r, int i, const struct runner *runner,
+                                   const struct runner_info *info)
+{
+    const struct workload w = sweep_workload(r->in->req);
+    record_init(rec);
+    sweep_describe(rec, r->in, r->in->model, &r->plan->cell[i]);
+    snprintf(rec->framework.name, sizeof rec->framework.name, "%s", runner->name);
+    if (info) {
+        snprintf(rec->framework.version, sizeof rec->framework.version, "%s", info->version);
+        snprintf(rec->framework.library_sha256, sizeof rec->framework.library_sha256, "%s", info->library_sha256);
+    }
+    rec->workload.n_prompt = w.n_prompt;
+    rec->workload.n_gen = w.n_gen;
+    rec->workload.n_ctx = w.n_prompt + w.n_gen;
+    rec->workload.n_batch = REAL_BATCH;
+    record_cell_id(rec);
+    return rec;
+}
+
+static void add_cell(struct real_set *r, int i, const struct runner *runner, const struct runner_info *info)
 {
     const struct sweep_input *in = r->in;
     const struct workload w = sweep_workload(in->req);
+    const int longest = w.n_prompt + w.n_gen;
+    const bool chunks = runner->logits && in->req->n_ctx_eval > longest;
+    r->format[r->n] = i;
     r->cell[r->n] = (struct measure_cell){.runner = runner,
                                           .weights = r->weights[i],
                                           .model_path = r->path[i],
                                           .threads = in->req->threads,
-                                          .n_ctx = w.n_prompt + w.n_gen,
-                                          .n_batch = 512,
+                                          .n_ctx = chunks ? in->req->n_ctx_eval : longest,
+                                          .n_batch = REAL_BATCH,
+                                          .deadline_ns = r->end_ns,
                                           .isa = in->req->isa,
                                           .pool = in->pool};
-    struct record *rec = &r->rec[r->n++];
-    record_init(rec);
-    sweep_describe(rec, in, in->model, &r->plan->cell[i]);
-    snprintf(rec->framework.name, sizeof rec->framework.name, "%s", runner->name);
-    rec->workload.n_prompt = w.n_prompt;
-    rec->workload.n_gen = w.n_gen;
-    rec->workload.n_ctx = w.n_prompt + w.n_gen;
-    rec->workload.n_batch = 512;
-    rec->speed_from = FROM_MEASURED;
-    record_cell_id(rec);
+    begin_record(&r->rec[r->n], r, i, runner, info)->speed_from = FROM_MEASURED;
+    r->n++;
 }
 
-static int write_files(struct real_run *r, struct err *e)
+static int keep(struct real_set *r, const struct record *rec, struct err *e)
 {
-    for (int i = 0; i < r->plan->n_cells; i++) {
-        const struct plan_cell *c = &r->plan->cell[i];
-        int rc = weights_encode(&r->weights[i], r->in->model, c->assign, r->in->calib, r->in->req->isa, r->in->pool, e);
-        snprintf(r->path[i], sizeof r->path[i], "%.250s/%d.gguf", r->dir, i);
-        if (rc == 0)
-            rc = exporter_gguf.write(r->path[i], r->in->model, r->weights[i], c->recipe, e);
-        if (rc < 0)
-            return rc;
-        add_cell(r, i, r->runner);
-        if (c->packed)
-            add_cell(r, i, runner_find("own"));
+    struct record *kept = sweep_add(r->sweep);
+    if (!kept)
+        return err_nomem(e, sizeof *kept, "a record");
+    *kept = *rec;
+    return r->in->store ? store_put(r->in->store, kept, e) : 0;
+}
+
+/* A format that cannot be written for them is a row of each that says why. */
+static int refuse(struct real_set *r, int i, int code, const struct err *why, struct err *e)
+{
+    struct record *rec = mem_alloc(sizeof *rec);
+    int rc = rec ? 0 : err_nomem(e, sizeof *rec, "a record");
+    for (int k = 0; k < r->set->n && rc == 0; k++) {
+        begin_record(rec, r, i, r->set->at[k]->runner, &r->set->at[k]->info);
+        rec->status = record_status_of(code);
+        snprintf(rec->reason, sizeof rec->reason, "%s", why->text);
+        rc = keep(r, rec, e);
     }
+    mem_free(rec);
+    return rc;
+}
+
+static int write_format(struct real_set *r, int i, struct err *e)
+{
+    const struct plan_cell *c = &r->plan->cell[i];
+    const struct sweep_input *in = r->in;
+    struct err why = {0};
+    char what[96];
+    snprintf(what, sizeof what, "write %s for %s", c->recipe->name, r->set->at[0]->runner->name);
+    sweep_tell(in, what, i, r->plan->n_cells);
+    int rc = weights_encode(&r->weights[i], in->model, c->assign, in->calib, in->req->isa, in->pool, &why);
+    if (rc == 0)
+        rc = artifact_write(r->path[i], r->set->at[0]->runner, in->model, r->weights[i], c->recipe, &why);
+    if (rc == ERR_CANCELLED)
+        return err_set(e, rc, "%s", why.text);
+    if (rc < 0)
+        return refuse(r, i, rc, &why, e);
+    for (int k = 0; k < r->set->n; k++)
+        add_cell(r, i, r->set->at[k]->runner, &r->set->at[k]->info);
+    if (c->packed)
+        add_cell(r, i, runner_find("own"), NULL);
     return 0;
 }
 
-int sweep_real(struct sweep *s, const struct sweep_input *in, const struct runner *runner, const char *const *formats,
-               int n, double budget_s, struct err *e)
+/* What measuring a format in the whole set will take at least, from what the own engine needed for it, or for another;
+ * frameworks may be some times as slow, and load it first. */
+static double least_cost_s(const struct real_set *r, int i)
 {
-    struct real_run r = {.in = in, .runner = runner};
-    struct workload w = sweep_workload(in->req);
-    struct measure_opts o = {.min_reps = 3,
-                             .max_reps = 10,
+    static const double slower = 2, load_s = 1;
+    const struct workload w = sweep_workload(r->in->req);
+    double own_s = NAN;
+    for (int k = 0; k < r->sweep->n; k++) {
+        const struct record *rec = &r->sweep->rec[k];
+        bool own = !strcmp(rec->framework.name, "own") && !rec->model.synthesized;
+        double s = w.n_prompt / rec->speed.prefill_tok_s.v + w.n_gen / rec->speed.decode_tok_s.v;
+        if (own && isfinite(s) && (isnan(own_s) || !strcmp(rec->format.name, r->plan->cell[i].recipe->name)))
+            own_s = s;
+    }
+    return isnan(own_s) ? 0 : (FEWEST_REPS + 1) * own_s * (1 + slower * r->set->n) + load_s * r->set->n;
+}
+
+static int write_formats(struct real_set *r, struct err *e)
+{
+    const double most_s = left_s(r) * write_share;
+    double cost_s = r->plan->n_cells > 0 ? least_cost_s(r, 0) : 0;
+    int rc = 0;
+    for (int i = 0; i < r->plan->n_cells && rc == 0; i++) {
+        if (interrupt_seen())
+            return err_set(e, ERR_CANCELLED, "interrupted");
+        double spent_s = (double)(clock_ns() - r->t0) * 1e-9;
+        cost_s += i > 0 ? least_cost_s(r, i) : 0;
+        if (r->n > 0 && (spent_s + spent_s / i > most_s || cost_s > left_s(r) - spent_s / i))
+            break; /* the next one takes as long as those before did */
+        rc = write_format(r, i, e);
+    }
+    return rc;
+}
+
+/* ---- measuring ---- */
+
+static void on_progress(void *arg, int i_cell, int rep)
+{
+    const struct real_set *r = arg;
+    char what[160];
+    snprintf(what, sizeof what, "%s in %s, repetition %d", r->rec[i_cell].format.name, r->rec[i_cell].framework.name,
+             rep + 1);
+    sweep_tell(r->in, what, i_cell + 1, r->n);
+}
+
+/* The framework's logits while it has the model loaded. */
+static int ask_logits(void *arg, int i_cell, struct session *session, struct err *e)
+{
+    struct real_set *r = arg;
+    struct measure_cell *cell = &r->cell[i_cell];
+    const int i = r->format[i_cell];
+    if (!cell->runner->real || !cell->runner->logits || left_s(r) <= 0)
+        return 0;
+    char what[160];
+    snprintf(what, sizeof what, "logits of %s in %s", r->rec[i_cell].format.name, r->rec[i_cell].framework.name);
+    sweep_tell(r->in, what, i_cell + 1, r->n);
+    cell->deadline_ns = r->end_ns;
+    return sweep_logits(&r->logits, &r->plan->cell[i], r->weights[i], cell, session, &r->rec[i_cell], r->end_ns, e);
+}
+
+static int measure_set(struct real_set *r, struct err *e)
+{
+    struct workload w = sweep_workload(r->in->req);
+    bool logits = false;
+    for (int k = 0; k < r->set->n; k++)
+        logits |= r->set->at[k]->runner->logits != NULL;
+    struct measure_opts o = {.min_reps = FEWEST_REPS,
+                             .max_reps = MOST_REPS,
                              .warmup_cap_s = 3,
                              .target_half_width = 0.02,
-                             .budget_s = budget_s,
-                             .seed = in->req->seed,
-                             .bandwidth_gb_s = NAN};
-    int32_t *tokens = mem_alloc_n((size_t)w.n_prompt, sizeof *tokens);
+                             .budget_s = left_s(r) * (logits ? repeat_share : 1),
+                             .seed = r->in->req->seed,
+                             .bandwidth_gb_s = NAN,
+                             .on_progress = on_progress,
+                             .before_close = ask_logits,
+                             .arg = r};
+    int32_t *tokens = sweep_prompt(r->in, r->in->model, &w);
+    int rc = tokens ? 0 : err_nomem(e, (unsigned long long)w.n_prompt * sizeof *tokens, "the prompt");
     w.tokens = tokens;
-    int rc = tokens ? open_real(&r, formats, n, e) : err_nomem(e, (unsigned long long)w.n_prompt * 4, "the prompt");
     if (rc == 0)
-        rc = write_files(&r, e);
-    if (rc == 0)
-        rc = measure_cells(r.cell, r.rec, r.n, &w, &o, e);
-    s->interrupted |= rc == ERR_CANCELLED;
-    for (int i = 0; i < r.n && (rc == 0 || rc == ERR_CANCELLED); i++) {
-        struct record *kept = sweep_add(s);
-        if (!kept) {
-            rc = err_nomem(e, sizeof *kept, "a record");
-            break;
-        }
-        *kept = r.rec[i];
-        if (in->store && store_put(in->store, kept, e) < 0)
-            rc = e ? e->code : ERR_IO;
-    }
+        rc = measure_cells(r->cell, r->rec, r->n, &w, &o, e);
     mem_free(tokens);
-    close_real(&r);
-    return rc == ERR_CANCELLED ? 0 : rc;
+    return rc;
+}
+
+/* What the caches hold there they hold here. */
+static void note_residents(struct real_set *r)
+{
+    for (int i = 0; i < r->n; i++)
+        for (int k = 0; k < r->n; k++)
+            if (r->format[i] == r->format[k] && !r->cell[k].runner->real)
+                r->rec[i].speed.cache_resident |= r->rec[k].speed.cache_resident;
+}
+
+int sweep_real(struct sweep *s, const struct sweep_input *in, const struct sweep_set *set, double budget_s,
+               struct err *e)
+{
+    struct real_set r = {.in = in, .set = set, .sweep = s, .t0 = clock_ns()};
+    r.end_ns = r.t0 + (uint64_t)(fmax(budget_s, 0) * 1e9) + 1;
+    r.logits = (struct sweep_logits){.in = in, .sweep = s};
+    int rc = set->n > 0 && set->n_formats > 0 ? open_set(&r, e) : 0;
+    if (rc == 0 && r.plan)
+        rc = write_formats(&r, e);
+    if (rc == 0 && r.n > 0)
+        rc = measure_set(&r, e);
+    if (rc == ERR_CANCELLED) {
+        s->interrupted = true;
+        rc = 0;
+    }
+    note_residents(&r);
+    for (int i = 0; i < r.n && rc == 0; i++)
+        if (r.rec[i].status != STATUS_OK || isfinite(r.rec[i].speed.decode_tok_s.v) || !s->interrupted)
+            rc = keep(&r, &r.rec[i], e);
+    close_set(&r);
+    return rc;
 }

@@ -19,13 +19,13 @@ struct speed_cell {
     const struct weights *weights;
 };
 
-static int32_t *seeded_tokens(int n, int n_vocab, uint64_t seed)
+int32_t *sweep_prompt(const struct sweep_input *in, const struct model *m, const struct workload *w)
 {
-    int32_t *t = mem_alloc_n((size_t)n, sizeof *t);
+    int32_t *t = mem_alloc_n((size_t)w->n_prompt, sizeof *t);
     struct rng r;
-    rng_seed(&r, seed);
-    for (int i = 0; t && i < n; i++)
-        t[i] = (int32_t)rng_below(&r, (uint64_t)n_vocab);
+    rng_seed(&r, in->req->seed);
+    for (int i = 0; t && i < w->n_prompt; i++)
+        t[i] = (int32_t)rng_below(&r, (uint64_t)m->d.n_vocab);
     return t;
 }
 
@@ -83,7 +83,7 @@ static int measure_group(struct sweep *s, const struct sweep_input *in, const st
     struct measure_cell *cell = mem_alloc_n((size_t)n, sizeof *cell);
     struct record *rec = mem_alloc_n((size_t)n, sizeof *rec);
     struct workload w = sweep_workload(in->req);
-    int32_t *tokens = seeded_tokens(w.n_prompt, m->d.n_vocab, in->req->seed);
+    int32_t *tokens = sweep_prompt(in, m, &w);
     int rc = cell && rec && tokens ? 0 : err_nomem(e, (unsigned long long)n * sizeof *rec, "the speed cells");
     for (int i = 0; rc == 0 && i < n; i++) {
         cell[i] = (struct measure_cell){.runner = runner_find("own"),

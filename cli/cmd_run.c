@@ -94,62 +94,96 @@ static void print_estimate(struct cli *c, const struct model *m)
     decision_free(d);
 }
 
-/* Where a real framework is installed, the formats that lead so far are measured in it. */
-enum { MOST_REAL = 4 };
-static const double real_share = 0.35; /* of the budget */
+/* ---- real frameworks ---- */
 
-/* NULL where it is not installed, or others were asked for. */
-static int find_framework(const struct runner **real, const struct request *req, struct err *e)
+/* Of the budget, for one container that frameworks were found for, for each further one, at most. */
+static const double real_share = 0.35, more_share = 0.08, most_share = 0.6;
+static const double least_real_s = 12; /* for a container, where nobody named a budget */
+
+struct real {
+    struct frameworks found;
+    struct sweep_set set[MOST_FRAMEWORKS]; /* by container */
+    int n_sets;
+    bool looked;
+};
+
+static int find_frameworks(struct cli *c, struct real *r, struct err *e)
 {
-    const struct runner *llama = runner_find("llama.cpp");
-    struct runner_info info = {0};
-    bool named = false;
-    *real = NULL;
-    for (int i = 0; i < req->n_frameworks; i++) {
-        const struct runner *r;
-        if (runner_named(&r, req->frameworks[i], e) < 0)
-            return ERR_USAGE;
-        named |= r == llama;
-    }
-    if (req->no_speed || (req->n_frameworks > 0 && !named))
+    const struct request *req = &c->req;
+    if (r->looked || (req->no_speed && req->n_frameworks == 0))
         return 0;
-    bool found = llama->detect(llama, &info, NULL) == 0 && info.found;
-    if (named && !found)
-        return err_set(e, ERR_MISSING, "--framework llama.cpp: %s; install it or set LLAMA_CPP_PATH to its build",
-                       info.note);
-    *real = found ? llama : NULL;
-    return 0;
+    r->looked = true;
+    cli_progress(c, 0, 0, "looking for frameworks");
+    int rc = frameworks_find(&r->found, req, e);
+    for (int x = 0; rc == 0 && exporters[x]; x++) {
+        struct sweep_set *set = &r->set[r->n_sets];
+        for (int i = 0; i < r->found.n; i++)
+            if (framework_loads(&r->found.at[i], exporters[x]))
+                set->at[set->n++] = &r->found.at[i];
+        set->container = exporters[x];
+        r->n_sets += set->n > 0;
+    }
+    return rc;
 }
 
-static int leading_formats(const struct job *j, const struct sweep *s, const char *formats[MOST_REAL], struct err *e)
+static double share_of(const struct real *r)
 {
+    return r->n_sets ? fmin(real_share + more_share * (r->n_sets - 1), most_share) : 0;
+}
+
+/* Formats that were named are all of interest, as far as the budget goes. */
+static bool all_named(const struct request *req)
+{
+    for (int i = 0; i < req->n_formats; i++)
+        if (!recipe_find(req->formats[i]))
+            return false;
+    return req->n_formats > 0;
+}
+
+static int row_of(const struct decision *d, const char *format)
+{
+    int i = 0;
+    while (i < d->n_rows && strcmp(d->row[i].format, format) != 0)
+        i++;
+    return i;
+}
+
+/* Those with the leading formats first: what the budget does not reach is then the least loss. */
+static void order_sets(struct real *r, const struct decision *d)
+{
+    for (int i = 1; i < r->n_sets; i++)
+        for (int k = i; k > 0; k--) {
+            struct sweep_set *a = &r->set[k - 1], *b = &r->set[k], keep = *a;
+            if (!b->n_formats || (a->n_formats && row_of(d, a->formats[0]) <= row_of(d, b->formats[0])))
+                break;
+            *a = *b;
+            *b = keep;
+        }
+}
+
+/* The formats that lead so far, in the frameworks that load them. t0: when the budget began. */
+static int measure_frameworks(struct job *j, const struct sweep_input *in, struct real *r, struct sweep *s, uint64_t t0,
+                              struct err *e)
+{
+    const struct request *req = &j->cli->req;
     struct decision *d = NULL;
-    int n = 0, rc = matrix_decide(&d, s->rec, s->n, j->cli->device, &j->cli->req, e);
-    for (int i = 0; rc == 0 && i < d->n_rows && n < MOST_REAL; i++) {
-        bool leads = !strcmp(d->row[i].verdict, "recommended") || !strcmp(d->row[i].verdict, "ok");
-        for (int k = 0; k < n; k++)
-            leads &= strcmp(formats[k], d->row[i].format) != 0;
-        const struct recipe *r = leads ? recipe_find(d->row[i].format) : NULL;
-        if (r && r->gguf_file_type >= 0)
-            formats[n++] = r->name;
+    int rc = matrix_decide(&d, s->rec, s->n, j->cli->device, req, e), left = 0;
+    for (int i = 0; rc == 0 && i < r->n_sets; i++) {
+        struct sweep_set *set = &r->set[i];
+        set->n_formats = matrix_contenders(d, set->container, all_named(req), set->formats, SWEEP_MOST_FORMATS);
+        left += set->n_formats > 0;
+    }
+    if (rc == 0)
+        order_sets(r, d);
+    for (int i = 0; rc == 0 && i < r->n_sets && !s->interrupted; i++) {
+        double seconds = fmax(req->budget_s - seconds_since(t0), 0) / (left > 0 ? left : 1);
+        if (r->set[i].n_formats == 0)
+            continue;
+        rc = sweep_real(s, in, &r->set[i], req->budget_is_default ? fmax(seconds, least_real_s) : seconds, e);
+        left--;
     }
     decision_free(d);
-    return rc < 0 ? rc : n;
-}
-
-/* t0: when the budget began. */
-static int measure_framework(struct job *j, const struct sweep_input *in, const struct runner *real, struct sweep *s,
-                             uint64_t t0, struct err *e)
-{
-    const char *formats[MOST_REAL];
-    double left = fmax(j->cli->req.budget_s - seconds_since(t0), j->cli->req.budget_is_default ? 20 : 0);
-    int n = s->interrupted ? 0 : leading_formats(j, s, formats, e);
-    if (n <= 0)
-        return n;
-    char what[64];
-    snprintf(what, sizeof what, "%s beside the own engine", real->name);
-    cli_progress(j->cli, 0, n, what);
-    return sweep_real(s, in, real, formats, n, left, e);
+    return rc;
 }
 
 static bool has_own_speed(const struct sweep *s, const struct model *m)
@@ -160,7 +194,7 @@ static bool has_own_speed(const struct sweep *s, const struct model *m)
     return false;
 }
 
-static int sweep_model(struct job *j, const char *name, struct err *e)
+static int sweep_model(struct job *j, struct real *real, const char *name, struct err *e)
 {
     struct cli *c = j->cli;
     struct model *m = NULL;
@@ -168,17 +202,17 @@ static int sweep_model(struct job *j, const char *name, struct err *e)
     struct calibration *calib = NULL;
     struct kv_peaks *peaks = NULL;
     char *text = NULL;
-    const struct runner *real = NULL;
     struct request req = c->req;
     struct sweep_input in = {
         .req = &req, .device = c->device, .pool = c->pool, .store = j->store, .on_event = on_event, .arg = j};
     const uint64_t t0 = clock_ns();
-    int rc = find_framework(&real, &req, e);
-    rc = rc ? rc : cli_model(&m, name, e);
+    int rc = cli_model(&m, name, e);
     if (rc == 0) {
         print_estimate(c, m);
-        rc = model_check_finite(m, e);
+        rc = find_frameworks(c, real, e);
     }
+    if (rc == 0)
+        rc = model_check_finite(m, e);
     if (rc == 0)
         rc = warn_about_source(c, m, e);
     in.model = m;
@@ -191,13 +225,13 @@ static int sweep_model(struct job *j, const char *name, struct err *e)
     if (rc == 0)
         rc = cli_kv_peaks(c, &peaks, m, e);
     in.kv_peaks = peaks;
-    req.budget_s = fmax(req.budget_s - seconds_since(t0), 0) * (real && !c->req.demo ? 1 - real_share : 1);
+    req.budget_s = fmax(req.budget_s - seconds_since(t0), 0) * (c->req.demo ? 1 : 1 - share_of(real));
     if (rc == 0)
         rc = sweep_run(&s, &in, e);
     if (rc == 0 && !s->interrupted)
         rc = sweep_kv(s, &in, e);
-    if (rc == 0 && real && has_own_speed(s, m))
-        rc = measure_framework(j, &in, real, s, t0, e);
+    if (rc == 0 && real->n_sets && !s->interrupted && (req.n_frameworks || has_own_speed(s, m)))
+        rc = measure_frameworks(j, &in, real, s, t0, e);
     cli_progress_end(c);
     if (rc == 0)
         rc = keep_records(j, s, e);
@@ -278,9 +312,11 @@ static int decide_and_report(struct job *j)
 static int measure_all(struct job *j, struct err *e)
 {
     struct cli *c = j->cli;
-    int rc = 0;
+    struct real *real = mem_alloc(sizeof *real);
+    int rc = real ? 0 : err_nomem(e, sizeof *real, "the frameworks");
     for (int i = 0; i < c->req.n_models && rc == 0 && !interrupt_seen(); i++)
-        rc = sweep_model(j, c->req.models[i], e);
+        rc = sweep_model(j, real, c->req.models[i], e);
+    mem_free(real);
     return rc;
 }
 

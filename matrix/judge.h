@@ -51,6 +51,23 @@ int rows_from_records(struct judge *j, struct err *e);
 /* kv.c: row `best` under the other measured KV caches; -1: every row that only memory forbids. False: none. */
 bool kv_add_rows(struct judge *j, int best);
 
+/* evidence.c: which record a figure comes from. */
+struct subject { /* a model of which there are records */
+    const struct record *first;
+    bool shape;   /* synthesized weights: speed and memory only */
+    bool joined;  /* a shape that lent its speed to a real model */
+    bool shipped; /* the program's own small model: it stands for models at large, so its rows take sizes too from the
+                   * shape */
+};
+enum aspect { ASPECT_QUALITY, ASPECT_BESIDE, ASPECT_TASK, ASPECT_SPEED, ASPECT_EMPTY, ASPECT_FAILED };
+bool record_shows(const struct record *r, enum aspect a);
+bool record_same_place(const struct record *a, const struct record *b); /* framework, backend, layers on a device */
+/* Of that format: anywhere; where that record was; in the own engine. NULL: none. */
+const struct record *best_record(const struct judge *j, const struct subject *s, const char *format, enum aspect a);
+const struct record *best_record_at(const struct judge *j, const struct subject *s, const struct record *place,
+                                    enum aspect a);
+const struct record *best_own_record(const struct judge *j, const struct subject *s, const char *format, enum aspect a);
+
 /* compat.def: what a framework can run at all. */
 struct runtime {
     const char *framework, *families, *archs; /* space-separated; "*" any */

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include "base/err.h"
 #include "bench/engine/model.h"
+#include "bench/export/export.h"
 #include "bench/record.h"
 #include "bench/request.h"
 #include "probe/probe.h"
@@ -31,6 +32,7 @@ struct row {
     bool cache_resident; /* its speed is that of the caches: never ranked, never in a headline */
     bool kv_variant;     /* another row under another KV cache: it is the pick only where that one cannot be */
     const char *kv_note; /* ", KV q8_0"; "" the usual cache */
+    bool stands_in;      /* its speed is the own engine's times a ratio: the framework was not run */
     bool unverified;     /* the format was never compared with an independent implementation */
     bool reference;      /* the weights that KLD is measured against */
     int group;           /* models in the order asked for: KLD orders rows of one group only */
@@ -95,6 +97,11 @@ void decision_free(struct decision *d);
  * published tables. */
 int matrix_estimate(struct decision **out, const struct model_desc *m, const struct probe_device *device,
                     const struct request *req, struct err *e);
+
+/* contenders.c: formats of the decision's rows that are written in that container and worth measuring in a framework
+ * that loads it, those that matter most first. all: as many as there are. Returns how many; names live as long as d. */
+int matrix_contenders(const struct decision *d, const struct exporter *container, bool all, const char *formats[],
+                      int most);
 
 /* What a row's rule says: "memory", its sentence; for `list rules`. Returns how many there are. */
 struct rule_info {

@@ -89,7 +89,7 @@ static void note_sources(struct judge *j)
     const struct decision *d = j->d;
     bool equivalent = false, here = false, cached = false, quantized = false;
     for (int i = 0; i < d->n_rows; i++) {
-        bool stands_in = !d->row[i].own && strstr(d->row[i].source, "equivalent kernels");
+        bool stands_in = !d->row[i].own && d->row[i].stands_in;
         here = here || (stands_in && strstr(d->row[i].source, "measured here"));
         equivalent = equivalent || stands_in;
         cached = cached || (!d->row[i].own && d->row[i].cache_resident);
@@ -97,10 +97,10 @@ static void note_sources(struct judge *j)
     for (int i = 0; i < j->n_recs; i++)
         quantized = quantized || (j->recs[i].model.source_quantized && !j->recs[i].model.synthesized);
     if (equivalent)
-        add_note(j, here ? "llama.cpp, equivalent kernels x the ratio of both on the formats measured in it here; the "
-                           "interval covers the ratios' spread"
-                         : "llama.cpp, equivalent kernels x published factor: it was not run here; the interval "
-                           "covers the factor's spread");
+        add_note(j, here ? "rows marked ~: equivalent kernels x the ratio of the framework and the own engine on the "
+                           "formats measured in both; the interval covers the ratios' spread"
+                         : "rows marked ~: equivalent kernels x published factor: the framework was not run here; the "
+                           "interval covers the factor's spread");
     if (cached)
         add_note(j, "the model fits the caches: its speeds are cache-resident, neither ranked nor in the headline");
     if (quantized)
@@ -171,7 +171,7 @@ struct risk_case {
 
 static bool risk_not_served(const struct risk_case *c)
 {
-    return strstr(c->pick->source, "equivalent kernels") != NULL;
+    return c->pick->stands_in;
 }
 static bool risk_quality_loss(const struct risk_case *c)
 {

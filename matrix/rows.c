@@ -11,66 +11,6 @@
 #include "bench/quant/recipe.h"
 #include "matrix/judge.h"
 
-struct subject { /* a model of which there are records */
-    const struct record *first;
-    bool shape;   /* synthesized weights: speed and memory only */
-    bool joined;  /* a shape that lent its speed to a real model */
-    bool shipped; /* the program's own small model: it stands for models at large, so its rows take sizes too from the
-                   * shape */
-};
-enum aspect { ASPECT_QUALITY, ASPECT_TASK, ASPECT_SPEED, ASPECT_EMPTY, ASPECT_FAILED };
-
-static bool has_quality(const struct record *r)
-{
-    return isfinite(r->quality.kld) || isfinite(r->quality.ppl);
-}
-static bool has_speed(const struct record *r)
-{
-    return isfinite(r->speed.decode_tok_s.v);
-}
-static bool shows(const struct record *r, enum aspect a)
-{
-    bool ok = r->status == STATUS_OK;
-    switch (a) {
-    case ASPECT_QUALITY:
-        return ok && has_quality(r);
-    case ASPECT_TASK:
-        return ok && r->task.n_items > 0;
-    case ASPECT_SPEED:
-        return ok && has_speed(r);
-    case ASPECT_FAILED:
-        return !ok;
-    default:
-        return ok;
-    }
-}
-
-/* How well a record answers what was asked: matching numerics for quality, an empty context and the asked
- * prompt for speed. Among equals the newest wins, then the last. */
-static int fitness(const struct judge *j, const struct record *r, enum aspect a)
-{
-    if (a == ASPECT_QUALITY || a == ASPECT_TASK)
-        return strcmp(r->framework.numerics, "weights-only") != 0;
-    return 2 * (r->workload.n_depth == 0) + (r->workload.n_prompt == j->want->n_prompt);
-}
-
-static const struct record *best_record(const struct judge *j, const struct subject *s, const char *format,
-                                        const char *framework, enum aspect a)
-{
-    const struct record *best = NULL;
-    for (int i = 0; s && i < j->n_recs; i++) {
-        const struct record *r = &j->recs[i];
-        if (!record_same_model(r, s->first) || strcmp(r->format.name, format) != 0 || !shows(r, a))
-            continue;
-        if (framework && strcmp(r->framework.name, framework) != 0)
-            continue;
-        int gain = best ? fitness(j, r, a) - fitness(j, best, a) : 1;
-        if (gain > 0 || (gain == 0 && strcmp(r->date, best->date) >= 0))
-            best = r;
-    }
-    return best;
-}
-
 static const char *usual_framework(const char *format)
 {
     const struct recipe *r = recipe_find(format);
@@ -188,7 +128,7 @@ static int64_t kv_at(const struct judge *j, const struct subject *s, const char 
         const char *type = *r->workload.kv_type ? r->workload.kv_type : "f16";
         if (!record_same_model(r, s->first) || r->memory.kv_bytes < 0 || strcmp(type, kv_type) != 0)
             continue;
-        if (has_speed(r) && r->workload.n_ctx > 0)
+        if (isfinite(r->speed.decode_tok_s.v) && r->workload.n_ctx > 0)
             found = (int64_t)((double)r->memory.kv_bytes / r->workload.n_ctx * ctx);
         else if (found < 0)
             found = r->memory.kv_bytes;
@@ -317,7 +257,7 @@ static void add_row(struct judge *j, const struct subject *q, const struct subje
         set_quality(j, w, quality);
     else
         w->remark = keep(j, any->reason);
-    const struct record *task = best_record(j, q, format, NULL, ASPECT_TASK);
+    const struct record *task = best_record(j, q, format, ASPECT_TASK);
     if (task)
         set_task(j, w, task);
     if (speed && !factored)
@@ -332,6 +272,7 @@ static void add_row(struct judge *j, const struct subject *q, const struct subje
         if (!isfinite(fd.v))
             fd = framework_factor(framework, codec, false, isa, speed->speed.bandwidth_share, from);
         set_speed(j, w, speed, fd, isfinite(fp.v) ? fp : framework_factor(framework, codec, true, isa, NAN, unused));
+        w->stands_in = true;
         source = say(j, "own equivalent kernels x %.2f (%.2f-%.2f), %s", fd.v, fd.lo, fd.hi, from);
     }
     const struct subject *sized = sized_by(q, s);
@@ -368,16 +309,38 @@ static void add_failed(struct judge *j, const struct subject *q, const struct su
     w->date = keep(j, r->date), w->run_id = keep(j, r->run_id);
 }
 
-/* True when an earlier record of this model names the same format, or (by_framework) the same framework with
+/* True when an earlier record of this model names the same format, or (by_place) the same framework and device with
  * it. */
-static bool seen_before(const struct judge *j, int i, bool by_framework)
+static bool seen_before(const struct judge *j, int i, bool by_place)
 {
     const struct record *r = &j->recs[i];
     for (int k = 0; k < i; k++)
         if (record_same_model(&j->recs[k], r) && strcmp(j->recs[k].format.name, r->format.name) == 0 &&
-            (!by_framework || strcmp(j->recs[k].framework.name, r->framework.name) == 0))
+            (!by_place || record_same_place(&j->recs[k], r)))
             return true;
     return false;
+}
+
+/* The row just added: what the framework itself made of some chunks, and the equivalent kernels of the same ones. Where
+ * the two differ by more than rounding does, the row's KLD follows the framework. */
+static void set_beside(struct judge *j, const struct record *r)
+{
+    static const double share = 0.1, nats = 0.001;
+    struct row *w = r ? &j->d->row[j->d->n_rows - 1] : NULL;
+    if (!w || j->failed)
+        return;
+    const double more = r->quality.kld - r->kld_predicted;
+    w->kld_framework = r->quality.kld;
+    w->kld_predicted = r->kld_predicted;
+    w->kld_chunks = r->quality.n_chunks;
+    if (fabs(more) > nats + share * r->kld_predicted) {
+        w->kld = fmax(w->kld + more, 0);
+        w->kld_lo = fmax(w->kld_lo + more, 0);
+        w->kld_hi = fmax(w->kld_hi + more, 0);
+    }
+    w->source = say(j, "%s%sKLD of %d chunk%s: %s measured in %s, %s predicted by the equivalent kernels", w->source,
+                    *w->source ? "; " : "", r->quality.n_chunks, r->quality.n_chunks == 1 ? "" : "s",
+                    figure_kld(r->quality.kld).s, w->framework, figure_kld(r->kld_predicted).s);
 }
 
 /* Rows of the real frameworks that were tried on this format. */
@@ -391,12 +354,13 @@ static bool add_real(struct judge *j, const struct subject *q, const struct subj
             seen_before(j, i, true))
             continue;
         const char *framework = r->framework.name;
-        const struct record *speed = best_record(j, s, format, framework, ASPECT_SPEED);
-        const struct record *own_quality = best_record(j, s, format, framework, ASPECT_QUALITY);
+        const struct record *speed = best_record_at(j, s, r, ASPECT_SPEED);
+        const struct record *own_quality = best_record_at(j, s, r, ASPECT_QUALITY);
         const struct record *any = speed ? speed : own_quality ? own_quality : r;
-        if (any->status == STATUS_OK)
+        if (any->status == STATUS_OK) {
             add_row(j, q, s, any, framework, own_quality ? own_quality : quality, speed, false, group);
-        else
+            set_beside(j, best_record_at(j, s, r, ASPECT_BESIDE));
+        } else
             add_failed(j, q, s, r, group);
         usual_tried = usual_tried || strcmp(framework, usual_framework(format)) == 0;
     }
@@ -405,15 +369,15 @@ static bool add_real(struct judge *j, const struct subject *q, const struct subj
 
 static void add_format(struct judge *j, const struct subject *q, const struct subject *s, const char *format, int group)
 {
-    const struct record *quality = best_record(j, q, format, NULL, ASPECT_QUALITY);
-    const struct record *own = best_record(j, s, format, "own", ASPECT_SPEED);
-    const struct record *broken = quality ? NULL : best_record(j, q, format, "own", ASPECT_FAILED);
+    const struct record *quality = best_record(j, q, format, ASPECT_QUALITY);
+    const struct record *own = best_own_record(j, s, format, ASPECT_SPEED);
+    const struct record *broken = quality ? NULL : best_own_record(j, q, format, ASPECT_FAILED);
     if (broken) { /* the model does not work in this format: its speed is of no interest */
         add_failed(j, q, s, broken, group);
         return;
     }
-    const struct record *failed = best_record(j, s, format, "own", ASPECT_FAILED);
-    const struct record *empty = best_record(j, s, format, "own", ASPECT_EMPTY);
+    const struct record *failed = best_own_record(j, s, format, ASPECT_FAILED);
+    const struct record *empty = best_own_record(j, s, format, ASPECT_EMPTY);
     bool tried = add_real(j, q, s, format, quality, group);
     if (own)
         add_row(j, q, s, own, "own", quality, own, false, group);
@@ -437,7 +401,7 @@ static void add_formats(struct judge *j, const struct subject *q, const struct s
 static bool has_headline_speed(const struct judge *j, const struct subject *s)
 {
     for (int i = 0; i < j->n_recs; i++)
-        if (record_same_model(&j->recs[i], s->first) && shows(&j->recs[i], ASPECT_SPEED) &&
+        if (record_same_model(&j->recs[i], s->first) && record_shows(&j->recs[i], ASPECT_SPEED) &&
             !j->recs[i].speed.cache_resident)
             return true;
     return false;

@@ -168,7 +168,7 @@ static void put_range(char cell[96], const struct report_input *in, double v, do
 static void put_decode(char cell[96], const struct report_input *in, const struct row *r)
 {
     const char *mark = strcmp(r->speed_from, "predicted") == 0                     ? "est. "
-                       : strstr(r->source, "equivalent kernels") == NULL || r->own ? ""
+                       : !r->stands_in                                      ? ""
                        : in->utf8                                                  ? "\xe2\x89\x88"
                                                                                    : "~";
     struct figure range = figure_range(r->decode_tok_s_lo, r->decode_tok_s_hi);
@@ -232,8 +232,18 @@ static bool known_anywhere(const struct text_row *t, int n, int c)
     return false;
 }
 
+/* Where there are several, rows cannot be told apart without. */
+static bool several_runtimes(const struct text_row *t, int n)
+{
+    for (int i = 1; i < n; i++)
+        if (strcmp(t[i].cell[C_RUNTIME], t[0].cell[C_RUNTIME]) != 0)
+            return true;
+    return false;
+}
+
 static int fit_columns(const struct text_row *t, int n, int width, int col[N_TEXT_COLUMNS])
 {
+    const bool runtimes = several_runtimes(t, n);
     int total = 0;
     for (int c = 0; c < N_TEXT_COLUMNS; c++) {
         col[c] = text_columns(heads[c].head);
@@ -246,7 +256,7 @@ static int fit_columns(const struct text_row *t, int n, int width, int col[N_TEX
     }
     for (int give = 9; give > 0 && total > width; give--)
         for (int c = 0; c < N_TEXT_COLUMNS; c++)
-            if (heads[c].give == give && col[c])
+            if (heads[c].give == give && col[c] && !(c == C_RUNTIME && runtimes))
                 total -= col[c] + 2, col[c] = 0;
     return total;
 }

@@ -7,6 +7,7 @@
 struct framework {
     const struct measure_cell *cell;
     struct session *session;
+    bool owned;
     struct record record; /* what it says of itself */
     struct eval_source source;
     int32_t *asked; /* [n_asked] the tokens of rows: a chunk is scored in pieces */
@@ -32,11 +33,10 @@ static int ask(void *arg, const int32_t *tokens, int n, const float **rows, int 
     return rc;
 }
 
-int framework_open(struct framework **out, const struct measure_cell *cell, struct err *e)
+static int framework_new(struct framework **out, const struct measure_cell *cell, struct err *e)
 {
-    const struct runner *r = cell->runner;
-    if (!r->logits)
-        return err_set(e, ERR_UNSUPPORTED, "%s shows no logits", r->name);
+    if (!cell->runner->logits)
+        return err_set(e, ERR_UNSUPPORTED, "%s shows no logits", cell->runner->name);
     struct framework *f = mem_alloc(sizeof *f);
     int32_t *asked = f ? mem_alloc_n((size_t)cell->n_ctx, sizeof *asked) : NULL;
     if (!asked) {
@@ -47,15 +47,34 @@ int framework_open(struct framework **out, const struct measure_cell *cell, stru
     f->cell = cell;
     f->source = (struct eval_source){ask, f};
     record_init(&f->record);
-    int rc = r->open(&f->session, cell, e);
+    *out = f;
+    return 0;
+}
+
+int framework_open(struct framework **out, const struct measure_cell *cell, struct err *e)
+{
+    struct framework *f = NULL;
+    int rc = framework_new(&f, cell, e);
+    if (rc < 0)
+        return rc;
+    rc = cell->runner->open(&f->session, cell, e);
     if (rc < 0) {
         f->session = NULL;
         framework_close(f);
         return rc;
     }
-    r->describe(f->session, &f->record);
+    f->owned = true;
+    cell->runner->describe(f->session, &f->record);
     *out = f;
     return 0;
+}
+
+int framework_of_session(struct framework **out, const struct measure_cell *cell, struct session *s, struct err *e)
+{
+    int rc = framework_new(out, cell, e);
+    if (rc == 0)
+        (*out)->session = s;
+    return rc;
 }
 
 const struct eval_source *framework_source(const struct framework *f)
@@ -70,7 +89,7 @@ const char *framework_version(const struct framework *f)
 
 void framework_close(struct framework *f)
 {
-    if (f && f->session)
+    if (f && f->owned)
         f->cell->runner->close(f->session);
     if (f)
         mem_free(f->asked);

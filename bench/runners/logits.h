@@ -7,6 +7,8 @@
 struct framework;
 /* cell: the artifact, the threads, a context as long as the chunks; it must outlive the framework. */
 int framework_open(struct framework **out, const struct measure_cell *cell, struct err *e);
+/* The same of a session that is open, which stays the caller's. */
+int framework_of_session(struct framework **out, const struct measure_cell *cell, struct session *s, struct err *e);
 const struct eval_source *framework_source(const struct framework *f);
 const char *framework_version(const struct framework *f);
 void framework_close(struct framework *f);

@@ -44,6 +44,7 @@ struct measure_cell {                 /* what to run: filled by plan, owned by t
     const char *const *settings;      /* workers: n_settings of the framework's own, "KEY=VALUE" each */
     int n_settings;
     int threads, n_ctx, n_batch;
+    uint64_t deadline_ns;             /* clock_ns() after which opening and logits give up; 0: their usual patience */
     bool find_threads;                /* fewer than `threads` may be used where that is faster: found by trying */
     struct kv_pair kv;                /* none: f16 */
     uint64_t isa;

@@ -141,6 +141,12 @@ static json_t *settings_to_json(const struct measure_cell *c)
     return o;
 }
 
+static uint64_t patience(const struct session *s, unsigned ms)
+{
+    uint64_t usual = clock_ns() + (uint64_t)ms * 1000000, asked = s->cell->deadline_ns;
+    return asked && asked < usual ? asked : usual;
+}
+
 static int ask_open(struct session *s, const char *path, unsigned timeout_ms, struct err *e)
 {
     const struct measure_cell *c = s->cell;
@@ -155,7 +161,7 @@ static int ask_open(struct session *s, const char *path, unsigned timeout_ms, st
         json_put(q, "kv", json_string(kv_name(c->kv, kv)));
     process_look_every(worker_link_process(s->link), LOOK_MS);
     uint64_t t0 = clock_ns();
-    int rc = worker_link_call(s->link, q, t0 + (uint64_t)timeout_ms * 1000000, &reply, e);
+    int rc = worker_link_call(s->link, q, patience(s, timeout_ms), &reply, e);
     if (rc < 0)
         return rc;
     double wall_ms = (double)(clock_ns() - t0) * 1e-6, load_ns = json_get_num(reply, "load_ns");
@@ -361,7 +367,7 @@ static int worker_logits(struct session *s, const int32_t *tokens, int n, const 
         return rc;
     json_t *reply = NULL,
            *q = json_pack("{s:s,s:o,s:s}", "call", "logits", "tokens", ids_to_json(tokens, n), "path", path);
-    rc = q ? worker_link_call(s->link, q, clock_ns() + (uint64_t)LOGITS_MS * 1000000, &reply, e)
+    rc = q ? worker_link_call(s->link, q, patience(s, LOGITS_MS), &reply, e)
            : err_nomem(e, (unsigned long long)n * 8, "a question to a worker");
     if (rc == 0)
         rc = take_logits(s, reply, path, n, e);

@@ -288,12 +288,16 @@ static void test_veto_framework(void **state)
     req.want.only_framework = NULL;
     expect_veto(r, n, "onnx/int4-g32-sym", "unsupported", "compat", "llama.cpp does not load onnx formats");
     snprintf(r[2].format.name, sizeof r[2].format.name, "mlx/4bit-g64");
-    snprintf(r[2].framework.name, sizeof r[2].framework.name, "mlx");
+    snprintf(r[2].framework.name, sizeof r[2].framework.name, "own");
     snprintf(device.cpu.arch, sizeof device.cpu.arch, "x86_64");
     struct decision *d = decide(r, n);
     const struct row *w = row_of(d, "mlx/4bit-g64", "mlx");
     assert_string_equal(w->verdict, "unsupported");
     assert_non_null(strstr(w->reason, "made for Apple silicon"));
+    decision_free(d);
+    snprintf(r[2].framework.name, sizeof r[2].framework.name, "mlx"); /* it ran all the same */
+    d = decide(r, n);
+    assert_string_not_equal(row_of(d, "mlx/4bit-g64", "mlx")->verdict, "unsupported");
     decision_free(d);
 }
 

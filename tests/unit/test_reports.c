@@ -161,7 +161,7 @@ static void test_csv_header(void **state)
                                  "decode_tok_s_lo,decode_tok_s_hi,ttft_ms,ttft_ms_lo,ttft_ms_hi,tpot_p50_ms,tpot_p95_"
                                  "ms,load_ms,energy_j_per_tok,energy_from,"
                                  "date,source,run_id,command,kv_ctx,kv_kld,kv_ctx_long,kv_kld_long,"
-                                 "task_share,task_share_lo,task_share_hi,task_p,task_items\r\n";
+                                 "task_share,task_share_lo,task_share_hi,task_p,task_items,kld_framework,kld_predicted,kld_chunks\r\n";
     struct report_case *c = open_case("measured");
     char *csv = render("csv", &c->in);
     assert_int_equal(strncmp(csv, header, sizeof header - 1), 0);
