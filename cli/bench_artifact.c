@@ -42,8 +42,9 @@ static bool foreign(const struct cli *c)
     const struct runner *r = c->frameworks.n ? runner_find(c->frameworks.v[0]) : NULL;
     char config[1024];
     snprintf(config, sizeof config, "%s/config.json", c->arg[0]);
-    return r && r->real && !r->served && !r->containers && !ends_with(c->arg[0], ".gguf") && !file_exists(config) &&
-           (file_exists(c->arg[0]) || dir_exists(c->arg[0]));
+    if (!r || !r->real || r->served || r->containers || !(file_exists(c->arg[0]) || dir_exists(c->arg[0])))
+        return false;
+    return r->own_files || (!ends_with(c->arg[0], ".gguf") && !file_exists(config));
 }
 
 bool bench_wants_artifact(const struct cli *c)
@@ -90,7 +91,7 @@ struct artifact {
     int64_t bytes;
 };
 
-static void add_cell(struct bench_job *j, const struct artifact *a, const struct runner *runner)
+static void add_cell(struct bench_job *j, const struct artifact *a, const struct runner *runner, int i_layers)
 {
     const struct cli *c = j->cli;
     const struct constraints *want = &c->req.want;
@@ -99,9 +100,6 @@ static void add_cell(struct bench_job *j, const struct artifact *a, const struct
     int longest = want->n_prompt > want->n_gen ? want->n_prompt : want->n_gen;
     *cell = (struct measure_cell){.runner = runner,
                                   .model_path = a->path,
-                                  .device = c->backend,
-                                  .settings = c->settings.v,
-                                  .n_settings = c->settings.n,
                                   .threads = c->req.threads,
                                   .n_ctx = longest + c->depth,
                                   .n_batch = c->n_batch ? c->n_batch : 512,
@@ -115,6 +113,7 @@ static void add_cell(struct bench_job *j, const struct artifact *a, const struct
     r->workload.n_ctx = cell->n_ctx;
     r->workload.n_batch = cell->n_batch;
     r->workload.threads = c->req.threads;
+    bench_place(c, i_layers, cell, r);
     record_cell_id(r);
 }
 
@@ -151,18 +150,19 @@ int bench_take_artifact(struct bench_job *j, struct err *e)
     const char *slash = strrchr(c->arg[0], '/');
     struct artifact a = {.path = c->arg[0], .name = slash && slash[1] ? slash + 1 : c->arg[0]};
     const struct runner *take[MOST];
-    int n, rc;
+    int n, rc, n_layers = c->gpu_layers.n > 0 ? c->gpu_layers.n : 1;
     a.container = container_of(a.path);
     if (c->formats.n || c->kv.n)
         return err_set(e, ERR_USAGE, "%s has its format and cache already: give no --format or --kv", a.path);
     if ((rc = take_runners(c, a.container ? a.container : "its own", take, MOST, &n, e)) ||
-        (rc = identify(a.path, a.sha256, &a.bytes, e)))
+        (rc = bench_check_layers(c, e)) || (rc = identify(a.path, a.sha256, &a.bytes, e)))
         return rc;
-    j->cell = mem_alloc_n((size_t)n, sizeof *j->cell);
-    j->rec = mem_alloc_n((size_t)n, sizeof *j->rec);
+    j->cell = mem_alloc_n((size_t)(n * n_layers), sizeof *j->cell);
+    j->rec = mem_alloc_n((size_t)(n * n_layers), sizeof *j->rec);
     if (!j->cell || !j->rec)
-        return err_nomem(e, (unsigned long long)n * sizeof *j->rec, "the cells");
+        return err_nomem(e, (unsigned long long)(n * n_layers) * sizeof *j->rec, "the cells");
     for (int i = 0; i < n; i++)
-        add_cell(j, &a, take[i]);
+        for (int k = 0; k < bench_n_layers(c, take[i]); k++)
+            add_cell(j, &a, take[i], k);
     return 0;
 }

@@ -36,6 +36,10 @@ static int check_request(const struct cli *c, struct err *e)
         return err_set(e, ERR_USAGE,
                        "a running server has its model and format already: give no model, shape, format "
                        "or cache beside --endpoint");
+    if (c->backend || c->gpu_layers.n || c->settings.n)
+        return err_set(e, ERR_USAGE,
+                       "a running server has its device and settings already: give no --backend, "
+                       "--gpu-layers or --set beside --endpoint");
     if (!runner_find(endpoint))
         return err_set(e, ERR_MISSING,
                        "this program was built without libcurl, which asking servers needs; install it "

@@ -36,12 +36,16 @@ static void print_number(const char *format, int width, double v)
 
 static void print_row(const struct record *r)
 {
-    char name[96], many[24] = "";
+    char name[160], many[24] = "", where[64] = "";
     if (r->workload.streams > 1)
         snprintf(many, sizeof many, ", %d at once", r->workload.streams);
     bool usual = !r->workload.kv_type[0] || !strcmp(r->workload.kv_type, "f16");
-    snprintf(name, sizeof name, "%s%s%s%s", r->format.name, usual ? "" : ", KV ", usual ? "" : r->workload.kv_type,
-             many);
+    if (r->framework.gpu_layers > 0)
+        snprintf(where, sizeof where, ", %d layers on %.24s", r->framework.gpu_layers, r->framework.backend);
+    else if (*r->framework.backend && strcmp(r->framework.backend, "cpu") != 0)
+        snprintf(where, sizeof where, ", %.24s", r->framework.backend);
+    snprintf(name, sizeof name, "%s%s%s%s%s", r->format.name, usual ? "" : ", KV ", usual ? "" : r->workload.kv_type,
+             many, where);
     printf("%-14s  %-9s", name, r->framework.name);
     if (r->status != STATUS_OK) {
         printf("  %s: %s\n", record_status_name(r->status), r->reason);

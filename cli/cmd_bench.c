@@ -106,16 +106,20 @@ static int write_artifact(struct bench_job *j, struct bench_format *f, const str
     return rc;
 }
 
-/* kv NULL: the usual cache. */
-static int add_cell(struct bench_job *j, struct bench_format *f, const struct runner *runner, const char *kv,
-                    int streams, struct err *e)
+struct point {      /* of the axes beside format and framework */
+    const char *kv; /* NULL: the usual cache */
+    int streams, i_layers;
+};
+
+static int add_cell(struct bench_job *j, struct bench_format *f, const struct runner *runner, const struct point *at,
+                    struct err *e)
 {
     struct cli *c = j->cli;
     const struct request *req = &c->req;
     int longest = req->want.n_prompt > req->want.n_gen ? req->want.n_prompt : req->want.n_gen;
     struct kv_pair pair = {0};
     struct err why = {0};
-    int rc = kv ? kv_parse(&pair, kv, e) : 0;
+    int rc = at->kv ? kv_parse(&pair, at->kv, e) : 0;
     if (rc == 0)
         rc = kv_check(pair, &j->model->d, e);
     if (rc == 0 && runner->real && kv_check_framework(pair, runner->numerics ? runner->numerics : runner->name, e) < 0)
@@ -131,10 +135,7 @@ static int add_cell(struct bench_job *j, struct bench_format *f, const struct ru
                                   .weights = runner->real ? NULL : f->weights,
                                   .model_path = f->path[0] ? f->path : NULL,
                                   .why_not = rc < 0 ? r->reason : NULL,
-                                  .streams = streams > 1 ? streams : 0,
-                                  .device = c->backend,
-                                  .settings = c->settings.v,
-                                  .n_settings = c->settings.n,
+                                  .streams = at->streams > 1 ? at->streams : 0,
                                   .threads = req->threads,
                                   .find_threads = req->find_threads,
                                   .n_ctx = longest + c->depth,
@@ -154,7 +155,8 @@ static int add_cell(struct bench_job *j, struct bench_format *f, const struct ru
     r->workload.n_batch = cell->n_batch;
     r->workload.streams = cell->streams;
     r->isa = req->isa;
-    if (kv)
+    bench_place(c, at->i_layers, cell, r);
+    if (at->kv)
         kv_name(pair, r->workload.kv_type);
     record_cell_id(r);
     return 0;
@@ -172,9 +174,10 @@ static int take_frameworks(struct bench_job *j, struct err *e)
     int n = req->n_frameworks ? req->n_frameworks : 1 + real, rc;
     const int n_kv = req->n_kv > 0 ? req->n_kv : 1;
     int streams[MOST_COUNTS], n_streams;
-    if ((rc = bench_streams(j->cli, streams, &n_streams, e)))
+    if ((rc = bench_streams(j->cli, streams, &n_streams, e)) || (rc = bench_check_layers(j->cli, e)))
         return rc;
-    j->cap = n * j->n_formats * n_kv * n_streams;
+    const int most_layers = j->cli->gpu_layers.n > 0 ? j->cli->gpu_layers.n : 1;
+    j->cap = n * j->n_formats * n_kv * n_streams * most_layers;
     j->cell = mem_alloc_n((size_t)j->cap, sizeof *j->cell);
     j->rec = mem_alloc_n((size_t)j->cap, sizeof *j->rec);
     if (!j->cell || !j->rec)
@@ -183,10 +186,13 @@ static int take_frameworks(struct bench_job *j, struct err *e)
         const struct runner *runner;
         rc = runner_named(&runner, name[i], e);
         const int n_counts = rc == 0 && runner->several ? n_streams : 1;
-        for (int k = 0; k < j->n_formats * n_kv * n_counts && rc == 0; k++) {
-            const int cell = k / n_counts;
-            rc = add_cell(j, &j->format[cell / n_kv], runner, req->n_kv ? req->kv[cell % n_kv] : NULL,
-                          runner->several ? streams[k % n_counts] : 1, e);
+        const int n_layers = rc == 0 ? bench_n_layers(j->cli, runner) : 1, n_each = n_counts * n_layers;
+        for (int k = 0; k < j->n_formats * n_kv * n_each && rc == 0; k++) {
+            const int cell = k / n_each;
+            const struct point at = {.kv = req->n_kv ? req->kv[cell % n_kv] : NULL,
+                                     .streams = runner->several ? streams[k / n_layers % n_counts] : 1,
+                                     .i_layers = k % n_layers};
+            rc = add_cell(j, &j->format[cell / n_kv], runner, &at, e);
         }
     }
     return rc;

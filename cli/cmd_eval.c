@@ -158,6 +158,7 @@ static int take_framework(struct cli *c, struct job *j, struct err *e)
                                     .threads = c->req.threads,
                                     .n_ctx = c->req.n_ctx_eval,
                                     .device = c->backend,
+                                    .gpu_layers = c->gpu_layers.n ? c->gpu_layers.v[0] : NULL,
                                     .settings = c->settings.v,
                                     .n_settings = c->settings.n};
     rc = framework_open(&j->framework, &j->cell, e);

@@ -174,8 +174,7 @@ static int layers_of(double n)
     return n >= 0 && n < ALL_LAYERS ? (int)n : -1;
 }
 
-/* Nothing went elsewhere. */
-static bool on_cpu(const struct llama_bench_row *row)
+bool llama_bench_on_cpu(const struct llama_bench_row *row)
 {
     const char *p = row->backends;
     size_t n = strcspn(p, ",");
@@ -185,7 +184,7 @@ static bool on_cpu(const struct llama_bench_row *row)
 /* "CUDA", "CPU", "BLAS,CPU": the first that is not the CPU itself, in lower case; "cpu" when nothing went elsewhere. */
 static void backend_name(char *out, size_t size, const struct llama_bench_row *row)
 {
-    const char *p = on_cpu(row) ? "cpu" : row->backends;
+    const char *p = llama_bench_on_cpu(row) ? "cpu" : row->backends;
     snprintf(out, size, "%.*s", (int)strcspn(p, ","), p);
     for (; *out; out++)
         *out = (char)tolower((unsigned char)*out);
@@ -206,7 +205,7 @@ void llama_bench_describe(const struct llama_bench_row *row, struct record *r)
         snprintf(r->framework.version, sizeof r->framework.version, "b%d-%s", whole(row->build_number),
                  row->build_commit);
     backend_name(r->framework.backend, sizeof r->framework.backend, row);
-    r->framework.gpu_layers = on_cpu(row) ? 0 : layers_of(row->n_gpu_layers);
+    r->framework.gpu_layers = llama_bench_on_cpu(row) ? 0 : layers_of(row->n_gpu_layers);
     if (!r->model.name[0])
         snprintf(r->model.name, sizeof r->model.name, "%s", slash ? slash + 1 : row->model_filename);
     if (!r->model.arch[0])

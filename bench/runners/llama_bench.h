@@ -20,6 +20,9 @@ bool llama_bench_row_finish(struct llama_bench_row *r, const char **why);
  * rows there were, or what fn returned when that is negative. */
 int llama_bench_each(const char *text, size_t n, int (*fn)(void *arg, const struct llama_bench_row *r), void *arg);
 
+/* Nothing of it was computed by another device. */
+bool llama_bench_on_cpu(const struct llama_bench_row *row);
+
 /* Identity and speed of the row into the record: framework, version, backend, model, format, workload. */
 void llama_bench_describe(const struct llama_bench_row *row, struct record *r);
 /* "llama 1B Q4_K - Medium" -> "gguf/q4_k_m"; NULL when no label is known. *n = length of what stands before the label.

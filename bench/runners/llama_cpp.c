@@ -1,22 +1,21 @@
 /* llama.cpp, through its llama-bench: each repetition is a child process with a time limit, so that a crash or a hang
- * there is a status here. Found through LLAMA_CPP_PATH (the program or a folder of a build), else on PATH. */
+ * there is a status here. bitnet.cpp kept this program: a row of its own, no code. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
-#include "base/hash.h"
 #include "base/mem.h"
 #include "base/os.h"
 #include "bench/runners/llama_bench.h"
 #include "bench/runners/llama_cpp.h"
 
-enum { VERSION_TIMEOUT_MS = 10000, OPEN_TIMEOUT_MS = 60000, SLOWEST_DISK_MB_S = 50, MOST_OUTPUT = 1 << 20 };
+enum { MOST_OUTPUT = 1 << 20 };
 
 struct session {
     const struct measure_cell *cell;
+    const struct llama_build *build;
     struct runner_info info;
+    struct llama_options options;
     struct llama_bench_row row; /* of the last run */
     double load_ms;
     int64_t peak_rss_bytes;
@@ -27,67 +26,9 @@ struct results {                   /* the two rows of one run */
     bool have[2];
 };
 
-/* ---- finding it ---- */
-
-/* A program that is named stands for the folder that it is in. */
-static char *find_program(const char *name)
-{
-    static const char *const below[] = {"/", "/bin/", "/build/bin/"};
-    const char *given = getenv("LLAMA_CPP_PATH");
-    char folder[512], path[1024];
-    if (!given || !*given)
-        return program_find(name);
-    snprintf(folder, sizeof folder, "%s%s", strchr(given, '/') ? "" : "./", given);
-    if (!dir_exists(folder) && strrchr(folder, '/'))
-        *strrchr(folder, '/') = 0;
-    for (size_t i = 0; i < sizeof below / sizeof *below; i++) {
-        snprintf(path, sizeof path, "%s%s%s", folder, below[i], name);
-        if (file_exists(path))
-            return program_find(path);
-    }
-    return NULL;
-}
-
-/* "version: 6710 (0c1e57098)", or "... (build 6710, commit 0c1e57098)": builds without --version tell it in each row.
- */
-static void read_version(struct runner_info *info, const char *text)
-{
-    const char *at = strstr(text, "build "), *version = strstr(text, "version: ");
-    char commit[41];
-    int number;
-    if ((at && sscanf(at, "build %d, commit %40[0-9a-f]", &number, commit) == 2) ||
-        (version && sscanf(version, "version: %d (%40[0-9a-f]", &number, commit) == 2))
-        snprintf(info->version, sizeof info->version, "b%d-%s", number, commit);
-}
-
-int llama_cpp_detect(struct runner_info *info, const char *program, struct err *e)
-{
-    *info = (struct runner_info){0};
-    snprintf(info->name, sizeof info->name, "llama.cpp");
-    char *path = find_program(program);
-    if (!path) {
-        snprintf(info->note, sizeof info->note, "%s is neither on PATH nor in LLAMA_CPP_PATH", program);
-        return 0;
-    }
-    snprintf(info->library_path, sizeof info->library_path, "%s", path);
-    mem_free(path);
-    int rc = sha256_file(info->library_path, info->library_sha256, e);
-    const char *argv[] = {info->library_path, "--version", NULL};
-    struct child_cmd cmd = {.argv = argv, .timeout_ms = VERSION_TIMEOUT_MS, .max_output = MOST_OUTPUT};
-    struct child_result r;
-    if (rc < 0 || (rc = child_run(&cmd, &r, e)) < 0)
-        return rc;
-    info->found = true;
-    read_version(info, r.out);
-    read_version(info, r.err);
-    child_result_free(&r);
-    return 0;
-}
-
 static int llama_detect(const struct runner *self, struct runner_info *info, struct err *e)
 {
-    (void)self;
-    return llama_cpp_detect(info, "llama-bench", e);
+    return llama_build_detect(self->of, "llama-bench", info, e);
 }
 
 /* ---- one run ---- */
@@ -130,20 +71,18 @@ static int run_bench(struct session *s, int n_prompt, int n_gen, int n_depth, un
     snprintf(n, sizeof n, "%d", n_gen);
     snprintf(d, sizeof d, "%d", n_depth);
     snprintf(t, sizeof t, "%d", s->cell->threads > 0 ? s->cell->threads : 1);
-    const struct kv_pair kv = s->cell->kv;
-    const char *argv[24] = {
-        s->info.library_path, "-m", s->cell->model_path, "-p", p, "-n", n, "-t", t, "-r", "1", "-o", "jsonl"};
-    int n_args = 13;
-    if (kv.k && kv.v) {
-        const char *const flags[] = {"-fa", "1", "-ctk", kv.k->name, "-ctv", kv.v->name};
-        memcpy(&argv[n_args], flags, sizeof flags);
-        n_args += 6;
-    }
-    if (n_depth > 0) { /* older builds know no depth */
-        argv[n_args++] = "-d";
-        argv[n_args++] = d;
-    }
-    struct child_cmd cmd = {.argv = argv, .timeout_ms = timeout_ms, .max_output = MOST_OUTPUT};
+    struct llama_args a = {.v = {s->info.library_path}, .n = 1};
+    llama_args_add(&a, "-m", s->cell->model_path);
+    llama_args_add(&a, "-p", p);
+    llama_args_add(&a, "-n", n);
+    if (n_depth > 0) /* older builds know no depth */
+        llama_args_add(&a, "-d", d);
+    llama_args_add(&a, "-t", t);
+    llama_args_add(&a, "-r", "1");
+    llama_args_add(&a, "-o", "jsonl");
+    llama_args_options(&a, &s->options, s->cell);
+    llama_args_print(&a, s->command, sizeof s->command);
+    struct child_cmd cmd = {.argv = a.v, .timeout_ms = timeout_ms, .max_output = MOST_OUTPUT};
     struct child_result r;
     *x = (struct results){0};
     int rc = child_run(&cmd, &r, e);
@@ -175,40 +114,29 @@ static void llama_close(struct session *s)
     mem_free(s);
 }
 
-int llama_cpp_check_model(const char *path, unsigned *ms, struct err *e)
-{
-    struct stat st;
-    struct probe_state now;
-    if (!path)
-        return err_set(e, ERR_UNSUPPORTED, "llama.cpp runs model files, and this shape has none");
-    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
-        return err_set(e, ERR_MISSING, "cannot open %s for llama.cpp", path);
-    probe_sample(&now);
-    if (now.available_bytes >= 0 && st.st_size > now.available_bytes)
-        return err_set(e, ERR_LIMIT, "%s needs %.1f GiB and %.1f GiB are free", path, (double)st.st_size / 0x1p30,
-                       (double)now.available_bytes / 0x1p30);
-    *ms = OPEN_TIMEOUT_MS + (unsigned)(st.st_size / (1000 * SLOWEST_DISK_MB_S));
-    return 0;
-}
-
 /* A run of one token shows whether this build can run this file at all, and what loading costs. */
 static int llama_open(struct session **out, const struct measure_cell *cell, struct err *e)
 {
+    const struct llama_build *build = cell->runner->of;
     unsigned timeout_ms = 0;
-    int rc = llama_cpp_check_model(cell->model_path, &timeout_ms, e);
+    int rc = llama_check_model(build, cell->model_path, &timeout_ms, e);
     if (rc < 0)
         return rc;
     struct session *s = mem_alloc(sizeof *s);
     if (!s)
         return err_nomem(e, sizeof *s, "a session");
     s->cell = cell;
+    s->build = build;
     struct results *x = mem_alloc(sizeof *x);
-    rc = x ? llama_detect(cell->runner, &s->info, e) : err_nomem(e, sizeof *x, "a session");
-    if (rc == 0 && !s->info.found)
-        rc = err_set(e, ERR_MISSING, "%s; install llama.cpp or set LLAMA_CPP_PATH to its build", s->info.note);
     double wall_ns = NAN;
+    rc = x ? llama_build_need(build, "llama-bench", &s->info, e) : err_nomem(e, sizeof *x, "a session");
+    if (rc == 0)
+        rc = llama_options_take(&s->options, build, s->info.library_path, '/', cell, e);
     if (rc == 0)
         rc = run_bench(s, 0, 1, 0, timeout_ms, x, &wall_ns, e);
+    if (rc == 0 && s->options.must_offload && llama_bench_on_cpu(&s->row))
+        rc = err_set(e, ERR_UNSUPPORTED, "%s here was built for the CPU alone: it drives no device %s", build->name,
+                     cell->device ? cell->device : "gpu");
     mem_free(x);
     if (rc < 0) {
         llama_close(s);
@@ -238,15 +166,24 @@ static int llama_measure(struct session *s, const struct workload *w, struct sam
     out->prefill_ns = out->ttft_ns = rc == 0 && w->n_prompt > 0 ? x->row[0].avg_ns : NAN;
     out->decode_ns = rc == 0 && w->n_gen > 0 ? x->row[1].avg_ns : NAN;
     out->n_token_ns = 0;
-    snprintf(s->command, sizeof s->command, "llama-bench -m %s -p %d -n %d -d %d -t %d -r 1 -o jsonl",
-             s->cell->model_path, w->n_prompt, w->n_gen, w->n_depth, s->cell->threads);
     mem_free(x);
     return rc;
 }
 
 static void llama_describe(const struct session *s, struct record *r)
 {
+    const struct llama_options *o = &s->options;
+    size_t n;
+    const char *format = llama_bench_format(s->row.model_type, &n);
     llama_bench_describe(&s->row, r);
+    if (s->cell->runner->own_files && format) /* nobody else could tell */
+        snprintf(r->format.name, sizeof r->format.name, "%s", format);
+    snprintf(r->framework.name, sizeof r->framework.name, "%s", s->build->name);
+    snprintf(r->framework.numerics, sizeof r->framework.numerics, "%s", s->build->name);
+    if (o->backend[0])
+        snprintf(r->framework.backend, sizeof r->framework.backend, "%s", o->backend);
+    if (o->gpu_layers >= 0)
+        r->framework.gpu_layers = o->gpu_layers;
     if (s->cell->kv.k)
         kv_name(s->cell->kv, r->workload.kv_type);
     if (s->info.version[0])
@@ -258,15 +195,21 @@ static void llama_describe(const struct session *s, struct record *r)
         snprintf(r->command, sizeof r->command, "%s", s->command);
 }
 
+#define LLAMA_BENCH_FUNCTIONS                                                                                          \
+    .real = true, .own_process = true, .offloads = true, .detect = llama_detect, .open = llama_open,                   \
+    .measure = llama_measure, .describe = llama_describe, .close = llama_close
+
 const struct runner runner_llama_cpp = {
     .name = "llama.cpp",
     .doc = "llama.cpp through llama-bench: on PATH, or where LLAMA_CPP_PATH says",
-    .real = true,
-    .own_process = true,
     .containers = "gguf",
-    .detect = llama_detect,
-    .open = llama_open,
-    .measure = llama_measure,
-    .describe = llama_describe,
-    .close = llama_close,
+    .of = &llama_cpp_build,
+    LLAMA_BENCH_FUNCTIONS,
+};
+const struct runner runner_bitnet_cpp = {
+    .name = "bitnet.cpp",
+    .doc = "bitnet.cpp (i2_s, tl1, tl2) through its llama-bench, where BITNET_CPP_PATH says",
+    .own_files = true,
+    .of = &bitnet_cpp_build,
+    LLAMA_BENCH_FUNCTIONS,
 };

@@ -19,6 +19,7 @@ enum { MOST_PORTS = 4, ROOM = 16, HELP_MS = 10000, HELP_BYTES = 1 << 20, PAUSE_M
 struct session {
     const struct measure_cell *cell;
     struct runner_info info;
+    struct llama_options options;
     struct service server;
     struct client client;
     bool keeps_prompts; /* a newer one, which copies old prompts away before it answers */
@@ -30,8 +31,7 @@ struct session {
 
 static int server_detect(const struct runner *self, struct runner_info *info, struct err *e)
 {
-    (void)self;
-    int rc = llama_cpp_detect(info, "llama-server", e);
+    int rc = llama_build_detect(self->of, "llama-server", info, e);
     snprintf(info->name, sizeof info->name, "llama-server");
     return rc;
 }
@@ -60,7 +60,6 @@ static int free_port(int *port, struct err *e)
 static int start_server(struct session *s, struct err *e)
 {
     const struct measure_cell *cell = s->cell;
-    const struct kv_pair kv = cell->kv;
     char port[16], threads[16], n_ctx[16], n_streams[16];
     const int streams = cell->streams > 0 ? cell->streams : 1;
     snprintf(port, sizeof port, "%d", s->port);
@@ -68,34 +67,19 @@ static int start_server(struct session *s, struct err *e)
     snprintf(n_ctx, sizeof n_ctx, "%d", streams * (cell->n_ctx + ROOM + 255) / 256 * 256);
     snprintf(n_streams, sizeof n_streams, "%d", streams);
     snprintf(s->alias, sizeof s->alias, "whichquant-%ld-%d", (long)getpid(), s->port);
-    const char *argv[40] = {s->info.library_path,
-                            "-m",
-                            cell->model_path,
-                            "--host",
-                            "127.0.0.1",
-                            "--port",
-                            port,
-                            "--alias",
-                            s->alias,
-                            "-t",
-                            threads,
-                            "-c",
-                            n_ctx,
-                            "-np",
-                            n_streams};
-    int n = 15;
-    if (kv.k && kv.v) {
-        const char *const flags[] = {"-fa", "1", "-ctk", kv.k->name, "-ctv", kv.v->name};
-        memcpy(&argv[n], flags, sizeof flags);
-        n += 6;
-    }
-    if (s->keeps_prompts) {
-        argv[n++] = "--cache-ram";
-        argv[n++] = "0";
-    }
-    snprintf(s->command, sizeof s->command, "llama-server -m %s -t %s -c %s -np %s", cell->model_path, threads, n_ctx,
-             n_streams);
-    return service_start(&s->server, argv, e);
+    struct llama_args a = {.v = {s->info.library_path}, .n = 1};
+    llama_args_add(&a, "-m", cell->model_path);
+    llama_args_add(&a, "--host", "127.0.0.1");
+    llama_args_add(&a, "--port", port);
+    llama_args_add(&a, "--alias", s->alias);
+    llama_args_add(&a, "-t", threads);
+    llama_args_add(&a, "-c", n_ctx);
+    llama_args_add(&a, "-np", n_streams);
+    llama_args_options(&a, &s->options, cell);
+    if (s->keeps_prompts)
+        llama_args_add(&a, "--cache-ram", "0");
+    llama_args_print(&a, s->command, sizeof s->command);
+    return service_start(&s->server, a.v, e);
 }
 
 static int say_how_it_died(const struct session *s, struct err *e)
@@ -192,17 +176,18 @@ static bool knows_option(const char *program, const char *option)
 static int server_open(struct session **out, const struct measure_cell *cell, struct err *e)
 {
     unsigned timeout_ms = 0;
-    int rc = llama_cpp_check_model(cell->model_path, &timeout_ms, e);
+    int rc = llama_check_model(cell->runner->of, cell->model_path, &timeout_ms, e);
     if (rc < 0)
         return rc;
     struct session *s = mem_alloc(sizeof *s);
     if (!s)
         return err_nomem(e, sizeof *s, "a session");
     s->cell = cell;
-    rc = server_detect(cell->runner, &s->info, e);
-    if (rc == 0 && !s->info.found)
-        rc = err_set(e, ERR_MISSING, "%s; install llama.cpp or set LLAMA_CPP_PATH to its build", s->info.note);
+    rc = llama_build_need(cell->runner->of, "llama-server", &s->info, e);
+    if (rc == 0)
+        rc = llama_options_take(&s->options, cell->runner->of, s->info.library_path, ',', cell, e);
     if (rc == 0) {
+        llama_options_guess(&s->options, s->info.library_path);
         s->keeps_prompts = knows_option(s->info.library_path, "--cache-ram");
         rc = serve(s, timeout_ms, e);
     }
@@ -236,6 +221,8 @@ static void server_describe(const struct session *s, struct record *r)
     snprintf(r->framework.version, sizeof r->framework.version, "%s", s->info.version);
     snprintf(r->framework.library_sha256, sizeof r->framework.library_sha256, "%s", s->info.library_sha256);
     snprintf(r->framework.numerics, sizeof r->framework.numerics, "llama.cpp");
+    snprintf(r->framework.backend, sizeof r->framework.backend, "%s", s->options.backend);
+    r->framework.gpu_layers = s->options.gpu_layers;
     if (s->cell->kv.k)
         kv_name(s->cell->kv, r->workload.kv_type);
     r->workload.streams = s->client.n_streams;
@@ -250,7 +237,9 @@ const struct runner runner_llama_server = {
     .real = true,
     .several = true,
     .numerics = "llama.cpp",
+    .offloads = true,
     .containers = "gguf",
+    .of = &llama_cpp_build,
     .detect = server_detect,
     .open = server_open,
     .measure = server_measure,

@@ -39,9 +39,9 @@ struct measure_cell {                 /* what to run: filled by plan, owned by t
     const struct endpoint *endpoint;  /* servers that are there already */
     int streams;                      /* requests at once, where the framework serves several; 0: one */
     const char *why_not;              /* there is nothing to open: unsupported, for this reason */
-    const char *device;               /* "cpu" "gpu" "cuda" ...; NULL: cpu */
-    int gpu_layers;                   /* of the model, on that device where the framework can share it out; -1: all */
-    const char *const *settings;      /* workers: n_settings of the framework's own, "KEY=VALUE" each */
+    const char *device;               /* "cpu" "gpu" "cuda" "AUTO:GPU,CPU" ...; NULL: the framework's own choice */
+    const char *gpu_layers;           /* "0" "12" "all" on that device, the rest on the CPU; NULL: its own choice */
+    const char *const *settings;      /* n_settings of the framework's own, "KEY=VALUE" each */
     int n_settings;
     int threads, n_ctx, n_batch;
     uint64_t deadline_ns;             /* clock_ns() after which opening and logits give up; 0: their usual patience */
@@ -55,8 +55,10 @@ struct runner {                       /* one row of runners.def */
     bool real;                        /* a framework that people serve from; false for own */
     bool served;                      /* a server that is there already: takes no model file of ours */
     bool several;                     /* answers several prompts at once */
+    bool offloads;                    /* shares a model out by layers, between a device and the CPU */
     const char *numerics;             /* the framework whose formats and caches it takes; NULL: its name */
     bool own_process;                 /* each repetition loads and warms up in a process of its own */
+    bool own_files;                   /* its model files are read by nothing else: measured as they are, unopened */
     const char *containers;            /* exporters whose artifacts it loads: "gguf onnx"; NULL: none */
     const void *of;                    /* what its transport needs to know about it, or NULL */
     int (*detect)(const struct runner *self, struct runner_info *info, struct err *e);

@@ -32,6 +32,7 @@ struct session {
     int32_t *tokens; /* [n_ctx]: what is fed where the workload brings nothing */
     float *logits;   /* of the last question, from the file or the line */
     char backend[32], kv[48], kernels[256];
+    int gpu_layers;
     double load_ms;
     int64_t weights_bytes, kv_bytes, scratch_bytes; /* its own account; -1: none */
     struct process_memory memory;
@@ -150,13 +151,18 @@ static uint64_t patience(const struct session *s, unsigned ms)
 static int ask_open(struct session *s, const char *path, unsigned timeout_ms, struct err *e)
 {
     const struct measure_cell *c = s->cell;
+    const bool offloads = c->gpu_layers && strcmp(c->gpu_layers, "0") != 0;
     char kv[48];
     json_t *reply = NULL, *q = json_pack("{s:s,s:s,s:i,s:i,s:s}", "call", "open", "artifact", path, "threads",
                                          c->threads > 0 ? c->threads : 1, "context", s->n_ctx, "device",
-                                         c->device ? c->device : "cpu");
+                                         c->device  ? c->device
+                                         : offloads ? "gpu"
+                                                    : "cpu");
     json_put(q, "options", settings_to_json(c));
     if (c->n_batch > 0)
         json_put(q, "batch", json_integer(c->n_batch));
+    if (c->gpu_layers)
+        json_put(q, "gpu_layers", json_string(c->gpu_layers));
     if (c->kv.k)
         json_put(q, "kv", json_string(kv_name(c->kv, kv)));
     process_look_every(worker_link_process(s->link), LOOK_MS);
@@ -171,6 +177,8 @@ static int ask_open(struct session *s, const char *path, unsigned timeout_ms, st
     copy_text(s->backend, sizeof s->backend, reply, "backend", "cpu");
     copy_text(s->kv, sizeof s->kv, reply, "kv", "");
     copy_text(s->kernels, sizeof s->kernels, reply, "kernels", "");
+    double layers = json_get_num(reply, "gpu_layers");
+    s->gpu_layers = layers >= 0 && layers < 1e4 ? (int)layers : strcmp(s->backend, "cpu") ? -1 : 0;
     worker_identity(&s->info, reply);
     json_decref(reply);
     if (!(n_vocab >= 1 && n_vocab <= 1 << 24))
@@ -387,6 +395,7 @@ static void worker_describe(const struct session *s, struct record *r)
     snprintf(r->framework.name, sizeof r->framework.name, "%s", s->cell->runner->name);
     snprintf(r->framework.version, sizeof r->framework.version, "%s", s->info.version);
     snprintf(r->framework.backend, sizeof r->framework.backend, "%s", s->backend);
+    r->framework.gpu_layers = s->gpu_layers;
     snprintf(r->framework.library_sha256, sizeof r->framework.library_sha256, "%s", s->info.library_sha256);
     snprintf(r->kernels, sizeof r->kernels, "%s", s->kernels);
     snprintf(r->workload.kv_type, sizeof r->workload.kv_type, "%s", s->kv);
@@ -403,8 +412,8 @@ static void worker_describe(const struct session *s, struct record *r)
 }
 
 #define WORKER_FUNCTIONS                                                                                               \
-    .detect = worker_detect, .open = worker_open, .measure = worker_measure, .logits = worker_logits,                  \
-    .describe = worker_describe, .close = worker_close
+    .offloads = true, .detect = worker_detect, .open = worker_open, .measure = worker_measure,                         \
+    .logits = worker_logits, .describe = worker_describe, .close = worker_close
 
 struct runner worker_runner(const struct worker_row *row)
 {

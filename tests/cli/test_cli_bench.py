@@ -226,6 +226,43 @@ def test_llama_server():
     assert "cannot-run" in text and "llama-server is neither on PATH nor in LLAMA_CPP_PATH" in text, text
 
 
+def test_device_axis():
+    folder = os.path.join(TMP, "gpu")
+    os.mkdir(folder)
+    program = os.path.join(folder, "llama-bench")
+    with open(program, "w") as f:
+        f.write("""#!/bin/sh
+[ $1 = --version ] && { echo 'version: 6710 (0c1e57098)'; exit 0; }
+[ $1 = --list-devices ] && { echo 'Available devices:'; echo '  CUDA0: a GPU (24000 MiB, 23000 MiB free)'; exit 0; }
+L=-1; while [ $# -gt 0 ]; do case $1 in -p) P=$2;; -n) N=$2;; -ngl) L=$2;; esac; shift; done
+row() { echo '{"build_commit": "0c1e57098", "build_number": 6710, "backends": "CUDA", "model_type": "llama 1B Q8_0", "n_threads": 2,' \
+ '"type_k": "f16", "n_gpu_layers": '$L', "n_prompt": '$1', "n_gen": '$2', "avg_ns": 1000000, "samples_ns": [1000000]}'; }
+[ $P -gt 0 ] && row $P 0
+[ $N -gt 0 ] && row 0 $N
+exit 0
+""")
+    os.chmod(program, 0o755)
+    env = {**ENV, "LLAMA_CPP_PATH": folder, "BITNET_CPP_PATH": folder}
+    rows = json.loads(run("bench", "default", "-f", "q8_0", "--framework", "llama.cpp", "--backend", "cuda", "--gpu-layers", "0,2,all",
+                          *SHORT, "--json", env=env).text)
+    layers = [r["n_gpu_layers"] for r in rows]
+    assert layers[:4] == [0, 0, 2, 2] and layers[4] == layers[5] > 2, layers  # all: the model's own number
+    assert [r["backends"] for r in rows] == ["CPU"] * 2 + ["CUDA"] * 4, rows
+    assert len(set(r[0] for r in stored("SELECT cell_id FROM run WHERE framework = 'llama.cpp' AND format = 'gguf/q8_0'"))) >= 3
+    text = run("bench", "default", "-f", "q8_0", "--framework", "llama.cpp", "--gpu-layers", "2", *SHORT, env=env).text
+    assert "gguf/q8_0, 2 layers on cuda" in text, text
+    text = run("bench", "default", "-f", "q8_0", "--framework", "llama.cpp,own", "--backend", "metal", *SHORT, expect=1, env=env).text
+    assert "unsupported: llama.cpp here drives no device metal: it lists CUDA0" in text, text
+    assert "unsupported: the own engine computes on the CPU alone" in text, text
+    for wrong in ("some", "-1", "1000", "1,2,3,4,5,6,7,8,9"):
+        one_sentence(run("bench", "default", "--framework", "llama.cpp", "--gpu-layers", wrong, expect=2, env=env))
+    one_sentence(run("bench", "--endpoint", "http://127.0.0.1:1", "--backend", "gpu", expect=2))
+    model = path("ternary.gguf", b"GGUF that nobody else reads")
+    rows = json.loads(run("bench", model, "--framework", "bitnet.cpp", *SHORT, "--json", env=env).text)
+    assert [r["framework"] for r in rows] == ["bitnet.cpp"] * 2 and rows[0]["model_filename"] == "ternary.gguf", rows
+    one_sentence(run("bench", model, "--framework", "llama.cpp", *SHORT, expect=1, env=env))
+
+
 WORKER = "#!" + sys.executable + """
 import json, os, subprocess, sys, time
 answers = {"hello": {"protocol": 1, "name": "tried", "version": "7"}, "open": {"vocab": 100, "backend": "cpu"}, "memory": {}, "close": {}}

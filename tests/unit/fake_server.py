@@ -262,6 +262,9 @@ def stand_in(args):
     if "--version" in args:
         print("version: 6710 (0c1e57098)", file=sys.stderr)
         sys.exit(0)
+    if "--list-devices" in args:
+        print("Available devices:\n" + os.environ.get("FAKE_DEVICES", "  (none)"))
+        sys.exit(0)
     if "--help" in args:
         print("--cache-ram N")
         sys.exit(0)

@@ -369,11 +369,17 @@ static int n_started(void)
     return n;
 }
 
-static int serve(int streams, struct sample *x, struct record *r, struct err *e)
+static int serve_on(const char *device, const char *layers, int streams, struct sample *x, struct record *r,
+                    struct err *e)
 {
     struct session *s;
-    const struct measure_cell cell = {
-        .runner = llama, .model_path = model, .threads = 2, .streams = streams, .n_ctx = 600};
+    const struct measure_cell cell = {.runner = llama,
+                                      .model_path = model,
+                                      .threads = 2,
+                                      .streams = streams,
+                                      .n_ctx = 600,
+                                      .device = device,
+                                      .gpu_layers = layers};
     const struct workload w = {.n_prompt = 16, .n_gen = 6};
     int before = n_open_files();
     record_init(r);
@@ -386,6 +392,45 @@ static int serve(int streams, struct sample *x, struct record *r, struct err *e)
     }
     assert_int_equal(n_open_files(), before);
     return rc;
+}
+
+static int serve(int streams, struct sample *x, struct record *r, struct err *e)
+{
+    return serve_on(NULL, NULL, streams, x, r, e);
+}
+
+static void a_server_on_a_device(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *list, *device, *layers, *said, *backend;
+        int gpu_layers;
+    } kinds[] = {
+        {"  CUDA0: a (1 MiB)\n  CUDA1: b (1 MiB)", "cuda", NULL, "-np 1 -dev CUDA0,CUDA1 -ngl 999 --cache", "cuda",
+         999},
+        {"  CUDA0: a (1 MiB)\n  CUDA1: b (1 MiB)", "cuda1", "7", "-np 1 -dev CUDA1 -ngl 7 --cache", "cuda", 7},
+        {"  CUDA0: a (1 MiB)", "cpu", NULL, "-dev none -ngl 0", "cpu", 0},
+        {"  CUDA0: a (1 MiB)", NULL, NULL, "-np 1 --cache-ram", "cuda", -1},
+        {"  (none)", NULL, NULL, "-np 1 --cache-ram", "cpu", 0},
+    };
+    struct sample x;
+    struct record r;
+    struct err e = {0};
+    char *text;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        place_script("", "good");
+        setenv("FAKE_DEVICES", kinds[i].list, 1);
+        if (serve_on(kinds[i].device, kinds[i].layers, 0, &x, &r, &e) < 0)
+            fail_msg("%s", e.text);
+        assert_int_equal(file_read(mark, 1 << 16, &text, NULL, NULL), 0);
+        if (!strstr(text, kinds[i].said) || strcmp(r.framework.backend, kinds[i].backend) ||
+            r.framework.gpu_layers != kinds[i].gpu_layers)
+            fail_msg("%zu: %d layers on %s: %s", i, r.framework.gpu_layers, r.framework.backend, text);
+        mem_free(text);
+    }
+    assert_int_equal(serve_on("gpu", NULL, 0, &x, &r, &e), ERR_UNSUPPORTED);
+    assert_non_null(strstr(e.text, "drives no device gpu: it lists none"));
+    unsetenv("FAKE_DEVICES");
 }
 
 static void a_server_of_our_own(void **state)
@@ -466,17 +511,12 @@ static void no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_good_stream),
-        cmocka_unit_test(other_good_streams),
-        cmocka_unit_test(failures_have_reasons),
-        cmocka_unit_test(addresses),
-        cmocka_unit_test(the_key_stays_secret),
-        cmocka_unit_test(deadlines_and_depths),
-        cmocka_unit_test(several_at_once),
-        cmocka_unit_test(ollamas_own_clock),
-        cmocka_unit_test(a_server_of_our_own),
-        cmocka_unit_test(servers_that_fail),
-        cmocka_unit_test(no_memory),
+        cmocka_unit_test(a_good_stream),         cmocka_unit_test(other_good_streams),
+        cmocka_unit_test(failures_have_reasons), cmocka_unit_test(addresses),
+        cmocka_unit_test(the_key_stays_secret),  cmocka_unit_test(deadlines_and_depths),
+        cmocka_unit_test(several_at_once),       cmocka_unit_test(ollamas_own_clock),
+        cmocka_unit_test(a_server_of_our_own),   cmocka_unit_test(a_server_on_a_device),
+        cmocka_unit_test(servers_that_fail),     cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests_name("runner_http", tests, start_all, stop_all);
 }

@@ -24,13 +24,15 @@ static const struct runner *llama;
 static const char head[] =
     "#!/bin/sh\n"
     "[ \"$1\" = --version ] && { echo 'version: 0.5.0-dev (build 6710, commit 0c1e57098)' >&2; exit 0; }\n"
-    "D=0\n"
-    "while [ $# -gt 0 ]; do case $1 in -p) P=$2;; -n) N=$2;; -d) D=$2;; -t) T=$2;; -m) M=$2;; esac; shift; done\n"
+    "[ \"$1\" = --list-devices ] && { [ -n \"$FAKE_DEVICES\" ] || exit 1; printf \"$FAKE_DEVICES\"; exit 0; }\n"
+    "D=0; L=-1; ARGS=$*; : ${FAKE_BACKENDS:=CPU} ${FAKE_TYPE:=llama 256M Q4_K - Medium}\n"
+    "while [ $# -gt 0 ]; do case $1 in -p) P=$2;; -n) N=$2;; -d) D=$2;; -t) T=$2;; -m) M=$2;; -ngl) L=$2;; esac;"
+    " shift; done\n"
     "row() { echo '{\"build_commit\": \"0c1e57098\", \"build_number\": 6710, \"cpu_info\": \"AMD EPYC\", \"gpu_info\": "
     "\"\","
-    " \"backends\": \"CPU\", \"model_filename\": \"'$M'\", \"model_type\": \"llama 256M Q4_K - Medium\","
+    " \"backends\": \"'$FAKE_BACKENDS'\", \"model_filename\": \"'$M'\", \"model_type\": \"'\"$FAKE_TYPE\"'\","
     " \"model_size\": 96576768, \"model_n_params\": 134515008, \"n_batch\": 2048, \"n_ubatch\": 512,"
-    " \"n_threads\": '$T', \"type_k\": \"f16\", \"type_v\": \"f16\", \"n_gpu_layers\": -1, \"n_prompt\": '$1',"
+    " \"n_threads\": '$T', \"type_k\": \"f16\", \"type_v\": \"f16\", \"n_gpu_layers\": '$L', \"n_prompt\": '$1',"
     " \"n_gen\": '$2', \"n_depth\": '$D', \"avg_ns\": '$3', \"avg_ts\": 5.5, \"samples_ns\": [ '$3' ]}'; }\n"
     "pp() { [ $P -gt 0 ] && row $P 0 $((P * 1000000)); }\n"
     "tg() { [ $N -gt 0 ] && row 0 $N $((N * 20000000)); }\n";
@@ -107,7 +109,118 @@ static void good_output(void **state)
     assert_int_equal(r.workload.threads, 3);
     assert_true(r.memory.peak_rss_bytes > 100000 && r.memory.peak_rss_bytes < 1 << 30);
     assert_true(r.speed.load_ms.v >= 0 && isnan(r.speed.load_ms.lo));
-    assert_non_null(strstr(r.command, "-p 0 -n 16 -d 0 -t 3"));
+    assert_non_null(strstr(r.command, "llama-bench -m "));
+    assert_non_null(strstr(r.command, "m.gguf -p 0 -n 16 -t 3 -r 1 -o jsonl")); /* as it ran */
+    assert_int_equal(r.framework.gpu_layers, 0);
+}
+
+/* Opens and describes; what the record says of the device goes into r. */
+static int place(const char *device, const char *layers, const char *setting, struct record *r, struct err *e)
+{
+    struct measure_cell cell = a_cell();
+    struct session *s;
+    cell.device = device;
+    cell.gpu_layers = layers;
+    cell.settings = &setting;
+    cell.n_settings = setting != NULL;
+    record_init(r);
+    int rc = llama->open(&s, &cell, e);
+    if (rc < 0)
+        return rc;
+    llama->describe(s, r);
+    llama->close(s);
+    return 0;
+}
+
+static void devices(void **state)
+{
+    (void)state;
+    static const char two[] = "Available devices:\\n  CUDA0: NVIDIA H100 (81089 MiB, 80000 MiB free)\\n"
+                              "  CUDA1: other (1 MiB, 1 MiB free)\\n  Vulkan0: llvmpipe (1 MiB, 1 MiB free)\\n";
+    static const struct {
+        const char *list, *backends, *device, *layers, *setting; /* list "": an old build */
+        int code;
+        const char *said, *backend; /* in the command, or the sentence */
+        int gpu_layers;
+    } kinds[] = {
+        {two, "CUDA,Vulkan", NULL, NULL, NULL, 0, "-o jsonl", "cuda", -1},
+        {two, "CUDA,Vulkan", "cpu", NULL, NULL, 0, "-dev none -ngl 0", "cpu", 0},
+        {two, "CUDA,Vulkan", "gpu", NULL, NULL, 0, "-dev CUDA0/CUDA1/Vulkan0 -ngl 999", "cuda", 999},
+        {two, "CUDA,Vulkan", "cuda", "12", NULL, 0, "-dev CUDA0/CUDA1 -ngl 12", "cuda", 12},
+        {two, "CUDA,Vulkan", "CUDA1", "all", NULL, 0, "-dev CUDA1 -ngl 999", "cuda", 999},
+        {two, "CUDA,Vulkan", "vulkan", "3", NULL, 0, "-dev Vulkan0 -ngl 3", "vulkan", 3},
+        {two, "CUDA,Vulkan", NULL, "0", NULL, 0, "-ngl 0", "cpu", 0},
+        {two, "CUDA", NULL, NULL, "n-cpu-moe=4", 0, "-o jsonl --n-cpu-moe 4", "cuda", -1},
+        {two, "CUDA", NULL, NULL, "no-host", 0, "-o jsonl --no-host", "cuda", -1},
+        {two, "CUDA", "metal", NULL, NULL, ERR_UNSUPPORTED, "drives no device metal: it lists CUDA0, CUDA1, Vulkan0",
+         NULL, 0},
+        {"Available devices:\\n  (none)\\n", "CPU", "gpu", NULL, NULL, ERR_UNSUPPORTED,
+         "drives no device gpu: it lists none", NULL, 0},
+        {"Available devices:\\n  (none)\\n", "CPU", NULL, "5", NULL, ERR_UNSUPPORTED, "drives no device gpu", NULL, 0},
+        {"Available devices:\\n  BLAS: OpenBLAS (1 MiB, 1 MiB free)\\n", "BLAS,CPU", "gpu", NULL, NULL, ERR_UNSUPPORTED,
+         "no device gpu", NULL, 0},
+        {"", "CPU", "gpu", NULL, NULL, ERR_UNSUPPORTED, "was built for the CPU alone", NULL, 0},
+        {"", "CPU", "cpu", NULL, NULL, 0, "jsonl -ngl 0", "cpu", 0},
+        {"", "CUDA", "gpu", "7", NULL, 0, "jsonl -ngl 7", "cuda", 7},
+        {two, "CUDA", "cpu", "7", NULL, ERR_USAGE, "there is no device to put them on", NULL, 0},
+        {two, "CUDA", NULL, "many", NULL, ERR_USAGE, "give a number of layers, or all", NULL, 0},
+        {two, "CUDA", NULL, NULL, "threads=4", ERR_USAGE, "give --threads instead", NULL, 0},
+        {two, "CUDA", NULL, NULL, "-x=4", ERR_USAGE, "its long options", NULL, 0},
+    };
+    write_script("tg");
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct record r;
+        struct err e = {0};
+        setenv("FAKE_DEVICES", kinds[i].list, 1);
+        setenv("FAKE_BACKENDS", kinds[i].backends, 1);
+        int rc = place(kinds[i].device, kinds[i].layers, kinds[i].setting, &r, &e);
+        if (rc != kinds[i].code || !strstr(rc < 0 ? e.text : r.command, kinds[i].said))
+            fail_msg("%zu: returned %d: %s", i, rc, rc < 0 ? e.text : r.command);
+        if (rc == 0 && (strcmp(r.framework.backend, kinds[i].backend) || r.framework.gpu_layers != kinds[i].gpu_layers))
+            fail_msg("%zu: %s, %d layers", i, r.framework.backend, r.framework.gpu_layers);
+    }
+    unsetenv("FAKE_DEVICES");
+    unsetenv("FAKE_BACKENDS");
+}
+
+/* bitnet.cpp: the same program, found by its own variable and by nothing else; its own names for its formats. */
+static void the_fork_of_bitnet(void **state)
+{
+    (void)state;
+    const struct runner *bitnet = runner_find("bitnet.cpp");
+    static const char *const type[][2] = {{"bitnet-b1.58 2B I2_S - 2 bpw ternary", "bitnet/i2_s"},
+                                          {"bitnet-b1.58 2B TL1", "bitnet/tl1"},
+                                          {"llama 8B TL2", "bitnet/tl2"}};
+    struct measure_cell cell = a_cell();
+    struct runner_info info;
+    struct session *s;
+    struct sample x;
+    struct record r;
+    struct err e = {0};
+    write_script("pp; tg");
+    cell.runner = bitnet;
+    unsetenv("BITNET_CPP_PATH"); /* llama.cpp's program is on PATH */
+    assert_int_equal(bitnet->detect(bitnet, &info, NULL), 0);
+    assert_true(!info.found && strstr(info.note, "BITNET_CPP_PATH"));
+    assert_int_equal(bitnet->open(&s, &cell, &e), ERR_MISSING);
+    assert_non_null(strstr(e.text, "install bitnet.cpp or set BITNET_CPP_PATH to its build"));
+    setenv("BITNET_CPP_PATH", folder, 1);
+    assert_int_equal(bitnet->detect(bitnet, &info, NULL), 0);
+    assert_true(info.found && !strcmp(info.name, "bitnet.cpp"));
+    for (int i = 0; i < 3; i++) {
+        setenv("FAKE_TYPE", type[i][0], 1);
+        record_init(&r);
+        if (bitnet->open(&s, &cell, &e) < 0)
+            fail_msg("%s", e.text);
+        assert_int_equal(bitnet->measure(s, &(struct workload){.n_prompt = 8, .n_gen = 4}, &x, &e), 0);
+        bitnet->describe(s, &r);
+        bitnet->close(s);
+        assert_true(x.prefill_ns == 8e6 && x.decode_ns == 80e6);
+        assert_string_equal(r.framework.name, "bitnet.cpp");
+        assert_string_equal(r.format.name, type[i][1]);
+    }
+    unsetenv("FAKE_TYPE");
+    unsetenv("BITNET_CPP_PATH");
 }
 
 /* How a run that opened well goes wrong: the loading run has no prompt, so `[ $P = 0 ] && tg` lets it through. */
@@ -254,6 +367,7 @@ int main(void)
         cmocka_unit_test(good_output),       cmocka_unit_test(failures_have_reasons),
         cmocka_unit_test(a_hang_is_stopped), cmocka_unit_test(bad_cells_do_not_take_the_others),
         cmocka_unit_test(where_it_is_found), cmocka_unit_test(no_memory),
+        cmocka_unit_test(devices),           cmocka_unit_test(the_fork_of_bitnet),
     };
     return cmocka_run_group_tests_name("runner_llama_cpp", tests, make_folder, remove_folder);
 }

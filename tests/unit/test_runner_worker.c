@@ -40,10 +40,11 @@ static const char head[] =
     "def line(q, reply): say(json.dumps({'id': q['id'], **reply}) + '\\n')\n"
     "def close(q):\n"
     "    line(q, {}); sys.exit(0)\n";
-static const char tail[] = "calls = {'hello': hello, 'open': open_, 'measure': measure, 'logits': logits, 'memory': memory}\n"
-                           "for text in sys.stdin:\n"
-                           "    q = json.loads(text)\n"
-                           "    close(q) if q['call'] == 'close' else line(q, calls[q['call']](q))\n";
+static const char tail[] =
+    "calls = {'hello': hello, 'open': open_, 'measure': measure, 'logits': logits, 'memory': memory}\n"
+    "for text in sys.stdin:\n"
+    "    q = json.loads(text)\n"
+    "    close(q) if q['call'] == 'close' else line(q, calls[q['call']](q))\n";
 
 static void write_script(const char *body)
 {
@@ -167,18 +168,21 @@ static void failures_have_reasons(void **state)
 {
     (void)state;
     one_failure("def measure(q): say('hello\\033[31m\\n'); time.sleep(9)", ERR_FORMAT, "but: hello [31m");
-    one_failure("def measure(q): say('{\"id\": 3, \"pre'); os._exit(0)", ERR_IO, "exit code 0 after 14 bytes of a line");
+    one_failure("def measure(q): say('{\"id\": 3, \"pre'); os._exit(0)", ERR_IO,
+                "exit code 0 after 14 bytes of a line");
     one_failure("def measure(q): say('{}\\n')", ERR_FORMAT, "no answer of the worker protocol");
     one_failure("def measure(q): say('[' * 100000 + '\\n')", ERR_FORMAT, "no answer");
     one_failure("def measure(q): say('\\0\\0\\xff\\n')", ERR_FORMAT, "no answer");
     one_failure("def measure(q): say('{\"id\": %d, \"prefill_ns\": NaN}\\n' % q['id'])", ERR_FORMAT, "no answer");
-    one_failure("def measure(q): print('oh no', file=sys.stderr); os._exit(0)", ERR_IO, "exit code 0; it last said: oh no");
+    one_failure("def measure(q): print('oh no', file=sys.stderr); os._exit(0)", ERR_IO,
+                "exit code 0; it last said: oh no");
     one_failure("def measure(q): os._exit(7)", ERR_IO, "exit code 7; it last said: nothing");
     one_failure("def measure(q): os.kill(os.getpid(), signal.SIGSEGV)", ERR_CRASHED, "signal 11");
     one_failure("def measure(q): os.kill(os.getpid(), signal.SIGILL)", ERR_CRASHED, "signal 4");
     one_failure("def measure(q): os.kill(os.getpid(), signal.SIGKILL)", ERR_CRASHED, "signal 9");
     one_failure("def measure(q): os.close(1); time.sleep(60)", ERR_FORMAT, "closed its pipes and stayed");
-    one_failure("def measure(q): return {'error': 'data', 'text': 'the logits\\nhold NaN'}", ERR_DATA, "fake: the logits hold NaN");
+    one_failure("def measure(q): return {'error': 'data', 'text': 'the logits\\nhold NaN'}", ERR_DATA,
+                "fake: the logits hold NaN");
     one_failure("def measure(q): return {'error': 'unsupported', 'text': 'no'}", ERR_UNSUPPORTED, "fake: no");
     one_failure("def measure(q): return {'error': 'memory', 'text': 'full'}", ERR_NOMEM, "full");
     one_failure("def measure(q): return {'error': 'newly invented'}", ERR_IO, "no reason given");
@@ -186,7 +190,8 @@ static void failures_have_reasons(void **state)
     one_failure("def measure(q): return {'prefill_ns': 1e5, 'token_ns': [1e5]}", ERR_FORMAT, "no times of 2");
     one_failure("def measure(q): return {'prefill_ns': 1e5, 'token_ns': [1e5, -1]}", ERR_FORMAT, "no times of 2");
     one_failure("def measure(q): return {'prefill_ns': 1e5, 'token_ns': [1e5, 'x']}", ERR_FORMAT, "no times of 2");
-    one_failure("def measure(q): return {'prefill_ns': 9e10, 'token_ns': [1e5, 1e5]}", ERR_FORMAT, "not to be believed");
+    one_failure("def measure(q): return {'prefill_ns': 9e10, 'token_ns': [1e5, 1e5]}", ERR_FORMAT,
+                "not to be believed");
 }
 
 static void what_is_odd_but_right(void **state)
@@ -215,6 +220,47 @@ static void what_is_odd_but_right(void **state)
         fake->close(s);
     }
     assert_true(x.n_token_ns == 0 && x.decode_ns == 2000);
+}
+
+/* A device, layers on it and settings reach the worker; what it made of them reaches the record. */
+static void devices(void **state)
+{
+    (void)state;
+    static const char *const settings[] = {"A=b=c", "FLAG"};
+    static const struct {
+        const char *device, *layers, *wants, *backend;
+        int gpu_layers;
+    } kinds[] = {
+        {NULL, NULL, "q['device'] == 'cpu' and 'gpu_layers' not in q", "cpu", 0},
+        {"npu", NULL, "q['device'] == 'npu'", "npu", -1},
+        {"AUTO:GPU,CPU", NULL, "q['device'] == 'AUTO:GPU,CPU'", "gpu", -1},
+        {NULL, "12", "q['device'] == 'gpu' and q['gpu_layers'] == '12'", "gpu', 'gpu_layers': 12, 'x': '", 12},
+        {NULL, "0", "q['device'] == 'cpu' and q['gpu_layers'] == '0'", "cpu", 0},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct measure_cell cell = a_cell();
+        struct session *s;
+        struct err e = {0};
+        struct record r;
+        char body[512];
+        snprintf(body, sizeof body,
+                 "def open_(q):\n"
+                 "    good = %s and q['options'] == {'A': 'b=c', 'FLAG': '1'}\n"
+                 "    return {'vocab': 5, 'backend': '%s'} if good else {'error': 'failed', 'text': str(q)}\n",
+                 kinds[i].wants, kinds[i].backend);
+        write_script(body);
+        cell.device = kinds[i].device;
+        cell.gpu_layers = kinds[i].layers;
+        cell.settings = settings;
+        cell.n_settings = 2;
+        if (fake->open(&s, &cell, &e) < 0)
+            fail_msg("%s", e.text);
+        record_init(&r);
+        fake->describe(s, &r);
+        fake->close(s);
+        assert_int_equal(r.framework.gpu_layers, kinds[i].gpu_layers);
+        assert_memory_equal(r.framework.backend, kinds[i].backend, 3);
+    }
 }
 
 static void one_bad_opening(const char *body, int code, const char *said)
@@ -266,9 +312,9 @@ static void bad_logits(void **state)
         const char *body;
         int code;
     } c[] = {
-        {"def logits(q): return {'rows': 2, 'vocab': 5}", ERR_FORMAT},                     /* nothing was written */
-        {"def logits(q): return {'rows': 2, 'vocab': 4, 'logits': [0] * 8}", ERR_FORMAT},  /* another vocabulary */
-        {"def logits(q): return {'rows': 2, 'vocab': 5, 'logits': [0] * 9}", ERR_FORMAT},  /* one is missing */
+        {"def logits(q): return {'rows': 2, 'vocab': 5}", ERR_FORMAT},                    /* nothing was written */
+        {"def logits(q): return {'rows': 2, 'vocab': 4, 'logits': [0] * 8}", ERR_FORMAT}, /* another vocabulary */
+        {"def logits(q): return {'rows': 2, 'vocab': 5, 'logits': [0] * 9}", ERR_FORMAT}, /* one is missing */
         {"def logits(q): return {'rows': 2, 'vocab': 5, 'logits': [0] * 9 + [None]}", ERR_DATA},
         {"def logits(q): open(q['path'], 'wb').write(b'\\xff' * 40); return {'rows': 2, 'vocab': 5}", ERR_DATA},
         {"def logits(q): open(q['path'], 'wb').write(b'0' * 44); return {'rows': 2, 'vocab': 5}", ERR_LIMIT},
@@ -319,9 +365,8 @@ static bool lives(pid_t pid)
 static void nothing_is_left_behind(void **state)
 {
     (void)state;
-    static const char *const endings[] = {
-        "time.sleep(1000)", "os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)",
-        "return {'prefill_ns': 1000, 'token_ns': [1000, 1000]}"};
+    static const char *const endings[] = {"time.sleep(1000)", "os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)",
+                                          "return {'prefill_ns': 1000, 'token_ns': [1000, 1000]}"};
     static const int codes[] = {ERR_TIMEOUT, ERR_IO, ERR_CRASHED, 0};
     for (int i = 0; i < 4; i++) {
         char body[512];
@@ -436,7 +481,7 @@ static void packages_that_are_not_there(void **state)
     setenv("WHICHQUANT_PYTHON", bare, 1);
     for (int i = 0; runners[i]; i++) {
         const struct worker_row *row = runners[i]->of;
-        if (!row || !row->script)
+        if (!row || !runners[i]->logits || !row->script)
             continue;
         if (runners[i]->detect(runners[i], &info, &e) < 0)
             fail_msg("%s: %s", row->name, e.text);
@@ -478,6 +523,7 @@ int main(void)
         cmocka_unit_test(good_output),
         cmocka_unit_test(failures_have_reasons),
         cmocka_unit_test(what_is_odd_but_right),
+        cmocka_unit_test(devices),
         cmocka_unit_test(bad_openings),
         cmocka_unit_test(bad_logits),
         cmocka_unit_test(nothing_is_left_behind),
