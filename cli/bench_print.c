@@ -41,7 +41,8 @@ static void print_row(const struct record *r)
         snprintf(many, sizeof many, ", %d at once", r->workload.streams);
     bool usual = !r->workload.kv_type[0] || !strcmp(r->workload.kv_type, "f16");
     if (r->framework.gpu_layers > 0)
-        snprintf(where, sizeof where, ", %d layers on %.24s", r->framework.gpu_layers, r->framework.backend);
+        snprintf(where, sizeof where, ", %d layers on %.24s", r->framework.gpu_layers,
+                 *r->framework.backend ? r->framework.backend : "a device");
     else if (*r->framework.backend && strcmp(r->framework.backend, "cpu") != 0)
         snprintf(where, sizeof where, ", %.24s", r->framework.backend);
     snprintf(name, sizeof name, "%s%s%s%s%s", r->format.name, usual ? "" : ", KV ", usual ? "" : r->workload.kv_type,

@@ -44,8 +44,8 @@ class Model:
     """One framework. packages: (distribution, module) pairs, the first installed one counts; needs: distributions
     that must be there beside it; library: where its shared
     object may lie below the module's folder, for the record; also: distributions whose version matters too; containers:
-    what it loads."""
-    packages, needs, also, library, containers, devices, takes_kv = (), (), (), (), (), ("cpu",), False
+    what it loads; offloads: it shares a model out by layers."""
+    packages, needs, also, library, containers, devices, takes_kv, offloads = (), (), (), (), (), ("cpu",), False, False
 
     def open(self, artifact, threads, context, device, options):
         """Loads it. Returns what is to be told beside the vocabulary: backend, kv, kernels."""
@@ -120,6 +120,22 @@ def find_file(artifact, names, patterns):
     raise Fault("unsupported", f"{artifact} holds none of {', '.join(list(names) + list(patterns))}")
 
 
+def check_devices(framework, wanted, available):
+    """Of AUTO:GPU.1,CPU every device must be there; AUTO and its like are ways to use several."""
+    have = {d.split(".")[0] for d in available} | set(available)
+    for name in wanted.replace(":", ",").split(","):
+        if name not in have | {"AUTO", "HETERO", "MULTI", "BATCH"}:
+            raise Fault("unsupported", f"{framework} sees no device {name} here, only {', '.join(available)}")
+
+
+def number(options, key, otherwise, allowed=()):
+    """A whole number among the options, taken out of them."""
+    text = str(options.pop(key, otherwise))
+    if not text.isdigit() or allowed and int(text) not in allowed:
+        raise Fault("format", f"{key}={text}: give {'one of ' + ' '.join(map(str, allowed)) if allowed else 'a number'}")
+    return int(text)
+
+
 def has(distribution):
     try:
         return bool(importlib.metadata.version(distribution))
@@ -165,6 +181,10 @@ class Server:
             if not self.model.takes_kv:
                 raise Fault("unsupported", f"its KV cache cannot be {q['kv']}")
             options["kv"] = q["kv"]
+        if "gpu_layers" in q:
+            if not self.model.offloads:
+                raise Fault("unsupported", "it computes all layers in one place: give --backend, no --gpu-layers")
+            options["n_gpu_layers"] = q["gpu_layers"]
         begin = time.perf_counter_ns()
         try:
             reply = self.model.open(q["artifact"], int(q.get("threads", 1)), int(q.get("context", 1024)),

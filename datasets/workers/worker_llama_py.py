@@ -3,9 +3,10 @@ which shows a server only, through that."""
 import ctypes
 import json
 
-from worker import Fault, Model, find_file, has, identity, np, serve
+from worker import Fault, Model, find_file, has, identity, np, number, serve
 
-BATCH = 512
+BATCH, ALL_LAYERS = 512, 999
+CPU_ALONE = "this llama.cpp was built for the CPU alone: it drives no device "
 KV_TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, "q8_0": 8, "bf16": 30}
 
 
@@ -14,7 +15,7 @@ class Llama(Model):
     library = ("**/libllama.so", "*.so")
     containers = ("gguf",)
     devices = ("cpu", "gpu")
-    takes_kv = True
+    takes_kv = offloads = True
 
     def open(self, artifact, threads, context, device, options):
         path, failed = find_file(artifact, [], ["*.gguf"]), []
@@ -46,6 +47,12 @@ class Llama(Model):
         return own(tokens, n_prompt, n_gen, depth) if own else super().measure(tokens, n_prompt, n_gen, depth)
 
 
+def gpu_layers(options, device):
+    if options.get("n_gpu_layers") == "all":
+        return ALL_LAYERS
+    return number(options, "n_gpu_layers", 0 if device == "cpu" else ALL_LAYERS)
+
+
 class CInterface:
     """llama_decode and llama_get_logits, as llama-bench calls them."""
 
@@ -60,10 +67,13 @@ class CInterface:
         lib = self.lib
         lib.llama_backend_init()
         params = lib.llama_model_default_params()
-        params.n_gpu_layers = int(options.get("n_gpu_layers", 0 if device == "cpu" else 999))
+        layers = params.n_gpu_layers = gpu_layers(options, device)
+        if layers and not lib.llama_supports_gpu_offload():
+            raise Fault("unsupported", CPU_ALONE + device)
         self.model = lib.llama_model_load_from_file(path.encode(), params)
         if not self.address(self.model):
             raise Fault("unsupported", f"llama.cpp cannot load {path}")
+        layers = min(layers, lib.llama_model_n_layer(self.model) + 1)
         c = lib.llama_context_default_params()
         c.n_ctx, c.n_batch, c.n_ubatch = context, max(BATCH, context), BATCH
         c.n_threads = c.n_threads_batch = threads
@@ -78,7 +88,7 @@ class CInterface:
         self.memory = lib.llama_get_memory(self.context)
         self.batch = lib.llama_batch_init(max(BATCH, context), 0, 1)
         self.n = 0
-        self.told = {"vocab": self.n_vocab, "backend": "cpu" if device == "cpu" else device,
+        self.told = {"vocab": self.n_vocab, "backend": device if layers else "cpu", "gpu_layers": layers,
                      "kv": k if k == v else f"{k}/{v}"}
         self.feed([1])
 
@@ -125,11 +135,13 @@ class ServerInterface:
         p.model.path = path
         p.n_ctx, p.n_batch, p.n_ubatch, p.n_parallel = context + 8, BATCH, BATCH, 1
         p.cpuparams.n_threads = p.cpuparams_batch.n_threads = threads
-        p.n_gpu_layers = int(options.get("n_gpu_layers", 0 if device == "cpu" else 999))
+        p.n_gpu_layers = gpu_layers(options, device)
+        if p.n_gpu_layers and all(d["name"] == "CPU" for d in xllamacpp.get_device_info()):
+            raise Fault("unsupported", CPU_ALONE + device)
         p.warmup = False
         self.server = xllamacpp.Server(p)
         from_file = vocabulary_size(path)
-        self.told = {"vocab": from_file, "backend": device, "kv": "f16"}
+        self.told = {"vocab": from_file, "backend": device if p.n_gpu_layers else "cpu", "kv": "f16"}
         self.ask([1], 1)
 
     def ask(self, ids, n):

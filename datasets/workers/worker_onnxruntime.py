@@ -2,11 +2,13 @@
 import json
 import os
 
-from worker import Fault, Model, find_file, np, serve
+from worker import Fault, Model, find_file, np, number, serve
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "dml": "DmlExecutionProvider",
              "rocm": "ROCMExecutionProvider", "openvino": "OpenVINOExecutionProvider",
-             "coreml": "CoreMLExecutionProvider", "qnn": "QNNExecutionProvider"}
+             "coreml": "CoreMLExecutionProvider", "qnn": "QNNExecutionProvider",
+             "tensorrt": "TensorrtExecutionProvider", "dnnl": "DnnlExecutionProvider",
+             "webgpu": "WebGpuExecutionProvider", "xnnpack": "XnnpackExecutionProvider"}
 TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int64)": "int64",
          "tensor(int32)": "int32", "tensor(int8)": "int8", "tensor(uint8)": "uint8"}
 
@@ -33,14 +35,15 @@ class OnnxRuntime(Model):
         settings.intra_op_num_threads = threads
         settings.inter_op_num_threads = 1
         settings.log_severity_level = 3
-        level = {0: "ORT_DISABLE_ALL", 1: "ORT_ENABLE_BASIC", 2: "ORT_ENABLE_EXTENDED", 99: "ORT_ENABLE_ALL"}
-        if "graph_optimization_level" in options:
-            settings.graph_optimization_level = getattr(ort.GraphOptimizationLevel,
-                                                        level[int(options.pop("graph_optimization_level"))])
+        levels = {0: "DISABLE_ALL", 1: "ENABLE_BASIC", 2: "ENABLE_EXTENDED", 99: "ENABLE_ALL"}
+        level = levels[number(options, "graph_optimization_level", 99, levels)]
+        settings.graph_optimization_level = getattr(ort.GraphOptimizationLevel, "ORT_" + level)
         for key, value in options.items():
             settings.add_session_config_entry(key, str(value))
         self.session = ort.InferenceSession(find_file(artifact, [name] if name else ["model.onnx"], ["*.onnx"]), settings,
                                             providers=[provider])
+        if provider not in self.session.get_providers():  # it falls back to the CPU without a word
+            raise Fault("unsupported", f"onnxruntime cannot start {provider} here: its library or driver is missing")
         self.device = "cpu" if provider == "CPUExecutionProvider" else device
         self.context = context
         # What GenAI does with such a graph too: one buffer that the keys and values are appended to.

@@ -1,5 +1,9 @@
 """ONNX Runtime GenAI: its generator, fed token by token."""
-from worker import Fault, Model, np, serve
+import json
+
+from worker import Fault, Model, np, number, serve
+
+LEVELS = {0: "DISABLE_ALL", 1: "ENABLE_BASIC", 2: "ENABLE_EXTENDED", 99: "ENABLE_ALL"}
 
 
 class OnnxRuntimeGenAI(Model):
@@ -16,8 +20,17 @@ class OnnxRuntimeGenAI(Model):
         config.clear_providers()
         if device != "cpu":
             config.append_provider(device)
-        config.overlay('{"model": {"decoder": {"session_options": {"intra_op_num_threads": %d}}}}' % threads)
-        self.model = og.Model(config)
+        if "graph_optimization_level" in options:
+            level = number(options, "graph_optimization_level", 99, LEVELS)
+            options["graph_optimization_level"] = "ORT_" + LEVELS[level]
+        session = {"intra_op_num_threads": threads, **options}
+        config.overlay(json.dumps({"model": {"decoder": {"session_options": session}}}))
+        try:
+            self.model = og.Model(config)
+        except RuntimeError as e:
+            if device != "cpu" and "not available" in str(e):
+                raise Fault("unsupported", f"this onnxruntime-genai drives no {device}: {str(e)[:120]}") from e
+            raise
         self.context = context
         self.generator = None
         return {"backend": device}

@@ -1,5 +1,5 @@
 """OpenVINO: an infer request on a decoder in IR form, its KV cache inside (stateful), or without any."""
-from worker import Fault, Model, find_file, np, serve
+from worker import Fault, Model, check_devices, find_file, np, serve
 
 
 class OpenVINO(Model):
@@ -12,8 +12,7 @@ class OpenVINO(Model):
         import openvino
         core = openvino.Core()
         name = device.upper()
-        if name != "AUTO" and name not in {d.split(".")[0] for d in core.available_devices}:
-            raise Fault("unsupported", f"OpenVINO sees no device {name} here, only {', '.join(core.available_devices)}")
+        check_devices("OpenVINO", name, core.available_devices)
         config = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
         if name == "CPU":
             config["INFERENCE_NUM_THREADS"] = threads
@@ -28,6 +27,8 @@ class OpenVINO(Model):
         self.output = next((o for o in compiled.outputs if "logits" in o.get_names()), compiled.outputs[0])
         self.past = []
         kv = compiled.get_property("KV_CACHE_PRECISION") if name == "CPU" and self.stateful else None
+        where = compiled.get_property("EXECUTION_DEVICES")  # what AUTO chose
+        device = ",".join(where).lower() if isinstance(where, list) and where else device
         return {"backend": device, "kv": kv.get_type_name() if kv else ""}
 
     def reset(self):

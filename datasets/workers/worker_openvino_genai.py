@@ -1,7 +1,7 @@
 """OpenVINO GenAI: its pipeline's own loop, greedy, timed by what its streamer sees. It shows no logits."""
 import time
 
-from worker import Fault, Model, find_file, np, serve
+from worker import Fault, Model, check_devices, find_file, np, serve
 
 DEFAULT_VOCABULARY = 32000  # of any tokens that are fed: where the graph does not say
 
@@ -11,12 +11,13 @@ class OpenVINOGenAI(Model):
     also = ("openvino",)
     library = ("libopenvino_genai.so.*",)
     containers = ("openvino",)
-    devices = ("cpu", "gpu", "npu")
+    devices = ("cpu", "gpu", "npu", "auto")
 
     def open(self, artifact, threads, context, device, options):
         import openvino
         import openvino_genai
         self.ov, self.genai = openvino, openvino_genai
+        check_devices("OpenVINO", device.upper(), openvino.Core().available_devices)
         config = {"INFERENCE_NUM_THREADS": threads, **options} if device == "cpu" else dict(options)
         self.pipe = openvino_genai.LLMPipeline(artifact, device.upper(), **config)
         self.times([1], 2)
