@@ -18,7 +18,7 @@
 #include "base/mem.h"
 #include "base/sbuf.h"
 
-enum { READ_PEAK_MS = 10 };
+enum { READ_PEAK_MS = 10, WATCH_MS = 50 };
 
 struct running {
     struct child_pipes at;
@@ -26,7 +26,8 @@ struct running {
     size_t n_text;
     uint64_t deadline_ns;                     /* UINT64_MAX: none */
     uint64_t peak_rss_bytes, read_peak_at_ns; /* so far; when to read it again */
-    bool after_interrupt;
+    uint64_t max_memory_bytes, watch_at_ns;   /* 0: any; when to look again */
+    bool after_interrupt, too_large;
 };
 
 static bool interrupted(const struct running *r)
@@ -42,17 +43,13 @@ void child_close(int *fd)
 }
 
 /* Where memory runs out the child goes first, and it goes when we do. */
-static void exec_child(const struct child_cmd *c, int in, int out, int err)
+static void exec_child(const struct child_cmd *c, const struct family *family, int in, int out, int err)
 {
-    setpgid(0, 0);
+    family_join(family);
     cpus_give_back();
     dup2(in, 0);
     dup2(out, 1);
     dup2(err, 2);
-    if (c->max_memory_bytes) {
-        struct rlimit r = {.rlim_cur = c->max_memory_bytes, .rlim_max = c->max_memory_bytes};
-        setrlimit(RLIMIT_AS, &r);
-    }
     struct rlimit no_core = {0};
     setrlimit(RLIMIT_CORE, &no_core);
     signal(SIGINT, SIG_DFL);
@@ -74,11 +71,13 @@ int child_start(struct child_pipes *p, const struct child_cmd *c, bool feed, str
         goto failed;
     if (!feed && (in[0] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0)
         goto failed;
+    family_new(&p->family);
     p->pid = fork();
     if (p->pid < 0)
         goto failed;
     if (p->pid == 0)
-        exec_child(c, in[0], out[1], err[1]);
+        exec_child(c, &p->family, in[0], out[1], err[1]);
+    p->family.first = p->pid;
     setpgid(p->pid, p->pid);
     child_close(&in[0]);
     child_close(&out[1]);
@@ -145,14 +144,30 @@ static void read_peak(struct running *r)
     mem_free(text);
 }
 
-/* True when the child has to be killed: out of time, or the user interrupted. */
+/* Address space would be simpler to limit, but frameworks reserve far more of it than they ever use. */
+static bool too_large(struct running *r)
+{
+    uint64_t now = clock_ns();
+    if (r->max_memory_bytes && !r->too_large && now >= r->watch_at_ns) {
+        r->too_large = family_exceeds(&r->at.family, r->max_memory_bytes);
+        r->watch_at_ns = clock_ns() + WATCH_MS * 1000000;
+    }
+    return r->too_large;
+}
+
+static bool must_end(struct running *r)
+{
+    return time_left_ms(r) == 0 || interrupted(r) || too_large(r);
+}
+
+/* True when the child has to be killed: out of time, too large, or the user interrupted. */
 static bool communicate(struct running *r, struct sbuf *out, struct sbuf *err, size_t max)
 {
     while (r->at.out >= 0 || r->at.err >= 0) {
         struct pollfd p[3] = {{r->at.out, POLLIN, 0}, {r->at.err, POLLIN, 0}, {r->at.in, POLLOUT, 0}};
-        int left = time_left_ms(r);
-        if (left == 0 || interrupted(r))
+        if (must_end(r))
             return true;
+        int left = time_left_ms(r);
         if (poll(p, 3, left < READ_PEAK_MS ? left : READ_PEAK_MS) < 0 && errno != EINTR)
             return true;
         read_peak(r);
@@ -166,25 +181,25 @@ static bool communicate(struct running *r, struct sbuf *out, struct sbuf *err, s
     return false;
 }
 
+bool child_has_ended(pid_t pid)
+{
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == pid;
+}
+
 static void reap(struct running *r, struct child_result *res, bool kill_it)
 {
     int status = 0;
-    if (kill_it)
-        kill(-r->at.pid, SIGKILL);
-    for (;;) { /* the pipes may be closed long before the end: keep the deadline here too */
-        pid_t got = waitpid(r->at.pid, &status, kill_it ? 0 : WNOHANG);
-        if (got == r->at.pid || (got < 0 && errno != EINTR))
-            break;
-        if (got == 0 && (time_left_ms(r) == 0 || interrupted(r))) {
-            kill(-r->at.pid, SIGKILL);
-            kill_it = true;
-        } else if (got == 0) {
-            read_peak(r);
-            clock_sleep_ms(2);
-        }
+    while (!kill_it && !child_has_ended(r->at.pid)) { /* the pipes may be closed long before the end */
+        kill_it = must_end(r);
+        read_peak(r);
+        clock_sleep_ms(kill_it ? 0 : 2);
     }
-    kill(-r->at.pid, SIGKILL); /* grandchildren that stayed behind */
-    res->timed_out = kill_it && !interrupted(r);
+    family_kill(&r->at.family); /* grandchildren that stayed behind too */
+    while (waitpid(r->at.pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    res->too_large = r->too_large;
+    res->timed_out = kill_it && !interrupted(r) && !r->too_large;
     res->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     res->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     res->peak_rss_bytes = r->peak_rss_bytes;
@@ -193,9 +208,10 @@ static void reap(struct running *r, struct child_result *res, bool kill_it)
 int child_run(const struct child_cmd *c, struct child_result *res, struct err *e)
 {
     *res = (struct child_result){.exit_code = -1};
-    struct running r = {.at = {-1, -1, -1, -1}, .deadline_ns = UINT64_MAX};
+    struct running r = {.at = {.pid = -1, .in = -1, .out = -1, .err = -1}, .deadline_ns = UINT64_MAX};
     uint64_t t0 = clock_ns();
     r.after_interrupt = c->after_interrupt;
+    r.max_memory_bytes = c->max_memory_bytes;
     signal(SIGPIPE, SIG_IGN);
     int rc = child_start(&r.at, c, c->stdin_text != NULL, e);
     if (rc < 0)

@@ -53,19 +53,19 @@ struct child_cmd {
     const char *const *argv;                      /* argv[0] is looked up on PATH; NULL-terminated */
     const char *stdin_text;                       /* NULL: /dev/null */
     unsigned timeout_ms;                          /* 0: none */
-    uint64_t max_memory_bytes;                    /* 0: no RLIMIT_AS */
+    uint64_t max_memory_bytes;                    /* of it and all that it starts, as seen from outside; 0: any */
     size_t max_output;                            /* per stream; the rest is dropped; 0 = 16 MiB */
     bool after_interrupt;                         /* runs all the same: a short one for what was done before */
 };
 struct child_result {
     int exit_code;                                /* -1 when it died of a signal */
     int signal;                                   /* 0 unless it died of one */
-    bool timed_out;
+    bool timed_out, too_large;                    /* too_large: killed at max_memory_bytes */
     char *out, *err;                              /* NUL-terminated, freed by child_result_free */
     size_t n_out, n_err;
     uint64_t peak_rss_bytes, wall_ns;             /* peak: of the program itself; 0 when it ended within 10 ms */
 };
-/* Runs to its end in a process group of its own; killed whole on timeout. A non-zero exit is a result, not an error. */
+/* Runs to its end; then, or at a limit, all that it started is killed. A non-zero exit is a result, not an error. */
 int child_run(const struct child_cmd *cmd, struct child_result *r, struct err *e);
 void child_result_free(struct child_result *r);
 /* Runs fn(arg) in a forked child: returns its exit code (0-255), or -signal if it died of one, or ERR_TIMEOUT-1000. */

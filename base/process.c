@@ -1,7 +1,6 @@
 /* Programs that stay: lines in, lines out, deadlines, memory, and an end in every case. */
 #include "base/process.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -28,6 +27,7 @@ struct process {
     bool dead, resting;
     int status; /* of waitpid, once dead */
     struct process_memory memory;
+    uint64_t max_memory_bytes; /* 0: any */
     unsigned look_every_ms;
     uint64_t look_at_ns;
 };
@@ -67,27 +67,20 @@ static bool drain(struct process *p, int *fd)
 
 /* ---- its end ---- */
 
-/* Not yet reaped, so that its number, which is also the group's, belongs to nobody else. */
-static bool has_ended(const struct process *p)
-{
-    siginfo_t info = {0};
-    return waitid(P_PID, (id_t)p->at.pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == p->at.pid;
-}
-
 static bool ends_within(const struct process *p, unsigned ms)
 {
-    for (uint64_t end = clock_ns() + (uint64_t)ms * 1000000; !has_ended(p); clock_sleep_ms(NAP_MS))
+    for (uint64_t end = clock_ns() + (uint64_t)ms * 1000000; !child_has_ended(p->at.pid); clock_sleep_ms(NAP_MS))
         if (clock_ns() >= end)
             return false;
     return true;
 }
 
-/* The whole group, also what the program left behind: once, while the number is its own. */
-static void end_group(struct process *p)
+/* All of them, also what the program left behind: once, while its number is its own. */
+static void end_family(struct process *p)
 {
     if (p->dead)
         return;
-    kill(-p->at.pid, SIGKILL);
+    family_kill(&p->at.family);
     while (waitpid(p->at.pid, &p->status, 0) < 0 && errno == EINTR)
         continue;
     p->dead = true;
@@ -104,7 +97,7 @@ static bool readable(int fd)
 static int stopped(struct process *p, int code, const char *why, struct err *e)
 {
     char said[128];
-    end_group(p);
+    end_family(p);
     text_last_line(said, sizeof said, p->tail);
     return err_set(e, code, "%s %s; it last said: %s", p->name, why, said);
 }
@@ -114,7 +107,7 @@ static int ended(struct process *p, struct err *e)
 {
     char said[128], half[64] = "";
     bool by_itself = ends_within(p, GONE_MS);
-    end_group(p);
+    end_family(p);
     text_last_line(said, sizeof said, p->tail);
     if (p->got.n > p->n_used)
         snprintf(half, sizeof half, " after %zu bytes of a line", p->got.n - p->n_used);
@@ -125,6 +118,14 @@ static int ended(struct process *p, struct err *e)
                        strsignal(WTERMSIG(p->status)), half, said);
     return err_set(e, ERR_IO, "%s ended with exit code %d%s; it last said: %s", p->name, WEXITSTATUS(p->status), half,
                    said);
+}
+
+static int outgrown(struct process *p, struct err *e)
+{
+    char why[96];
+    snprintf(why, sizeof why, "took more than %.1f GiB of memory and was stopped",
+             (double)p->max_memory_bytes / 0x1p30);
+    return stopped(p, ERR_LIMIT, why, e);
 }
 
 /* ---- asking ---- */
@@ -140,6 +141,8 @@ static int wait_a_little(struct process *p, bool writing, uint64_t deadline_ns, 
     if (p->look_every_ms && now >= p->look_at_ns) {
         process_look(p);
         p->look_at_ns = clock_ns() + (uint64_t)p->look_every_ms * 1000000;
+        if (p->max_memory_bytes && family_exceeds(&p->at.family, p->max_memory_bytes))
+            return outgrown(p, e);
     }
     uint64_t left_ms = deadline_ns ? (deadline_ns - now) / 1000000 + 1 : SLICE_MS;
     struct pollfd f[3] = {{p->at.out, POLLIN, 0}, {p->at.err, POLLIN, 0}, {writing ? p->at.in : -1, POLLOUT, 0}};
@@ -202,7 +205,7 @@ int process_line(struct process *p, uint64_t deadline_ns, char **line, size_t *n
         int rc = wait_a_little(p, false, deadline_ns, "did not answer in time and was stopped", e);
         if (rc < 0)
             return rc;
-        if (p->got.n == p->n_seen && has_ended(p) && !readable(p->at.out)) /* others may hold its pipe */
+        if (p->got.n == p->n_seen && child_has_ended(p->at.pid) && !readable(p->at.out)) /* others may hold its pipe */
             return ended(p, e);
     }
 }
@@ -215,25 +218,16 @@ static int64_t kib_of(const char *text, const char *key)
     return at ? strtoll(at + strlen(key), NULL, 10) * 1024 : -1;
 }
 
-static char *read_proc(const char *pid, const char *what)
+static char *read_proc(pid_t pid, const char *what)
 {
     char path[64], *text = NULL;
-    snprintf(path, sizeof path, "/proc/%.20s/%s", pid, what);
+    snprintf(path, sizeof path, "/proc/%ld/%s", (long)pid, what);
     return file_read(path, 1 << 16, &text, NULL, NULL) < 0 ? NULL : text;
 }
 
-/* The process group stands third behind the name, which may hold anything. */
-static bool in_group(const char *pid, pid_t group)
+static void add_member(void *arg, pid_t pid)
 {
-    long of = -1;
-    char *text = read_proc(pid, "stat"), *at = text ? strrchr(text, ')') : NULL;
-    bool in = at && sscanf(at, ") %*c %*d %ld", &of) == 1 && of == (long)group;
-    mem_free(text);
-    return in;
-}
-
-static void add_member(struct process_memory *sum, const char *pid)
-{
+    struct process_memory *sum = arg;
     char *status = read_proc(pid, "status"), *rollup = read_proc(pid, "smaps_rollup");
     int64_t rss = kib_of(status, "VmHWM:"), pss = kib_of(rollup, "\nPss:"), anon = kib_of(rollup, "Pss_Anon:"),
             file = kib_of(rollup, "Pss_File:"), shmem = kib_of(rollup, "Pss_Shmem:");
@@ -248,13 +242,8 @@ static void add_member(struct process_memory *sum, const char *pid)
 void process_look(struct process *p)
 {
     struct process_memory sum = {0}, *m = &p->memory;
-    DIR *proc = p->dead ? NULL : opendir("/proc");
-    if (!proc)
-        return;
-    for (struct dirent *d; (d = readdir(proc));)
-        if (d->d_name[0] >= '1' && d->d_name[0] <= '9' && in_group(d->d_name, p->at.pid))
-            add_member(&sum, d->d_name);
-    closedir(proc);
+    if (!p->dead)
+        family_each(&p->at.family, add_member, &sum);
     if (sum.peak_rss_bytes > 0 && sum.peak_rss_bytes > m->peak_rss_bytes)
         m->peak_rss_bytes = sum.peak_rss_bytes;
     if (sum.pss_bytes > 0 && sum.pss_bytes > m->pss_bytes) {
@@ -285,7 +274,8 @@ int process_start(struct process **out, const struct child_cmd *c, const char *n
         mem_free(p);
         return err_nomem(e, sizeof *p, name);
     }
-    *p = (struct process){.name = mine, .at = {-1, -1, -1, -1}, .memory = {-1, -1, -1, -1}};
+    *p = (struct process){.name = mine, .at = {.pid = -1, .in = -1, .out = -1, .err = -1}, .memory = {-1, -1, -1, -1}};
+    p->max_memory_bytes = c->max_memory_bytes;
     p->max_line = c->max_output ? c->max_output : LONGEST_LINE;
     signal(SIGPIPE, SIG_IGN);
     int rc = child_start(&p->at, c, true, e);
@@ -319,7 +309,7 @@ void process_stop(struct process *p, unsigned grace_ms)
     child_close(&p->at.in);
     if (!p->dead && !interrupt_seen())
         ends_within(p, grace_ms);
-    end_group(p);
+    end_family(p);
     child_close(&p->at.out);
     child_close(&p->at.err);
     sbuf_free(&p->got);

@@ -19,11 +19,11 @@
 
 enum { TAIL = 8192, MOST_LOG = 1 << 22, PATIENCE_MS = 3000 };
 
-static void exec_service(const char *const *argv, int log, pid_t parent)
+static void exec_service(const struct family *family, const char *const *argv, int log, pid_t parent)
 {
     struct rlimit no_core = {0};
     int null = open("/dev/null", O_RDONLY);
-    setpgid(0, 0);
+    family_join(family);
     cpus_give_back();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
@@ -48,14 +48,16 @@ int service_start(struct service *s, const char *const *argv, struct err *e)
         return err_set(e, ERR_IO, "cannot keep the output of %s: %s", argv[0], strerror(errno));
     pid_t parent = getpid();
     fflush(NULL);
+    family_new(&s->family);
     s->pid = fork();
     if (s->pid == 0)
-        exec_service(argv, s->log, parent);
+        exec_service(&s->family, argv, s->log, parent);
     if (s->pid < 0) {
         s->pid = 0;
         close(s->log);
         return err_set(e, ERR_IO, "cannot start %s: %s", argv[0], strerror(errno));
     }
+    s->family.first = s->pid;
     setpgid(s->pid, s->pid);
     return 0;
 }
@@ -111,7 +113,7 @@ void service_stop(struct service *s)
         if (!s->ended)
             clock_sleep_ms(5);
     }
-    kill(-s->pid, SIGKILL); /* grandchildren that stayed behind */
+    family_kill(&s->family); /* grandchildren that stayed behind */
     close(s->log);
     *s = (struct service){.log = -1};
 }

@@ -7,9 +7,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include "base/err.h"
+#include "base/family.h"
 
 struct service {
     pid_t pid;                /* 0: not started */
+    struct family family;
     int log;                  /* what it prints, both streams: a file in memory */
     bool ended;
     int exit_code, signal;    /* once ended; -1 and the signal when it died of one */
@@ -17,7 +19,7 @@ struct service {
 };
 int service_start(struct service *s, const char *const *argv, struct err *e);
 bool service_alive(struct service *s);
-void service_stop(struct service *s);   /* asks, then kills the group; harmless on one that never started */
+void service_stop(struct service *s);   /* asks, then kills all that it started; harmless on one that never started */
 /* The last line that says something, printable; "nothing" where there is none. */
 void service_last_line(const struct service *s, char *out, size_t size);
 bool service_said(const struct service *s, const char *text);   /* in its last few kilobytes, case ignored */

@@ -1,0 +1,129 @@
+/* Families of processes: who belongs to one, what they hold, and their end. All of it is read from /proc. */
+#include "base/family.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/mem.h"
+#include "base/os.h"
+
+enum { MOST_ENVIRONMENT = 4 << 20, MOST_ROUNDS = 500, NAP_MS = 1 };
+
+void family_new(struct family *f)
+{
+    f->first = 0;
+    snprintf(f->mark, sizeof f->mark, "WHICHQUANT_CHILD_%lx_%llx=1", (long)getpid(), (unsigned long long)clock_ns());
+}
+
+void family_join(const struct family *f)
+{
+    setpgid(0, 0);
+    putenv((char *)(uintptr_t)f->mark);
+}
+
+static char *read_proc(pid_t pid, const char *what, size_t max, size_t *n)
+{
+    char path[64], *text = NULL;
+    snprintf(path, sizeof path, "/proc/%ld/%s", (long)pid, what);
+    return file_read(path, max, &text, n, NULL) < 0 ? NULL : text;
+}
+
+/* State and process group stand first and third behind the name, which may hold anything. The dead are no members. */
+static bool in_group(pid_t pid, pid_t group)
+{
+    long of = -1;
+    char state = 0, *text = read_proc(pid, "stat", 1 << 16, NULL), *at = text ? strrchr(text, ')') : NULL;
+    bool in = at && sscanf(at, ") %c %*d %ld", &state, &of) == 2 && of == (long)group && state != 'Z' && state != 'X';
+    mem_free(text);
+    return in;
+}
+
+static bool has_mark(pid_t pid, const char *mark)
+{
+    size_t n = 0;
+    char *text = read_proc(pid, "environ", MOST_ENVIRONMENT, &n);
+    bool has = false;
+    for (const char *at = text; !has && at && at < text + n; at += strlen(at) + 1)
+        has = strcmp(at, mark) == 0;
+    mem_free(text);
+    return has;
+}
+
+bool family_has(const struct family *f, pid_t pid)
+{
+    return f->first > 0 && pid != getpid() && (in_group(pid, f->first) || has_mark(pid, f->mark));
+}
+
+void family_each(const struct family *f, void (*on_member)(void *arg, pid_t pid), void *arg)
+{
+    DIR *proc = opendir("/proc");
+    for (struct dirent *d; proc && (d = readdir(proc));) {
+        pid_t pid = d->d_name[0] >= '1' && d->d_name[0] <= '9' ? (pid_t)strtol(d->d_name, NULL, 10) : 0;
+        if (pid > 0 && family_has(f, pid))
+            on_member(arg, pid);
+    }
+    if (proc)
+        closedir(proc);
+}
+
+/* ---- memory ---- */
+
+static int64_t kib_of(const char *text, const char *key)
+{
+    const char *at = text ? strstr(text, key) : NULL;
+    return at ? strtoll(at + strlen(key), NULL, 10) * 1024 : 0;
+}
+
+/* Quick: after a fork the same pages count for both. */
+static void add_resident(void *arg, pid_t pid)
+{
+    char *text = read_proc(pid, "status", 1 << 16, NULL);
+    *(int64_t *)arg += kib_of(text, "RssAnon:") + kib_of(text, "RssShmem:");
+    mem_free(text);
+}
+
+/* Exact, and slow: the kernel looks at every page. */
+static void add_proportional(void *arg, pid_t pid)
+{
+    char *text = read_proc(pid, "smaps_rollup", 1 << 16, NULL);
+    *(int64_t *)arg += kib_of(text, "Pss_Anon:") + kib_of(text, "Pss_Shmem:");
+    mem_free(text);
+}
+
+int64_t family_memory(const struct family *f)
+{
+    int64_t bytes = 0;
+    family_each(f, add_proportional, &bytes);
+    return bytes;
+}
+
+bool family_exceeds(const struct family *f, uint64_t bytes)
+{
+    int64_t most = 0;
+    family_each(f, add_resident, &most);
+    return (uint64_t)most > bytes && (uint64_t)family_memory(f) > bytes;
+}
+
+/* ---- the end ---- */
+
+static void kill_one(void *arg, pid_t pid)
+{
+    *(int *)arg += kill(pid, SIGKILL) == 0;
+}
+
+/* Those that were about to fork may have got through: until nobody is found. What is dying is found no more. */
+void family_kill(const struct family *f)
+{
+    if (f->first <= 0)
+        return;
+    kill(-f->first, SIGKILL);
+    for (int round = 0, n = 1; n > 0 && round < MOST_ROUNDS; round++) {
+        n = 0;
+        if (round > 0)
+            clock_sleep_ms(NAP_MS);
+        family_each(f, kill_one, &n);
+    }
+}
