@@ -2,15 +2,15 @@
 #include "base/family.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "base/mem.h"
 #include "base/os.h"
 
-enum { MOST_ENVIRONMENT = 4 << 20, MOST_ROUNDS = 500, NAP_MS = 1 };
+enum { SHORT = 4096, LONG = 16384, MOST_ROUNDS = 500, NAP_MS = 1 };
 
 void family_new(struct family *f)
 {
@@ -24,31 +24,51 @@ void family_join(const struct family *f)
     putenv((char *)(uintptr_t)f->mark);
 }
 
-static char *read_proc(pid_t pid, const char *what, size_t max, size_t *n)
+static int open_proc(pid_t pid, const char *what)
 {
-    char path[64], *text = NULL;
+    char path[64];
     snprintf(path, sizeof path, "/proc/%ld/%s", (long)pid, what);
-    return file_read(path, max, &text, n, NULL) < 0 ? NULL : text;
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* Its beginning, as text. Nothing is allocated here: memory may be what there is none of. */
+static const char *read_proc(pid_t pid, const char *what, char out[SHORT])
+{
+    int fd = open_proc(pid, what);
+    ssize_t n = fd < 0 ? -1 : read(fd, out, SHORT - 1);
+    if (fd >= 0)
+        close(fd);
+    out[n > 0 ? n : 0] = 0;
+    return out;
 }
 
 /* State and process group stand first and third behind the name, which may hold anything. The dead are no members. */
 static bool in_group(pid_t pid, pid_t group)
 {
+    char text[SHORT], state = 0;
     long of = -1;
-    char state = 0, *text = read_proc(pid, "stat", 1 << 16, NULL), *at = text ? strrchr(text, ')') : NULL;
-    bool in = at && sscanf(at, ") %c %*d %ld", &state, &of) == 2 && of == (long)group && state != 'Z' && state != 'X';
-    mem_free(text);
-    return in;
+    const char *at = strrchr(read_proc(pid, "stat", text), ')');
+    return at && sscanf(at, ") %c %*d %ld", &state, &of) == 2 && of == (long)group && state != 'Z' && state != 'X';
 }
 
+/* Between two NULs; what may be the beginning of it stays for the next piece. */
 static bool has_mark(pid_t pid, const char *mark)
 {
-    size_t n = 0;
-    char *text = read_proc(pid, "environ", MOST_ENVIRONMENT, &n);
+    char wanted[sizeof(((struct family *)0)->mark) + 2] = "", buf[LONG] = "";
+    const size_t n_wanted = strlen(mark) + 2;
+    int fd = open_proc(pid, "environ");
     bool has = false;
-    for (const char *at = text; !has && at && at < text + n; at += strlen(at) + 1)
-        has = strcmp(at, mark) == 0;
-    mem_free(text);
+    memcpy(wanted + 1, mark, n_wanted - 1);
+    size_t n = 1;
+    for (ssize_t got; fd >= 0 && !has && (got = read(fd, buf + n, sizeof buf - n)) > 0;) {
+        n += (size_t)got;
+        has = memmem(buf, n, wanted, n_wanted) != NULL;
+        size_t keep = n < n_wanted - 1 ? n : n_wanted - 1;
+        memmove(buf, buf + n - keep, keep);
+        n = keep;
+    }
+    if (fd >= 0)
+        close(fd);
     return has;
 }
 
@@ -73,24 +93,24 @@ void family_each(const struct family *f, void (*on_member)(void *arg, pid_t pid)
 
 static int64_t kib_of(const char *text, const char *key)
 {
-    const char *at = text ? strstr(text, key) : NULL;
+    const char *at = strstr(text, key);
     return at ? strtoll(at + strlen(key), NULL, 10) * 1024 : 0;
 }
 
 /* Quick: after a fork the same pages count for both. */
 static void add_resident(void *arg, pid_t pid)
 {
-    char *text = read_proc(pid, "status", 1 << 16, NULL);
+    char text[SHORT];
+    read_proc(pid, "status", text);
     *(int64_t *)arg += kib_of(text, "RssAnon:") + kib_of(text, "RssShmem:");
-    mem_free(text);
 }
 
 /* Exact, and slow: the kernel looks at every page. */
 static void add_proportional(void *arg, pid_t pid)
 {
-    char *text = read_proc(pid, "smaps_rollup", 1 << 16, NULL);
+    char text[SHORT];
+    read_proc(pid, "smaps_rollup", text);
     *(int64_t *)arg += kib_of(text, "Pss_Anon:") + kib_of(text, "Pss_Shmem:");
-    mem_free(text);
 }
 
 int64_t family_memory(const struct family *f)

@@ -10,7 +10,8 @@ struct process_memory { /* the largest seen, summed over all that it started; -1
     int64_t peak_rss_bytes;
     int64_t pss_bytes, pss_anon_bytes, pss_file_bytes; /* at the moment of the largest PSS: shared pages in parts */
 };
-/* argv and max_memory_bytes of c count, the latter whenever its memory is looked at while it is waited for; max_output is the longest line, 0 = 64 MiB. name: for sentences. */
+/* argv and max_memory_bytes of c count, the latter whenever its memory is looked at while it is waited for; max_output
+ * is the longest line, 0 = 64 MiB. name: for sentences. */
 int process_start(struct process **out, const struct child_cmd *c, const char *name, struct err *e);
 /* Deadlines are clock_ns(), 0 = none. Errors say in one sentence what became of the program, and what it last said:
  * ERR_TIMEOUT (stopped), ERR_CRASHED (a signal), ERR_IO (an exit code), ERR_LIMIT (a longer line), ERR_CANCELLED

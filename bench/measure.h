@@ -24,7 +24,6 @@ void measure_defaults(struct measure_opts *o);
  * status and reason and the others go on; negative only for ERR_CANCELLED (cells done so far are kept) or no memory. */
 int measure_cells(const struct measure_cell *cell, struct record *r, int n, const struct workload *w,
                   const struct measure_opts *o, struct err *e);
-
 /* bench --sustain: runs decode for `seconds`, one point per window; burst, sustained, and time to throttle. */
 struct sustain_result {
     int n;

@@ -12,14 +12,8 @@ static bool is_candidate(const struct recipe *r)
     return strcmp(r->name, "base/f32") != 0;
 }
 
-static bool is_packed(enum kernel_op op, const struct qmat *w, const struct act *a, uint64_t isa)
-{
-    const struct kernel *k = kernel_find_for(op, w, a, isa);
-    return k && kernel_is_packed(k);
-}
-
 /* Tensor t as its row of the plan says; what multiplies is the head of a tied embedding, where that is stored apart. */
-static bool tensor_is_packed(const struct model_tensor *t, const struct use_assign *a, uint64_t isa)
+bool plan_kernels(const struct kernel *k[2], const struct model_tensor *t, const struct use_assign *a, uint64_t isa)
 {
     struct qmat w;
     const struct codec *c = a->head ? a->head : a->codec;
@@ -27,7 +21,15 @@ static bool tensor_is_packed(const struct model_tensor *t, const struct use_assi
         return false;
     if (a->algorithm && a->algorithm->layout && a->algorithm->layout(&w, NULL))
         return false;
-    return is_packed(OP_MATVEC, &w, a->act, isa) && is_packed(OP_MATMUL, &w, a->act, isa);
+    k[0] = kernel_find_for(OP_MATVEC, &w, a->act, isa);
+    k[1] = kernel_find_for(OP_MATMUL, &w, a->act, isa);
+    return true;
+}
+
+static bool tensor_is_packed(const struct model_tensor *t, const struct use_assign *a, uint64_t isa)
+{
+    const struct kernel *k[2];
+    return plan_kernels(k, t, a, isa) && k[0] && k[1] && kernel_is_packed(k[0]) && kernel_is_packed(k[1]);
 }
 
 static bool has_packed_kernels(const struct model *m, const struct use_assign *a, uint64_t isa)

@@ -34,4 +34,8 @@ int plan_order(struct plan *p, struct err *e);
 /* Notes that a planned format turned out impossible; at most one a format. */
 void plan_refuse(struct plan *p, const struct recipe *r, const char *why);
 void plan_free(struct plan *p);
+struct kernel;
+/* What a matrix is multiplied with under the mask: alone (decode) and with many rows (prefill); NULL: nothing fits.
+ * False: its codec cannot hold it. */
+bool plan_kernels(const struct kernel *k[2], const struct model_tensor *t, const struct use_assign *a, uint64_t isa);
 #endif

@@ -35,12 +35,13 @@ struct cli {
     int n_args;
     struct request req;
     struct text_list formats, frameworks, kv, kv_ctx, tasks, concurrency, settings, gpu_layers;
-    bool help, version, json, csv, md, no_color, base_stdout, check, bench, dry_run, packed, no_report, process_output;
+    bool help, version, json, csv, md, no_color, base_stdout, check, bench, dry_run, packed, no_report, process_output,
+        prove, prove_cell;
     const char *text, *prompt, *base_model, *base_logits, *save_logits, *shape, *isa, *from, *kernel, *device_name,
         *objective, *emit, *endpoint, *served_model, *api_key_env, *python,
         *artifact, *backend;
     int n_predict, depth, reps, n_batch, rows, cols;
-    double sustain_s, silence_s; /* 0: not asked for */
+    double sustain_s, silence_s, cell_timeout_s; /* 0: not asked for */
     /* made on first use, released by cli_done */
     struct probe_device *device;
     struct pool *pool;
@@ -60,7 +61,8 @@ enum {
     G_IMPORT = 512,
     G_IMATRIX = 1024,
     G_CODEC = 2048,
-    G_TASK = 4096
+    G_TASK = 4096,
+    G_DOCTOR = 8192
 };
 
 struct command {

@@ -9,7 +9,8 @@
 #include "base/os.h"
 #include "bench/measure.h"
 #include "bench/runners/worker.h"
-#include "cli/cli.h"
+#include "cli/doctor_prove.h"
+#include "reports/escape.h"
 
 enum level { PASS, WARN, FAIL };
 static const char *const level_names[] = {"PASS", "WARN", "FAIL"};
@@ -280,26 +281,115 @@ static void check_runners(struct doctor *doc)
         check_runner(doc, r);
 }
 
+/* ---- --prove ---- */
+
+struct proof {
+    struct doctor *doc;
+    json_t *cells;      /* NULL: print */
+    int n, n_ok, n_bad; /* bad: of a framework that is there */
+};
+
+/* A framework that does not run here is a warning, the own engine's failure a failure of this program. */
+static enum level level_of(const struct prove_cell *cell)
+{
+    return cell->status == STATUS_OK ? PASS : strcmp(cell->framework, "own") ? WARN : FAIL;
+}
+
+static void print_cell(const struct prove_cell *cell)
+{
+    char kld[32] = "";
+    if (isfinite(cell->kld))
+        snprintf(kld, sizeof kld, "KLD %.1e", cell->kld);
+    printf("[%s] %-18s %-24s %-12s %-11s %-12s%s%s\n", level_names[level_of(cell)], cell->framework, cell->format,
+           cell->isa, record_status_name(cell->status), kld, *cell->reason ? " " : "", cell->reason);
+    fflush(stdout);
+}
+
+static void print_csv(const struct prove_cell *cell)
+{
+    struct sbuf b = {0};
+    char text[256];
+    for (int i = 0; prove_column(i); i++) {
+        prove_column_text(cell, i, text);
+        if (i)
+            sbuf_putc(&b, ',');
+        escape_csv(&b, text);
+    }
+    puts(sbuf_str(&b));
+    sbuf_free(&b);
+}
+
+static void take_cell(void *arg, const struct prove_cell *cell)
+{
+    struct proof *p = arg;
+    p->n++;
+    p->n_ok += cell->status == STATUS_OK;
+    p->n_bad += cell->status != STATUS_OK && cell->format[0] && cell->status != STATUS_UNSUPPORTED;
+    p->doc->count[level_of(cell)]++;
+    if (p->cells)
+        json_array_append_new(p->cells, prove_cell_to_json(cell));
+    else if (p->doc->c->csv)
+        print_csv(cell);
+    else
+        print_cell(cell);
+}
+
+static int prove(struct doctor *doc, struct proof *p)
+{
+    struct err e = {0};
+    if (doc->c->csv)
+        for (int i = 0; prove_column(i); i++)
+            printf("%s%s", prove_column(i), prove_column(i + 1) ? "," : "\n");
+    if (doctor_prove(doc->c, take_cell, p, &e) < 0)
+        return cli_fail(&e);
+    return p->n_bad && doc->c->req.strict ? EXIT_SOME_FAILED : EXIT_DONE;
+}
+
+static void print_all(const struct doctor *doc, const struct proof *p)
+{
+    if (doc->c->json) {
+        json_t *o = json_object();
+        json_put(o, "checks", doc->rows);
+        if (p->cells)
+            json_put(o, "cells", p->cells);
+        json_put(o, "passed", json_integer(doc->count[PASS]));
+        json_put(o, "warnings", json_integer(doc->count[WARN]));
+        json_put(o, "failed", json_integer(doc->count[FAIL]));
+        cli_print_json(o);
+    } else if (!doc->c->csv) {
+        if (p->n)
+            printf("%d of %d cells run here\n", p->n_ok, p->n);
+        printf("%d passed, %d warnings, %d failed\n", doc->count[PASS], doc->count[WARN], doc->count[FAIL]);
+    }
+}
+
+static int check_options(const struct cli *c)
+{
+    if (c->prove || (!c->csv && !c->formats.n && !c->frameworks.n && !c->cell_timeout_s))
+        return EXIT_DONE;
+    cli_warn("--format, --framework, --timeout and --csv belong to --prove");
+    return EXIT_USAGE;
+}
+
 int cmd_doctor(struct cli *c)
 {
     static void (*const checks[])(struct doctor *) = {check_cpu,    check_memory,  check_quiet, check_clock, check_disk,
                                                       check_accels, check_runners, check_tools, check_python};
     struct err e = {0};
+    if (c->prove_cell)
+        return prove_cell_here(c);
+    int code = check_options(c);
+    if (code)
+        return code;
     if (cli_device(c, &e) < 0)
         return cli_fail(&e);
     struct doctor doc = {.c = c, .d = c->device, .rows = c->json ? json_array() : NULL};
     probe_sample(&doc.state);
-    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
+    struct proof proof = {.doc = &doc, .cells = c->json && c->prove ? json_array() : NULL};
+    for (size_t i = 0; i < sizeof checks / sizeof *checks && !c->csv; i++)
         checks[i](&doc);
-    if (c->json) {
-        json_t *o = json_object();
-        json_put(o, "checks", doc.rows);
-        json_put(o, "passed", json_integer(doc.count[PASS]));
-        json_put(o, "warnings", json_integer(doc.count[WARN]));
-        json_put(o, "failed", json_integer(doc.count[FAIL]));
-        cli_print_json(o);
-    } else {
-        printf("%d passed, %d warnings, %d failed\n", doc.count[PASS], doc.count[WARN], doc.count[FAIL]);
-    }
-    return doc.count[FAIL] ? EXIT_FAILED : EXIT_DONE;
+    if (c->prove)
+        code = prove(&doc, &proof);
+    print_all(&doc, &proof);
+    return code ? code : doc.count[FAIL] ? EXIT_FAILED : EXIT_DONE;
 }

@@ -148,6 +148,14 @@ static uint64_t patience(const struct session *s, unsigned ms)
     return asked && asked < usual ? asked : usual;
 }
 
+/* Not while it is timed. */
+static void look_at_memory(struct session *s, unsigned every_ms)
+{
+    struct process *p = worker_link_process(s->link);
+    if (p)
+        process_look_every(p, every_ms);
+}
+
 static int ask_open(struct session *s, const char *path, unsigned timeout_ms, struct err *e)
 {
     const struct measure_cell *c = s->cell;
@@ -165,14 +173,14 @@ static int ask_open(struct session *s, const char *path, unsigned timeout_ms, st
         json_put(q, "gpu_layers", json_string(c->gpu_layers));
     if (c->kv.k)
         json_put(q, "kv", json_string(kv_name(c->kv, kv)));
-    process_look_every(worker_link_process(s->link), LOOK_MS);
+    look_at_memory(s, LOOK_MS);
     uint64_t t0 = clock_ns();
     int rc = worker_link_call(s->link, q, patience(s, timeout_ms), &reply, e);
     if (rc < 0)
         return rc;
     double wall_ms = (double)(clock_ns() - t0) * 1e-6, load_ns = json_get_num(reply, "load_ns");
     double n_vocab = json_get_num(reply, "vocab");
-    process_look_every(worker_link_process(s->link), 0); /* not while it is timed */
+    look_at_memory(s, 0);
     s->load_ms = load_ns > 0 && load_ns * 1e-6 <= wall_ms * clock_tolerance ? load_ns * 1e-6 : wall_ms;
     copy_text(s->backend, sizeof s->backend, reply, "backend", "cpu");
     copy_text(s->kv, sizeof s->kv, reply, "kv", "");
@@ -375,8 +383,10 @@ static int worker_logits(struct session *s, const int32_t *tokens, int n, const 
         return rc;
     json_t *reply = NULL,
            *q = json_pack("{s:s,s:o,s:s}", "call", "logits", "tokens", ids_to_json(tokens, n), "path", path);
+    look_at_memory(s, LOOK_MS);
     rc = q ? worker_link_call(s->link, q, patience(s, LOGITS_MS), &reply, e)
            : err_nomem(e, (unsigned long long)n * 8, "a question to a worker");
+    look_at_memory(s, 0);
     if (rc == 0)
         rc = take_logits(s, reply, path, n, e);
     json_decref(reply);

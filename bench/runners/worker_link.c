@@ -10,6 +10,7 @@
 #include "datasets/catalogue.h"
 
 enum { HELLO_MS = 30000, CLOSE_MS = 3000 };
+static const double most_of_free = 0.95;
 
 struct worker_link {
     struct process *process;
@@ -44,6 +45,14 @@ static const char boot[] = "import sys, types\n"
                            "exec(compile(sys.argv[1], 'worker.py', 'exec'), m.__dict__)\n"
                            "exec(compile(sys.argv[2], sys.argv[3], 'exec'), {'__name__': '__main__'})\n";
 
+/* What is free now, less some for everybody else: one that wants more would only make the kernel choose a victim. */
+static uint64_t room(void)
+{
+    struct probe_state now;
+    probe_sample(&now);
+    return now.available_bytes > 0 ? (uint64_t)(most_of_free * (double)now.available_bytes) : 0;
+}
+
 static int start(struct worker_link *l, const struct worker_row *row, struct err *e)
 {
     char *python = row->script ? worker_python() : NULL;
@@ -52,7 +61,7 @@ static int start(struct worker_link *l, const struct worker_row *row, struct err
                        row->package);
     const char *argv[] = {python, "-u", "-c", boot, dataset_worker, row->script, row->script_name, row->package, NULL};
     const char *plain[] = {row->program, NULL};
-    struct child_cmd cmd = {.argv = row->script ? argv : plain};
+    struct child_cmd cmd = {.argv = row->script ? argv : plain, .max_memory_bytes = room()};
     int rc = process_start(&l->process, &cmd, row->name, e);
     mem_free(python);
     return rc;
