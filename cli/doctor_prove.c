@@ -139,9 +139,10 @@ static int add_named(struct todo *t, const struct runner *runner, const struct r
     return cell || !t->c->frameworks.n ? 0 : ERR_NOMEM;
 }
 
-static int add_usual(struct todo *t, const struct runner *runner, struct err *e)
+static int add_usual(struct todo *t, const struct runner *runner, const struct runner_info *info, struct err *e)
 {
-    const char *list, *containers = runner->containers ? runner->containers : "gguf";
+    const char *list, *says = *info->containers ? info->containers : "gguf", /* one on PATH */
+                          *containers = runner->containers ? runner->containers : says;
     int rc = 0;
     for (int state = 0; rc == 0 && (list = prove_formats(containers, &state));)
         for (; *list && rc == 0; list += strcspn(list, ","), list += *list == ',') {
@@ -164,7 +165,7 @@ static int list_framework(struct todo *t, const struct runner *runner, struct er
     if (rc == ERR_CANCELLED)
         return err_set(e, rc, "%s", why.text);
     if (rc == 0 && info.found)
-        return t->c->formats.n ? each_format(t, runner, add_named, e) : add_usual(t, runner, e);
+        return t->c->formats.n ? each_format(t, runner, add_named, e) : add_usual(t, runner, &info, e);
     struct prove_cell *cell = add(t, runner->name, "", "", e);
     if (!cell)
         return ERR_NOMEM;
