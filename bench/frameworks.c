@@ -20,11 +20,10 @@ static int look(struct frameworks *f, const struct runner *r, bool named, struct
     *at = (struct framework_found){.runner = r};
     if (!r->real || f->n == MOST_FRAMEWORKS - 1)
         return 0;
-    if (r->served)
+    if (r->served || r->own_files)
         return named ? err_set(e, ERR_USAGE,
-                               "--framework %s: a server that is there already takes no model files; `whichquant bench "
-                               "--endpoint URL` measures it",
-                               r->name)
+                               "--framework %s: it takes no model files of ours; `whichquant bench %s` measures it",
+                               r->name, r->served ? "--endpoint URL" : "FILE")
                      : 0;
     int rc = r->detect(r, &at->info, &why);
     if (rc == 0 && at->info.found)

@@ -3,11 +3,10 @@
  *
  * WAL and synchronous=FULL: a cell that store_put has acknowledged survives SIGKILL and power loss. A file is
  * looked at by its first 100 bytes before SQLite opens it, so a foreign one is not touched. */
-#include "bench/store.h"
+#include "bench/store_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +67,7 @@ struct store {
 };
 
 /* SQLite's complaint as a sentence that says what to do. */
-static int complain(const struct store *s, int rc, struct err *e)
+int store_complain(const struct store *s, int rc, struct err *e)
 {
     switch (rc & 0xff) {
     case SQLITE_NOMEM:
@@ -99,7 +98,7 @@ static int complain(const struct store *s, int rc, struct err *e)
 static int run_sql(struct store *s, const char *sql, struct err *e)
 {
     int rc = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
-    return rc == SQLITE_OK ? 0 : complain(s, rc, e);
+    return rc == SQLITE_OK ? 0 : store_complain(s, rc, e);
 }
 
 static uint32_t be32(const unsigned char *p)
@@ -149,7 +148,7 @@ static int pragma_int(struct store *s, const char *sql, int *out, struct err *e)
         rc = SQLITE_OK;
     }
     sqlite3_finalize(q);
-    return rc == SQLITE_OK ? 0 : complain(s, rc, e);
+    return rc == SQLITE_OK ? 0 : store_complain(s, rc, e);
 }
 
 /* One transaction, so that another process sees either nothing or a whole store; the second of two makers
@@ -187,8 +186,8 @@ static int check_intact(struct store *s, struct err *e)
     }
     sqlite3_finalize(q);
     if (rc != SQLITE_OK)
-        return complain(s, rc, e);
-    return intact ? 0 : complain(s, SQLITE_CORRUPT, e);
+        return store_complain(s, rc, e);
+    return intact ? 0 : store_complain(s, SQLITE_CORRUPT, e);
 }
 
 /* The file may carry our stamp from a maker that was killed before it was done: SQLite has then rolled it
@@ -208,10 +207,12 @@ static int open_database(struct store *s, struct err *e)
         return rc;
     rc = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
     if (rc != SQLITE_OK)
-        return s->db ? complain(s, rc, e) : err_nomem(e, 0, s->path);
+        return s->db ? store_complain(s, rc, e) : err_nomem(e, 0, s->path);
     sqlite3_extended_result_codes(s->db, 1);
     sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS);
     rc = open_schema(s, e);
+    if (rc == 0)
+        rc = run_sql(s, store_factor_sql, e);
     if (rc < 0)
         return rc;
     /* Refused where shared memory does not work, or while another process makes the same switch: safe either
@@ -221,7 +222,7 @@ static int open_database(struct store *s, struct err *e)
     for (int i = 0; i < N_STATEMENTS && rc == 0; i++) {
         int r = sqlite3_prepare_v3(s->db, statement_sql[i], -1, SQLITE_PREPARE_PERSISTENT, &s->statement[i],
                                    NULL);
-        rc = r == SQLITE_OK ? 0 : complain(s, r, e);
+        rc = r == SQLITE_OK ? 0 : store_complain(s, r, e);
     }
     return rc;
 }
@@ -280,6 +281,11 @@ void store_close(struct store *s)
     mem_free(s);
 }
 
+sqlite3 *store_database(struct store *s)
+{
+    return s->db;
+}
+
 const char *store_path(const struct store *s)
 {
     return s->path;
@@ -289,7 +295,7 @@ const char *store_path(const struct store *s)
 static int finish(struct store *s, sqlite3_stmt *q, struct err *e)
 {
     int rc = sqlite3_step(q);
-    int result = rc == SQLITE_DONE ? 0 : complain(s, rc, e);
+    int result = rc == SQLITE_DONE ? 0 : store_complain(s, rc, e);
     sqlite3_reset(q);
     sqlite3_clear_bindings(q);
     return result;
@@ -418,7 +424,7 @@ int store_find(struct store *s, const char *cell_id, const char *env_sha256, str
         rc = read_row(s, q, out, e);
         rc = rc < 0 ? rc : 1;
     } else if (step != SQLITE_DONE) {
-        rc = complain(s, step, e);
+        rc = store_complain(s, step, e);
     }
     sqlite3_reset(q);
     sqlite3_clear_bindings(q);
@@ -436,7 +442,7 @@ int store_each(struct store *s, const char *env_sha256, const char *model_sha256
     sqlite3_bind_text(q, 2, model_sha256, -1, SQLITE_TRANSIENT);
     int step, rc = 0;
     while (rc == 0 && (step = sqlite3_step(q)) != SQLITE_DONE) {
-        rc = step == SQLITE_ROW ? read_row(s, q, r, e) : complain(s, step, e);
+        rc = step == SQLITE_ROW ? read_row(s, q, r, e) : store_complain(s, step, e);
         if (rc == 0)
             rc = fn(arg, r);
     }
@@ -464,7 +470,7 @@ int store_get_chunk(struct store *s, const char *cell_id, int i, struct sbuf *ou
     if (rc)
         sbuf_add(out, sqlite3_column_blob(q, 0), (size_t)sqlite3_column_bytes(q, 0));
     else if (step != SQLITE_DONE)
-        rc = complain(s, step, e);
+        rc = store_complain(s, step, e);
     sqlite3_reset(q);
     sqlite3_clear_bindings(q);
     return out->failed ? err_nomem(e, out->n, "a chunk's figures") : rc;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "base/temp.h"
+#include "bench/factor.h"
 #include "bench/runners/artifact.h"
 #include "bench/sweep_logits.h"
 
@@ -252,6 +253,19 @@ static void note_residents(struct real_set *r)
                 r->rec[i].speed.cache_resident |= r->rec[k].speed.cache_resident;
 }
 
+/* Each framework over the own engine beside it. */
+static int keep_factors(const struct real_set *r, struct err *e)
+{
+    struct factor f;
+    int rc = 0;
+    for (int i = 0; i < r->n && r->in->store; i++)
+        for (int k = 0; k < r->n && rc == 0; k++)
+            if (r->cell[i].runner->real && !r->cell[k].runner->real && r->format[i] == r->format[k] &&
+                factor_of(&f, &r->rec[i], &r->rec[k], r->in->device))
+                rc = store_put_factor(r->in->store, &f, e);
+    return rc;
+}
+
 int sweep_real(struct sweep *s, const struct sweep_input *in, const struct sweep_set *set, double budget_s,
                struct err *e)
 {
@@ -271,6 +285,8 @@ int sweep_real(struct sweep *s, const struct sweep_input *in, const struct sweep
     for (int i = 0; i < r.n && rc == 0; i++)
         if (r.rec[i].status != STATUS_OK || isfinite(r.rec[i].speed.decode_tok_s.v) || !s->interrupted)
             rc = keep(&r, &r.rec[i], e);
+    if (rc == 0)
+        rc = keep_factors(&r, e);
     close_set(&r);
     return rc;
 }

@@ -20,6 +20,7 @@ struct job {
     struct store *store;
     struct record *rec;
     int n_rec;
+    struct factors known; /* of earlier runs */
     uint64_t t0;
     char run_id[48];
 };
@@ -167,7 +168,7 @@ static int measure_frameworks(struct job *j, const struct sweep_input *in, struc
 {
     const struct request *req = &j->cli->req;
     struct decision *d = NULL;
-    int rc = matrix_decide(&d, s->rec, s->n, j->cli->device, req, e), left = 0;
+    int rc = matrix_decide(&d, s->rec, s->n, &j->known, j->cli->device, req, e), left = 0;
     for (int i = 0; rc == 0 && i < r->n_sets; i++) {
         struct sweep_set *set = &r->set[i];
         set->n_formats = matrix_contenders(d, set->container, all_named(req), set->formats, SWEEP_MOST_FORMATS);
@@ -280,7 +281,7 @@ static int decide_and_report(struct job *j)
     struct cli *c = j->cli;
     struct err e = {0};
     struct decision *d = NULL;
-    if (matrix_decide(&d, j->rec, j->n_rec, c->device, &c->req, &e) < 0)
+    if (matrix_decide(&d, j->rec, j->n_rec, &j->known, c->device, &c->req, &e) < 0)
         return cli_fail(&e);
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM"), *lang = getenv("LC_ALL");
     if (!lang || !*lang)
@@ -341,9 +342,12 @@ static int run(struct cli *c, bool report)
     if (rc == 0)
         rc = store_open(&j.store, c->req.store_path, &e);
     if (rc == 0)
+        rc = factors_load(&j.known, j.store, c->device, &e);
+    if (rc == 0)
         rc = measure_all(&j, &e);
     int code = rc < 0 ? cli_fail(&e) : report ? decide_and_report(&j) : EXIT_DONE;
     store_close(j.store);
+    factors_free(&j.known);
     mem_free(j.rec);
     return code;
 }
@@ -432,6 +436,8 @@ int cmd_decide(struct cli *c)
     if (rc == 0)
         rc = store_open(&j.store, c->req.store_path, &e);
     if (rc == 0)
+        rc = factors_load(&j.known, j.store, c->device, &e);
+    if (rc == 0)
         rc = store_each(j.store, c->device->env_sha256, NULL, take_record, &(struct stored){&j, m}, &e);
     if (rc > 0)
         rc = err_nomem(&e, (unsigned long long)j.n_rec * sizeof *j.rec, "the records");
@@ -442,6 +448,7 @@ int cmd_decide(struct cli *c)
                      store_path(j.store));
     int code = rc < 0 ? cli_fail(&e) : decide_and_report(&j);
     store_close(j.store);
+    factors_free(&j.known);
     model_close(m);
     mem_free(j.rec);
     return code;

@@ -375,8 +375,8 @@ int judge_open(struct judge *j, struct decision **out, const struct probe_device
     return 0;
 }
 
-int matrix_decide(struct decision **out, const struct record *recs, int n_recs, const struct probe_device *device,
-                  const struct request *req, struct err *e)
+int matrix_decide(struct decision **out, const struct record *recs, int n_recs, const struct factors *known,
+                  const struct probe_device *device, const struct request *req, struct err *e)
 {
     struct judge j;
     int rc = judge_open(&j, out, device, req, e);
@@ -384,6 +384,7 @@ int matrix_decide(struct decision **out, const struct record *recs, int n_recs, 
         return rc;
     j.recs = recs;
     j.n_recs = n_recs;
+    j.known = known;
     rc = rows_from_records(&j, e);
     if (rc == 0) {
         judge_decide(&j);

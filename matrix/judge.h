@@ -28,6 +28,7 @@ struct judge {
     const struct probe_device *device; /* NULL: unknown */
     const struct record *recs;
     int n_recs;
+    const struct factors *known; /* of earlier runs; NULL: none */
     int64_t usable_bytes;    /* INT64_MIN unknown */
     bool by_size;            /* balanced, and no row has a speed that may be shown: the smallest wins */
     bool usual_kv;           /* a row of the usual KV cache can be the pick: those of other caches are not */
@@ -96,6 +97,9 @@ bool record_same_model(const struct record *a, const struct record *b);
  * here. */
 struct interval framework_here(const struct judge *j, const struct record *own, const char *framework, bool prefill,
                                char source[256]);
+/* The same as an earlier run found it on this machine, or else on one of its class. */
+struct interval framework_stored(const struct judge *j, const char *format, const char *framework, bool prefill,
+                                 char source[256]);
 bool row_beats_chance(const struct row *r); /* the reference does better than guessing on its tasks */
 bool row_eligible(const struct row *r, uint64_t ignored);
 /* True when a is beaten by b: somewhere worse beyond the intervals, nowhere better. */

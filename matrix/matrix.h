@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "bench/engine/model.h"
 #include "bench/export/export.h"
+#include "bench/factor.h"
 #include "bench/record.h"
 #include "bench/request.h"
 #include "probe/probe.h"
@@ -88,9 +89,9 @@ struct decision {
     int n_claims;
     struct arena *arena;
 };
-/* recs: all records of this run (or from the store). want: limits and objective. */
-int matrix_decide(struct decision **out, const struct record *recs, int n_recs, const struct probe_device *device,
-                  const struct request *req, struct err *e);
+/* recs: all records of this run (or from the store). known: framework factors of earlier runs; NULL: none. */
+int matrix_decide(struct decision **out, const struct record *recs, int n_recs, const struct factors *known,
+                  const struct probe_device *device, const struct request *req, struct err *e);
 void decision_free(struct decision *d);
 
 /* The instant answer before anything is measured: every cell predicted from bytes, bandwidth class and

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "base/sbuf.h"
+#include "bench/quant/recipe.h"
 #include "matrix/judge.h"
 
 const char *keep(struct judge *j, const char *s)
@@ -107,7 +108,7 @@ static void add_quoted(struct sbuf *b, const char *s)
     sbuf_putc(b, '\'');
 }
 
-/* "qwen3-0.6b-Q4_K_M.gguf": the name under which such files are found on the web. */
+/* "qwen3-0.6b-Q4_K_M.gguf", the name under which such files are found on the web; a directory has no suffix. */
 static void artifact_name(const struct row *r, const char *model, char name[160])
 {
     int n = 0;
@@ -123,7 +124,9 @@ static void artifact_name(const struct row *r, const char *model, char name[160]
     name[n++] = '-';
     for (const char *c = format_scheme(r->format); *c && n < 148; c++)
         name[n++] = isalnum((unsigned char)*c) ? (char)toupper((unsigned char)*c) : strchr("._-", *c) ? *c : '-';
-    snprintf(name + n, 160 - (size_t)n, ".gguf");
+    const struct recipe *recipe = recipe_find(r->format);
+    const struct exporter *x = recipe ? exporter_find(recipe) : NULL;
+    snprintf(name + n, 160 - (size_t)n, "%s", x ? x->suffix : ".gguf");
 }
 
 static void expand(struct sbuf *b, const char *template, const struct row *r, const char *file)

@@ -270,10 +270,15 @@ static void add_row(struct judge *j, const struct subject *q, const struct subje
         struct interval fd = framework_here(j, speed, framework, false, from);
         struct interval fp = framework_here(j, speed, framework, true, unused);
         if (!isfinite(fd.v))
+            fd = framework_stored(j, format, framework, false, from);
+        if (!isfinite(fp.v))
+            fp = framework_stored(j, format, framework, true, unused);
+        if (!isfinite(fd.v))
             fd = framework_factor(framework, codec, false, isa, speed->speed.bandwidth_share, from);
         set_speed(j, w, speed, fd, isfinite(fp.v) ? fp : framework_factor(framework, codec, true, isa, NAN, unused));
-        w->stands_in = true;
-        source = say(j, "own equivalent kernels x %.2f (%.2f-%.2f), %s", fd.v, fd.lo, fd.hi, from);
+        w->stands_in = isfinite(fd.v);
+        source = isfinite(fd.v) ? say(j, "own equivalent kernels x %.2f (%.2f-%.2f), %s", fd.v, fd.lo, fd.hi, from)
+                                : say(j, "how fast %s is beside the own engine is not known here", framework);
     }
     const struct subject *sized = sized_by(q, s);
     if (sized != s && quality)

@@ -265,7 +265,8 @@ exit 0
 
 WORKER = "#!" + sys.executable + """
 import json, os, subprocess, sys, time
-answers = {"hello": {"protocol": 1, "name": "tried", "version": "7"}, "open": {"vocab": 100, "backend": "cpu"}, "memory": {}, "close": {}}
+answers = {"hello": {"protocol": 1, "name": "tried", "version": "7"}, "open": {"vocab": 100, "backend": "cpu"}, "memory": {}, "close": {},
+           "logits": {"error": "unsupported", "text": "it keeps them to itself"}}
 for line in sys.stdin:
     q = json.loads(line)
     a = answers.get(q["call"])
@@ -303,6 +304,31 @@ def test_worker_on_path():
     missing = {r["name"]: r for r in json.loads(run("list", "frameworks", "--json", "--python", "/nowhere").text)}
     assert not missing["openvino"]["found"] and "--python" in missing["openvino"]["note"], missing["openvino"]
     assert "tried" not in missing
+
+
+@needs_kernels
+def test_sweep_runs_what_is_on_path():
+    out = os.path.join(TMP, "sweep-with-tried")
+    temporary = os.path.join(TMP, "sweep-temporary")
+    os.mkdir(temporary)
+    short = ("default", "-f", "q8_0,onnx/int4-g32-sym", "--chunks", "1", "--budget", "12s", "--prompt", "16", "--gen", "4", "-q", "--json")
+    env = worker_env(TMPDIR=temporary)
+    run(*short, "--framework", "tried", "-o", out, env=env)
+    records = [json.loads(line) for line in open(os.path.join(out, "records.jsonl"))]
+    tried = {r["format"]["name"]: r for r in records if r["framework"]["name"] == "tried"}
+    assert set(tried) == {"gguf/q8_0", "onnx/int4-g32-sym"}, tried
+    for r in tried.values():
+        assert r["status"] == "ok" and r["speed"]["from"] == "measured" and r["framework"]["version"] == "7", r
+        assert abs(r["speed"]["prefill_tok_s"]["v"] - 2000) < 1e-6 and "whichquant-runner-tried" in r["command"], r
+        assert "keeps them to itself" in r["reason"], r["reason"]
+    assert not os.listdir(temporary)
+    kept = stored("SELECT framework, format, class FROM factor ORDER BY format")
+    assert [k[:2] for k in kept] == [("tried", "gguf/q8_0"), ("tried", "onnx/int4-g32-sym")] and kept[0][2], kept
+    os.remove(os.path.join(TMP, "workers", "whichquant-runner-tried"))
+    gone = one_sentence(run(*short, "--framework", "tried", expect=2))
+    assert "unknown framework tried" in gone, gone
+    rows = json.loads(run(*short).text)["rows"]
+    assert rows and all(r["framework"] != "tried" for r in rows)
 
 
 def test_what_only_a_framework_reads():

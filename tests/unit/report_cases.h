@@ -143,7 +143,7 @@ static inline int case_open(struct report_case *c, const char *name, struct err 
             rc = matrix_estimate(&c->decision, &m->d, &c->device, &c->req, e);
         model_close(m);
     } else {
-        rc = matrix_decide(&c->decision, c->rec, c->n, &c->device, &c->req, e);
+        rc = matrix_decide(&c->decision, c->rec, c->n, NULL, &c->device, &c->req, e);
     }
     c->in = (struct report_input){.decision = c->decision,
                                   .device = &c->device,

@@ -34,7 +34,7 @@ static struct decision *decide(const struct record *r, int n)
 {
     struct decision *d = NULL;
     struct err e = {0};
-    assert_int_equal(matrix_decide(&d, r, n, &device, &req, &e), 0);
+    assert_int_equal(matrix_decide(&d, r, n, NULL, &device, &req, &e), 0);
     assert_non_null(d);
     return d;
 }
@@ -969,6 +969,127 @@ static void test_properties_with_intervals(void **state)
 }
 
 /* --- the framework's factor --- */
+/* What an earlier run found of a framework stands in where this one did not run it: the nearest of what is stored, wider
+ * the farther it is. */
+static void test_stored_factors_stand_in(void **state)
+{
+    (void)state;
+    struct record r[2];
+    struct factor f[4] = {{.framework = "openvino", .format = "openvino/int4-sym-g128", .decode = {0.5, 0.45, 0.55}, .prefill = {2, 1.9, 2.1}},
+                          {.framework = "openvino", .format = "openvino/int8-asym", .decode = {0.8, 0.76, 0.84}, .prefill = {1.5, 1.4, 1.6}},
+                          {.framework = "openvino", .format = "openvino/int8-asym", .decode = {9, 9, 9}, .prefill = {9, 9, 9}},
+                          {.framework = "openvino", .format = "openvino/int8-asym", .decode = {7, 7, 7}, .prefill = {7, 7, 7}, .gpu_layers = 3}};
+    struct factors known = {.at = f, .n = 4};
+    struct err e = {0};
+    snprintf(device.hw_sha256, sizeof device.hw_sha256, "here");
+    for (int i = 0; i < 4; i++)
+        snprintf(f[i].hw_sha256, sizeof f[i].hw_sha256, "%s", i == 2 ? "elsewhere" : "here");
+    record_of(&r[0], "testmodel", "openvino/int8-asym", "own");
+    give_quality(&r[0], 0.01, 0.001, 0.98);
+    record_of(&r[1], "testmodel", "openvino/int8-asym", "own");
+    give_speed(&r[1], 100, 0);
+    give_memory(&r[1], 100 << 20);
+    for (int n = 4; n >= 0; n--) {
+        struct decision *d;
+        known.n = n;
+        assert_int_equal(matrix_decide(&d, r, 2, n ? &known : NULL, &device, &req, &e), 0);
+        const struct row *w = row_of(d, "openvino/int8-asym", "openvino");
+        assert_non_null(w);
+        if (n >= 2) { /* this format, on this machine */
+            assert_true(fabs(w->decode_tok_s - 80) < 1e-9 && fabs(w->prefill_tok_s - 900) < 1e-9);
+            assert_true(fabs(w->decode_tok_s_lo - 76 / 1.1) < 1e-6 && fabs(w->decode_tok_s_hi - 84 * 1.1) < 1e-6);
+            assert_non_null(strstr(w->source, "found on this machine on this format"));
+        } else if (n == 1) { /* another format */
+            assert_true(fabs(w->decode_tok_s - 50) < 1e-9 && fabs(w->decode_tok_s_lo - 45 / 1.5) < 1e-6);
+        }
+        assert_string_equal(w->speed_from, "equivalent");
+        assert_int_equal(w->stands_in, isfinite(w->decode_tok_s));
+        decision_free(d);
+    }
+    device.hw_sha256[0] = 0;
+}
+
+/* KL divergence as the framework's own logits have it: beside that of the equivalent kernels, and in its place only
+ * where the two differ. */
+static void test_logits_of_the_framework(void **state)
+{
+    (void)state;
+    for (int differs = 0; differs < 2; differs++) {
+        struct record r[3];
+        record_of(&r[0], "testmodel", "openvino/int4-sym-g128", "own");
+        give_quality(&r[0], 0.030, 0.002, 0.9);
+        record_of(&r[1], "testmodel", "openvino/int4-sym-g128", "own");
+        give_speed(&r[1], 100, 1);
+        give_memory(&r[1], 100 << 20);
+        record_of(&r[2], "testmodel", "openvino/int4-sym-g128", "openvino");
+        give_quality(&r[2], differs ? 0.052 : 0.0325, 0.001, 0.9);
+        r[2].quality.n_chunks = 2;
+        r[2].kld_predicted = 0.032;
+        give_speed(&r[2], 60, 1);
+        give_memory(&r[2], 100 << 20);
+        struct decision *d = decide(r, 3);
+        const struct row *w = row_of(d, "openvino/int4-sym-g128", "openvino");
+        assert_string_equal(w->speed_from, "measured");
+        assert_true(w->kld_framework == r[2].quality.kld && w->kld_predicted == 0.032 && w->kld_chunks == 2);
+        assert_true(fabs(w->kld - (differs ? 0.050 : 0.030)) < 1e-12);
+        assert_false(w->low_confidence); /* two chunks of its own do not make it so */
+        assert_non_null(strstr(w->source, differs ? "0.052 measured in openvino, 0.032 predicted" : "0.033 measured in openvino, 0.032 predicted"));
+        assert_true(isnan(row_of(d, "openvino/int4-sym-g128", "own")->kld_framework));
+        decision_free(d);
+    }
+}
+
+/* One framework on two devices is two rows. */
+static void test_places_are_rows(void **state)
+{
+    (void)state;
+    struct record r[3];
+    full_record(&r[0], "gguf/q8_0", 136 << 20, 90, 1, 0.005, 0.0003, 0.96);
+    full_record(&r[1], "gguf/q8_0", 136 << 20, 300, 1, 0.005, 0.0003, 0.96);
+    full_record(&r[2], "gguf/q8_0", 136 << 20, 180, 1, 0.005, 0.0003, 0.96);
+    snprintf(r[1].framework.backend, sizeof r[1].framework.backend, "vulkan");
+    snprintf(r[2].framework.backend, sizeof r[2].framework.backend, "vulkan");
+    r[1].framework.gpu_layers = 32;
+    r[2].framework.gpu_layers = 16;
+    struct decision *d = decide(r, 3);
+    double seen = 0;
+    assert_int_equal(d->n_rows, 3);
+    for (int i = 0; i < 3; i++) {
+        const struct row *w = &d->row[i];
+        assert_true(w->decode_tok_s == (w->gpu_layers == 32 ? 300 : w->gpu_layers == 16 ? 180 : 90));
+        assert_string_equal(w->backend, w->gpu_layers ? "vulkan" : "cpu");
+        seen += w->decode_tok_s;
+    }
+    assert_true(seen == 570);
+    decision_free(d);
+}
+
+/* Leading formats of the container, then beaten ones; of a framework without either its best one. */
+static void test_contenders(void **state)
+{
+    (void)state;
+    struct record r[8];
+    const char *names[8];
+    int n = sample_records(r);
+    full_record(&r[n++], "onnx/int4-g32-sym", 90 << 20, 60, 1, 0.5, 0.01, 0.6);
+    snprintf(r[n - 1].framework.name, sizeof r[n - 1].framework.name, "onnxruntime");
+    struct decision *d = decide(r, n);
+    const struct exporter *onnx = exporter_find(recipe_find("onnx/int4-g32-sym"));
+    int few = matrix_contenders(d, &exporter_gguf, false, names, 8);
+    assert_true(few >= 2 && few <= 3);
+    assert_string_equal(names[0], picked(d));
+    int all = matrix_contenders(d, &exporter_gguf, true, names, 8);
+    assert_int_equal(all, 6);
+    for (int i = 0; i < all; i++)
+        for (int k = 0; k < i; k++)
+            assert_string_not_equal(names[i], names[k]);
+    assert_int_equal(matrix_contenders(d, &exporter_gguf, true, names, 2), 2);
+    assert_int_equal(matrix_contenders(d, onnx, false, names, 8), 1); /* over the limit: for the framework's sake */
+    assert_string_equal(names[0], "onnx/int4-g32-sym");
+    assert_int_equal(matrix_contenders(d, &exporter_openvino, false, names, 8), 0);
+    decision_free(d);
+}
+
 static void test_framework_factor(void **state)
 {
     (void)state;
@@ -1026,7 +1147,7 @@ static void test_memory_failures(void **state)
     for (long n = 1; n < 4000 && !done; n++) {
         struct decision *d = NULL;
         mem_fail_from(n);
-        int rc = matrix_decide(&d, r, 6, &device, &req, &e);
+        int rc = matrix_decide(&d, r, 6, NULL, &device, &req, &e);
         mem_fail_from(0);
         assert_true(rc == 0 || (rc == ERR_NOMEM && d == NULL));
         done = rc == 0;
@@ -1079,6 +1200,10 @@ int main(void)
         T(test_oracle_exact),
         T(test_properties_with_intervals),
         T(test_framework_factor),
+        T(test_stored_factors_stand_in),
+        T(test_logits_of_the_framework),
+        T(test_places_are_rows),
+        T(test_contenders),
         T(test_estimate),
         T(test_memory_failures),
     };

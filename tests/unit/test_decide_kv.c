@@ -51,7 +51,7 @@ static struct decision *decide(const struct record *r, int n)
 {
     struct decision *d = NULL;
     struct err e = {0};
-    assert_int_equal(matrix_decide(&d, r, n, &device, &req, &e), 0);
+    assert_int_equal(matrix_decide(&d, r, n, NULL, &device, &req, &e), 0);
     return d;
 }
 

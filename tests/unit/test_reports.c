@@ -491,7 +491,7 @@ static void test_no_rows(void **state)
     static struct report_case c;
     struct err e = {0};
     request_defaults(&c.req);
-    assert_int_equal(matrix_decide(&c.decision, NULL, 0, NULL, &c.req, &e), 0);
+    assert_int_equal(matrix_decide(&c.decision, NULL, 0, NULL, NULL, &c.req, &e), 0);
     c.in = (struct report_input){.decision = c.decision, .request = &c.req, .elapsed_s = NAN};
     for (int i = 0; i < n_writers; i++) {
         char *text = render(writers[i].ext, &c.in);

@@ -17,7 +17,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "base/rng.h"
-#include "bench/store.h"
+#include "bench/factor.h"
 #include "tests/unit/record_sample.h"
 
 static char folder[64], path[96];
@@ -219,6 +219,65 @@ static void chunks(void **state)
     store_close(s);
 }
 
+static void run_on_file(const char *sql)
+{
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+static struct factor a_factor(const char *machine, const char *class_name, const char *format, double decode)
+{
+    struct factor f = {.prefill = {2, NAN, NAN}, .decode = {decode, decode / 2, decode * 2}, .gpu_layers = 3};
+    snprintf(f.hw_sha256, sizeof f.hw_sha256, "%s", machine);
+    snprintf(f.class_name, sizeof f.class_name, "%s", class_name);
+    snprintf(f.framework, sizeof f.framework, "openvino");
+    snprintf(f.version, sizeof f.version, "2026.4.1");
+    snprintf(f.format, sizeof f.format, "%s", format);
+    snprintf(f.model_sha256, sizeof f.model_sha256, "m");
+    snprintf(f.date, sizeof f.date, "2026-11-22T09:%02d:00Z", (int)decode);
+    return f;
+}
+
+/* Those of the machine first, then those of others of its class, newest first; a later one takes the earlier's place;
+ * a store that was made without the table gets it. */
+static void factors_are_kept_by_machine_and_class(void **state)
+{
+    (void)state;
+    struct store *s;
+    struct err e = {0};
+    struct probe_device d = {.cpu.isa_mask = ISA(AVX2) | ISA(AVX512_VNNI) | ISA(AVX512F)};
+    struct factors f;
+    char class_name[DEVICE_CLASS];
+    snprintf(d.hw_sha256, sizeof d.hw_sha256, "here");
+    snprintf(d.cpu.arch, sizeof d.cpu.arch, "x86_64");
+    assert_string_equal(device_class(&d, class_name), "x86_64 avx512_vnni");
+    const struct factor put[] = {
+        a_factor("here", "x86_64 avx512_vnni", "a", 1),  a_factor("there", "x86_64 avx512_vnni", "a", 9),
+        a_factor("here", "x86_64 avx512_vnni", "b", 2),  a_factor("far", "aarch64 i8mm", "a", 8),
+        a_factor("here", "x86_64 avx512_vnni", "a", 3),
+    };
+    remove_store();
+    assert_int_equal(store_open(&s, path, &e), 0);
+    store_close(s);
+    run_on_file("DROP TABLE factor");
+    assert_int_equal(store_open(&s, path, &e), 0);
+    for (size_t i = 0; i < sizeof put / sizeof *put; i++)
+        assert_int_equal(store_put_factor(s, &put[i], &e), 0);
+    assert_int_equal(factors_load(&f, s, &d, &e), 0);
+    assert_int_equal(f.n, 3);
+    assert_true(f.at[0].decode.v == 3 && f.at[1].decode.v == 2 && f.at[2].decode.v == 9);
+    assert_true(f.at[0].decode.lo == 1.5 && f.at[0].decode.hi == 6 && f.at[0].prefill.v == 2 && isnan(f.at[0].prefill.lo));
+    assert_string_equal(f.at[0].format, "a");
+    assert_string_equal(f.at[2].hw_sha256, "there");
+    assert_string_equal(f.at[0].version, "2026.4.1");
+    assert_int_equal(f.at[0].gpu_layers, 3);
+    factors_free(&f);
+    store_close(s);
+    remove_store();
+}
+
 /* The child says on a pipe which cells it was told are stored; it dies in the middle of anything. */
 static void write_until_killed(int fd, int first)
 {
@@ -311,14 +370,6 @@ static void expect_refusal(const char *p, int code, const char *said)
     assert_null(s);
     if (!strstr(e.text, said))
         fail_msg("\"%s\" does not say \"%s\"", e.text, said);
-}
-
-static void run_on_file(const char *sql)
-{
-    sqlite3 *db;
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
 }
 
 static void other_peoples_files_are_left_alone(void **state)
@@ -482,6 +533,7 @@ int main(void)
         cmocka_unit_test(each_is_ordered_and_filtered),
         cmocka_unit_test_teardown(figures_and_samples_are_rows, clean),
         cmocka_unit_test_teardown(chunks, clean),
+        cmocka_unit_test_teardown(factors_are_kept_by_machine_and_class, clean),
         cmocka_unit_test_teardown(sigkill_loses_no_acknowledged_cell, clean),
         cmocka_unit_test_teardown(writers_share, clean),
         cmocka_unit_test_teardown(other_peoples_files_are_left_alone, clean),
