@@ -252,6 +252,7 @@ static json_t *result_of(struct cli *c, const struct job *j, int i_cand, bool te
         {"kld_p95", "95 % KLD", q->kld_p95, NAN, 1},
         {"kld_p50", "Median KLD", q->kld_p50, NAN, 1},
         {"kld_min", "Minimum KLD", q->kld_min, NAN, 1},
+        {"logit_diff_max", "Largest |d logit|", q->logit_diff_max, NAN, 1},
         {"dp_mean", "Mean change of p %", q->dp_mean, q->dp_mean_err, 100},
         {"rms_dp", "RMS change of p %", q->rms_dp, q->rms_dp_err, 100},
         {"top1_agreement", "Same top token %", q->top1_agreement, q->top1_agreement_err, 100},
@@ -306,12 +307,16 @@ static void print_kv_table(const struct job *j)
 /* Predicted by the equivalent kernels, and measured. */
 static void print_framework_table(const struct cli *c, const struct job *j)
 {
-    printf("%-36s %12s %12s %12s %12s %10s %8s\n", "made by", "mean KLD", "+-", "99 % KLD", "max KLD", "PPL", "top %");
+    printf("%-36s %12s %12s %12s %12s %12s %10s %8s\n", "made by", "mean KLD", "+-", "99 % KLD", "max KLD",
+           "max |d logit|", "PPL", "top %");
     for (int i = 0; i < j->n_cand; i++) {
         const struct eval_quality *q = &j->cand[i].q;
-        printf("%-36s %12.3e %12.3e %12.3e %12.3e %10.4f %8.3f\n",
+        char most[16] = "-"; /* own kernels beside another model: nobody asks */
+        if (j->cand[i].source)
+            snprintf(most, sizeof most, "%.3e", q->logit_diff_max);
+        printf("%-36s %12.3e %12.3e %12.3e %12.3e %12s %10.4f %8.3f\n",
                j->cand[i].source ? c->frameworks.v[0] : "own kernels (predicted)", q->kld, q->kld_err, q->kld_p99,
-               q->kld_max, q->ppl, 100 * q->top1_agreement);
+               q->kld_max, most, q->ppl, 100 * q->top1_agreement);
     }
     printf("against %s\n", c->base_model ? c->base_model : "the own engine in the same arithmetic");
 }

@@ -213,7 +213,7 @@ struct slice {
     const struct eval_acc *acc;
     const int32_t *target; /* the token that row i should predict */
     int chunk, row0;       /* rows of the chunk, counted from its first scored position */
-    bool write;
+    bool write, foreign;   /* foreign: the candidate's rows come from an eval_source */
 };
 
 static void prepare_rows(void *arg, int64_t i0, int64_t i1, int i_thread)
@@ -242,6 +242,8 @@ static void score_rows(void *arg, int64_t i0, int64_t i1, int i_thread)
         struct token_score *score = &v->score[i];
         if (s->acc->has_base && !v->has_base_file) {
             *score = row_score(v->rows, r, &v->ref_norm[i], c, &cn, v->n_vocab, t);
+            if (s->foreign)
+                score->logit_diff = row_distance(r, c, v->n_vocab);
         } else {
             cn = v->rows->normalize(c, v->n_vocab);
             *score = v->has_base_file ? row_score_base(r, c, &cn, v->n_vocab, t)
@@ -282,6 +284,7 @@ static int score_candidate(struct slice *s, int j, int n, struct err *e)
     struct eval_acc *acc = v->cand[j].acc;
     s->acc = acc;
     s->write = v->writing && j == 0;
+    s->foreign = v->cand[j].source != NULL;
     pool_for(pool_of(v), n, 1, score_rows, s);
     for (int i = 0; i < n; i++) {
         acc->broken |= isnan(v->score[i].nll);
@@ -467,7 +470,12 @@ int eval_chunk_load(struct eval *v, int j, int i, const void *p, size_t n, struc
     for (int t = 0; t < v->n_scored; t++, b += CHUNK_TOKEN) {
         double f[4];
         memcpy(f, b, sizeof f);
-        acc_add(a, &(struct token_score){f[0], f[1], f[2], f[3], b[sizeof f] != 0});
+        acc_add(a, &(struct token_score){.nll = f[0],
+                                         .nll_base = f[1],
+                                         .kld = f[2],
+                                         .dp = f[3],
+                                         .same_top = b[sizeof f] != 0,
+                                         .logit_diff = NAN});
     }
     acc_end_chunk(a);
     a->last_chunk = -1;

@@ -21,6 +21,7 @@ struct eval_quality { /* NaN = not measured; figures in nats and shares */
     double kld_max, kld_p999, kld_p99, kld_p95, kld_p90, kld_p50, kld_p10, kld_p05, kld_p01, kld_p001, kld_min;
     double dp_mean, dp_mean_err, dp_max, dp_p999, dp_p99, dp_p95, dp_p90, dp_p75, dp_p50, dp_p25, dp_p10, dp_p05,
         dp_p01, dp_p001, dp_min, rms_dp, rms_dp_err;
+    double logit_diff_max; /* NaN where the candidate is no eval_source */
     double top1_agreement, top1_agreement_err;
 };
 

@@ -32,12 +32,22 @@ double row_kld(const float *ref, const struct row_norm *rn, const float *cand, c
 struct token_score row_score(const struct row_ops *rows, const float *ref, const struct row_norm *rn, const float *cand,
                              struct row_norm *cn, int32_t n, int32_t target)
 {
-    struct token_score s = {.kld = rows->compare(ref, rn, cand, cn, n)};
+    struct token_score s = {.kld = rows->compare(ref, rn, cand, cn, n), .logit_diff = NAN};
     s.nll = cn->log_sum - (double)(cand[target] - cn->max);
     s.nll_base = rn->log_sum - (double)(ref[target] - rn->max);
     s.dp = exp(-s.nll) - exp(-s.nll_base);
     s.same_top = rn->top == cn->top;
     return s;
+}
+
+double row_distance(const float *ref, const float *cand, int32_t n)
+{
+    float most = 0;
+    for (int32_t i = 0; i < n; i++) {
+        float d = fabsf(ref[i] - cand[i]);
+        most = d > most ? d : most;
+    }
+    return (double)most;
 }
 
 struct token_score row_score_base(const float *base, const float *cand, const struct row_norm *cn, int32_t n,
@@ -63,7 +73,8 @@ struct token_score row_score_base(const float *base, const float *cand, const st
                                 .nll_base = (double)nll_base,
                                 .kld = kld,
                                 .dp = (double)(expf(-nll) - expf(-nll_base)),
-                                .same_top = top == cn->top};
+                                .same_top = top == cn->top,
+                                .logit_diff = NAN};
 }
 
 void acc_add(struct eval_acc *a, const struct token_score *s)
@@ -81,6 +92,8 @@ void acc_add(struct eval_acc *a, const struct token_score *s)
         a->dp2 += dp2;
         a->dp4 += dp2 * dp2;
         a->n_same_top += s->same_top;
+        if (isnan(s->logit_diff) || s->logit_diff > a->logit_diff_max)
+            a->logit_diff_max = s->logit_diff;
         a->kld_values[a->n] = (float)s->kld;
         a->dp_values[a->n] = (float)s->dp;
     }
@@ -183,6 +196,7 @@ static void result_kld(const struct eval_acc *a, struct eval_quality *q, float *
     q->kld_p01 = (double)percentile(v, n, 0.010f);
     q->kld_p001 = (double)percentile(v, n, 0.001f);
     q->kld_min = (double)v[0];
+    q->logit_diff_max = a->logit_diff_max;
 }
 
 static void result_dp(const struct eval_acc *a, struct eval_quality *q, float *v)

@@ -14,10 +14,13 @@ double row_kld(const float *ref, const struct row_norm *rn, const float *cand, c
 struct token_score {
     double nll, nll_base, kld, dp;
     bool same_top;
+    double logit_diff; /* the largest; NaN: not asked for */
 };
 /* Of a candidate's row, which is normalized on the way, against the reference's; both are read once. */
 struct token_score row_score(const struct row_ops *rows, const float *ref, const struct row_norm *rn, const float *cand,
                              struct row_norm *cn, int32_t n, int32_t target);
+/* The largest difference of two logits. */
+double row_distance(const float *ref, const float *cand, int32_t n);
 /* The 16-bit formula of a `_logits_` file: base[n] are decoded log-probabilities, float arithmetic as there.
  */
 struct token_score row_score_base(const float *base, const float *cand, const struct row_norm *cn, int32_t n,
@@ -27,6 +30,7 @@ struct eval_acc {
     int64_t n; /* scored tokens */
     double nll, nll2, nll_base, nll_base2, nll_nll_base, kld, kld2, dp, dp2, dp4;
     int64_t n_same_top;
+    double logit_diff_max;
     bool has_base, broken;         /* broken: NaN or infinite logits were seen */
     float *kld_values, *dp_values; /* [n] */
     int n_chunks;

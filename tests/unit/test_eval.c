@@ -637,6 +637,53 @@ static void nan_logits(void **state)
     fixture_close(&bad);
 }
 
+/* Somebody else's rows: the engine's own, one of them changed. */
+struct other_maker {
+    struct engine *engine;
+    float logits[N_CTX * N_VOCAB];
+};
+
+static int rows_of_other(void *arg, const int32_t *tokens, int n, const float **rows, int *n_vocab, struct err *e)
+{
+    struct other_maker *o = arg;
+    engine_reset(o->engine);
+    int rc = engine_forward(o->engine, tokens, n, e);
+    if (rc == 0)
+        rc = engine_logits(o->engine, 0, n, o->logits, e);
+    o->logits[3] += 9; /* no row that is scored */
+    o->logits[(N_CTX - 2) * N_VOCAB + 7] -= 0.25f;
+    *rows = o->logits;
+    *n_vocab = N_VOCAB;
+    return rc;
+}
+
+static void largest_difference_of_logits(void **state)
+{
+    (void)state;
+    int32_t tokens[N_TOKENS];
+    struct eval_text t;
+    struct err e = {0};
+    struct eval_quality q;
+    struct eval *v;
+    make_text(tokens, &t);
+    struct engine_opts o = fixture_opts(N_CTX, N_CTX, NULL);
+    struct fixture a = fixture_open(TINY, false, &o), b = fixture_open(TINY, false, &o);
+    static struct other_maker other;
+    other.engine = b.engine;
+    const struct eval_source source = {rows_of_other, &other};
+    struct eval_cand cand[2] = {{.engine = b.engine}, {.source = &source}};
+    assert_int_equal(eval_new(&v, &t, a.engine, cand, 2, &e), 0);
+    run_all(v);
+    assert_int_equal(eval_result(v, 0, &q, &e), 0);
+    assert_true(isnan(q.logit_diff_max));
+    assert_int_equal(eval_result(v, 1, &q, &e), 0);
+    close_to(q.logit_diff_max, 0.25, 1e-6);
+    assert_true(q.kld > 0);
+    eval_free(v);
+    fixture_close(&a);
+    fixture_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -655,6 +702,7 @@ int main(void)
         cmocka_unit_test(contradictory_requests),
         cmocka_unit_test(text_too_short),
         cmocka_unit_test(nan_logits),
+        cmocka_unit_test(largest_difference_of_logits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
