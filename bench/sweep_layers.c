@@ -78,7 +78,7 @@ static int add_candidate(struct layers_run *r, int c, struct err *e)
         rc = recipe_summarize(&in->model->d, cell->assign, &cell->summary, &why);
     if (rc < 0)
         return sweep_refuse(r->q.plan, c, rc, &why, e);
-    rc = engine_for(r, &g, numerics_kv(recipe_numerics(cell->recipe, in->req->numerics)), e);
+    rc = engine_for(r, &g, recipe_kv(cell->recipe, in->req->numerics), e);
     if (rc == 0)
         quality_add(&r->q, c, g);
     return rc;

@@ -279,7 +279,7 @@ int quality_begin(struct quality_run *q, struct weights *const *w, bool *any, st
         struct engine *g = NULL;
         if (!w[c])
             continue;
-        rc = quality_engine(q, &g, w[c], numerics_kv(recipe_numerics(q->plan->cell[c].recipe, req->numerics)), e);
+        rc = quality_engine(q, &g, w[c], recipe_kv(q->plan->cell[c].recipe, req->numerics), e);
         if (rc == 0)
             quality_add(q, c, g);
     }

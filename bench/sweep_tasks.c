@@ -88,7 +88,7 @@ static int score_cell(struct sweep *s, struct sweep_tasks *t, const struct plan_
     draft(t, &r, c);
     if (t->in->req->resume && t->in->store && store_find(t->in->store, r.cell_id, r.env_sha256, &stored, e) > 0)
         return keep(s, t->in, &stored, e);
-    int n = ask(t, w, c->recipe->name, numerics_kv(r.framework.numerics), t->answer, deadline_ns, e);
+    int n = ask(t, w, c->recipe->name, recipe_kv(c->recipe, r.framework.numerics), t->answer, deadline_ns, e);
     if (n == ERR_DATA)
         return 0;
     if (n <= 0)

@@ -58,6 +58,11 @@ static const char *numerics(const struct cli *c, const struct job *j)
     return j->recipe ? recipe_numerics(j->recipe, c->req.numerics) : c->req.numerics ? c->req.numerics : "llama.cpp";
 }
 
+static struct kv_pair own_kv(const struct cli *c, const struct job *j)
+{
+    return j->recipe ? recipe_kv(j->recipe, c->req.numerics) : numerics_kv(numerics(c, j));
+}
+
 static int make_engine(const struct cli *c, const struct job *j, struct engine **g, const struct weights *w,
                        struct kv_pair kv, struct err *e)
 {
@@ -125,7 +130,7 @@ static int take_kv(struct cli *c, struct job *j, struct err *e)
         return err_nomem(e, (unsigned long long)j->n_cand * sizeof *j->cand, "the candidates");
     int rc = cli_kv_peaks(c, &j->peaks, j->model, e);
     for (int i = 0; i < j->n_cand; i++)
-        j->kv[i] = numerics_kv(numerics(c, j));
+        j->kv[i] = own_kv(c, j);
     for (int i = 0; i < c->kv.n && rc == 0; i++) {
         rc = kv_parse(&j->kv[i], c->kv.v[i], e);
         if (rc == 0)
@@ -176,7 +181,7 @@ static int make_reference(struct cli *c, struct job *j, struct err *e)
     if (c->base_logits || !(j->base || c->formats.n || c->kv.n))
         return 0;
     if (!j->base && !c->formats.n)
-        return make_engine(c, j, &j->ref, j->weights, numerics_kv(numerics(c, j)), e);
+        return make_engine(c, j, &j->ref, j->weights, own_kv(c, j), e);
     int rc = weights_source(&j->base_weights, j->base ? j->base : j->model, false, e);
     return rc ? rc : make_engine(c, j, &j->ref, j->base_weights, KV_BOTH(F32), e);
 }

@@ -105,7 +105,7 @@ static int run_formats(struct job *j, struct err *e)
         rc = weights_encode(&w, j->model, p->assign, j->calib, j->cli->req.isa, j->cli->pool, e);
         if (rc == 0)
             rc = j->cli->kv.n ? run_caches(j, w, p->recipe->name, bits, numerics, e)
-                              : run_one(j, w, p->recipe->name, bits, numerics_kv(numerics), e);
+                              : run_one(j, w, p->recipe->name, bits, recipe_kv(p->recipe, numerics), e);
         weights_free(w);
     }
     return rc;

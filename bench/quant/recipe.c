@@ -20,7 +20,7 @@
      .on_request = asked_,                                                                                             \
      .verified_by = tests_,                                                                                            \
      .doc = doc_},
-#define R(...) ROW(__VA_ARGS__, false)
+#define R(...)          ROW(__VA_ARGS__, false)
 #define ON_REQUEST(...) ROW(__VA_ARGS__, true)
 /* A row with parameters of its own: what follows are fields of struct recipe. */
 #define Q(fam, scheme_, codec_, runtime_, ...)                                                                         \
@@ -33,7 +33,9 @@
      .on_request = true,                                                                                               \
      __VA_ARGS__},
 #define PAR(bits_, sym_, scale_, zero_, group_)                                                                        \
-    {.bits = bits_, .sym = sym_, .scale_type = NUMBER_##scale_, .zero_type = ZERO_##zero_, .group = group_}
+    {                                                                                                                  \
+        .bits = bits_, .sym = sym_, .scale_type = NUMBER_##scale_, .zero_type = ZERO_##zero_, .group = group_          \
+    }
 const struct recipe recipes[] = {
 #include "bench/quant/recipes.def"
 #include "bench/quant/recipes_mlx.def"
@@ -141,6 +143,16 @@ struct kv_pair numerics_kv(const char *numerics)
     return KV_BOTH(F16);
 }
 
+/* MLX keeps keys and values in the model's own float type. */
+struct kv_pair recipe_kv(const struct recipe *r, const char *asked)
+{
+    struct err e;
+    struct kv_pair kv;
+    const char *numerics = recipe_numerics(r, asked);
+    bool follows = strcmp(numerics, "mlx") == 0 && r->act;
+    return follows && kv_parse(&kv, r->act, &e) == 0 ? kv : numerics_kv(numerics);
+}
+
 static int check_numerics(const struct recipe *r, const char *asked, struct err *e)
 {
     bool known = strcmp(asked, r->framework) == 0;
@@ -220,8 +232,7 @@ bool assign_same(const struct use_assign *a, const struct use_assign *b)
            a->algorithm == b->algorithm && a->alpha == b->alpha && a->bpw == b->bpw;
 }
 
-int recipe_summarize(const struct model_desc *m, const struct use_assign *a, struct recipe_summary *s,
-                     struct err *e)
+int recipe_summarize(const struct model_desc *m, const struct use_assign *a, struct recipe_summary *s, struct err *e)
 {
     double weights = 0;
     *s = (struct recipe_summary){0};

@@ -77,6 +77,8 @@ struct recipe_family {
 const char *recipe_numerics(const struct recipe *r, const char *asked);
 /* The KV cache of that framework where nobody asks for another: f32, of llama.cpp and MLX f16. */
 struct kv_pair numerics_kv(const char *numerics);
+/* The same for a recipe, which may say more of its floats (mlx/4bit-g64@dtype=f32). */
+struct kv_pair recipe_kv(const struct recipe *r, const char *asked);
 /* Does it hold matrices in types that are not made without an importance matrix? */
 bool recipe_needs_importance(const struct recipe *r);
 /* numerics: the recipe's framework or NULL (its activation rules), or "weights-only" (f32 activations). known may be

@@ -388,6 +388,26 @@ static void numerics_choose_the_activation_rule(void **state)
     model_close(m);
 }
 
+static void caches_are_floats_of_the_recipe(void **state)
+{
+    static const struct {
+        const char *format, *numerics, *kv;
+    } rows[] = {{"mlx/4bit-g64", NULL, "f16"},
+                {"mlx/4bit-g64@dtype=f32", NULL, "f32"},
+                {"mlx/4bit-g64@dtype=bf16", NULL, "bf16"},
+                {"mlx/4bit-g64@dtype=bf16", "weights-only", "f32"},
+                {"gguf/q4_0", NULL, "f16"},
+                {"onnx/int4-g32-sym@acc=0", NULL, "f32"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct recipe r;
+        struct err e = {0};
+        char name[48];
+        assert_int_equal(recipe_resolve(&r, rows[i].format, &e), 0);
+        assert_string_equal(kv_name(recipe_kv(&r, rows[i].numerics), name), rows[i].kv);
+    }
+}
+
 /* ---- encoding ---- */
 
 static struct model *open_story(void)
@@ -621,6 +641,7 @@ int main(void)
         cmocka_unit_test(variants_change_one_thing),
         cmocka_unit_test(substitutions_are_counted),
         cmocka_unit_test(numerics_choose_the_activation_rule),
+        cmocka_unit_test(caches_are_floats_of_the_recipe),
         cmocka_unit_test(encoding_does_not_depend_on_threads),
         cmocka_unit_test(every_failed_allocation_is_survived),
         cmocka_unit_test(a_bare_shape_cannot_be_encoded),
