@@ -101,6 +101,22 @@ class Model:
         return reply
 
 
+class Decoder(Model):
+    """A model whose run() shows the rows of all new ids; of the last one alone, where its graph makes no more."""
+
+    def run(self, ids):
+        """Rows of these ids behind what is there, until the next call."""
+        raise NotImplementedError
+
+    def feed(self, ids):
+        return self.run(ids)[-1]
+
+    def logits(self, ids):
+        self.reset()
+        rows = self.run(ids)
+        return rows if len(rows) == len(ids) else super().logits(ids)
+
+
 def check_row(row):
     if not np.isfinite(np.asarray(row)).all():
         raise Fault("data", "the logits hold NaN or infinity")

@@ -188,4 +188,5 @@ def vocabulary_size(path):
     return struct.unpack_from("<Q", head, at + 8 + len(key) + 8)[0]
 
 
-serve(Llama())
+if __name__ == "__main__":
+    serve(Llama())

@@ -22,6 +22,8 @@ class MLX(Model):
         mx.set_default_device(mx.gpu if device == "gpu" else mx.cpu)
         self.mx, self.make, self.trim = mx, make_prompt_cache, trim_prompt_cache
         self.model = load_model(pathlib.Path(artifact))[0]
+        if "dtype" in options:
+            self.model.set_dtype(getattr(mx, options["dtype"]))
         self.cache = self.make(self.model)
         self.can_trim = can_trim_prompt_cache(self.cache)
         self.n = 0
@@ -50,4 +52,5 @@ class MLX(Model):
         return np.array(self.model(self.mx.array([ids]), cache=self.cache)[0].astype(self.mx.float32))
 
 
-serve(MLX())
+if __name__ == "__main__":
+    serve(MLX())

@@ -2,7 +2,7 @@
 import json
 import os
 
-from worker import Fault, Model, find_file, np, number, serve
+from worker import Decoder, Fault, find_file, np, number, serve
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "dml": "DmlExecutionProvider",
              "rocm": "ROCMExecutionProvider", "openvino": "OpenVINOExecutionProvider",
@@ -13,7 +13,7 @@ TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int64
          "tensor(int32)": "int32", "tensor(int8)": "int8", "tensor(uint8)": "uint8"}
 
 
-class OnnxRuntime(Model):
+class OnnxRuntime(Decoder):
     packages = (("onnxruntime", "onnxruntime"), ("onnxruntime-gpu", "onnxruntime"))
     library = ("capi/libonnxruntime.so*", "capi/onnxruntime_pybind11_state*.so")
     containers = ("onnx",)
@@ -108,13 +108,6 @@ class OnnxRuntime(Model):
             self.cache = out[1:]
         return out[0].numpy()[0]
 
-    def feed(self, ids):
-        return self.run(ids)[-1]
 
-    def logits(self, ids):
-        self.reset()
-        rows = self.run(ids)
-        return rows if len(rows) == len(ids) else super().logits(ids)
-
-
-serve(OnnxRuntime())
+if __name__ == "__main__":
+    serve(OnnxRuntime())

@@ -56,4 +56,5 @@ class OnnxRuntimeGenAI(Model):
         return self.n_vocab
 
 
-serve(OnnxRuntimeGenAI())
+if __name__ == "__main__":
+    serve(OnnxRuntimeGenAI())

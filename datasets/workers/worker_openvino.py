@@ -1,8 +1,8 @@
 """OpenVINO: an infer request on a decoder in IR form, its KV cache inside (stateful), or without any."""
-from worker import Fault, Model, check_devices, find_file, np, serve
+from worker import Decoder, Fault, check_devices, find_file, np, serve
 
 
-class OpenVINO(Model):
+class OpenVINO(Decoder):
     packages = (("openvino", "openvino"),)
     library = ("libs/libopenvino.so.*",)
     containers = ("openvino",)
@@ -46,13 +46,6 @@ class OpenVINO(Model):
         self.request.infer({n: np.array(known[n](), dtype=t) for n, t in self.inputs.items() if n in known})
         return self.request.get_tensor(self.output).data[0]
 
-    def feed(self, ids):
-        return self.run(ids)[-1]
 
-    def logits(self, ids):
-        self.reset()
-        rows = self.run(ids)
-        return rows if len(rows) == len(ids) else super().logits(ids)
-
-
-serve(OpenVINO())
+if __name__ == "__main__":
+    serve(OpenVINO())

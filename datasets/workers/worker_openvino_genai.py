@@ -63,4 +63,5 @@ class OpenVINOGenAI(Model):
         raise Fault("unsupported", "openvino-genai shows no logits")
 
 
-serve(OpenVINOGenAI())
+if __name__ == "__main__":
+    serve(OpenVINOGenAI())

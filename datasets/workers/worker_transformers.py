@@ -48,4 +48,5 @@ class Transformers(Model):
         return self.run(ids, 0)
 
 
-serve(Transformers())
+if __name__ == "__main__":
+    serve(Transformers())
