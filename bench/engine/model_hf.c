@@ -6,22 +6,10 @@
 #include "base/half.h"
 #include "base/mem.h"
 #include "bench/artifact/hf.h"
-#include "bench/engine/arch.h"
+#include "bench/engine/hf_names.h"
 #include "bench/engine/model_int.h"
 
-enum models { ANY, PLAIN, SANDWICH };
-enum change { AS_IS, NORM, ROWS_Q, ROWS_K };
-static const struct name_row {
-    enum tensor_use use;
-    const char *module, *part;
-    enum models models;
-    enum change change;
-} names[] = {
-#define HF_NAME(use, module, part, models, change) {USE_##use, module, part, models, change},
-#include "bench/engine/hf_names.def"
-#undef HF_NAME
-};
-enum { N_NAMES = sizeof names / sizeof *names, MAX_LAYERS = 1024, GGUF_F16_TYPE = 1 };
+enum { MAX_LAYERS = 1024, GGUF_F16_TYPE = 1 };
 
 struct reading {
     struct hf *h;
@@ -99,11 +87,11 @@ static int pair_matrix(struct reading *r, struct qmat *q, int64_t n_head)
     return rc;
 }
 
-static int64_t paired_heads(const struct reading *r, enum change c)
+static int64_t paired_heads(const struct reading *r, enum hf_change c)
 {
-    if (!r->h->arch->pairs_qk || (c != ROWS_Q && c != ROWS_K))
+    if (!r->h->arch->pairs_qk || (c != HF_ROWS_Q && c != HF_ROWS_K))
         return 0;
-    return c == ROWS_Q ? r->n_head : r->n_head_kv;
+    return c == HF_ROWS_Q ? r->n_head : r->n_head_kv;
 }
 
 /* Decoded matrices (halves) of packages that pad them: a copy of what the model has. */
@@ -127,7 +115,8 @@ static int cut_padding(struct reading *r, struct qmat *q, enum tensor_use use)
 }
 
 /* GGUF has no type for most codecs of folders: their place in the list holds the matrix instead. */
-static int add_matrix(struct reading *r, const char *module, enum tensor_use use, enum change change, const char *name)
+static int add_matrix(struct reading *r, const char *module, enum tensor_use use, enum hf_change change,
+                      const char *name)
 {
     struct qmat q;
     int rc = hf_read_matrix(&q, r->h, module, r->b->g->arena, r->b->e);
@@ -147,7 +136,7 @@ static int add_matrix(struct reading *r, const char *module, enum tensor_use use
 }
 
 /* Vectors are few and small: f32, as GGUF has them. */
-static int add_vector(struct reading *r, const struct st_tensor *t, enum change change, const char *name)
+static int add_vector(struct reading *r, const struct st_tensor *t, enum hf_change change, const char *name)
 {
     float *v = t->n > 0 ? arena_alloc_n(r->b->g->arena, (size_t)t->n, sizeof *v) : NULL;
     if (t->n_dims != 1 || t->n < 1)
@@ -155,7 +144,7 @@ static int add_vector(struct reading *r, const struct st_tensor *t, enum change 
     if (!v)
         return err_nomem(r->b->e, (size_t)t->n * sizeof *v, t->name);
     int rc = hf_read_f32(v, t, r->b->e);
-    for (int64_t i = 0; i < t->n && change == NORM && r->h->arch->norm_plus_one; i++)
+    for (int64_t i = 0; i < t->n && change == HF_NORM && r->h->arch->norm_plus_one; i++)
         v[i] += 1;
     for (int64_t i = 0; i < t->n; i++) /* as bytes of a file: little-endian */
         wr_u32le(&v[i], f32_bits(v[i]));
@@ -169,7 +158,7 @@ static int add_vector(struct reading *r, const struct st_tensor *t, enum change 
 }
 
 /* One row of the table in one layer; what the folder does not have is for others to miss. */
-static int add_named(struct reading *r, const struct name_row *row, int layer)
+static int add_named(struct reading *r, const struct hf_name *row, int layer)
 {
     char below[96], module[192], part[256], name[96];
     snprintf(below, sizeof below, row->module, layer);
@@ -202,7 +191,7 @@ static int add_head(struct reading *r)
     snprintf(name, sizeof name, "%s.weight", module);
     if (tied && (hf_tensor(r->h, name) || !r->h->quant)) /* the embedding once more */
         return 0;
-    int rc = add_matrix(r, module, USE_OUTPUT, AS_IS, "output.weight");
+    int rc = add_matrix(r, module, USE_OUTPUT, HF_AS_IS, "output.weight");
     if (rc == ERR_MISSING)
         rc = tied ? 0
                   : err_set(r->b->e, ERR_FORMAT,
@@ -213,9 +202,9 @@ static int add_head(struct reading *r)
 static int add_tensors(struct reading *r)
 {
     int rc = 0;
-    for (int i = 0; i < N_NAMES && !rc; i++) {
-        const struct name_row *row = &names[i];
-        if (row->models != ANY && (row->models == SANDWICH) != r->arch->post_norms)
+    for (int i = 0; i < n_hf_names && !rc; i++) {
+        const struct hf_name *row = &hf_names[i];
+        if (!hf_name_is_in(row, r->arch))
             continue;
         int n = tensor_is_per_layer(row->use) ? (int)r->n_layer : 1;
         for (int l = 0; l < n && !rc; l++)

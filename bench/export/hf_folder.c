@@ -4,33 +4,9 @@
 #include <string.h>
 #include "base/half.h"
 #include "base/mem.h"
-
-enum models { ANY, PLAIN, SANDWICH };
-enum change { AS_IS, NORM, ROWS_Q, ROWS_K };
-static const struct name_row {
-    enum tensor_use use;
-    const char *module, *part;
-    enum models models;
-    enum change change;
-} names[] = {
-#define HF_NAME(use, module, part, models, change) {USE_##use, module, part, models, change},
-#include "bench/engine/hf_names.def"
-#undef HF_NAME
-};
-enum { N_NAMES = sizeof names / sizeof *names };
+#include "bench/engine/hf_names.h"
 
 /* ---- names ---- */
-
-/* Where a use has two names, the last one is that of fused matrices. */
-static const struct name_row *name_of(const struct model_desc *d, enum tensor_use use)
-{
-    const struct name_row *found = NULL;
-    for (int i = 0; i < N_NAMES; i++)
-        if (names[i].use == use && (names[i].models == ANY || (names[i].models == SANDWICH) == d->arch->post_norms) &&
-            (!found || d->arch->fused))
-            found = &names[i];
-    return found;
-}
 
 /* The factors of the columns of that use; NULL where there are none. */
 static const float *columns_of(const struct hf_export *x, enum tensor_use use, int layer)
@@ -69,7 +45,7 @@ static void find_place(const struct hf_export *x, const struct model_tensor *t, 
 {
     const struct model_desc *d = &x->m->d;
     const struct hf_arch *a = hf_arch_of_gguf((struct gguf_str){d->arch->name, strlen(d->arch->name)}, false);
-    const struct name_row *row = name_of(d, t->use);
+    const struct hf_name *row = hf_name_of(d->arch, t->use);
     char below[96];
     if (t->use == USE_OUTPUT) {
         snprintf(p->module, sizeof p->module, "lm_head");
@@ -80,9 +56,9 @@ static void find_place(const struct hf_export *x, const struct model_tensor *t, 
     snprintf(below, sizeof below, row->module, t->layer);
     snprintf(p->module, sizeof p->module, "model.%s", below);
     p->part = row->part;
-    p->plus_one = a && a->norm_plus_one && row->change == NORM;
-    if (a && a->pairs_qk && (row->change == ROWS_Q || row->change == ROWS_K)) {
-        p->n_head = row->change == ROWS_Q ? d->n_head : d->n_head_kv;
+    p->plus_one = a && a->norm_plus_one && row->change == HF_NORM;
+    if (a && a->pairs_qk && (row->change == HF_ROWS_Q || row->change == HF_ROWS_K)) {
+        p->n_head = row->change == HF_ROWS_Q ? d->n_head : d->n_head_kv;
         p->head_dim = d->head_dim;
     }
     find_fold(x, t, p);
