@@ -1,4 +1,8 @@
-"""Models of a few kilobytes that have the tensors of real ones, for comparisons of what each matrix gets."""
+"""Random models that have the tensors of real ones, a few kilobytes for comparisons of what each matrix gets, and as
+folders with tokenizers for frameworks that run them."""
+import json
+import os
+import shutil
 import gguf
 import numpy as np
 
@@ -62,3 +66,69 @@ def write(path, arch, n_layer, tied, seed=1, window=0, spread=0.0):
     w.write_kv_data_to_file()
     w.write_tensors_to_file()
     w.close()
+
+
+GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../golden/hf")
+# What makes of the smaller configurations there one whose matrices have groups of 128.
+WIDER = {"hidden_size": WIDTH, "intermediate_size": HIDDEN, "num_attention_heads": HEADS, "num_key_value_heads": KV_HEADS,
+         "max_position_embeddings": 512, "dtype": "float16"}
+
+
+def wider(arch, window):
+    with open(os.path.join(GOLDEN, arch, "config.json"), encoding="utf-8") as f:
+        c = json.load(f) | WIDER
+    if "head_dim" in c:
+        c["head_dim"] = WIDTH // HEADS
+    if c.get("sliding_window"):
+        c["sliding_window"] = window
+    if arch == "llama":
+        c["rope_parameters"]["original_max_position_embeddings"] = 128
+    if arch == "phi3":
+        n, rope = int(WIDTH // HEADS * c["rope_parameters"]["partial_rotary_factor"]) // 2, c["rope_parameters"]
+        for k, most in (("short_factor", 1.5), ("long_factor", 7)):
+            rope[k] = np.linspace(1, most, n).round(3).tolist()
+        rope["original_max_position_embeddings"] = c["original_max_position_embeddings"] = 256
+    return c
+
+
+def folder_shapes(c):
+    """Name -> rows, columns of a folder's tensors."""
+    arch, head = c["model_type"], c.get("head_dim") or WIDTH // HEADS
+    found = {"model.embed_tokens.weight": (c["vocab_size"], WIDTH), "model.norm.weight": (WIDTH,)}
+    if not c["tie_word_embeddings"]:
+        found["lm_head.weight"] = (c["vocab_size"], WIDTH)
+    norms = ["input_layernorm", "post_attention_layernorm"]
+    norms += ["pre_feedforward_layernorm", "post_feedforward_layernorm"] if arch.startswith("gemma3") else []
+    for i in range(c["num_hidden_layers"]):
+        p = f"model.layers.{i}."
+        q, kv = HEADS * head, KV_HEADS * head
+        found |= {f"{p}{n}.weight": (WIDTH,) for n in norms}
+        found |= {p + "self_attn.o_proj.weight": (WIDTH, q), p + "mlp.down_proj.weight": (WIDTH, HIDDEN)}
+        if arch == "phi3":
+            found |= {p + "self_attn.qkv_proj.weight": (q + 2 * kv, WIDTH), p + "mlp.gate_up_proj.weight": (2 * HIDDEN, WIDTH)}
+        else:
+            found |= {f"{p}self_attn.{x}_proj.weight": (q if x == "q" else kv, WIDTH) for x in "qkv"}
+            found |= {f"{p}mlp.{x}_proj.weight": (HIDDEN, WIDTH) for x in ("gate", "up")}
+        if arch == "qwen2":
+            found |= {f"{p}self_attn.{x}_proj.bias": (q if x == "q" else kv,) for x in "qkv"}
+        if arch in ("qwen3", "gemma3_text"):
+            found |= {f"{p}self_attn.{x}_norm.weight": (head,) for x in "qk"}
+    return found
+
+
+def write_folder(folder, arch, seed=1, window=24):
+    """As transformers would save it; the tokenizer is that of tests/golden/hf. Embeddings are wide enough for logits that
+    stand apart."""
+    from safetensors.numpy import save_file
+    c, rng, tensors = wider(arch, window), np.random.default_rng(seed), {}
+    for name, shape in folder_shapes(c).items():
+        spread = 0.2 if len(shape) == 1 or "embed" in name or "head" in name else 0.05
+        around = 1 if name.endswith("norm.weight") and arch != "gemma3" else 0
+        tensors[name] = (around + spread * rng.standard_normal(shape)).astype(np.float16)
+    os.makedirs(folder)
+    save_file(tensors, os.path.join(folder, "model.safetensors"), metadata={"format": "pt"})
+    with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as f:
+        json.dump(c, f, indent=1)
+    for name in ("tokenizer.json", "generation_config.json"):
+        if os.path.exists(os.path.join(GOLDEN, arch, name)):
+            shutil.copy(os.path.join(GOLDEN, arch, name), folder)
