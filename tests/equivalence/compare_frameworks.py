@@ -18,7 +18,7 @@ answers, frameworks = beside("answers"), beside("frameworks")
 RAW, ROOT = os.path.abspath(sys.argv[2]), os.path.dirname(os.path.dirname(HERE))
 TEXT = os.path.join(ROOT, "datasets/text/eval.txt")
 N_CTX, N_CHUNKS, N_GREEDY = 256, 2, 32
-PLAIN, SPECIFIED, MOST_OF_ITSELF = 1e-6, 1e-5, 4
+PLAIN, SPECIFIED, DEFAULTS, MOST_OF_ITSELF = 1e-6, 1e-5, 1e-2, 4
 F32 = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}
 INT8 = {**F32, "DYNAMIC_QUANTIZATION_GROUP_SIZE": 32}
 LLAMA = ("f16", "q8_0", "q6_k", "q5_k_m", "q5_0", "q4_k_m", "q4_1", "q4_0", "q3_k_m", "q2_k", "iq4_nl", "iq4_xs")
@@ -32,6 +32,7 @@ ROWS += [("onnxruntime", f, "-", {}, "f32" if f.endswith("acc=0") else what, PLA
                          ("onnx/int8-dynamic-channel", "uint8 by call"), ("onnx/int8-static-minmax", "int8, fixed"))]
 for f in ("int8-asym", "int8-sym", "int4-sym-g128", "int4-asym-g128"):
     ROWS += [("openvino", "openvino/" + f, "weights-only", F32, "f32", PLAIN), ("openvino", "openvino/" + f, "-", INT8, "int8 per 32", SPECIFIED)]
+ROWS += [("openvino", "openvino/" + f, "-", {}, "bf16, its default here", DEFAULTS) for f in ("int8-asym", "int4-sym-g128")]
 ROWS += [("openvino", "openvino/nf4-g128", "weights-only", F32, "f32", PLAIN),
          ("openvino", "openvino/nf4-g128", "-", INT8, "f32, of the head int8 per 32", SPECIFIED)]
 ROWS += [("mlx", f"mlx/{f}@dtype=f32", "-", {}, "f32", PLAIN)
