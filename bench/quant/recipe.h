@@ -22,6 +22,7 @@ struct recipe {
     const char *range;                /* how the grid of fixed activations is found: ranges.h */
     const char *high_codec;           /* what the tensors get that the family's rules (mix, ratio) except; NULL: none */
     struct qpar high;
+    const char *high_act;             /* activation rule of those; NULL: act */
     const char *mix;                  /* which ones: a name the family knows */
     double bpw;                       /* bits per weight that the algorithm brings its tensors to; 0: as par says */
     double ratio;                     /* share of weights in the base codec where sensitivity decides; 0: all */

@@ -162,6 +162,8 @@ static void put(const struct recipe *r, const struct model_tensor *t, bool low, 
     bool base = !r->high_codec || (low && !edge);
     recipe_put(a, base ? r->codec : r->high_codec, base ? &r->par : &r->high);
     adjust_group(r, t, a);
+    if (r->high_act && a->codec == codec_find(r->high_codec) && a->par.bits == r->high.bits)
+        a->act = act_find(r->high_act);
 }
 
 static struct use_assign *find(const struct model_desc *m, struct use_assign *a, int layer, enum tensor_use use)

@@ -22,10 +22,12 @@ static int set_number(struct recipe *r, const char *value)
 static int set_act(struct recipe *r, const char *value)
 {
     const struct act *a = act_find(value);
-    if (a && a->scope == ACT_FIXED) /* only rows that say how the grid is found */
+    if (!a || a->scope == ACT_FIXED) /* fixed: only rows that say how the grid is found */
         return -1;
-    r->act = a ? a->name : r->act;
-    return a ? 0 : -1;
+    if (r->high_act) /* one choice for both: that of a runtime in bf16, or without int8 */
+        r->high_act = strcmp(a->name, "bf16") == 0 ? "openvino_i8_bf16" : NULL;
+    r->act = a->name;
+    return 0;
 }
 
 static int set_dtype(struct recipe *r, const char *value)

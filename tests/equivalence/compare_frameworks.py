@@ -18,6 +18,7 @@ answers, frameworks = beside("answers"), beside("frameworks")
 RAW, ROOT = os.path.abspath(sys.argv[2]), os.path.dirname(os.path.dirname(HERE))
 TEXT = os.path.join(ROOT, "datasets/text/eval.txt")
 N_CTX, N_CHUNKS, N_GREEDY = 256, 2, 32
+FOLDER = "folder"  # as numerics: weights-only, of what was written, where that rounds plain tensors as well
 PLAIN, SPECIFIED, DEFAULTS, MOST_OF_ITSELF = 1e-6, 1e-5, 1e-2, 4
 F32 = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}
 INT8 = {**F32, "DYNAMIC_QUANTIZATION_GROUP_SIZE": 32}
@@ -37,7 +38,7 @@ ROWS += [("openvino", "openvino/nf4-g128", "weights-only", F32, "f32", PLAIN),
          ("openvino", "openvino/nf4-g128", "-", INT8, "f32, of the head int8 per 32", SPECIFIED)]
 ROWS += [("mlx", f"mlx/{f}@dtype=f32", "-", {}, "f32", PLAIN)
          for f in ("2bit-g64", "3bit-g64", "4bit-g64", "6bit-g64", "8bit-g64", "mixed-3-6")]
-ROWS += [("mlx", "mlx/mxfp4", "weights-only", {"dtype": "float32"}, "f32", PLAIN), ("mlx", "mlx/4bit-g64", "weights-only", {"dtype": "float32"}, "f32, file f16", SPECIFIED)]
+ROWS += [("mlx", f, FOLDER, {"dtype": "float32"}, "f32, file f16", limit) for f, limit in (("mlx/mxfp4", PLAIN), ("mlx/4bit-g64", SPECIFIED))]
 ROWS += [("transformers", f, "weights-only", {"dtype": "float32"}, "f32", SPECIFIED)
          for f in ("awq/4bit-g128-rtn", "awq/4bit-g64-rtn", "gptq/4bit-g32-asym-rtn", "gptq/4bit-channel-sym-rtn", "gptq/8bit-g128-sym-rtn")]
 # Where the framework's own kernels end.
@@ -78,14 +79,18 @@ def compare(model, dither, row, top, checked):
     out = os.path.join(top, "out" + (".gguf" if worker == "llama_py" else ""))
     name = f"{worker.replace('_py', '-cpp-python')} | {fmt} | {activations}"
     try:
-        ours = answers.ask(RAW, model, 42 if dither else 0, fmt, numerics, TEXT, N_CTX, N_CHUNKS, N_GREEDY, out)
+        if numerics == FOLDER:
+            frameworks.quantize(model, fmt, out, dither)
+            ours = answers.ask(RAW, out, 0, "-", "weights-only", TEXT, N_CTX, N_CHUNKS, N_GREEDY)
+        else:
+            ours = answers.ask(RAW, model, 42 if dither else 0, fmt, numerics, TEXT, N_CTX, N_CHUNKS, N_GREEDY, out)
         logits, greedy = frameworks.ask(worker, out, ours.tokens, N_GREEDY, options)
         c, own_noise = answers.compared(ours, logits, greedy), ""
         if c.kld > limit and limit == SPECIFIED and "8" in activations:
             noise = itself(model, dither, row, top, ours.tokens, logits)
             limit, own_noise = max(limit, MOST_OF_ITSELF * noise), f"{noise:.1e}"
         ok, line = c.kld <= limit, f"{name} | {c.most:.1e} | {c.kld:.1e} | {own_noise} | {c.same} of {c.of} |"
-        if worker not in checked:
+        if worker not in checked and numerics != FOLDER:
             checked[worker] = by_eval(model, dither, row, out)
             print("    eval --framework:", {k: checked[worker].get(k) for k in ("kld", "logit_diff_max", "framework_version", "said")})
     except (answers.Refused, frameworks.Refused) as e:

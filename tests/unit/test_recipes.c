@@ -388,6 +388,33 @@ static void numerics_choose_the_activation_rule(void **state)
     model_close(m);
 }
 
+/* OpenVINO has no int8 activations for codes of nf4, but for the int8 matrices beside them. */
+static void backups_have_a_rule_of_their_own(void **state)
+{
+    static const struct {
+        const char *format, *head, *down;
+    } rows[] = {
+        {"openvino/nf4-g128", "openvino_i8", "f32"},      {"openvino/nf4-g128@act=bf16", "openvino_i8_bf16", "bf16"},
+        {"openvino/nf4-g128@act=f32", "f32", "f32"},      {"openvino/int3-sym-g128", "openvino_i8", "f32"},
+        {"openvino/nvfp4", "openvino_i8", "f32"},         {"openvino/mxfp4", "f32", "f32"},
+        {"openvino/int4-sym-g128@act=f32", "f32", "f32"}, {"openvino/int4-sym-g128", "openvino_i8", "openvino_i8"}};
+    struct model *m = shape_model("llama", 2, 256, 512, 4, 2, 64, 512, false);
+    struct use_assign *a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a);
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct recipe r;
+        struct err e = {0};
+        assert_int_equal(recipe_resolve(&r, rows[i].format, &e), 0);
+        assert_int_equal(recipe_assign(&m->d, &r, NULL, NULL, a, &e), 0);
+        assert_ptr_equal(a[model_tensor(m, USE_OUTPUT, -1) - m->d.tensor].act, act_find(rows[i].head));
+        assert_ptr_equal(a[model_tensor(m, USE_FFN_DOWN, 1) - m->d.tensor].act, act_find(rows[i].down));
+        assert_int_equal(recipe_assign(&m->d, &r, "weights-only", NULL, a, &e), 0);
+        assert_ptr_equal(a[model_tensor(m, USE_OUTPUT, -1) - m->d.tensor].act, act_find("f32"));
+    }
+    mem_free(a);
+    model_close(m);
+}
+
 static void caches_are_floats_of_the_recipe(void **state)
 {
     static const struct {
@@ -642,6 +669,7 @@ int main(void)
         cmocka_unit_test(substitutions_are_counted),
         cmocka_unit_test(numerics_choose_the_activation_rule),
         cmocka_unit_test(caches_are_floats_of_the_recipe),
+        cmocka_unit_test(backups_have_a_rule_of_their_own),
         cmocka_unit_test(encoding_does_not_depend_on_threads),
         cmocka_unit_test(every_failed_allocation_is_survived),
         cmocka_unit_test(a_bare_shape_cannot_be_encoded),
