@@ -19,7 +19,7 @@ RAW, ROOT = os.path.abspath(sys.argv[2]), os.path.dirname(os.path.dirname(HERE))
 TEXT = os.path.join(ROOT, "datasets/text/eval.txt")
 N_CTX, N_CHUNKS, N_GREEDY = 256, 2, 32
 FOLDER = "folder"  # as numerics: weights-only, of what was written, where that rounds plain tensors as well
-PLAIN, SPECIFIED, DEFAULTS, MOST_OF_ITSELF = 1e-6, 1e-5, 1e-2, 4
+PLAIN, SPECIFIED, LESS_ROUNDING, DEFAULTS, MOST_OF_ITSELF = 1e-6, 1e-5, 1e-4, 1e-2, 4
 F32 = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}
 INT8 = {**F32, "DYNAMIC_QUANTIZATION_GROUP_SIZE": 32}
 LLAMA = ("f16", "q8_0", "q6_k", "q5_k_m", "q5_0", "q4_k_m", "q4_1", "q4_0", "q3_k_m", "q2_k", "iq4_nl", "iq4_xs")
@@ -38,7 +38,7 @@ ROWS += [("openvino", "openvino/nf4-g128", "weights-only", F32, "f32", PLAIN),
          ("openvino", "openvino/nf4-g128", "-", INT8, "f32, of the head int8 per 32", SPECIFIED)]
 ROWS += [("mlx", f"mlx/{f}@dtype=f32", "-", {}, "f32", PLAIN)
          for f in ("2bit-g64", "3bit-g64", "4bit-g64", "6bit-g64", "8bit-g64", "mixed-3-6")]
-ROWS += [("mlx", f, FOLDER, {"dtype": "float32"}, "f32, file f16", limit) for f, limit in (("mlx/mxfp4", PLAIN), ("mlx/4bit-g64", SPECIFIED))]
+ROWS += [("mlx", f, FOLDER, {"dtype": "float32"}, "f32, file f16", limit) for f, limit in (("mlx/mxfp4", PLAIN), ("mlx/4bit-g64", LESS_ROUNDING))]
 ROWS += [("transformers", f, "weights-only", {"dtype": "float32"}, "f32", SPECIFIED)
          for f in ("awq/4bit-g128-rtn", "awq/4bit-g64-rtn", "gptq/4bit-g32-asym-rtn", "gptq/4bit-channel-sym-rtn", "gptq/8bit-g128-sym-rtn")]
 # Where the framework's own kernels end.

@@ -117,12 +117,13 @@ def folder_shapes(c):
 
 
 def write_folder(folder, arch, seed=1, window=24):
-    """As transformers would save it; the tokenizer is that of tests/golden/hf. Embeddings are wide enough for logits that
-    stand apart."""
+    """As transformers would save it; the tokenizer is that of tests/golden/hf."""
     from safetensors.numpy import save_file
     c, rng, tensors = wider(arch, window), np.random.default_rng(seed), {}
     for name, shape in folder_shapes(c).items():
-        spread = 0.2 if len(shape) == 1 or "embed" in name or "head" in name else 0.05
+        spread = 0.2 if len(shape) == 1 or "head" in name else 0.05
+        if "embed" in name:  # of a tied head: small beside what the layers add, which decides then
+            spread = 0.2 if not c["tie_word_embeddings"] else 0.01
         around = 1 if name.endswith("norm.weight") and arch != "gemma3" else 0
         tensors[name] = (around + spread * rng.standard_normal(shape)).astype(np.float16)
     os.makedirs(folder)
