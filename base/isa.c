@@ -32,6 +32,7 @@ static const struct {
     {"avx2", LEVEL_AVX2},
     {"avx_vnni", LEVEL_AVX2 | ISA(AVX_VNNI)},
     {"avx512", LEVEL_AVX512},
+    {"cascadelake", LEVEL_AVX512 | ISA(AVX512_VNNI)}, /* VNNI without VBMI */
     {"avx512_vnni", LEVEL_AVX512 | ISA(AVX512_VNNI) | ISA(AVX512_VBMI)},
     {"avx512_bf16", LEVEL_AVX512 | ISA(AVX512_VNNI) | ISA(AVX512_VBMI) | ISA(AVX512_BF16)},
     {"amx", ~UINT64_C(0)},

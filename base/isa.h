@@ -26,7 +26,7 @@ enum isa_bit {
 
 const char *isa_name(int bit);
 int isa_find(const char *name); /* -1 when unknown */
-/* The mask that --isa NAME leaves of `have`: "scalar", "avx2", "avx512", "avx512_vnni", "amx", "neon", "dotprod",
- * "i8mm", or any flag name (that one and what it builds on). False when the name is unknown. */
+/* The mask that --isa NAME leaves of `have`: "scalar", "avx2", "avx512", "cascadelake", "avx512_vnni", "amx", "neon",
+ * "dotprod", "i8mm", or any flag name (that one and what it builds on). False when the name is unknown. */
 bool isa_narrow(const char *name, uint64_t have, uint64_t *out);
 #endif

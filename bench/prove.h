@@ -58,6 +58,12 @@ struct prove_path {
 };
 enum { PROVE_MOST_PATHS = 16 };
 int prove_paths(struct prove_path out[PROVE_MOST_PATHS], uint64_t isa);
+/* Packed kernels that a CPU of that mask can run, and those that the cells of the own engine did run. */
+struct prove_coverage {
+    int n_run, n_can;
+    char not_run[512]; /* names */
+};
+void prove_cover(struct prove_coverage *out, const struct prove_cell *cell, int n, uint64_t isa);
 /* Marks in used[n_kernels] the packed kernels that the model's matrices in this format are multiplied with under the
  * mask; the number of those marked that were not before. Negative: the format cannot be made of the model. */
 int prove_kernels(bool *used, const struct model *m, const struct recipe *r, uint64_t isa, struct err *e);

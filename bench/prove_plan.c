@@ -42,7 +42,7 @@ const struct prove_knob *prove_knob(const char *framework, int *state)
 
 int prove_paths(struct prove_path out[PROVE_MOST_PATHS], uint64_t isa)
 {
-    static const char *const names[] = {"scalar",      "avx2", "avx_vnni", "avx512", "avx512_vnni",
+    static const char *const names[] = {"scalar",      "avx2", "avx_vnni", "avx512", "cascadelake", "avx512_vnni",
                                         "avx512_bf16", "neon", "dotprod",  "i8mm",   "native"};
     int n = 0;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -82,4 +82,30 @@ int prove_kernels(bool *used, const struct model *m, const struct recipe *r, uin
         n += mark(used, &m->d.tensor[i], &a[i], isa);
     mem_free(a);
     return n;
+}
+
+static bool did_run(const char *name, const struct prove_cell *cell, int n)
+{
+    size_t k = strlen(name);
+    for (int i = 0; i < n; i++)
+        for (const char *at = cell[i].status == STATUS_OK ? cell[i].kernels : ""; (at = strstr(at, name)); at += k)
+            if ((at == cell[i].kernels || at[-1] == ' ') && (at[k] == 0 || at[k] == ' '))
+                return true;
+    return false;
+}
+
+void prove_cover(struct prove_coverage *out, const struct prove_cell *cell, int n, uint64_t isa)
+{
+    *out = (struct prove_coverage){0};
+    size_t used = 0;
+    for (int i = 0; i < n_kernels; i++) {
+        const struct kernel *k = &kernels[i];
+        if ((k->op != OP_MATVEC && k->op != OP_MATMUL) || !kernel_is_packed(k) || (k->needs & ~isa))
+            continue;
+        bool ran = did_run(k->name, cell, n);
+        out->n_can++;
+        out->n_run += ran;
+        if (!ran && used < sizeof out->not_run)
+            used += (size_t)snprintf(out->not_run + used, sizeof out->not_run - used, "%s%s", used ? " " : "", k->name);
+    }
 }

@@ -287,6 +287,7 @@ struct proof {
     struct doctor *doc;
     json_t *cells;      /* NULL: print */
     int n, n_ok, n_bad; /* bad: of a framework that is there */
+    struct prove_coverage kernels;
 };
 
 /* A framework that does not run here is a warning, the own engine's failure a failure of this program. */
@@ -340,7 +341,7 @@ static int prove(struct doctor *doc, struct proof *p)
     if (doc->c->csv)
         for (int i = 0; prove_column(i); i++)
             printf("%s%s", prove_column(i), prove_column(i + 1) ? "," : "\n");
-    if (doctor_prove(doc->c, take_cell, p, &e) < 0)
+    if (doctor_prove(doc->c, take_cell, p, &p->kernels, &e) < 0)
         return cli_fail(&e);
     return p->n_bad && doc->c->req.strict ? EXIT_SOME_FAILED : EXIT_DONE;
 }
@@ -350,8 +351,12 @@ static void print_all(const struct doctor *doc, const struct proof *p)
     if (doc->c->json) {
         json_t *o = json_object();
         json_put(o, "checks", doc->rows);
-        if (p->cells)
+        if (p->cells) {
             json_put(o, "cells", p->cells);
+            json_put(o, "kernels_run", json_integer(p->kernels.n_run));
+            json_put(o, "kernels_runnable", json_integer(p->kernels.n_can));
+            json_put(o, "kernels_not_run", json_string(p->kernels.not_run));
+        }
         json_put(o, "passed", json_integer(doc->count[PASS]));
         json_put(o, "warnings", json_integer(doc->count[WARN]));
         json_put(o, "failed", json_integer(doc->count[FAIL]));
@@ -359,6 +364,10 @@ static void print_all(const struct doctor *doc, const struct proof *p)
     } else if (!doc->c->csv) {
         if (p->n)
             printf("%d of %d cells run here\n", p->n_ok, p->n);
+        if (p->kernels.n_run)
+            printf("%d of the %d packed kernels that this CPU can run were run%s%s\n", p->kernels.n_run,
+                   p->kernels.n_can, *p->kernels.not_run && doc->c->req.verbose ? "; not: " : "",
+                   doc->c->req.verbose ? p->kernels.not_run : "");
         printf("%d passed, %d warnings, %d failed\n", doc->count[PASS], doc->count[WARN], doc->count[FAIL]);
     }
 }

@@ -164,6 +164,8 @@ static int list_framework(struct todo *t, const struct runner *runner, struct er
     int rc = runner->detect(runner, &info, &why);
     if (rc == ERR_CANCELLED)
         return err_set(e, rc, "%s", why.text);
+    if (rc == 0 && info.found && runner->own_files)
+        rc = err_set(&why, ERR_UNSUPPORTED, "its model files are made by nobody else: there is none to give it");
     if (rc == 0 && info.found)
         return t->c->formats.n ? each_format(t, runner, add_named, e) : add_usual(t, runner, &info, e);
     struct prove_cell *cell = add(t, runner->name, "", "", e);
@@ -255,7 +257,8 @@ static int find_program(struct todo *t, struct err *e)
     return n > 0 ? 0 : err_set(e, ERR_IO, "cannot find this program's own file: is /proc there?");
 }
 
-int doctor_prove(struct cli *c, void (*on_cell)(void *arg, const struct prove_cell *cell), void *arg, struct err *e)
+int doctor_prove(struct cli *c, void (*on_cell)(void *arg, const struct prove_cell *cell), void *arg,
+                 struct prove_coverage *all, struct err *e)
 {
     struct todo t = {.c = c};
     t.used = mem_alloc_n((size_t)n_kernels, sizeof *t.used);
@@ -270,6 +273,8 @@ int doctor_prove(struct cli *c, void (*on_cell)(void *arg, const struct prove_ce
     }
     if (rc == 0)
         rc = run_all(&t, on_cell, arg, e);
+    if (rc == 0)
+        prove_cover(all, t.cell, t.n, c->req.isa);
     mem_free(t.used);
     mem_free(t.cell);
     model_close(t.model);

@@ -7,13 +7,17 @@
 #include <string.h>
 #include "base/mem.h"
 #include "base/os.h"
+#include "base/temp.h"
 #include "bench/engine/eval.h"
+#include "bench/engine/logits_file.h"
 #include "bench/runners/artifact.h"
 
 enum { CONTEXT = 2 * PROVE_TOKENS, CALIBRATION_CHUNKS = 4, TEXT_BYTES = 600, RUN_MS = 60000 };
 /* Mean KLD. Two runs that follow the same rule stand up to 1e-3 apart where activations are rounded to 8 bits, 1e-2
  * where a scale is one call's (tests/equivalence/compare_workers.py); wrong kernels make whole nats. */
 static const double own_limit = 1e-2, framework_limit = 5e-2;
+/* Logits of two tokens nearer than this may change places by the same noise. */
+static const float tie = 0.25f;
 
 struct proof {
     struct cli *c;
@@ -145,24 +149,100 @@ static void remark(struct proof *p, const char *text)
     snprintf(p->cell.reason, sizeof p->cell.reason, "%s", text);
 }
 
-static int ask_logits(struct proof *p, struct session *s, struct err *e)
+static int compare_rows(struct proof *p, const float *rows, int n_vocab, struct err *e)
+{
+    const size_t own = (size_t)p->model->d.n_vocab;
+    if (n_vocab < p->model->d.n_vocab)
+        return err_set(e, ERR_DATA, "it has %d tokens and the model %d", n_vocab, p->model->d.n_vocab);
+    for (size_t i = 0; i < PROVE_TOKENS; i++) /* padded vocabularies: what is behind is no token */
+        memcpy(p->got + i * own, rows + i * (size_t)n_vocab, own * sizeof *rows);
+    prove_compare(&p->cell, p->want, p->got, PROVE_TOKENS, (int)own, framework_limit);
+    return 0;
+}
+
+static int ask_next(struct proof *p, struct session *s, struct err *e)
+{
+    const size_t own = (size_t)p->model->d.n_vocab;
+    const float *last = p->want + (PROVE_TOKENS - 1) * own;
+    int32_t token = 0;
+    int rc = p->runner->next(s, p->tokens, PROVE_TOKENS, &token, e);
+    size_t best = 0;
+    if (rc < 0)
+        return rc;
+    for (size_t i = 1; i < own; i++)
+        best = last[i] > last[best] ? i : best;
+    if (token < 0 || (size_t)token >= own || last[token] < last[best] - tie)
+        return err_set(e, ERR_DATA, "wrong token: %d, where the same arithmetic in plain C makes %zu", (int)token,
+                       best);
+    remark(p, "it shows no logits; its next token is right");
+    return 0;
+}
+
+/* Logits, else the next token, else only that it ran. */
+static int ask(struct proof *p, struct session *s, struct err *e)
 {
     const float *rows;
     struct err why = {0};
-    int n_vocab = 0, rc = p->runner->logits(s, p->tokens, PROVE_TOKENS, &rows, &n_vocab, &why);
-    if (rc == ERR_UNSUPPORTED) {
-        remark(p, why.text);
-        return 0;
-    }
-    if (rc < 0)
-        return err_set(e, rc, "%s", why.text);
-    if (n_vocab < p->model->d.n_vocab)
-        return err_set(e, ERR_DATA, "it has %d tokens and the model %d", n_vocab, p->model->d.n_vocab);
-    for (int i = 0; i < PROVE_TOKENS; i++) /* padded vocabularies: what is behind is no token */
-        memcpy(p->got + (size_t)i * (size_t)p->model->d.n_vocab, rows + (size_t)i * (size_t)n_vocab,
-               (size_t)p->model->d.n_vocab * sizeof *rows);
-    prove_compare(&p->cell, p->want, p->got, PROVE_TOKENS, p->model->d.n_vocab, framework_limit);
+    int n_vocab = 0, rc = ERR_UNSUPPORTED;
+    if (p->runner->logits)
+        rc = p->runner->logits(s, p->tokens, PROVE_TOKENS, &rows, &n_vocab, &why);
+    if (rc == 0)
+        return compare_rows(p, rows, n_vocab, e);
+    if (rc == ERR_UNSUPPORTED && p->runner->next)
+        rc = ask_next(p, s, &why);
+    if (rc != ERR_UNSUPPORTED)
+        return rc < 0 ? err_set(e, rc, "%s", why.text) : 0;
+    remark(p, "it ran; it shows neither logits nor tokens to compare");
     return 0;
+}
+
+/* Row i of the file belongs to position n_ctx / 2 + i. */
+static int compare_file(struct proof *p, const char *path, struct err *e)
+{
+    const int n_vocab = p->model->d.n_vocab, first = PROVE_TOKENS / 2;
+    struct logits_file f;
+    int rc = logits_file_open(&f, path, e);
+    if (rc < 0)
+        return rc;
+    bool same = f.n_ctx == PROVE_TOKENS && f.n_vocab == n_vocab && f.n_chunks == 1;
+    for (int i = 1; i < PROVE_TOKENS && same; i++) /* the first may be replaced */
+        same = logits_file_token(&f, i) == p->tokens[i];
+    for (int i = 0; same && i < f.rows_per_chunk; i++)
+        logits_file_row(&f, 0, i, p->got + (size_t)i * (size_t)n_vocab);
+    if (same)
+        prove_compare(&p->cell, p->want + (size_t)first * (size_t)n_vocab, p->got, f.rows_per_chunk, n_vocab,
+                      framework_limit);
+    else
+        rc = err_set(e, ERR_DATA, "wrong tokens: it reads the text otherwise than the model's tokenizer");
+    logits_file_close(&f);
+    return rc;
+}
+
+static int ask_for_text(struct proof *p, const struct measure_cell *cell, struct err *e)
+{
+    char text[TEMP_PATH] = "", out[TEMP_PATH] = "";
+    const char *begin = (const char *)default_text;
+    size_t n = TEXT_BYTES;
+    struct err why = {0};
+    while (n > 0 && begin[n] != ' ')
+        n--;
+    int rc = temp_file(text, "text", e);
+    if (rc == 0)
+        rc = temp_file(out, "logits", e);
+    if (rc == 0)
+        rc = file_write(text, begin, n, e);
+    if (rc == 0) {
+        rc = p->runner->text_logits(cell, text, PROVE_TOKENS, out, &why);
+        if (rc == 0)
+            rc = compare_file(p, out, e);
+        else if (rc == ERR_MISSING)
+            remark(p, why.text);
+        else
+            err_set(e, rc, "%s", why.text);
+    }
+    temp_remove(text);
+    temp_remove(out);
+    return rc == ERR_MISSING ? 0 : rc;
 }
 
 /* A prompt and one token behind it, as it would be measured. */
@@ -194,7 +274,7 @@ static int run_framework(struct proof *p, const char *artifact, struct err *e)
     record_init(r);
     int rc = p->runner->open(&s, &cell, e);
     if (rc == 0)
-        rc = p->runner->logits ? ask_logits(p, s, e) : 0;
+        rc = p->runner->text_logits ? ask_for_text(p, &cell, e) : ask(p, s, e);
     if (rc == 0 && p->cell.status == STATUS_OK)
         rc = run_token(p, s, e);
     if (s) {

@@ -46,23 +46,6 @@ static int keep_row(void *arg, const struct llama_bench_row *row)
     return 0;
 }
 
-static int judge_child(const struct child_cmd *cmd, const struct child_result *r, struct err *e)
-{
-    char said[128];
-    text_last_line(said, sizeof said, *r->err ? r->err : r->out);
-    if (interrupt_seen())
-        return err_set(e, ERR_CANCELLED, "llama-bench was interrupted");
-    if (r->timed_out)
-        return err_set(e, ERR_TIMEOUT, "llama-bench did not finish within %.1f s and was stopped",
-                       cmd->timeout_ms / 1e3);
-    if (r->signal)
-        return err_set(e, ERR_CRASHED, "llama-bench died of signal %d (%s); it last said: %s", r->signal,
-                       strsignal(r->signal), said);
-    if (r->exit_code != 0)
-        return err_set(e, ERR_IO, "llama-bench ended with exit code %d; it last said: %s", r->exit_code, said);
-    return 0;
-}
-
 static int run_bench(struct session *s, int n_prompt, int n_gen, int n_depth, unsigned timeout_ms, struct results *x,
                      double *wall_ns, struct err *e)
 {
@@ -88,7 +71,7 @@ static int run_bench(struct session *s, int n_prompt, int n_gen, int n_depth, un
     int rc = child_run(&cmd, &r, e);
     if (rc < 0)
         return rc;
-    rc = judge_child(&cmd, &r, e);
+    rc = llama_judge("llama-bench", &cmd, &r, e);
     if (rc == 0)
         llama_bench_each(r.out, r.n_out, keep_row, x);
     if (rc == 0 && ((n_prompt > 0 && !x->have[0]) || (n_gen > 0 && !x->have[1]))) {
@@ -197,7 +180,7 @@ static void llama_describe(const struct session *s, struct record *r)
 
 #define LLAMA_BENCH_FUNCTIONS                                                                                          \
     .real = true, .own_process = true, .offloads = true, .detect = llama_detect, .open = llama_open,                   \
-    .measure = llama_measure, .describe = llama_describe, .close = llama_close
+    .measure = llama_measure, .text_logits = llama_text_logits, .describe = llama_describe, .close = llama_close
 
 const struct runner runner_llama_cpp = {
     .name = "llama.cpp",

@@ -2,6 +2,7 @@
  * devices it drives, and what a cell asks of its command line. */
 #ifndef BENCH_RUNNERS_LLAMA_CPP_H
 #define BENCH_RUNNERS_LLAMA_CPP_H
+#include "base/os.h"
 #include "bench/runners/runner.h"
 
 struct llama_build { /* what such a runner's `of` points to */
@@ -41,4 +42,8 @@ int llama_options_take(struct llama_options *o, const struct llama_build *b, con
 /* Where the program tells no backend itself: that of the first device it lists, else the CPU. */
 void llama_options_guess(struct llama_options *o, const char *program);
 void llama_args_options(struct llama_args *a, const struct llama_options *o, const struct measure_cell *cell);
+/* What became of a program that was to end well. */
+int llama_judge(const char *program, const struct child_cmd *cmd, const struct child_result *r, struct err *e);
+/* The runners' text_logits, by llama-perplexity. */
+int llama_text_logits(const struct measure_cell *cell, const char *text, int n_ctx, const char *out, struct err *e);
 #endif

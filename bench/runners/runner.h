@@ -66,6 +66,11 @@ struct runner {                       /* one row of runners.def */
     int (*measure)(struct session *s, const struct workload *w, struct sample *out, struct err *e);
     /* [n][*n_vocab] of an emptied context, until the next call; NULL: the framework shows none. */
     int (*logits)(struct session *s, const int32_t *tokens, int n, const float **out, int *n_vocab, struct err *e);
+    /* The likeliest token behind these, in an emptied context; NULL or ERR_UNSUPPORTED: it does not tell. */
+    int (*next)(struct session *s, const int32_t *tokens, int n, int32_t *token, struct err *e);
+    /* Of a framework whose programs read texts only: the first n_ctx tokens of one, scored into a `_logits_` file
+     * (bench/engine/logits_file.h); NULL: no such program. */
+    int (*text_logits)(const struct measure_cell *cell, const char *text, int n_ctx, const char *out, struct err *e);
     void (*use_threads)(struct session *s, int prefill, int decode);   /* 0: all; NULL: the framework cannot */
     void (*describe)(const struct session *s, struct record *r);   /* kernels, memory, version into the record */
     void (*close)(struct session *s);

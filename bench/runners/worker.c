@@ -396,6 +396,21 @@ static int worker_logits(struct session *s, const int32_t *tokens, int n, const 
     return rc;
 }
 
+static int worker_next(struct session *s, const int32_t *tokens, int n, int32_t *token, struct err *e)
+{
+    json_t *reply = NULL, *q = json_pack("{s:s,s:o}", "call", "next", "tokens", ids_to_json(tokens, n));
+    int rc = q ? worker_link_call(s->link, q, patience(s, LOGITS_MS), &reply, e)
+               : err_nomem(e, (unsigned long long)n * 8, "a question to a worker");
+    double id = json_get_num(reply, "token");
+    json_decref(reply);
+    if (rc < 0)
+        return rc;
+    if (!(id >= 0 && id < s->n_vocab))
+        return err_set(e, ERR_FORMAT, "%s told no token of its vocabulary", s->info.name);
+    *token = (int32_t)id;
+    return 0;
+}
+
 /* ---- the record ---- */
 
 static void worker_describe(const struct session *s, struct record *r)
@@ -423,7 +438,7 @@ static void worker_describe(const struct session *s, struct record *r)
 
 #define WORKER_FUNCTIONS                                                                                               \
     .offloads = true, .detect = worker_detect, .open = worker_open, .measure = worker_measure,                         \
-    .logits = worker_logits, .describe = worker_describe, .close = worker_close
+    .logits = worker_logits, .next = worker_next, .describe = worker_describe, .close = worker_close
 
 struct runner worker_runner(const struct worker_row *row)
 {

@@ -70,6 +70,13 @@ class Model:
         self.reset()
         return np.stack([np.array(self.feed([i]), dtype=np.float32) for i in ids])
 
+    def next(self, ids):
+        """The likeliest token behind these, in an emptied context."""
+        self.reset()
+        row = self.feed(ids)
+        check_row(row)
+        return int(np.argmax(row))
+
     def memory(self):
         return {}
 
@@ -238,14 +245,17 @@ class Server:
             raise Fault("format", f"{rows.size} logits need the path of a file")
         return reply
 
+    def next(self, q):
+        return {"token": self.model.next(q["tokens"])}
+
     def memory(self, q):
         return self.model.memory()
 
     def answer(self, q):
         call = q.get("call")
-        if call not in ("hello", "open", "measure", "logits", "memory"):
+        if call not in ("hello", "open", "measure", "logits", "next", "memory"):
             raise Fault("unsupported", f"unknown call {call!r}")
-        if call in ("measure", "logits", "memory") and not self.opened:
+        if call in ("measure", "logits", "next", "memory") and not self.opened:
             raise Fault("format", f"{call} before open")
         return getattr(self, call)(q)
 

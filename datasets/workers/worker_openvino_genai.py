@@ -26,7 +26,13 @@ class OpenVINOGenAI(Model):
         return {"vocab": width.get_length() if width.is_static else DEFAULT_VOCABULARY, "backend": device}
 
     def times(self, ids, n):
-        """When the call began, then when each of n tokens was there, in nanoseconds."""
+        return self.run(ids, n)[0]
+
+    def next(self, ids):
+        return int(self.run(ids, 1)[1].tokens[0][-1])
+
+    def run(self, ids, n):
+        """When the call began, then when each of n tokens was there, in nanoseconds; and what came of it."""
         seen = []
 
         class Watch(self.genai.StreamerBase):
@@ -42,10 +48,10 @@ class OpenVINOGenAI(Model):
         tokens = self.ov.Tensor(np.array([ids], dtype=np.int64))
         mask = self.ov.Tensor(np.ones((1, len(ids)), dtype=np.int64))
         begin = time.perf_counter_ns()
-        self.pipe.generate(self.genai.TokenizedInputs(tokens, mask), config, Watch())
+        result = self.pipe.generate(self.genai.TokenizedInputs(tokens, mask), config, Watch())
         if len(seen) != n:
             raise Fault("failed", f"asked for {n} tokens, it made {len(seen)}")
-        return [begin] + seen
+        return [begin] + seen, result
 
     def measure(self, tokens, n_prompt, n_gen, depth):
         if depth:

@@ -69,15 +69,18 @@ def logits(q):
         return {"rows": n, "vocab": N}
     return {"error": "unsupported", "text": "it shows no logits"}
 
+def next_(q):
+    return {"token": 3} if name == "guesses" else {"error": "unsupported", "text": "nor tokens"}
+
 if name == "gone":
     os.kill(os.getpid(), signal.SIGABRT)
-calls = {"hello": lambda q: {"protocol": 1, "name": name, "version": "7"}, "open": open_, "measure": measure, "logits": logits}
+calls = {"hello": lambda q: {"protocol": 1, "name": name, "version": "7"}, "open": open_, "measure": measure, "logits": logits, "next": next_}
 for line in sys.stdin:
     q = json.loads(line)
     a = calls.get(q["call"], lambda q: {})(q)
     print(a if isinstance(a, str) else json.dumps({"id": q["id"], **a}), flush=True)
 """
-NAMES = ["good", "illegal", "faults", "babbles", "wrong", "nan", "says", "refuses", "small", "gone", "leaves"]
+NAMES = ["good", "illegal", "faults", "babbles", "wrong", "nan", "says", "refuses", "small", "gone", "leaves", "guesses"]
 PIDS = os.path.join(TMP, "pids")
 
 
@@ -129,7 +132,7 @@ def prove(*args, names, expect=0, **more):
 def test_every_end_is_a_cell():
     cells = prove("--timeout", "60s", names=NAMES)
     assert list(cells) == sorted(cells, key=NAMES.index) or set(cells) == set(NAMES), cells
-    wanted = {"good": ("ok", "shows no logits"), "illegal": ("crashed", "signal 4 (Illegal instruction)"),
+    wanted = {"good": ("ok", "neither logits nor tokens"), "guesses": ("failed", "wrong token: 3, where"), "illegal": ("crashed", "signal 4 (Illegal instruction)"),
               "faults": ("crashed", "signal 11 (Segmentation fault)"), "babbles": ("failed", "what is this?"),
               "wrong": ("failed", "wrong logits: KLD"), "nan": ("failed", "NaN or infinite logit at position 2"),
               "says": ("failed", "exit code 0; it last said: error: cannot load the model"),
@@ -168,18 +171,54 @@ def test_interrupt():
     assert nobody_left() == 3
 
 
+LLAMA_BENCH = """#!/bin/sh
+[ "$1" = --version ] && echo 'version: 1 (0c1e570)' && exit 0
+while [ $# -gt 0 ]; do case $1 in -p) P=$2;; -n) N=$2;; esac; shift; done
+row() { echo '{"build_commit": "0c1e570", "build_number": 1, "model_type": "llama 3M Q8_0", "n_prompt": '$1', "n_gen": '$2', "samples_ns": [1000]}'; }
+[ $P -gt 0 ] && row $P 0
+[ $N -gt 0 ] && row 0 $N
+exit 0
+"""
+LLAMA_PERPLEXITY = """#!/bin/sh
+[ "$1" = --version ] && exit 0
+while [ $# -gt 0 ]; do case $1 in --kl-divergence-base) OUT=$2;; esac; shift; done
+"""
+
+
+def script(folder, name, text):
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, name), "w") as f:
+        f.write(text)
+    os.chmod(os.path.join(folder, name), 0o755)
+
+
 def test_llama_cpp():
     folder = os.path.join(TMP, "llama")
-    os.makedirs(folder)
-    program = os.path.join(folder, "llama-bench")
     for body, status, said in (("echo 'error: failed to load model'; exit 0", "failed", "failed to load model"),
-                               ("kill -ILL $$", "crashed", "signal 4"), ("exit 1", "failed", "exit code 1")):
-        with open(program, "w") as f:
-            f.write(f'#!/bin/sh\n[ "$1" = --version ] && echo "version: 1 (0c1e570)" && exit 0\n{body}\n')
-        os.chmod(program, 0o755)
-        cells = prove(names=["llama.cpp"], LLAMA_CPP_PATH=folder)
-        c = cells["llama.cpp"]
+                               ("kill -ILL $$", "crashed", "llama-bench died of signal 4"), ("exit 1", "failed", "exit code 1")):
+        script(folder, "llama-bench", f'#!/bin/sh\n[ "$1" = --version ] && exit 0\n{body}\n')
+        c = prove(names=["llama.cpp"], LLAMA_CPP_PATH=folder)["llama.cpp"]
         assert (c["status"], said in c["reason"]) == (status, True), c
+
+
+def test_logits_of_llama_cpp():
+    folder = os.path.join(TMP, "llama-logits")
+    for name in ("q8_0", "q1_0"):  # what the own engine makes of this format, and of one that is far from it
+        run("eval", "default", "-f", name, "--text", os.path.join(ROOT, "datasets/text/eval.txt"), "-c", "32", "--chunks", "1",
+            "--save-logits", os.path.join(TMP, name + ".logits"), "-q")
+    script(folder, "llama-bench", LLAMA_BENCH)
+    c = prove(names=["llama.cpp"], LLAMA_CPP_PATH=folder)["llama.cpp"]
+    assert c["status"] == "ok" and c["kld"] is None and "llama-perplexity is" in c["reason"], c
+    lost = f'[ -e {TMP}/once ] && cp {TMP}/q8_0.logits $OUT; touch {TMP}/once; exit 0'
+    for body, status, said in ((f"cp {TMP}/q8_0.logits $OUT", "ok", ""), (lost, "ok", ""),
+                               (f"cp {TMP}/q1_0.logits $OUT", "failed", "wrong logits: KLD"),
+                               ("echo 'error: no output'; exit 0", "failed", "wrote no logits; it last said: error: no output"),
+                               ("kill -SEGV $$", "crashed", "llama-perplexity died of signal 11")):
+        script(folder, "llama-perplexity", LLAMA_PERPLEXITY + body + "\n")
+        c = prove(names=["llama.cpp"], LLAMA_CPP_PATH=folder)["llama.cpp"]
+        assert (c["status"], said in c["reason"]) == (status, True), c
+        assert (c["kld"] is not None and c["kld"] < 1e-3) == (status == "ok"), c
+    nobody_left()
 
 
 def test_own_engine():
