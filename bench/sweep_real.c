@@ -137,6 +137,26 @@ static int refuse(struct real_set *r, int i, int code, const struct err *why, st
     return rc;
 }
 
+/* With --resume: 1 when the store holds the format in every framework of the set, as measured on this machine before.
+ */
+static int take_stored(struct real_set *r, int i, struct err *e)
+{
+    const int n0 = r->sweep->n;
+    int have = r->in->req->resume && r->in->store;
+    for (int k = 0; k < r->set->n && have > 0; k++) {
+        struct record *rec = sweep_add(r->sweep);
+        if (!rec)
+            return err_nomem(e, sizeof *rec, "a record");
+        begin_record(rec, r, i, r->set->at[k]->runner, &r->set->at[k]->info);
+        char cell_id[sizeof rec->cell_id];
+        memcpy(cell_id, rec->cell_id, sizeof cell_id);
+        have = store_find(r->in->store, cell_id, r->in->device->env_sha256, rec, e);
+    }
+    if (have != 1)
+        r->sweep->n = n0;
+    return have;
+}
+
 static int write_format(struct real_set *r, int i, struct err *e)
 {
     const struct plan_cell *c = &r->plan->cell[i];
@@ -188,7 +208,8 @@ static int write_formats(struct real_set *r, struct err *e)
         cost_s += i > 0 ? least_cost_s(r, i) : 0;
         if (r->n > 0 && (spent_s + spent_s / i > most_s || cost_s > left_s(r) - spent_s / i))
             break; /* the next one takes as long as those before did */
-        rc = write_format(r, i, e);
+        rc = take_stored(r, i, e);
+        rc = rc ? (rc > 0 ? 0 : rc) : write_format(r, i, e);
     }
     return rc;
 }

@@ -97,9 +97,10 @@ static void set_speed(struct judge *j, struct row *w, const struct record *r, st
         prefill = stats_product(prefill, prefill_factor);
         ttft = stats_ratio(ttft, prefill_factor);
     }
-    w->speed_from = provenance_name(r->model.synthesized ? FROM_SHAPE_MEASURED
-                                    : measured           ? (r->speed_from ? r->speed_from : FROM_MEASURED)
-                                                         : FROM_EQUIVALENT);
+    w->speed_from = provenance_name(isnan(decode.v) && isnan(prefill.v) ? FROM_NOWHERE
+                                    : r->model.synthesized              ? FROM_SHAPE_MEASURED
+                                    : measured ? (r->speed_from ? r->speed_from : FROM_MEASURED)
+                                               : FROM_EQUIVALENT);
     w->decode_tok_s = decode.v, w->decode_tok_s_lo = decode.lo, w->decode_tok_s_hi = decode.hi;
     w->prefill_tok_s = prefill.v, w->prefill_lo = prefill.lo, w->prefill_hi = prefill.hi;
     w->ttft_ms = ttft.v, w->ttft_ms_lo = ttft.lo, w->ttft_ms_hi = ttft.hi;
@@ -334,7 +335,10 @@ static void set_beside(struct judge *j, const struct record *r)
     struct row *w = r ? &j->d->row[j->d->n_rows - 1] : NULL;
     if (!w || j->failed)
         return;
-    const double more = r->quality.kld - r->kld_predicted;
+    const struct recipe *p = recipe_find(w->format);
+    const struct act *act = p && p->act ? act_find(p->act) : NULL;
+    const bool by_call = act && act->scope == ACT_BATCH; /* one scale for all tokens of a call, and calls differ */
+    const double more = by_call ? 0 : r->quality.kld - r->kld_predicted;
     w->kld_framework = r->quality.kld;
     w->kld_predicted = r->kld_predicted;
     w->kld_chunks = r->quality.n_chunks;
@@ -343,9 +347,10 @@ static void set_beside(struct judge *j, const struct record *r)
         w->kld_lo = fmax(w->kld_lo + more, 0);
         w->kld_hi = fmax(w->kld_hi + more, 0);
     }
-    w->source = say(j, "%s%sKLD of %d chunk%s: %s measured in %s, %s predicted by the equivalent kernels", w->source,
+    w->source = say(j, "%s%sKLD of %d chunk%s: %s measured in %s, %s predicted by the equivalent kernels%s", w->source,
                     *w->source ? "; " : "", r->quality.n_chunks, r->quality.n_chunks == 1 ? "" : "s",
-                    figure_kld(r->quality.kld).s, w->framework, figure_kld(r->kld_predicted).s);
+                    figure_kld(r->quality.kld).s, w->framework, figure_kld(r->kld_predicted).s,
+                    by_call ? ", which scale activations by chunks, as the framework may not" : "");
 }
 
 /* Rows of the real frameworks that were tried on this format. */

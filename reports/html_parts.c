@@ -220,6 +220,10 @@ static void quality_entries(struct sbuf *out, const struct row *r)
     if (isfinite(r->kld))
         sbuf_printf(&b, "%.6f nats (%.6f to %.6f), %s", r->kld, r->kld_lo, r->kld_hi, r->quality_from);
     entry_and_free(out, "KL divergence", &b);
+    if (isfinite(r->kld_framework))
+        sbuf_printf(&b, "%.6f by its own logits, %.6f by the equivalent kernels, over the same %lld chunks",
+                    r->kld_framework, r->kld_predicted, (long long)r->kld_chunks);
+    entry_and_free(out, "In the framework", &b);
     if (isfinite(r->ppl))
         sbuf_printf(&b, "%.4f, %.4f times the reference's", r->ppl, r->ppl_ratio);
     entry_and_free(out, "Perplexity", &b);

@@ -51,7 +51,7 @@ static void place_labels(struct point *p, int n, const struct frame *f, double l
             box.x1 = box.x0 + w, box.y1 = box.y0 + h;
             double cost = s * 0.5;
             if (box.x0 < f->left || box.x1 > f->width - 4 || box.y0 < f->bottom + 2 || box.y1 > f->height - 2)
-                cost += 1000;
+                cost += 1e6; /* a label that is cut names nothing */
             for (int k = 0; k < n; k++) {
                 struct box dot = {p[k].px - 5, p[k].py - 5, p[k].px + 5, p[k].py + 5};
                 struct box other = {p[k].lx, p[k].ly, p[k].lx + CHAR_W * (double)strlen(p[k].name), p[k].ly + h};

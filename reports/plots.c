@@ -78,7 +78,7 @@ void plot_label(char out[64], const struct row *r, bool with_framework)
     char text[128];
     snprintf(text, sizeof text, with_framework ? "%s, %s" : "%s", format_scheme(r->format), r->framework);
     int n = 0;
-    for (const char *c = text; *c && n < 30; c++)
+    for (const char *c = text; *c && n < 34; c++)
         out[n++] = isalnum((unsigned char)*c) || strchr("_.,@=+-/ ", *c) ? *c : '?';
     out[n] = 0;
 }

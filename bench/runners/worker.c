@@ -424,8 +424,10 @@ static void worker_describe(const struct session *s, struct record *r)
     snprintf(r->framework.library_sha256, sizeof r->framework.library_sha256, "%s", s->info.library_sha256);
     snprintf(r->kernels, sizeof r->kernels, "%s", s->kernels);
     snprintf(r->workload.kv_type, sizeof r->workload.kv_type, "%s", s->kv);
-    snprintf(r->command, sizeof r->command, "%s %s", row->script ? row->script_name : row->program,
-             s->cell->model_path);
+    char *python = row->script ? worker_python() : NULL;
+    snprintf(r->command, sizeof r->command, "%s%s%s %s", python ? python : "", python ? " " : "",
+             row->script ? row->script_name : row->program, s->cell->model_path);
+    mem_free(python);
     r->workload.n_ctx = s->n_ctx;
     r->speed.load_ms = (struct interval){s->load_ms, NAN, NAN};
     r->memory.weights_bytes = s->weights_bytes >= 0 ? s->weights_bytes : r->memory.weights_bytes;

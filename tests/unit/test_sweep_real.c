@@ -229,6 +229,33 @@ static double uniform_kld(const struct sweep *s)
     return sum / n;
 }
 
+/* With --resume what the store has of every framework of a set is taken from there. */
+static void resumes_what_was_measured(struct sweep *s, const struct sweep_input *in, int from)
+{
+    static const char *const names[] = {"good", "mute"};
+    struct request req = *in->req;
+    struct sweep_input again = *in;
+    struct sweep_set set = {.formats = {in->req->formats[0]}, .n_formats = 1};
+    struct err e = {0};
+    req.resume = true;
+    again.req = &req;
+    take(&set, names, 2, &req);
+    const double load_ms[] = {record_of(s, from, names[0], req.formats[0])->speed.load_ms.v,
+                              record_of(s, from, names[1], req.formats[0])->speed.load_ms.v};
+    for (int resume = 1; resume >= 0; resume--) {
+        const int n = s->n;
+        req.resume = resume;
+        if (sweep_real(s, &again, &set, 20, &e) < 0)
+            fail_msg("%s", e.text);
+        for (int i = 0; i < 2; i++) {
+            const struct record *r = record_of(s, n, names[i], req.formats[0]);
+            assert_non_null(r);
+            assert_int_equal(r->status, STATUS_OK);
+            assert_int_equal(fabs(r->speed.load_ms.v / load_ms[i] - 1) < 1e-9, resume);
+        }
+    }
+}
+
 static void good_and_bad_are_records(void **state)
 {
     static const char *const formats[] = {"gguf/q8_0"};
@@ -268,6 +295,7 @@ static void good_and_bad_are_records(void **state)
     assert_true(fabs(good->quality.kld / uniform_kld(s) - 1) < 1e-5);
     assert_true(isnan(mute->quality.kld) && isnan(mute->kld_predicted));
     assert_int_equal(n_files(temporary), 0);
+    resumes_what_was_measured(s, &in, from);
     sweep_free(s);
     store_close(store);
 }
