@@ -178,7 +178,7 @@ static double weights_held(const struct measure_run *m, int i, const struct weig
 static void add_memory(const struct measure_run *m, struct live *c)
 {
     char *text, *line;
-    if (!c->cell->weights || file_read("/proc/self/status", 1 << 16, &text, NULL, NULL) < 0)
+    if (!c->cell->weights || c->cell->runner->real || file_read("/proc/self/status", 1 << 16, &text, NULL, NULL) < 0)
         return;
     double anon = (line = strstr(text, "RssAnon:")) ? strtod(line + 8, NULL) * 1024 : NAN;
     double file = (line = strstr(text, "RssFile:")) ? strtod(line + 8, NULL) * 1024 : NAN;

@@ -101,7 +101,7 @@ static void add_cell(struct real_set *r, int i, const struct runner *runner, con
     const bool chunks = runner->logits && in->req->n_ctx_eval > longest;
     r->format[r->n] = i;
     r->cell[r->n] = (struct measure_cell){.runner = runner,
-                                          .weights = r->weights[i],
+                                          .weights = runner->real ? NULL : r->weights[i],
                                           .model_path = r->path[i],
                                           .threads = in->req->threads,
                                           .n_ctx = chunks ? in->req->n_ctx_eval : longest,

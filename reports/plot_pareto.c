@@ -36,34 +36,38 @@ static double overlap(const struct box *a, const struct box *b)
     return w > 0 && h > 0 ? w * h : 0;
 }
 
-/* Greedy: each label takes the place around its point that covers least of the other points and labels. */
+/* Greedy, best row first: each label takes the place around its point that covers least of the other points and labels;
+ * one that would stand on another is left out, for the bars beside the plot name every row. */
 static void place_labels(struct point *p, int n, const struct frame *f, double limit_px)
 {
     static const double side[][2] = {{0, 0.5}, {-1, 0.5}, {-0.5, 0}, {-0.5, 1}, {0, 0}, {0, 1}, {-1, 0}, {-1, 1}};
     for (int i = 0; i < n; i++) {
         bool pick = strcmp(p[i].look, "pick") == 0;
-        double w = (CHAR_W + 2 * pick) * (double)strlen(p[i].name), h = FONT, least = INFINITY;
+        double w = (CHAR_W + 2 * pick) * (double)strlen(p[i].name), h = FONT, least = INFINITY, on_labels = 0;
         for (int s = 0; s < 8; s++) {
             double gap = pick ? 12 : 9;
             double gap_x = side[s][0] == -0.5 ? 0 : gap * (1 + 2 * side[s][0]),
                    gap_y = side[s][1] == 0.5 ? 0 : gap * (1 - 2 * side[s][1]);
             struct box box = {.x0 = p[i].px + side[s][0] * w + gap_x, .y0 = p[i].py - side[s][1] * h + gap_y};
             box.x1 = box.x0 + w, box.y1 = box.y0 + h;
-            double cost = s * 0.5;
+            double cost = s * 0.5, labels = 0;
             if (box.x0 < f->left || box.x1 > f->width - 4 || box.y0 < f->bottom + 2 || box.y1 > f->height - 2)
                 cost += 1e6; /* a label that is cut names nothing */
             for (int k = 0; k < n; k++) {
                 struct box dot = {p[k].px - 5, p[k].py - 5, p[k].px + 5, p[k].py + 5};
                 struct box other = {p[k].lx, p[k].ly, p[k].lx + CHAR_W * (double)strlen(p[k].name), p[k].ly + h};
                 struct box whisker = {p[k].px - 1, p[k].wy0, p[k].px + 1, p[k].wy1};
-                cost +=
-                    (k != i) * 2 * overlap(&box, &dot) + (k < i) * 4 * overlap(&box, &other) + overlap(&box, &whisker);
+                labels += (k < i) * overlap(&box, &other);
+                cost += (k != i) * 2 * overlap(&box, &dot) + overlap(&box, &whisker);
             }
+            cost += 4 * labels;
             struct box limit = {limit_px - 1, 0, limit_px + 1, f->height};
             cost += overlap(&box, &limit);
             if (cost < least)
-                least = cost, p[i].lx = box.x0, p[i].ly = box.y0;
+                least = cost, on_labels = labels, p[i].lx = box.x0, p[i].ly = box.y0;
         }
+        if (on_labels > h * CHAR_W && !pick)
+            p[i].name[0] = 0;
     }
 }
 

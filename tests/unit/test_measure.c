@@ -289,6 +289,48 @@ static void noise_takes_more_repetitions(void **state)
     assert_true((d.hi - d.v) / d.v < 0.021 && (d.v - d.lo) / d.v < 0.021);
 }
 
+/* What this process holds is no memory of a program beside it. */
+static void a_framework_has_memory_of_its_own(void **state)
+{
+    (void)state;
+    const struct weights w = {.bytes = 1000, .held_bytes = 1000};
+    struct runner real = fake;
+    real.real = true;
+    cell[0].weights = cell[1].weights = &w;
+    cell[1].runner = &real;
+    assert_int_equal(measure(2, NULL), 0);
+    assert_true(rec[0].memory.peak_rss_bytes > 1 << 20);
+    assert_int_equal(rec[1].memory.peak_rss_bytes, -1);
+    assert_int_equal(rec[1].memory.peak_anon_bytes, -1);
+}
+
+static int asked[8];
+
+static int ask(void *arg, int i_cell, struct session *s, struct err *e)
+{
+    assert_ptr_equal(arg, asked);
+    assert_int_equal(s->id, i_cell);
+    asked[i_cell]++;
+    return i_cell == 2 ? err_set(e, ERR_CRASHED, "it died of that question") : 0;
+}
+
+/* Once of each cell that was measured, while its session is open; an error is the cell's. */
+static void more_is_asked_before_the_end(void **state)
+{
+    (void)state;
+    memset(asked, 0, sizeof asked);
+    script[1].fail_at = 0;
+    script[1].fail_rc = ERR_IO;
+    opts.before_close = ask;
+    opts.arg = asked;
+    assert_int_equal(measure(4, NULL), 0);
+    assert_true(asked[0] == 1 && asked[1] == 0 && asked[2] == 1 && asked[3] == 1);
+    assert_int_equal(rec[0].status, STATUS_OK);
+    assert_int_equal(rec[2].status, STATUS_CRASHED);
+    assert_string_equal(rec[2].reason, "it died of that question");
+    assert_true(isnan(rec[2].speed.decode_tok_s.v) && isfinite(rec[3].speed.decode_tok_s.v));
+}
+
 static void one_phase_alone(void **state)
 {
     (void)state;
@@ -571,6 +613,8 @@ int main(void)
         cmocka_unit_test_setup(cells_are_interleaved, reset),
         cmocka_unit_test_setup(noise_takes_more_repetitions, reset),
         cmocka_unit_test_setup(one_phase_alone, reset),
+        cmocka_unit_test_setup(a_framework_has_memory_of_its_own, reset),
+        cmocka_unit_test_setup(more_is_asked_before_the_end, reset),
         cmocka_unit_test_setup(failures_are_rows, reset),
         cmocka_unit_test_setup(sessions_are_evicted, reset),
         cmocka_unit_test_setup(budget_is_kept, reset),
