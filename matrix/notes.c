@@ -109,6 +109,22 @@ static void note_sources(struct judge *j)
         add_note(j, say(j, "memory is simulated: %s by --ram", figure_bytes(j->want->ram_bytes).s));
 }
 
+/* Of the first rows whose framework was asked for logits. */
+static void note_logits(struct judge *j)
+{
+    enum { MOST = 4 };
+    const struct decision *d = j->d;
+    for (int i = 0, n = 0; i < d->n_rows && n < MOST; i++) {
+        const struct row *r = &d->row[i];
+        if (!isfinite(r->kld_framework))
+            continue;
+        add_note(j, say(j, "%s: KLD %s measured in %s, %s predicted by the equivalent kernels, over %lld chunk%s",
+                        r->format, figure_kld(r->kld_framework).s, r->framework, figure_kld(r->kld_predicted).s,
+                        (long long)r->kld_chunks, r->kld_chunks == 1 ? "" : "s"));
+        n++;
+    }
+}
+
 /* "load 1.1, steal 0 %, 0 of 45 cells run again" */
 static void note_state(struct judge *j)
 {
@@ -277,6 +293,7 @@ void explain_notes(struct judge *j)
     explain_undecided(j);
     note_groups(j);
     note_sources(j);
+    note_logits(j);
     note_state(j);
     explain_risks(j);
 }

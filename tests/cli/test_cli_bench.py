@@ -365,6 +365,30 @@ def test_interrupt_leaves_no_worker():
         assert not os.path.exists(f"/proc/{pid}/exe"), f"process {pid} is left"
 
 
+@needs_kernels
+def test_interrupted_sweep_leaves_nothing():
+    pids, temporary = os.path.join(TMP, "pids-of-sweep"), os.path.join(TMP, "interrupted-temporary")
+    os.mkdir(temporary)
+    p = subprocess.Popen([PROGRAM, "default", "-f", "q8_0", "--chunks", "1", "--budget", "40s", "--prompt", "16", "--gen", "4",
+                          "--framework", "tried", "--json", "-q"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                         env=worker_env(WORKER_HANGS=pids, TMPDIR=temporary), cwd=TMP)
+    for _ in range(3000):
+        if os.path.exists(pids) and len(open(pids).read().split()) == 2:
+            break
+        time.sleep(0.02)
+    assert os.listdir(temporary)
+    p.send_signal(signal.SIGINT)
+    out, _ = p.communicate(timeout=60)
+    assert p.returncode == 130 and json.loads(out)["rows"], (p.returncode, out)
+    assert not os.listdir(temporary)
+    for pid in open(pids).read().split():
+        for _ in range(500):
+            if not os.path.exists(f"/proc/{pid}/exe"):
+                break
+            time.sleep(0.02)
+        assert not os.path.exists(f"/proc/{pid}/exe"), f"process {pid} is left"
+
+
 def test_import():
     assert "4 records" in run("import", fixture("llama-bench.jsonl"), "--device", "pi-5").text
     assert "4 records" in run("import", fixture("llama-bench.jsonl"), "--device", "pi-5").text

@@ -1032,6 +1032,8 @@ static void test_logits_of_the_framework(void **state)
         assert_string_equal(w->speed_from, "measured");
         assert_true(w->kld_framework == r[2].quality.kld && w->kld_predicted == 0.032 && w->kld_chunks == 2);
         assert_true(fabs(w->kld - (differs ? 0.050 : 0.030)) < 1e-12);
+        if (!differs)
+            assert_true(mentions(d->note, d->n_notes, "openvino/int4-sym-g128: KLD 0.033 measured in openvino, 0.032 predicted"));
         assert_false(w->low_confidence); /* two chunks of its own do not make it so */
         assert_non_null(strstr(w->source, differs ? "0.052 measured in openvino, 0.032 predicted" : "0.033 measured in openvino, 0.032 predicted"));
         assert_true(isnan(row_of(d, "openvino/int4-sym-g128", "own")->kld_framework));
