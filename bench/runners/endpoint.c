@@ -1,5 +1,6 @@
 /* Servers that are running already, each through one address: anything that speaks OpenAI's API (llama-server, vLLM,
  * LM Studio, Foundry Local, OpenVINO Model Server ...), and Ollama through its own. */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,18 +20,18 @@ struct session {
 static const struct {
     const char *owner, *name, *path, *key;
 } servers[] = {
-    {"llamacpp", "llama.cpp", "/props", "build_info"}, {"vllm", "vllm", "/version", "version"},
-    {"library", "ollama", "/api/version", "version"},  {"organization_owner", "lm-studio", NULL, NULL},
-    {"OVMS", "openvino-model-server", NULL, NULL},
+    {"llamacpp", "llama.cpp", "/props", "build_info"},   {"vllm", "vllm", "/version", "version"},
+    {"library", "ollama", "/api/version", "version"},    {"organization_owner", "lm-studio", NULL, NULL},
+    {"OVMS", "openvino-model-server", "/v2", "version"},
 };
 
-/* Below the root of the server, which OpenAI's API stands one level under. */
+/* Below the root of the server, which OpenAI's API stands one level under: /v1, and /v3 of OpenVINO Model Server. */
 static int get_version(struct client *c, const char *path, const char *key, char out[64])
 {
     struct client root = *c;
     json_t *o;
     size_t n = strlen(root.base);
-    if (n > 3 && strcmp(root.base + n - 3, "/v1") == 0)
+    if (n > 3 && strncmp(root.base + n - 3, "/v", 2) == 0 && isdigit((unsigned char)root.base[n - 1]))
         root.base[n - 3] = 0;
     int rc = client_get(&root, path, &o, NULL);
     if (rc < 0)

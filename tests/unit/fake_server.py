@@ -12,6 +12,11 @@ from http.server import BaseHTTPRequestHandler
 
 MODELS = ["good", "split", "glued", "crlf", "slow"]
 LLAMA = {}          # arguments, when this stands in for llama-server
+# Below /NAME: who it says it is, where its version stands, and the answer there.
+OTHERS = {"vllm": ("vllm", "/version", {"version": "0.32.0"}),
+          "ovms": ("OVMS", "/v2", {"name": "OpenVINO Model Server", "version": "2026.4", "extensions": []}),
+          "lmstudio": ("organization_owner", "/none", {}),
+          "foundry": ("Microsoft", "/none", {})}
 lock = threading.Lock()
 at_once = {"now": 0, "most": 0}
 
@@ -54,6 +59,11 @@ class Handler(BaseHTTPRequestHandler):
             return self.whole(401, {"error": {"message": "bad key " + self.headers.get("Authorization", "none")}})
         if self.path == "/nolist/models":
             return self.whole(404, b"<html>no</html>", "text/html")
+        for place, (owner, version, answer) in OTHERS.items():
+            if self.path == f"/{place}{version}":
+                return self.whole(200, answer)
+            if self.path.startswith(f"/{place}/v") and self.path.endswith("/models"):
+                return self.whole(200, {"object": "list", "data": [{"id": "good", "object": "model", "owned_by": owner}]})
         if self.path.endswith("/models"):
             names = [LLAMA["--alias"]] if LLAMA else MODELS
             return self.whole(200, {"object": "list", "data": [

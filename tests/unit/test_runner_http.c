@@ -145,6 +145,34 @@ static void other_good_streams(void **state)
     }
 }
 
+/* Each dialect tells who it is, one level above OpenAI's API which version. */
+static void who_answers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path, *name, *version;
+    } servers[] = {
+        {"/vllm/v1", "vllm", "0.32.0"},
+        {"/ovms/v3", "openvino-model-server", "2026.4"},
+        {"/lmstudio/v1", "lm-studio", ""},
+        {"/foundry/v1", "endpoint", ""}, /* known by its address alone */
+    };
+    for (size_t i = 0; i < sizeof servers / sizeof *servers; i++) {
+        struct sample x;
+        struct record r;
+        struct err e = {0};
+        char at[96];
+        const struct workload w = {.n_prompt = 12, .n_gen = 4};
+        snprintf(at, sizeof at, "%s%s", url, servers[i].path);
+        if (measure(endpoint, (struct endpoint){.url = at}, 0, &w, &x, &r, &e) < 0)
+            fail_msg("%s: %s", at, e.text);
+        assert_string_equal(r.framework.name, servers[i].name);
+        assert_string_equal(r.framework.version, servers[i].version);
+        assert_string_equal(r.model.name, "good");
+        assert_true(x.prefill_ns > 0 && x.decode_ns >= 4 * 2e6);
+    }
+}
+
 static void one_failure(const struct runner *runner, struct endpoint at, int code, const char *said)
 {
     struct sample x;
@@ -511,12 +539,19 @@ static void no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_good_stream),         cmocka_unit_test(other_good_streams),
-        cmocka_unit_test(failures_have_reasons), cmocka_unit_test(addresses),
-        cmocka_unit_test(the_key_stays_secret),  cmocka_unit_test(deadlines_and_depths),
-        cmocka_unit_test(several_at_once),       cmocka_unit_test(ollamas_own_clock),
-        cmocka_unit_test(a_server_of_our_own),   cmocka_unit_test(a_server_on_a_device),
-        cmocka_unit_test(servers_that_fail),     cmocka_unit_test(no_memory),
+        cmocka_unit_test(a_good_stream),
+        cmocka_unit_test(other_good_streams),
+        cmocka_unit_test(who_answers),
+        cmocka_unit_test(failures_have_reasons),
+        cmocka_unit_test(addresses),
+        cmocka_unit_test(the_key_stays_secret),
+        cmocka_unit_test(deadlines_and_depths),
+        cmocka_unit_test(several_at_once),
+        cmocka_unit_test(ollamas_own_clock),
+        cmocka_unit_test(a_server_of_our_own),
+        cmocka_unit_test(a_server_on_a_device),
+        cmocka_unit_test(servers_that_fail),
+        cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests_name("runner_http", tests, start_all, stop_all);
 }
