@@ -2,7 +2,8 @@
 #include <string.h>
 #include "base/mem.h"
 #include "base/os.h"
-#include "bench/export/export.h"
+#include "bench/engine/eval.h"
+#include "bench/producer.h"
 #include "cli/cli.h"
 
 static json_t *describe_tensor(const struct model_tensor *t, const struct use_assign *a)
@@ -66,6 +67,89 @@ static int encode_and_write(struct cli *c, struct model *m, const struct recipe 
     return rc;
 }
 
+/* ---- somebody else's artifact of the same format ---- */
+
+enum { N_COMPARED = 256 }; /* tokens of the text that both are run on */
+
+static int print_comparison(struct cli *c, const struct producer *p, const struct producer_result *r)
+{
+    if (c->json) {
+        json_t *o = json_object();
+        json_put(o, "producer", json_string(p->name));
+        json_put(o, "version", json_string(r->version));
+        json_put(o, "matrices", json_integer(r->n_matrices));
+        json_put(o, "unpaired", json_integer(r->n_unpaired));
+        json_put(o, "weights", json_integer(r->n_weights));
+        json_put(o, "differ", json_integer(r->n_differ));
+        json_put(o, "largest", json_num(r->largest));
+        json_put(o, "relative", json_num(r->relative));
+        json_put(o, "worst", json_str_or_null(*r->worst ? r->worst : NULL));
+        json_put(o, "tokens", json_integer(r->n_tokens));
+        json_put(o, "kld_ours", json_num(r->kld_ours));
+        json_put(o, "kld_its", json_num(r->kld_its));
+        json_put(o, "kld_between", json_num(r->kld_between));
+        return cli_print_json(o);
+    }
+    printf("%s %s made %s\n%d matrices, %lld weights decoded: %lld differ", p->name, r->version, c->req.out_dir,
+           r->n_matrices, (long long)r->n_weights, (long long)r->n_differ);
+    if (r->n_differ)
+        printf(", by %.3g at most and %.3g of their size in the mean, most of them in %s", r->largest, r->relative,
+               r->worst);
+    if (r->n_unpaired)
+        printf("; %d matrices are in one of the two alone", r->n_unpaired);
+    printf(
+        "\nmean KLD from the model in f32, %d tokens in %s: %.6f of ours, %.6f of %s; of the one from the other %.2e\n",
+        r->n_tokens, p->runner, r->kld_ours, r->kld_its, p->name, r->kld_between);
+    return EXIT_DONE;
+}
+
+static int encode_floats(struct cli *c, struct weights **out, struct model *m, struct err *e)
+{
+    struct recipe floats;
+    struct use_assign *a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a);
+    const struct recipe_known nothing = {0};
+    if (!a)
+        return err_nomem(e, (unsigned long long)m->d.n_tensors * sizeof *a, "the tensor table");
+    int rc = recipe_resolve(&floats, "base/f32", e);
+    if (rc == 0)
+        rc = recipe_assign(&m->d, &floats, NULL, &nothing, a, e);
+    if (rc == 0)
+        rc = weights_encode(out, m, a, NULL, c->req.isa, c->pool, e);
+    mem_free(a);
+    return rc;
+}
+
+static int produce(struct cli *c, struct model *m, const struct recipe *r, struct use_assign *a,
+                   const struct calibration *cal, struct err *e)
+{
+    const struct producer *p;
+    struct producer_result result;
+    struct weights *own = NULL, *plain = NULL;
+    int32_t *tokens = NULL;
+    int64_t n = 0;
+    int rc = producer_named(&p, c->producer, e);
+    if (rc == 0)
+        rc = dir_check_vacant(c->req.out_dir, e);
+    if (rc == 0)
+        rc = model_check_finite(m, e);
+    if (rc == 0)
+        rc = cli_pool(c, e);
+    if (rc == 0)
+        rc = weights_encode(&own, m, a, cal, c->req.isa, c->pool, e);
+    if (rc == 0)
+        rc = encode_floats(c, &plain, m, e);
+    if (rc == 0)
+        rc = eval_encode(m->vocab, (const char *)default_text, (size_t)(default_text_end - default_text),
+                         "the embedded text", N_COMPARED, &tokens, &n, e);
+    if (rc == 0)
+        rc = producer_run(&result, p, c->req.out_dir, m, own, plain, r, tokens, n < N_COMPARED ? (int)n : N_COMPARED,
+                          c->req.threads, e);
+    mem_free(tokens);
+    weights_free(own);
+    weights_free(plain);
+    return rc < 0 ? rc : print_comparison(c, p, &result);
+}
+
 int cmd_quantize(struct cli *c)
 {
     struct err e = {0};
@@ -96,9 +180,11 @@ int cmd_quantize(struct cli *c)
     struct recipe_known known = {c->req.imatrix || c->req.calibration, cal};
     if (rc == 0)
         rc = recipe_assign(&m->d, r, NULL, &known, a, &e);
-    if (rc == 0)
+    if (rc == 0 && c->producer && !c->dry_run)
+        code = rc = produce(c, m, r, a, cal, &e);
+    else if (rc == 0)
         code = print_plan(c, m, r, a);
-    if (rc == 0 && code == EXIT_DONE && !c->dry_run)
+    if (rc == 0 && !c->producer && code == EXIT_DONE && !c->dry_run)
         rc = encode_and_write(c, m, r, a, cal, &e);
     if (rc < 0)
         code = cli_fail(&e);

@@ -9,7 +9,9 @@ extern const char dataset_frameworks[], dataset_published_quality[], dataset_cla
 /* datasets/workers: Python sources. */
 extern const char dataset_worker[], dataset_worker_onnxruntime[], dataset_worker_onnxruntime_genai[],
     dataset_worker_openvino[], dataset_worker_openvino_genai[], dataset_worker_mlx[], dataset_worker_llama_py[],
-    dataset_worker_transformers[];
+    dataset_worker_transformers[], dataset_worker_vllm[];
+/* datasets/producers: Python sources, workers with one call more. */
+extern const char dataset_producer_nncf[], dataset_producer_olive[];
 
 enum { CSV_FIELDS = 24, CSV_ROW = 2048 };
 struct csv_row {

@@ -1,6 +1,7 @@
 /* Matrices as ONNX Runtime multiplies them: MatMulNBits for codes in blocks; DynamicQuantizeLinear and MatMulInteger
  * for int8 with activations rounded a call at a time; QuantizeLinear and DequantizeLinear around MatMul for a fixed
- * grid. Integer products and MatMul take weights by input, [K][N]: these are turned on their way out. */
+ * grid; MatMul alone for floats. Integer products and MatMul take weights by input, [K][N]: these are turned on their
+ * way out. */
 #include <string.h>
 #include "base/half.h"
 #include "bench/export/onnx_graph.h"
@@ -18,25 +19,27 @@ static void put_plane(struct onnx_graph *g, const struct onnx_tensor *t, const s
     onnx_writer_data(g->w, q->plane[plane].p, q->plane[plane].bytes);
 }
 
-/* int8 codes [n][k] as [k][n]. */
-static void put_turned(struct onnx_graph *g, const char *name, const struct qmat *q)
+/* Codes [n][k], int8 or floats, as [k][n]. */
+static void put_turned(struct onnx_graph *g, const char *name, const struct qmat *q, bool floats)
 {
-    uint8_t *buf = mem_alloc_n((size_t)q->n, TURNED_COLUMNS);
+    const size_t size = floats ? sizeof(float) : 1;
+    uint8_t *buf = mem_alloc_n((size_t)q->n, TURNED_COLUMNS * size);
     struct err e = {0};
-    onnx_writer_tensor(g->w, &(struct onnx_tensor){name, ONNX_I8, 2, {q->k, q->n}});
+    onnx_writer_tensor(g->w, &(struct onnx_tensor){name, floats ? ONNX_F32 : ONNX_I8, 2, {q->k, q->n}});
     if (!buf) {
-        err_nomem(&e, (size_t)q->n * TURNED_COLUMNS, name);
+        err_nomem(&e, (size_t)q->n * TURNED_COLUMNS * size, name);
         onnx_writer_fail(g->w, &e);
         return;
     }
     for (int64_t k0 = 0; k0 < q->k; k0 += TURNED_COLUMNS) {
         const int64_t n = q->k - k0 < TURNED_COLUMNS ? q->k - k0 : TURNED_COLUMNS;
         for (int64_t r = 0; r < q->n; r++) {
-            const uint8_t *row = q->plane[PLANE_CODE].p + (size_t)r * q->plane[PLANE_CODE].row_stride + k0;
+            const uint8_t *row =
+                q->plane[PLANE_CODE].p + (size_t)r * q->plane[PLANE_CODE].row_stride + (size_t)k0 * size;
             for (int64_t i = 0; i < n; i++)
-                buf[i * q->n + r] = row[i];
+                memcpy(buf + (size_t)(i * q->n + r) * size, row + (size_t)i * size, size);
         }
-        onnx_writer_data(g->w, buf, (size_t)(n * q->n));
+        onnx_writer_data(g->w, buf, (size_t)(n * q->n) * size);
     }
     mem_free(buf);
 }
@@ -99,7 +102,7 @@ static const char *dynamic(struct onnx_graph *g, const char *x, const char *stem
                                         .in = {x},
                                         .out = {g->rounded.code, g->rounded.scale, g->rounded.zero}});
     }
-    put_turned(g, w, q);
+    put_turned(g, w, q, false);
     onnx_put(g, &(struct onnx_node){.op = "MatMulInteger", .in = {g->rounded.code, w, g->rounded.zero}, .out = {sum}});
     onnx_put(g, &(struct onnx_node){
                     .op = "Cast", .in = {sum}, .out = {f32}, .attribute = {{"to", ONNX_INT, .i = ONNX_F32}}});
@@ -131,11 +134,22 @@ static const char *qdq(struct onnx_graph *g, const char *x, const char *stem, co
     const char *w = onnx_name(g, "%s.codes", stem), *scale = int8_scale(g, stem, q);
     const char *input = on_grid(g, x, stem, fixed), *weight = onnx_name(g, "%s.weight", stem);
     (void)act;
-    put_turned(g, w, q);
+    put_turned(g, w, q, false);
     onnx_put(
         g, &(struct onnx_node){
                .op = "DequantizeLinear", .in = {w, scale}, .out = {weight}, .attribute = {{"axis", ONNX_INT, .i = 1}}});
     return onnx_put(g, &(struct onnx_node){.op = "MatMul", .in = {input, weight}, .out = {stem}});
+}
+
+/* What others quantize themselves. */
+static const char *plain(struct onnx_graph *g, const char *x, const char *stem, const struct qmat *q,
+                         const struct act *act, const struct act_fixed *fixed)
+{
+    const char *w = onnx_name(g, "%s.weight", stem);
+    (void)act;
+    (void)fixed;
+    put_turned(g, w, q, true);
+    return onnx_put(g, &(struct onnx_node){.op = "MatMul", .in = {x, w}, .out = {stem}});
 }
 
 /* Which operators stand for a codec whose inputs are rounded in that way. */
@@ -146,6 +160,7 @@ static const struct operators {
 } operators[] = {
     {"onnx_nbits", NULL, nbits}, {"onnx_rtn", NULL, nbits},          {"onnx_k_quant", NULL, nbits},
     {"onnx_hqq", NULL, nbits},   {"onnx_int8", "u8_batch", dynamic}, {"onnx_int8", "i8_fixed", qdq},
+    {"f32", "f32", plain},
 };
 
 const char *onnx_linear(struct onnx_graph *g, const char *x, const struct model_tensor *t, const char *logits)

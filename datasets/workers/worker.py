@@ -159,6 +159,26 @@ def number(options, key, otherwise, allowed=()):
     return int(text)
 
 
+def paired(ours, theirs):
+    """What a producer answers: matrices by name, laid beside each other. Both are iterators of (name, array)."""
+    own, n, counts, worst = dict(ours), 0, np.zeros(2, np.int64), (0, "")
+    largest = sum_error = sum_own = 0.0
+    for name, its in theirs:
+        w = own.pop(name, None)
+        if w is None or w.shape != its.shape:
+            own[f"{name}, {'not ours' if w is None else 'of another shape'}"] = None
+            continue
+        error = np.abs(its.astype(np.float64) - w)
+        differ = int(np.count_nonzero(error))
+        n, counts, worst = n + 1, counts + [w.size, differ], max(worst, (differ, name if differ else ""))
+        largest = max(largest, float(error.max()))
+        sum_error, sum_own = sum_error + float(np.square(error).sum()), sum_own + float(np.square(w.astype(np.float64)).sum())
+    if not n:
+        raise Fault("format", f"none of its matrices is one of ours: {'; '.join(sorted(own)[:6])}")
+    return {"matrices": n, "unpaired": len(own), "weights": int(counts[0]), "differ": int(counts[1]), "largest": largest,
+            "relative": (sum_error / sum_own) ** 0.5 if sum_own else None, "worst": worst[1], "alone": sorted(own)[:8]}
+
+
 def has(distribution):
     try:
         return bool(importlib.metadata.version(distribution))
@@ -251,9 +271,13 @@ class Server:
     def memory(self, q):
         return self.model.memory()
 
+    def produce(self, q):
+        return self.model.produce(q["plain"], q["ours"], q["out"], q["format"], int(q.get("threads", 1)))
+
     def answer(self, q):
         call = q.get("call")
-        if call not in ("hello", "open", "measure", "logits", "next", "memory"):
+        calls = ["hello", "open", "measure", "logits", "next", "memory"] + ["produce"] * hasattr(self.model, "produce")
+        if call not in calls:
             raise Fault("unsupported", f"unknown call {call!r}")
         if call in ("measure", "logits", "next", "memory") and not self.opened:
             raise Fault("format", f"{call} before open")

@@ -3,6 +3,7 @@
 harness.py."""
 import functools
 import json
+import math
 import os
 import signal
 import sqlite3
@@ -290,6 +291,57 @@ def worker_env(**more):
         f.write(WORKER)
     os.chmod(program, 0o755)
     return {**ENV, "PATH": folder + ":" + ENV["PATH"], **more}
+
+
+PRODUCER = """#!{python}
+import json, os, shutil, struct, sys
+way = os.environ.get("FAKE_PRODUCER", "")
+for line in sys.stdin:
+    q = json.loads(line)
+    a = {{"hello": {{"protocol": 1, "name": "fake", "version": "7"}}, "open": {{"vocab": 5}}}}.get(q["call"], {{}})
+    if way == "missing" and q["call"] == "hello":
+        a = {{"error": "missing", "text": "not found: pip install nncf into /some/python"}}
+    if q["call"] == "produce":
+        assert os.path.exists(q["plain"] + "/openvino_model.xml") and os.path.exists(q["ours"] + "/openvino_model.bin")
+        shutil.copy(q["ours"] + "/openvino_model.xml", q["out"])
+        a = {{"matrices": 2, "unpaired": 1, "weights": 100, "differ": 3, "largest": 0.5, "relative": 0.125, "worst": q["format"]["name"]}}
+        if way == "dies":
+            os.abort()
+        if way == "rubbish":
+            a = {{}}
+        if way == "refuses":
+            a = {{"error": "unsupported", "text": "no such format in this version"}}
+    if q["call"] == "open":
+        shift = "plain" not in q["artifact"]
+    if q["call"] == "logits":
+        a = {{"rows": len(q["tokens"]), "vocab": 5}}
+        with open(q["path"], "wb") as f:
+            f.write(struct.pack("<5f", 0, 0, 0, 0, shift) * len(q["tokens"]))
+    print(json.dumps({{"id": q["id"], **a}}), flush=True)
+"""
+
+
+def test_producers():
+    python = os.path.join(TMP, "producing")
+    with open(python, "w") as f:
+        f.write(PRODUCER.format(python=sys.executable))
+    os.chmod(python, 0o755)
+    args = ("quantize", "default", "-f", "openvino/int4-sym-g128", "--python", python, "--producer")
+    out = os.path.join(TMP, "produced")
+    row = json.loads(run(*args, "nncf", "-o", out, "--json").text)
+    assert row["matrices"] == 2 and row["differ"] == 3 and row["relative"] == 0.125 and row["worst"] == "openvino/int4-sym-g128", row
+    # five equal logits against one that is 1 higher: ln((4 + e) / 5) - 1/5
+    assert row["kld_ours"] == row["kld_its"] and abs(row["kld_its"] - (math.log((4 + math.e) / 5) - 0.2)) < 1e-6, row
+    assert row["kld_between"] == 0 and row["tokens"] == 256 and os.listdir(out) == ["openvino_model.xml"]
+    text = run(*args, "nncf", "-o", out + "2").text
+    assert "nncf 7 made" in text and "3 differ, by 0.5 at most" in text and "1 matrices are in one of the two alone" in text, text
+    one_sentence(run(*args, "nncf", "-o", out, expect=2))  # something is there already
+    for way, said in (("dies", "signal 6"), ("rubbish", "does not say which matrices"), ("refuses", "no such format"), ("missing", "pip install nncf")):
+        gone = os.path.join(TMP, "produced-" + way)
+        assert said in one_sentence(run(*args, "nncf", "-o", gone, expect=1, env={**ENV, "FAKE_PRODUCER": way})), way
+        assert not os.path.exists(gone)
+    assert "olive, " not in one_sentence(run(*args, "olive", "-o", out + "3", expect=1))  # makes onnx
+    assert "there are nncf, olive" in one_sentence(run(*args, "ollive", "-o", out + "3", expect=2))
 
 
 def test_worker_on_path():
