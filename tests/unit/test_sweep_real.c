@@ -216,7 +216,7 @@ static double uniform_kld(const struct sweep *s)
             assert_int_equal(engine_logits(f.engine, i, 1, row, NULL), 0);
             double most = -INFINITY, z = 0, mean = 0;
             for (int k = 0; k < v; k++)
-                most = fmax(most, row[k]);
+                most = row[k] > most ? row[k] : most;
             for (int k = 0; k < v; k++)
                 z += exp(row[k] - most);
             for (int k = 0; k < v; k++)
