@@ -11,7 +11,7 @@
 #include "base/temp.h"
 #include "bench/runners/artifact.h"
 
-enum { USUAL_TIMEOUT_MS = 60000, USUAL_THREADS = 2 };
+enum { USUAL_TIMEOUT_MS = 120000, USUAL_THREADS = 2 };
 static const double usual_memory = 4 * 0x1p30, most_of_free = 0.75;
 
 struct todo {
