@@ -57,3 +57,25 @@ bool framework_loads(const struct framework_found *f, const struct exporter *x)
         return runner_loads(f->runner, x->name);
     return !f->info.containers[0] || runner_loads(&said, x->name);
 }
+
+int frameworks_usual(const struct frameworks *f, const char *arch, const char *formats[], int most)
+{
+    static const struct {
+        const char *container, *arch, *format;
+    } usual[] = {
+#define U(container, arch, format) {container, arch, format},
+#include "bench/usual.def"
+#undef U
+    };
+    int n = 0;
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
+        const struct recipe *r = recipe_find(usual[i].format);
+        bool here = !strcmp(usual[i].arch, "*") || !strcmp(usual[i].arch, arch), loaded = false;
+        for (int k = 0; k < f->n && r; k++) /* one on PATH that takes anything is no reason */
+            loaded |= (f->at[k].runner->containers || f->at[k].info.containers[0]) &&
+                      framework_loads(&f->at[k], exporter_find(r));
+        if (here && loaded && n < most)
+            formats[n++] = usual[i].format;
+    }
+    return n;
+}

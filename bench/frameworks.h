@@ -17,6 +17,8 @@ struct frameworks {
 /* Those that the request names, else all. One that is named and not there: ERR_MISSING with what to do; one that takes
  * no files of ours: ERR_USAGE. */
 int frameworks_find(struct frameworks *f, const struct request *req, struct err *e);
+/* Formats that a sweep which names none tries in them on that architecture (usual.def). */
+int frameworks_usual(const struct frameworks *f, const char *arch, const char *formats[], int most);
 /* Does it load what that exporter writes? One on PATH that does not say is given anything. */
 bool framework_loads(const struct framework_found *f, const struct exporter *x);
 #endif

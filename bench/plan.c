@@ -119,16 +119,17 @@ static int add_group(struct plan *p, const char *group, const struct request *re
     return n;
 }
 
-static int add_named(struct plan *p, const struct request *req, struct err *e)
+static int add_named(struct plan *p, const char *const *formats, int n_formats, const struct request *req,
+                     struct err *e)
 {
-    for (int i = 0; i < req->n_formats; i++) {
-        int n = add_group(p, req->formats[i], req, e);
+    for (int i = 0; i < n_formats; i++) {
+        int n = add_group(p, formats[i], req, e);
         if (n < 0)
             return n;
         if (n > 0)
             continue;
         struct recipe *r = arena_alloc(p->arena, sizeof *r);
-        int rc = r ? recipe_resolve(r, req->formats[i], e) : err_nomem(e, sizeof *r, "the plan");
+        int rc = r ? recipe_resolve(r, formats[i], e) : err_nomem(e, sizeof *r, "the plan");
         if (rc == 0)
             rc = add_once(p, r, req, e);
         if (rc < 0)
@@ -145,7 +146,7 @@ static int add_usual(struct plan *p, const struct request *req, struct err *e)
         if (rc < 0)
             return rc;
     }
-    return 0;
+    return add_named(p, req->also, req->n_also, req, e);
 }
 
 int plan_formats(struct plan **out, const struct model *m, const struct request *req, const struct calibration *cal,
@@ -154,7 +155,7 @@ int plan_formats(struct plan **out, const struct model *m, const struct request 
     *out = NULL;
     struct arena *a = arena_new();
     struct plan *p = a ? arena_alloc(a, sizeof *p) : NULL;
-    size_t most = (size_t)req->n_formats + (size_t)n_recipes;
+    size_t most = (size_t)req->n_formats + (size_t)req->n_also + (size_t)n_recipes;
     struct plan_cell *cell = p ? arena_alloc_n(a, most, sizeof *cell) : NULL;
     struct plan_cell *refused = cell ? arena_alloc_n(a, most, sizeof *cell) : NULL;
     if (!refused) {
@@ -162,7 +163,7 @@ int plan_formats(struct plan **out, const struct model *m, const struct request 
         return err_nomem(e, most * sizeof *cell, "the plan");
     }
     *p = (struct plan){.model = m, .cal = cal, .cell = cell, .refused = refused, .arena = a};
-    int rc = req->n_formats ? add_named(p, req, e) : add_usual(p, req, e);
+    int rc = req->n_formats ? add_named(p, req->formats, req->n_formats, req, e) : add_usual(p, req, e);
     if (rc < 0) {
         plan_free(p);
         return rc;

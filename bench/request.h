@@ -32,6 +32,8 @@ struct request {
     int n_models;
     const char *const *formats; /* recipe names; n_formats 0 = all that apply */
     int n_formats;
+    const char *also[16]; /* with n_formats 0: further ones, of frameworks that are there */
+    int n_also;
     const char *const *frameworks; /* n_frameworks 0 = all found */
     int n_frameworks;
     const char *const *kv; /* KV cache formats, the second axis; n_kv 0 = the framework's own */

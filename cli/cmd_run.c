@@ -212,6 +212,9 @@ static int sweep_model(struct job *j, struct real *real, const char *name, struc
         print_estimate(c, m);
         rc = find_frameworks(c, real, e);
     }
+    if (rc == 0 && !c->req.demo)
+        req.n_also =
+            frameworks_usual(&real->found, c->device->cpu.arch, req.also, (int)(sizeof req.also / sizeof *req.also));
     if (rc == 0)
         rc = model_check_finite(m, e);
     if (rc == 0)

@@ -370,6 +370,18 @@ static void frameworks_come_and_go(void **state)
     for (int i = 0; i < found.n; i++)
         n_gguf += framework_loads(&found.at[i], &exporter_gguf);
     assert_int_equal(n_gguf, N_FAKES - 2); /* not the picky one */
+    const char *usual[16];
+    assert_int_equal(frameworks_usual(&found, "x86_64", usual, 16), 2); /* the picky one's; GGUF's are the usual ones */
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(strncmp(usual[i], "onnx/", 5), 0);
+    struct request names_none = a_request(NULL, 0);
+    struct plan *without, *with;
+    assert_int_equal(plan_formats(&without, world.model, &names_none, NULL, &e), 0);
+    names_none.n_also = frameworks_usual(&found, "x86_64", names_none.also, 16);
+    assert_int_equal(plan_formats(&with, world.model, &names_none, NULL, &e), 0);
+    assert_int_equal(with->n_cells + with->n_refused, without->n_cells + without->n_refused + 2);
+    plan_free(with);
+    plan_free(without);
     program_of(path, "good");
     unlink(path);
     assert_int_equal(frameworks_find(&found, &req, &e), 0);
