@@ -221,6 +221,12 @@ static void copy_text(const struct gguf *g, const char *key, char *dst, size_t s
         snprintf(dst, size, "%.*s", (int)(s.n < size ? s.n : size), s.p);
 }
 
+double arch_attn_scale(const struct model_desc *d)
+{
+    bool gemma_27b = d->arch->post_norms && d->n_layer == 62; /* alone scales by the width per head */
+    return 1.0 / sqrt(gemma_27b ? (double)(d->d_model / d->n_head) : (double)d->head_dim);
+}
+
 int arch_read(struct model_desc *d, const struct gguf *g, struct err *e)
 {
     struct gguf_str name;
@@ -243,10 +249,7 @@ int arch_read(struct model_desc *d, const struct gguf *g, struct err *e)
     if (isnan(d->norm_eps))
         refuse(&r, ERR_FORMAT, "is missing");
     d->logit_softcap = read_num(&r, "final_logit_softcapping", 0);
-    /* Gemma 3 27B (62 layers) alone scales by the width per head. */
-    bool gemma_27b = d->arch->post_norms && d->n_layer == 62;
-    double per_head = r.rc ? 1 : gemma_27b ? (double)(d->d_model / d->n_head) : d->head_dim;
-    d->attn_scale = read_num(&r, "attention.scale", 1.0 / sqrt(per_head));
+    d->attn_scale = read_num(&r, "attention.scale", r.rc ? 1 : arch_attn_scale(d));
     return r.rc;
 }
 
@@ -376,7 +379,8 @@ void tensor_shape(const struct model_desc *d, enum tensor_use use, int64_t *n, i
         [USE_FFN_UP] = {d->d_ff, width},
         [USE_FFN_DOWN] = {width, d->d_ff},
         [USE_FFN_POST_NORM] = {1, width},
-        [USE_ATTN_SUB_NORM] = {1, d_q},         [USE_FFN_SUB_NORM] = {1, d->d_ff},
+        [USE_ATTN_SUB_NORM] = {1, d_q},
+        [USE_FFN_SUB_NORM] = {1, d->d_ff},
         [USE_ROPE_LONG] = {1, d->rope_dim / 2},
         [USE_ROPE_SHORT] = {1, d->rope_dim / 2},
         [USE_ATTN_QKV] = {d_q + 2 * d_kv, width},

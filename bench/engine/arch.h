@@ -1,5 +1,6 @@
 /* What an architecture asks of a file: its numbers from the metadata, its tensors and their shapes. Used by
- * model.c alone. Order: arch_find -> arch_read -> tensor_match per tensor -> tensor_need, tensor_shape. */
+ * what reads models and by what writes them again. Order: arch_find -> arch_read -> tensor_match per tensor ->
+ * tensor_need, tensor_shape. */
 #ifndef BENCH_ENGINE_ARCH_H
 #define BENCH_ENGINE_ARCH_H
 #include "bench/engine/model.h"
@@ -10,6 +11,8 @@ enum need { NEED_ABSENT, NEED_OPTIONAL, NEED_REQUIRED };
 int arch_find(const struct arch **out, struct gguf_str name, struct err *e);
 /* Fills every number of *d but n_vocab; refuses what is missing, out of bounds or contradictory. */
 int arch_read(struct model_desc *d, const struct gguf *g, struct err *e);
+/* What scores are multiplied by where nothing says otherwise; llama.cpp goes by that alone. */
+double arch_attn_scale(const struct model_desc *d);
 /* Bounds and consistency of a filled desc, whatever it came from. */
 int desc_check(const struct model_desc *d, struct err *e);
 /* Which use a tensor name is; false when it is none. *layer is -1 outside the layers. */

@@ -1,4 +1,6 @@
 /* GGUF, as llama.cpp loads it: every key of the source kept, file type replaced. */
+#include <math.h>
+#include "bench/engine/arch.h"
 #include "bench/export/export.h"
 
 static int write_tensors(struct gguf_writer *out, const struct model *m, const struct weights *w, struct err *e)
@@ -23,7 +25,13 @@ static bool takes(const struct recipe *r)
 static int check(const struct model *m, const struct recipe *r, struct err *e)
 {
     (void)r;
-    return m->gguf ? 0 : err_set(e, ERR_UNSUPPORTED, "%s: a shape without weights has nothing to write", m->d.name);
+    if (!m->gguf)
+        return err_set(e, ERR_UNSUPPORTED, "%s: a shape without weights has nothing to write", m->d.name);
+    if (fabs(m->d.attn_scale / arch_attn_scale(&m->d) - 1) > 1e-5)
+        return err_set(e, ERR_UNSUPPORTED,
+                       "%s scales its attention by %g: llama.cpp takes %g for every %s and would answer otherwise",
+                       m->d.name, m->d.attn_scale, arch_attn_scale(&m->d), m->d.arch->name);
+    return 0;
 }
 
 static int write(const char *path, const struct model *m, const struct weights *w, const struct recipe *r,

@@ -74,7 +74,7 @@ WIDER = {"hidden_size": WIDTH, "intermediate_size": HIDDEN, "num_attention_heads
          "max_position_embeddings": 512, "dtype": "float16"}
 
 
-def wider(arch, window):
+def wider(arch, window, long):
     with open(os.path.join(GOLDEN, arch, "config.json"), encoding="utf-8") as f:
         c = json.load(f) | WIDER
     if "head_dim" in c:
@@ -83,7 +83,12 @@ def wider(arch, window):
         c["sliding_window"] = window
     if arch == "llama":
         c["rope_parameters"]["original_max_position_embeddings"] = 128
-    if arch == "phi3":
+    if arch == "gemma3":
+        c["query_pre_attn_scalar"] = c["head_dim"]  # llama.cpp knows no other
+    if arch == "phi3" and not long:
+        c["rope_parameters"] = {k: c["rope_parameters"][k] for k in ("partial_rotary_factor", "rope_theta")} | {"rope_type": "default"}
+        c["original_max_position_embeddings"] = c["max_position_embeddings"]
+    elif arch == "phi3":
         n, rope = int(WIDTH // HEADS * c["rope_parameters"]["partial_rotary_factor"]) // 2, c["rope_parameters"]
         for k, most in (("short_factor", 1.5), ("long_factor", 7)):
             rope[k] = np.linspace(1, most, n).round(3).tolist()
@@ -116,20 +121,21 @@ def folder_shapes(c):
     return found
 
 
-def write_folder(folder, arch, seed=1, window=24):
-    """As transformers would save it; the tokenizer is that of tests/golden/hf."""
+def write_folder(folder, name, seed=1):
+    """An architecture; "-long": with LongRoPE, and a window shorter than what is run (gemma3: always). As transformers would save it; the tokenizer is that of tests/golden/hf."""
     from safetensors.numpy import save_file
-    c, rng, tensors = wider(arch, window), np.random.default_rng(seed), {}
-    for name, shape in folder_shapes(c).items():
-        spread = 0.2 if len(shape) == 1 or "head" in name else 0.05
-        if "embed" in name:  # of a tied head: small beside what the layers add, which decides then
+    arch, long = name.removesuffix("-long"), name.endswith("-long")
+    c, rng, tensors = wider(arch, 24 if long or arch == "gemma3" else 512, long), np.random.default_rng(seed), {}
+    for tensor, shape in folder_shapes(c).items():
+        spread = 0.2 if len(shape) == 1 or "head" in tensor else 0.05
+        if "embed" in tensor:  # of a tied head: small beside what the layers add, which decides then
             spread = 0.2 if not c["tie_word_embeddings"] else 0.01
-        around = 1 if name.endswith("norm.weight") and arch != "gemma3" else 0
-        tensors[name] = (around + spread * rng.standard_normal(shape)).astype(np.float16)
+        around = 1 if tensor.endswith("norm.weight") and arch != "gemma3" else 0
+        tensors[tensor] = (around + spread * rng.standard_normal(shape)).astype(np.float16)
     os.makedirs(folder)
     save_file(tensors, os.path.join(folder, "model.safetensors"), metadata={"format": "pt"})
     with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as f:
         json.dump(c, f, indent=1)
-    for name in ("tokenizer.json", "generation_config.json"):
-        if os.path.exists(os.path.join(GOLDEN, arch, name)):
-            shutil.copy(os.path.join(GOLDEN, arch, name), folder)
+    for file in ("tokenizer.json", "generation_config.json"):
+        if os.path.exists(os.path.join(GOLDEN, arch, file)):
+            shutil.copy(os.path.join(GOLDEN, arch, file), folder)

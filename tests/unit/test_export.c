@@ -179,6 +179,26 @@ static void architectures(void **state)
     }
 }
 
+/* The key is there, and llama.cpp does not read it for this architecture. */
+static void a_scale_that_llama_cpp_would_not_see(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"llama", "mistral", "qwen2", "qwen3", "gemma3", "phi3"};
+    for (int i = 0; i < 6; i++) {
+        struct model *m = NULL;
+        struct recipe r;
+        struct err e = {0};
+        char path[1024];
+        snprintf(path, sizeof path, GOLDEN "%s", names[i]);
+        assert_int_equal(recipe_resolve(&r, "gguf/q8_0", &e), 0);
+        assert_int_equal(model_open(&m, path, &e), 0);
+        bool other = strcmp(names[i], "gemma3") == 0; /* query_pre_attn_scalar 24, heads of 16 */
+        assert_int_equal(exporter_gguf.check(m, &r, &e), other ? ERR_UNSUPPORTED : 0);
+        assert_true(!other || strstr(e.text, "attention"));
+        model_close(m);
+    }
+}
+
 /* ---- orders and factors of columns ---- */
 
 static struct qmat *matrix(struct encoded *x, enum tensor_use use, int layer)
@@ -363,7 +383,7 @@ int main(void)
         cmocka_unit_test(folders_hold_what_was_encoded), cmocka_unit_test(architectures),
         cmocka_unit_test(columns_in_another_order),      cmocka_unit_test(columns_are_folded),
         cmocka_unit_test(the_same_bytes_again),          cmocka_unit_test(nothing_is_left_behind),
-        cmocka_unit_test(models_that_do_not_fit),
+        cmocka_unit_test(models_that_do_not_fit),        cmocka_unit_test(a_scale_that_llama_cpp_would_not_see),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
