@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The own engine beside llama.cpp on the same GGUF files: peers.py [--types LIST] [--rounds N]
+"""The own engine beside llama.cpp on the same GGUF files: peers.py [--source MODEL] [--types LIST] [--rounds N]
 
-Writes a llama of 311 M parameters (4 layers, width 2048, 32/8 heads, vocabulary 32000) with random weights, lets
-llama-quantize make every type of it, and runs both programs in turn, prompt 512 and 32 generated, one repetition a
+Takes an F16 model, else writes a llama of 311 M parameters (4 layers, width 2048, 32/8 heads, vocabulary 32000) with
+random weights, lets llama-quantize make every type of it, and runs both programs in turn, prompt 512 and 32 generated, one repetition a
 turn. Prints medians, their ratio with a 95 % bootstrap interval, and the share of the read bandwidth that our decoding
 reaches. llama-bench and llama-quantize are taken from --llama FOLDER or PATH; --build FOLDER makes them there from the
 source package of llama-cpp-python (pip, cmake; clang-16, because gcc 12 breaks its AMX path)."""
@@ -46,8 +46,8 @@ def find_llama(folder):
     return found["llama-bench"], found["llama-quantize"]
 
 
-def make_models(folder, types, quantize, threads):
-    source = os.path.join(folder, "f16.gguf")
+def make_models(folder, types, quantize, threads, source):
+    source = source or os.path.join(folder, "f16.gguf")
     if not os.path.exists(source):
         write_model(source, "peer", 4, 2048, 5632, 32, 8, 32000)
     models = {}
@@ -87,6 +87,7 @@ def show(speeds, file):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p.add_argument("--source", help="F16 model that the types are made of")
     p.add_argument("--types", default=TYPES.replace(" ", ","))
     p.add_argument("--rounds", type=int, default=7)
     p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
@@ -98,7 +99,7 @@ def main():
     bench, quantize = find_llama(build_llama(a.build) if a.build else a.llama)
     os.makedirs(a.models, exist_ok=True)
     types = a.types.split(",")
-    models = make_models(a.models, types, quantize, a.threads)
+    models = make_models(a.models, types, quantize, a.threads, a.source)
     speeds = {t: ([], []) for t in types}
     for i in range(a.rounds):
         for t in types:
