@@ -19,6 +19,10 @@ class OpenVINOGenAI(Model):
         self.ov, self.genai = openvino, openvino_genai
         check_devices("OpenVINO", device.upper(), openvino.Core().available_devices)
         config = {"INFERENCE_NUM_THREADS": threads, **options} if device == "cpu" else dict(options)
+        if device in ("cpu", "gpu"):  # a prompt that was seen before must be evaluated again
+            scheduler = openvino_genai.SchedulerConfig()
+            scheduler.enable_prefix_caching = False
+            config["scheduler_config"] = scheduler
         self.pipe = openvino_genai.LLMPipeline(artifact, device.upper(), **config)
         self.times([1], 2)
         graph = openvino.Core().read_model(find_file(artifact, ["openvino_model.xml"], ["*.xml"]))
