@@ -134,7 +134,7 @@ exit 0
 
 @needs_kernels
 def test_sweep_in_the_frameworks_asked_for():
-    short = ("default", "-f", "q8_0", "--chunks", "1", "--budget", "6s", "--prompt", "16", "--gen", "4", "--json", "-q")
+    short = ("default", "-f", "q8_0", "--chunks", "1", "--budget", "12s", "--prompt", "16", "--gen", "4", "--json", "-q")
     missing = one_sentence(run(*short, "--framework", "llama.cpp", expect=1))
     assert "--framework llama.cpp" in missing and "LLAMA_CPP_PATH" in missing, missing
     unknown = one_sentence(run(*short, "--framework", "own,llama", expect=2))
@@ -363,7 +363,7 @@ def test_sweep_runs_what_is_on_path():
     out = os.path.join(TMP, "sweep-with-tried")
     temporary = os.path.join(TMP, "sweep-temporary")
     os.mkdir(temporary)
-    short = ("default", "-f", "q8_0,onnx/int4-g32-sym", "--chunks", "1", "--budget", "12s", "--prompt", "16", "--gen", "4", "-q", "--json")
+    short = ("default", "-f", "q8_0,onnx/int4-g32-sym", "--chunks", "1", "--budget", "25s", "--prompt", "16", "--gen", "4", "-q", "--json")
     env = worker_env(TMPDIR=temporary)
     run(*short, "--framework", "tried", "-o", out, env=env)
     records = [json.loads(line) for line in open(os.path.join(out, "records.jsonl"))]
