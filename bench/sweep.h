@@ -105,4 +105,7 @@ int sweep_shape_speed(struct sweep *s, const struct sweep_input *in, const char 
 int sweep_synthesize(struct weights **w, const struct model *m, const struct plan_cell *c, const struct sweep_input *in,
                      struct err *e);
 void sweep_describe(struct record *r, const struct sweep_input *in, const struct model *m, const struct plan_cell *c);
+/* A new record of that cell with the workload that is timed; its cell_id waits for the framework. */
+void sweep_begin_speed(struct record *r, const struct sweep_input *in, const struct model *m, const struct plan_cell *c,
+                       int n_batch);
 #endif

@@ -77,18 +77,12 @@ static int open_set(struct real_set *r, struct err *e)
 static struct record *begin_record(struct record *rec, const struct real_set *r, int i, const struct runner *runner,
                                    const struct runner_info *info)
 {
-    const struct workload w = sweep_workload(r->in->req);
-    record_init(rec);
-    sweep_describe(rec, r->in, r->in->model, &r->plan->cell[i]);
+    sweep_begin_speed(rec, r->in, r->in->model, &r->plan->cell[i], REAL_BATCH);
     snprintf(rec->framework.name, sizeof rec->framework.name, "%s", runner->name);
     if (info) {
         snprintf(rec->framework.version, sizeof rec->framework.version, "%s", info->version);
         snprintf(rec->framework.library_sha256, sizeof rec->framework.library_sha256, "%s", info->library_sha256);
     }
-    rec->workload.n_prompt = w.n_prompt;
-    rec->workload.n_gen = w.n_gen;
-    rec->workload.n_ctx = w.n_prompt + w.n_gen;
-    rec->workload.n_batch = REAL_BATCH;
     record_cell_id(rec);
     return rec;
 }
@@ -246,16 +240,15 @@ static int measure_set(struct real_set *r, struct err *e)
     bool logits = false;
     for (int k = 0; k < r->set->n; k++)
         logits |= r->set->at[k]->runner->logits != NULL;
-    struct measure_opts o = {.min_reps = FEWEST_REPS,
-                             .max_reps = MOST_REPS,
-                             .warmup_cap_s = 3,
-                             .target_half_width = 0.02,
-                             .budget_s = left_s(r) * (logits ? repeat_share : 1),
-                             .seed = r->in->req->seed,
-                             .bandwidth_gb_s = NAN,
-                             .on_progress = on_progress,
-                             .before_close = ask_logits,
-                             .arg = r};
+    struct measure_opts o;
+    measure_defaults(&o);
+    o.min_reps = FEWEST_REPS;
+    o.max_reps = MOST_REPS;
+    o.budget_s = left_s(r) * (logits ? repeat_share : 1);
+    o.seed = r->in->req->seed;
+    o.on_progress = on_progress;
+    o.before_close = ask_logits;
+    o.arg = r;
     int32_t *tokens = sweep_prompt(r->in, r->in->model, &w);
     int rc = tokens ? 0 : err_nomem(e, (unsigned long long)w.n_prompt * sizeof *tokens, "the prompt");
     w.tokens = tokens;

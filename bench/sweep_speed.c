@@ -64,6 +64,18 @@ struct workload sweep_workload(const struct request *req)
                              .n_gen = req->want.n_gen > 0 ? req->want.n_gen : USUAL_GEN};
 }
 
+void sweep_begin_speed(struct record *r, const struct sweep_input *in, const struct model *m, const struct plan_cell *c,
+                       int n_batch)
+{
+    const struct workload w = sweep_workload(in->req);
+    record_init(r);
+    sweep_describe(r, in, m, c);
+    r->workload.n_prompt = w.n_prompt;
+    r->workload.n_gen = w.n_gen;
+    r->workload.n_ctx = w.n_prompt + w.n_gen;
+    r->workload.n_batch = n_batch;
+}
+
 double sweep_session_bytes(const struct sweep_input *in)
 {
     const struct workload w = sweep_workload(in->req);
@@ -94,27 +106,19 @@ static int measure_group(struct sweep *s, const struct sweep_input *in, const st
                                         .n_batch = SPEED_BATCH,
                                         .isa = in->req->isa,
                                         .pool = in->pool};
-        record_init(&rec[i]);
-        sweep_describe(&rec[i], in, m, sc[i].cell);
-        rec[i].workload.n_prompt = w.n_prompt;
-        rec[i].workload.n_gen = w.n_gen;
-        rec[i].workload.n_ctx = w.n_prompt + w.n_gen;
-        rec[i].workload.n_batch = SPEED_BATCH;
+        sweep_begin_speed(&rec[i], in, m, sc[i].cell, SPEED_BATCH);
         rec[i].speed_from = m->gguf ? FROM_MEASURED : FROM_SHAPE_MEASURED;
         record_cell_id(&rec[i]);
     }
     struct progress p = {.in = in, .n = n};
     snprintf(p.what, sizeof p.what, "speed of %.60s", m->d.name);
     w.tokens = tokens;
-    struct measure_opts o = {.min_reps = 5,
-                             .max_reps = 25,
-                             .warmup_cap_s = 3,
-                             .target_half_width = 0.02,
-                             .budget_s = seconds_left(deadline_ns),
-                             .seed = in->req->seed,
-                             .bandwidth_gb_s = NAN,
-                             .on_progress = on_progress,
-                             .arg = &p};
+    struct measure_opts o;
+    measure_defaults(&o);
+    o.budget_s = seconds_left(deadline_ns);
+    o.seed = in->req->seed;
+    o.on_progress = on_progress;
+    o.arg = &p;
     if (rc == 0)
         rc = measure_cells(cell, rec, n, &w, &o, e);
     if (rc == ERR_CANCELLED) {

@@ -14,7 +14,7 @@
 
 enum { CONTEXT = 2 * PROVE_TOKENS, CALIBRATION_CHUNKS = 4, TEXT_BYTES = 600, RUN_MS = 120000 };
 /* Mean KLD. Two runs that follow the same rule stand up to 1e-3 apart where activations are rounded to 8 bits, 1e-2
- * where a scale is one call's (tests/equivalence/compare_workers.py); wrong kernels make whole nats. */
+ * where a scale is one call's (docs/EQUIVALENCE.md); wrong kernels make whole nats. */
 static const double own_limit = 1e-2, framework_limit = 5e-2;
 /* Logits of two tokens nearer than this may change places by the same noise. */
 static const float tie = 0.25f;
