@@ -47,6 +47,15 @@ static int print_plan(struct cli *c, const struct model *m, const struct recipe 
     return EXIT_DONE;
 }
 
+static int encode_checked(struct cli *c, struct weights **out, struct model *m, struct use_assign *a,
+                          const struct calibration *cal, struct err *e)
+{
+    int rc = model_check_finite(m, e);
+    if (rc == 0)
+        rc = cli_pool(c, e);
+    return rc ? rc : weights_encode(out, m, a, cal, c->req.isa, c->pool, e);
+}
+
 static int encode_and_write(struct cli *c, struct model *m, const struct recipe *r, struct use_assign *a,
                             const struct calibration *cal, struct err *e)
 {
@@ -56,11 +65,7 @@ static int encode_and_write(struct cli *c, struct model *m, const struct recipe 
     if (rc == 0 && !out->suffix[0])
         rc = dir_check_vacant(c->req.out_dir, e);
     if (rc == 0)
-        rc = model_check_finite(m, e);
-    if (rc == 0)
-        rc = cli_pool(c, e);
-    if (rc == 0)
-        rc = weights_encode(&q, m, a, cal, c->req.isa, c->pool, e);
+        rc = encode_checked(c, &q, m, a, cal, e);
     if (rc == 0)
         rc = out->write(c->req.out_dir, m, q, r, e);
     weights_free(q);
@@ -131,11 +136,7 @@ static int produce(struct cli *c, struct model *m, const struct recipe *r, struc
     if (rc == 0)
         rc = dir_check_vacant(c->req.out_dir, e);
     if (rc == 0)
-        rc = model_check_finite(m, e);
-    if (rc == 0)
-        rc = cli_pool(c, e);
-    if (rc == 0)
-        rc = weights_encode(&own, m, a, cal, c->req.isa, c->pool, e);
+        rc = encode_checked(c, &own, m, a, cal, e);
     if (rc == 0)
         rc = encode_floats(c, &plain, m, e);
     if (rc == 0)
