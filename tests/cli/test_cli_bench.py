@@ -33,14 +33,19 @@ def can_measure():
     return rows[0]["status"] == "ok"
 
 
-def needs_kernels(test):
-    """Skipped where this CPU has no packed kernels (another architecture under emulation)."""
-    @functools.wraps(test)
-    def run_it():
-        if not can_measure():
-            raise Skip("no packed kernels here")
-        test()
-    return run_it
+def needs(is_there, otherwise):
+    """Skips a test where something is not there, which is asked when the test is run."""
+    def of(test):
+        @functools.wraps(test)
+        def run_it():
+            if not is_there():
+                raise Skip(otherwise)
+            test()
+        return run_it
+    return of
+
+
+needs_kernels = needs(can_measure, "no packed kernels here")  # another architecture under emulation
 
 
 def test_wrong_requests():
@@ -163,13 +168,7 @@ def can_serve():
     return "endpoint" in [r["name"] for r in json.loads(run("list", "frameworks", "--json").text)]
 
 
-def needs_curl(test):
-    @functools.wraps(test)
-    def run_it():
-        if not can_serve():
-            raise Skip("built without libcurl")
-        test()
-    return run_it
+needs_curl = needs(can_serve, "built without libcurl")
 
 
 @needs_curl
