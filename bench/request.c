@@ -22,6 +22,22 @@ int objective_find(const char *name)
     return -1;
 }
 
+static const char *const tasks[] = {"chat", "code", "extract", "summarize", "translate", "reason"};
+
+int task_names(const char *const **out)
+{
+    *out = tasks;
+    return (int)(sizeof tasks / sizeof *tasks);
+}
+
+int task_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++)
+        if (strcmp(name, tasks[i]) == 0)
+            return (int)i;
+    return -1;
+}
+
 void request_defaults(struct request *r)
 {
     *r = (struct request){
@@ -40,6 +56,7 @@ void request_defaults(struct request *r)
                  .min_quality = NAN,
                  .max_watts = NAN,
                  .battery_hours = NAN,
+                 .battery_wh = NAN,
                  .objective = OBJECTIVE_BALANCED},
     };
 }

@@ -16,6 +16,10 @@ enum objective {
 const char *objective_name(enum objective o);
 int objective_find(const char *name); /* -1 when unknown */
 
+/* What the model is for: an input of the choice between models. n names; unknown: -1. */
+int task_names(const char *const **out);
+int task_find(const char *name);
+
 /* Of the balanced objective, where nobody names one: nats. */
 #define DEFAULT_MAX_KLD 0.1
 
@@ -24,8 +28,11 @@ struct constraints {
     int64_t ram_bytes, vram_bytes, disk_bytes;
     int ctx, n_prompt, n_gen; /* defaults 4096, 512, -1: 128 in `bench`, 64 a repetition in a sweep */
     double min_decode_tok_s, max_ttft_s, max_kld, min_quality, max_watts, battery_hours;
+    double battery_wh; /* of the device, where it does not say; no limit by itself */
     enum objective objective;
     const char *only_framework, *license; /* NULL = any */
+    const char *task, *language;          /* a name of task_names; a code such as "de" or "pt-BR"; NULL = any */
+    bool offline;                         /* no network where it will run: no cloud as a way out */
 };
 struct request {
     const char *const *models; /* paths */
@@ -38,9 +45,9 @@ struct request {
     int n_frameworks;
     const char *const *kv; /* KV cache formats, the second axis; n_kv 0 = the framework's own */
     int n_kv;
-    int kv_ctx[4], n_kv_ctx; /* chunk lengths of their KLD; none: 2048, or what the model was trained for */
-    const char *const *tasks; /* files of multiple-choice items; n_tasks 0 = none */
-    int n_tasks, n_items;     /* n_items: of each file; 0 = all */
+    int kv_ctx[4], n_kv_ctx;           /* chunk lengths of their KLD; none: 2048, or what the model was trained for */
+    const char *const *tasks;          /* files of multiple-choice items; n_tasks 0 = none */
+    int n_tasks, n_items;              /* n_items: of each file; 0 = all */
     const char *text_path;             /* evaluation text; NULL = the one shipped */
     const char *out_dir, *store_path;  /* NULL = none / the default store */
     const char *imatrix, *calibration; /* an importance matrix, or a text to compute statistics from; NULL = none */

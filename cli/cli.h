@@ -39,7 +39,7 @@ struct cli {
         prove, prove_cell;
     const char *text, *prompt, *base_model, *base_logits, *save_logits, *shape, *isa, *from, *kernel, *device_name,
         *objective, *emit, *endpoint, *served_model, *api_key_env, *python,
-        *artifact, *backend, *producer;
+        *artifact, *backend, *producer, *records;
     int n_predict, depth, reps, n_batch, rows, cols;
     double sustain_s, silence_s, cell_timeout_s; /* 0: not asked for */
     /* made on first use, released by cli_done */
@@ -85,6 +85,8 @@ int cli_print_json(json_t *v); /* one document on stdout; steals v */
 int cli_flush(void);           /* stdout; EXIT_FAILED when it cannot be written */
 /* Probes once, sets --isa and -t defaults. */
 int cli_device(struct cli *c, struct err *e);
+/* A folder with a recorded /proc and /sys, a file with our JSON or a few lines of it. */
+int cli_read_device(struct probe_device *d, const char *from, struct err *e);
 int cli_pool(struct cli *c, struct err *e);
 /* Opens a path, or a name looked up where tools keep models; "default" is the embedded model. */
 int cli_model(struct model **out, const char *name, struct err *e);

@@ -195,8 +195,7 @@ static void print_device(const struct probe_device *d)
         printf("! %s\n", d->note[i]);
 }
 
-/* A folder holds a recorded /proc and /sys, a file our JSON or a few lines of it. */
-static int read_device(struct probe_device *d, const char *from, struct err *e)
+int cli_read_device(struct probe_device *d, const char *from, struct err *e)
 {
     if (dir_exists(from))
         return probe_device(d, from, e);
@@ -238,7 +237,7 @@ int cmd_probe(struct cli *c)
     if (!c->from)
         return cli_device(c, &e) < 0 ? cli_fail(&e) : show(c, c->device);
     struct probe_device *d = mem_alloc(sizeof *d);
-    int rc = d ? read_device(d, c->from, &e) : err_nomem(&e, sizeof *d, "the device description");
+    int rc = d ? cli_read_device(d, c->from, &e) : err_nomem(&e, sizeof *d, "the device description");
     int code = rc < 0 ? cli_fail(&e) : show(c, d);
     mem_free(d);
     return code;

@@ -1,5 +1,5 @@
-/* The main job: request -> device -> sweep -> decision -> report -> exit code. Also `sweep` (measure only), `decide`
- * and `report` (from the store, measuring nothing). */
+/* The main job: request -> device -> sweep -> decision -> report -> exit code. Also `sweep` (measure only);
+ * `decide` and `report` are cmd_decide.c. */
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,22 +8,11 @@
 #include "base/os.h"
 #include "bench/quant/recipe.h"
 #include "bench/sweep.h"
-#include "cli/cli.h"
-#include "matrix/matrix.h"
+#include "cli/job.h"
 #include "reports/reports.h"
 
 /* Without --budget an answer is due in about three minutes; the demo in less than one. */
 static const double default_budget_s = 180, demo_budget_s = 30;
-
-struct job {
-    struct cli *cli;
-    struct store *store;
-    struct record *rec;
-    int n_rec;
-    struct factors known; /* of earlier runs */
-    uint64_t t0;
-    char run_id[48];
-};
 
 static double seconds_since(uint64_t t0)
 {
@@ -279,7 +268,7 @@ static int strict_code(const struct cli *c, const struct job *j, const struct de
     return EXIT_DONE;
 }
 
-static int decide_and_report(struct job *j)
+int job_report(struct job *j)
 {
     struct cli *c = j->cli;
     struct err e = {0};
@@ -348,7 +337,7 @@ static int run(struct cli *c, bool report)
         rc = factors_load(&j.known, j.store, c->device, &e);
     if (rc == 0)
         rc = measure_all(&j, &e);
-    int code = rc < 0 ? cli_fail(&e) : report ? decide_and_report(&j) : EXIT_DONE;
+    int code = rc < 0 ? cli_fail(&e) : report ? job_report(&j) : EXIT_DONE;
     store_close(j.store);
     factors_free(&j.known);
     mem_free(j.rec);
@@ -385,74 +374,4 @@ int cmd_run(struct cli *c)
 int cmd_sweep(struct cli *c)
 {
     return run(c, false);
-}
-
-struct stored {
-    struct job *job;
-    const struct model *model; /* NULL: every model */
-};
-
-/* Records come oldest first: a later one of the same cell takes the place of the earlier. */
-static int take_record(void *arg, const struct record *r)
-{
-    struct stored *s = arg;
-    struct job *j = s->job;
-    if (s->model && !r->model.synthesized && strcmp(r->model.sha256, s->model->sha256))
-        return 0;
-    for (int i = 0; i < j->n_rec; i++)
-        if (!strcmp(j->rec[i].cell_id, r->cell_id)) {
-            j->rec[i] = *r;
-            return 0;
-        }
-    struct record *rec = mem_resize(j->rec, (size_t)(j->n_rec + 1) * sizeof *rec);
-    if (!rec)
-        return 1;
-    j->rec = rec;
-    rec[j->n_rec++] = *r;
-    return 0;
-}
-
-/* A model with speeds of its own needs no stand-in shapes. */
-static void drop_stand_ins(struct job *j)
-{
-    bool own_speed = false;
-    for (int i = 0; i < j->n_rec; i++)
-        own_speed |= !j->rec[i].model.synthesized && j->rec[i].speed_from == FROM_MEASURED;
-    int n = 0;
-    for (int i = 0; i < j->n_rec; i++)
-        if (!own_speed || !j->rec[i].model.synthesized)
-            j->rec[n++] = j->rec[i];
-    j->n_rec = n;
-}
-
-/* decide, report: the records of this machine in the store; with MODEL only that model's. */
-int cmd_decide(struct cli *c)
-{
-    struct err e = {0};
-    struct job j = {.cli = c, .t0 = clock_ns()};
-    struct model *m = NULL;
-    int rc = cli_device(c, &e);
-    if (rc == 0 && c->req.n_models)
-        rc = cli_model(&m, c->req.models[0], &e);
-    if (rc == 0 && m)
-        rc = model_hash(m, &e);
-    if (rc == 0)
-        rc = store_open(&j.store, c->req.store_path, &e);
-    if (rc == 0)
-        rc = factors_load(&j.known, j.store, c->device, &e);
-    if (rc == 0)
-        rc = store_each(j.store, c->device->env_sha256, NULL, take_record, &(struct stored){&j, m}, &e);
-    if (rc > 0)
-        rc = err_nomem(&e, (unsigned long long)j.n_rec * sizeof *j.rec, "the records");
-    if (rc == 0 && m)
-        drop_stand_ins(&j);
-    if (rc == 0 && j.n_rec == 0)
-        rc = err_set(&e, ERR_MISSING, "no measurements of this machine in %s; run `whichquant MODEL.gguf` first",
-                     store_path(j.store));
-    int code = rc < 0 ? cli_fail(&e) : decide_and_report(&j);
-    store_close(j.store);
-    factors_free(&j.known);
-    model_close(m);
-    mem_free(j.rec);
-    return code;
 }

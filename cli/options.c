@@ -298,6 +298,42 @@ static int take_kv(struct cli *c, struct err *e)
     return rc;
 }
 
+static bool is_language_code(const char *s)
+{
+    size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    if (n < 2 || n > 3)
+        return false;
+    for (s += n; *s == '-'; s += n) {
+        n = strspn(++s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
+        if (n < 2 || n > 8)
+            return false;
+    }
+    return !*s;
+}
+
+static int check_use(const struct constraints *w, struct err *e)
+{
+    if (w->task && task_find(w->task) < 0) {
+        const char *const *name;
+        int n = task_names(&name);
+        char all[160] = "";
+        for (int i = 0; i < n; i++)
+            snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s",
+                     i == 0      ? ""
+                     : i < n - 1 ? ", "
+                                 : " or ",
+                     name[i]);
+        return err_set(e, ERR_USAGE, "--task %.60s: give %s", w->task, all);
+    }
+    if (w->language && !is_language_code(w->language))
+        return err_set(e, ERR_USAGE, "--language %.60s: give its code, such as en, de, uk or pt-BR", w->language);
+    if (isfinite(w->battery_wh) && !(w->battery_wh > 0 && w->battery_wh <= 10000))
+        return err_set(e, ERR_USAGE,
+                       "--battery-wh %g: give what it holds in watt-hours, such as 50 (Wh = mAh x V / 1000)",
+                       w->battery_wh);
+    return 0;
+}
+
 int cli_parse(struct cli *c, int argc, char **argv, struct err *e)
 {
     *c = (struct cli){.n_predict = 32};
@@ -326,7 +362,7 @@ int cli_parse(struct cli *c, int argc, char **argv, struct err *e)
     c->req.text_path = c->text;
     if (c->python)
         setenv("WHICHQUANT_PYTHON", c->python, 1); /* runners take no options */
-    if ((rc = take_kv(c, e)))
+    if ((rc = take_kv(c, e)) || (rc = check_use(&c->req.want, e)))
         return rc;
     if (c->objective) {
         int o = objective_find(c->objective);

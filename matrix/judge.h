@@ -3,6 +3,7 @@
  * decision's arena. */
 #ifndef MATRIX_JUDGE_H
 #define MATRIX_JUDGE_H
+#include "base/sbuf.h"
 #include "matrix/figures.h"
 #include "matrix/matrix.h"
 
@@ -40,6 +41,7 @@ struct judge {
 /* A string in the arena; "" and j->failed when there is no memory. */
 const char *say(struct judge *j, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *keep(struct judge *j, const char *s);
+const char *say_taken(struct judge *j, struct sbuf *b); /* the text of b, which is freed */
 
 struct row *row_add(struct judge *j);                /* all unknown; NULL (and j->failed) without memory */
 void row_set_memory(struct judge *j, struct row *r); /* peak_bytes from its parts, usable_bytes */
@@ -84,6 +86,7 @@ bool compat_check(const char *framework, const char *format, const struct probe_
 void judge_vetoes(struct judge *j); /* fills vetoes, veto, verdict and reason of every row */
 const struct rule_info *rule_info(int rule);
 enum rule_kind rule_kind(int rule);
+double judge_battery_wh(const struct judge *j); /* as the user says, else as the machine does; NaN unknown */
 /* "with 2.1 GiB more memory": what would have to give so that the row passes that rule; "" when nothing
  * sensible. */
 const char *rule_relaxed(struct judge *j, int rule, const struct row *r);
@@ -119,8 +122,12 @@ void judge_decide(struct judge *j); /* all of it, on the rows there are */
 
 /* explain.c: the pick or why there is none, in words; notes.c: risks, notes, what was left open. */
 void explain_decision(struct judge *j);
+void explain_nothing_fits(struct judge *j);
+void explain_undecided(struct judge *j);
 void explain_notes(struct judge *j);
+void explain_risks(struct judge *j);  /* risks.c */
 void explain_claims(struct judge *j); /* claims.c, on rows that were measured */
 const char *row_name(struct judge *j,
                      const struct row *r); /* "gguf/q4_k_m", with the framework where several were tried */
+const char *row_short(struct judge *j, const struct row *r); /* "gguf/q8_0, 95 tok/s, 4 of 100 top words change" */
 #endif

@@ -216,9 +216,14 @@ static bool broken_max_watts(const struct judge *j, const struct row *r, char wh
     return true;
 }
 
+double judge_battery_wh(const struct judge *j)
+{
+    return isfinite(j->want->battery_wh) ? j->want->battery_wh : j->device ? j->device->power.battery_wh : NAN;
+}
+
 static bool broken_battery(const struct judge *j, const struct row *r, char why[WHY])
 {
-    double hours = j->device ? j->device->power.battery_wh / row_watts(r) : NAN;
+    double hours = judge_battery_wh(j) / row_watts(r);
     if (!isfinite(j->want->battery_hours) || !isfinite(hours) || hours >= j->want->battery_hours)
         return false;
     snprintf(why, WHY, "empties the battery in %.1f h, %.1f h were asked for", hours, j->want->battery_hours);

@@ -61,7 +61,8 @@ def test_doctor():
 def test_usage_errors():
     assert "did you mean --chunks" in one_sentence(run("--chunk5", "2", expect=2))
     for args in (["eval"], ["eval", "default"], ["list", "fromats"], ["quantize", "default"], ["--threads", "-1"],
-                 ["--budget", "soon"], ["--ram", "much"], ["--objective", "fun"], ["--isa", "mmx9", "probe"],
+                 ["--budget", "soon"], ["--task", "poetry", "decide"], ["--language", "german", "decide"], ["--battery-wh", "0", "decide"],
+                 ["--language", "de-", "decide"], ["--ram", "much"], ["--objective", "fun"], ["--isa", "mmx9", "probe"],
                  ["tokenize", "default"], ["eval", "default", "--text", "x", "--sustain", "1m"], ["--threads"],
                  ["--format", "q9_k", "--demo", "-q"]):
         p = run(*args, expect=2)

@@ -327,6 +327,8 @@ static void test_veto_gates(void **state)
     req.want.max_watts = NAN;
     req.want.battery_hours = 4;
     expect_veto(r, n, "gguf/q4_0", "vetoed", "battery", "3.0 h");
+    req.want.battery_wh = 20; /* the user knows better than the machine */
+    expect_veto(r, n, "gguf/q4_0", "vetoed", "battery", "1.2 h");
 }
 
 /* Of n tasks, `both` right before and after. */

@@ -1,0 +1,24 @@
+/* What the commands around a decision share: the records, from measuring or from the store. */
+#ifndef CLI_JOB_H
+#define CLI_JOB_H
+#include "bench/store.h"
+#include "bench/factor.h"
+#include "cli/cli.h"
+#include "matrix/matrix.h"
+
+struct job {
+    struct cli *cli;
+    struct store *store;
+    struct record *rec;
+    int n_rec;
+    struct factors known; /* of earlier runs */
+    uint64_t t0;
+    char run_id[48];
+};
+/* decides, prints the form asked for, writes -o; the exit code */
+int job_report(struct job *j);
+/* The records of this machine, or of --from, in the store, or those of --records; of that model only where one is given
+ * (NULL: all). Order: job_load -> matrix_decide... -> job_free. */
+int job_load(struct job *j, const char *model, struct err *e);
+void job_free(struct job *j);
+#endif

@@ -1,0 +1,166 @@
+/* Why there is no pick: the limit that binds, by how much, and the nearest thing that does fit; or what is not known.
+ */
+#include <math.h>
+#include "bench/measure.h"
+#include "matrix/judge.h"
+
+/* The rule that alone stands in the way, or else the one that most rows break first. */
+static int binding_rule(struct judge *j, int *nearest)
+{
+    int count[N_RULES] = {0}, most = 0;
+    for (int k = 0; k < N_RULES; k++) {
+        if (rule_kind(k) != RULE_LIMIT && rule_kind(k) != RULE_QUALITY)
+            continue;
+        *nearest = judge_best(j, UINT64_C(1) << k, k == RULE_max_kld ? NAN : j->d->kld_limit, ANY_GROUP, NULL);
+        if (*nearest >= 0)
+            return k;
+    }
+    *nearest = -1;
+    for (int i = 0; i < j->d->n_rows; i++)
+        if (j->d->row[i].vetoes && !j->d->row[i].own)
+            count[__builtin_ctzll(j->d->row[i].vetoes)]++;
+    for (int k = 1; k < N_RULES; k++)
+        if (count[k] > count[most])
+            most = k;
+    return count[most] ? most : -1;
+}
+
+static double rule_cost(int rule, const struct row *r)
+{
+    switch (rule) {
+    case RULE_max_kld:
+        return r->kld;
+    case RULE_min_quality:
+        return -r->top1_agreement;
+    case RULE_min_decode:
+        return -r->decode_tok_s;
+    case RULE_max_ttft:
+        return r->ttft_ms;
+    case RULE_disk:
+        return (double)r->weights_bytes;
+    default:
+        return (double)r->peak_bytes;
+    }
+}
+
+/* Of the first model: the row that breaks the rule by the least. For memory that is the smallest of all; for other
+ * limits a row that breaks nothing else comes first. */
+static int closest(const struct judge *j, int rule)
+{
+    const struct decision *d = j->d;
+    int best = -1;
+    for (int i = 0; i < d->n_rows; i++) {
+        const struct row *r = &d->row[i], *b = &d->row[best < 0 ? i : best];
+        if (r->own || !(r->vetoes & UINT64_C(1) << rule))
+            continue;
+        bool alone = rule != RULE_memory && r->vetoes == UINT64_C(1) << rule;
+        bool best_alone = rule != RULE_memory && b->vetoes == UINT64_C(1) << rule;
+        bool better = r->group != b->group  ? r->group < b->group
+                      : alone != best_alone ? alone
+                                            : rule_cost(rule, r) < rule_cost(rule, b);
+        if (best < 0 || better)
+            best = i;
+    }
+    return best;
+}
+
+/* The largest context, halving from the one asked for, at which the row fits. */
+static int context_that_fits(const struct judge *j, const struct row *r)
+{
+    for (int64_t ctx = r->ctx / 2; ctx >= 512 && r->kv_bytes > 0; ctx /= 2)
+        if (r->peak_bytes - r->kv_bytes + r->kv_bytes / r->ctx * ctx <= j->usable_bytes)
+            return (int)ctx;
+    return 0;
+}
+
+static double shape_params(const struct model_desc *m)
+{
+    double heads = m->n_head + m->n_head_kv;
+    double layer = 2.0 * m->d_model * heads * m->head_dim + 3.0 * m->d_model * m->d_ff;
+    return m->n_layer * layer + (m->tied ? 1.0 : 2.0) * m->n_vocab * m->d_model;
+}
+
+/* The largest known shape whose q4_k_m (4.85 bits a weight) with its KV fits. */
+static const struct shape *shape_that_fits(const struct judge *j, int64_t *bytes)
+{
+    const struct shape *best = NULL;
+    double most = 0;
+    for (int i = 0; i < n_shapes; i++) {
+        const struct model_desc *m = &shapes[i].d;
+        double kv = 2.0 * m->n_layer * m->n_head_kv * m->head_dim * 2 * j->want->ctx;
+        double need = shape_params(m) * 4.85 / 8 + kv + (64 << 20);
+        if (need <= (double)j->usable_bytes && shape_params(m) > most) {
+            best = &shapes[i];
+            most = shape_params(m);
+            *bytes = (int64_t)need;
+        }
+    }
+    return best;
+}
+
+static const char *nearest_for_memory(struct judge *j, const struct row *smallest)
+{
+    int ctx = context_that_fits(j, smallest);
+    if (ctx)
+        return say(j, "%s with a context of %d instead of %lld", row_name(j, smallest), ctx, (long long)smallest->ctx);
+    int64_t bytes = 0;
+    const struct shape *s = shape_that_fits(j, &bytes);
+    if (s)
+        return say(j, "a smaller model: %s at gguf/q4_k_m needs about %s", s->id, figure_bytes(bytes).s);
+    return say(j, "a machine with %s of free memory, or the cloud", figure_bytes(smallest->peak_bytes).s);
+}
+
+void explain_nothing_fits(struct judge *j)
+{
+    struct decision *d = j->d;
+    int nearest, rule = binding_rule(j, &nearest);
+    if (rule < 0) {
+        d->headline = say(j, "Nothing can be recommended for %s: no cell could be run", d->subject);
+        d->reason = d->n_rows ? d->row[0].reason : "";
+        return;
+    }
+    int near = closest(j, rule);
+    const struct row *c = &d->row[near >= 0 ? near : nearest];
+    d->binding_limit = rule_info(rule)->limit;
+    d->subject = c->model;
+    if (rule == RULE_memory) {
+        d->headline =
+            say(j, "This device cannot run %s even at the smallest format: %s needs %s, %s is usable (%s short)",
+                c->model, c->format, figure_bytes(c->peak_bytes).s, figure_bytes(j->usable_bytes).s,
+                figure_bytes(c->peak_bytes - j->usable_bytes).s);
+        d->reason = "every format needs more memory than a program can use here";
+        d->nearest = nearest_for_memory(j, c);
+        return;
+    }
+    if (rule_kind(rule) == RULE_TRUST) {
+        d->headline = say(j, "Nothing can be recommended for %s: %s", c->model, c->reason);
+        return;
+    }
+    d->headline = say(j, "Nothing that runs here meets the limit on %s; the closest is %s: %s", d->binding_limit,
+                      row_name(j, c), c->reason);
+    d->nearest = row_short(j, c);
+}
+
+void explain_undecided(struct judge *j)
+{
+    static const char *const figure[N_OBJECTIVES] = {"quality", "quality", "speed", "memory", "energy per token"};
+    struct decision *d = j->d;
+    const struct row *gate = NULL; /* the first that a gate asked for cannot judge */
+    bool tried = false;
+    for (int i = 0; i < d->n_rows; i++) {
+        const struct row *r = &d->row[i];
+        tried = tried || (r->ran && !r->own);
+        if (!gate && !r->own && r->vetoes && __builtin_ctzll(r->vetoes) == RULE_undecided_quality)
+            gate = r;
+    }
+    if (!d->n_rows)
+        d->headline = "Nothing was measured, so nothing is recommended";
+    else if (!tried)
+        d->headline = say(j, "No cell could be run, so nothing is recommended: %s", d->row[0].reason);
+    else if (gate)
+        d->headline = say(j, "Undecided: of %s, %s", row_name(j, gate), gate->reason);
+    else
+        d->headline =
+            say(j, "Undecided: no row has a measured %s, which the answer depends on", figure[j->want->objective]);
+    d->binding_limit = "";
+}
