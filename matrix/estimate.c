@@ -1,18 +1,13 @@
 /* The instant answer: every cell predicted before anything is measured. Bytes are exact (the recipes say what
  * each tensor gets), memory follows from them, speed is what the read bandwidth leaves of a framework's usual
- * share, quality is that published for this model, or else the fullest published curve with an interval that
- * covers the spread seen across models. */
+ * share, quality is published or predicted from what is (quality.h). */
 #include <math.h>
 #include <string.h>
-#include <strings.h>
 #include "base/mem.h"
 #include "bench/engine/engine.h"
 #include "bench/quant/recipe.h"
-#include "datasets/catalogue.h"
 #include "matrix/judge.h"
-
-/* KLD of one format differs by up to this factor between models of 0.1 to 70 B (llama 2 and 3, SmolLM2). */
-static const double model_spread = 4;
+#include "matrix/quality.h"
 
 static bool wanted_format(const struct request *req, const struct recipe *r)
 {
@@ -24,31 +19,16 @@ static bool wanted_format(const struct request *req, const struct recipe *r)
 
 static void predict_quality(struct judge *j, struct row *w, const struct model_desc *m)
 {
-    struct csv c;
-    double least = INFINITY, most = 0;
-    bool same_model = false;
-    for (bool more = csv_open(&c, dataset_published_quality) && csv_next(&c); more; more = csv_next(&c)) {
-        double kld = csv_number(&c, "kld");
-        if (strcmp(csv_text(&c, "format"), w->format) != 0)
-            continue;
-        least = fmin(least, kld);
-        most = fmax(most, kld);
-        bool same = strcasecmp(csv_text(&c, "model"), m->name) == 0;
-        if (isfinite(w->kld) && !same)
-            continue; /* the fullest curve stands first in the table */
-        same_model = same;
-        w->kld = kld;
-        w->top1_agreement = csv_number(&c, "top1_agreement");
-        w->ppl_ratio = csv_number(&c, "ppl_ratio");
-        w->source = say(j, "quality of %s: %s", csv_text(&c, "model"), csv_text(&c, "source"));
-    }
-    w->quality_from = same_model ? "published" : "predicted";
-    w->kld_lo = same_model ? w->kld : fmin(least, w->kld / model_spread);
-    w->kld_hi = same_model ? w->kld : fmax(most, w->kld * model_spread);
+    struct quality_guess q;
+    quality_predict(&q, m->name, (double)m->n_params / 1e9, w->format, w->effective_bpw);
+    w->quality_from = q.from;
+    w->kld = q.kld.v, w->kld_lo = q.kld.lo, w->kld_hi = q.kld.hi;
+    w->top1_agreement = q.top1.v;
+    w->ppl_ratio = q.ppl_ratio.v;
+    if (*q.from)
+        w->source = say(j, "quality: %s", q.source);
     if (w->reference)
         w->kld = w->kld_lo = w->kld_hi = 0;
-    if (!isfinite(w->kld))
-        w->quality_from = "", w->kld_lo = w->kld_hi = NAN;
 }
 
 /* Bandwidth of this machine: measured, or what its memory modules can deliver at best with a wide interval.
