@@ -173,6 +173,8 @@ void record_cell_id(struct record *r)
     if (r->workload.streams > 1)
         n += (size_t)snprintf(text + n, sizeof text - n, "\n%d", r->workload.streams);
     if (r->framework.gpu_layers)
-        snprintf(text + n, sizeof text - n, "\ngpu %d", r->framework.gpu_layers);
+        n += (size_t)snprintf(text + n, sizeof text - n, "\ngpu %d", r->framework.gpu_layers);
+    if (*r->framework.settings)
+        snprintf(text + n, sizeof text - n, "\nset %s", r->framework.settings);
     sha256_hex(text, strlen(text), r->cell_id);
 }

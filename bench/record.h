@@ -85,6 +85,7 @@ struct record {
     } format;
     struct {
         char name[48], version[64], backend[32], library_sha256[65], numerics[32];
+        char settings[128];                         /* that it was given: "KEY=VALUE ..." */
         int gpu_layers;                             /* layers on the backend's device; -1: it did not say; 0: CPU */
     } framework;
     char kernels[512];

@@ -43,6 +43,11 @@ struct request {
     int n_also;
     const char *const *frameworks; /* n_frameworks 0 = all found */
     int n_frameworks;
+    const char *backend;           /* where they compute; NULL = their own choice */
+    const char *const *gpu_layers; /* layers there, "0" "12" "all": a row each; n_gpu_layers 0 = their own choice */
+    int n_gpu_layers;
+    const char *const *settings; /* "KEY=VALUE" of theirs */
+    int n_settings;
     const char *const *kv; /* KV cache formats, the second axis; n_kv 0 = the framework's own */
     int n_kv;
     int kv_ctx[4], n_kv_ctx;           /* chunk lengths of their KLD; none: 2048, or what the model was trained for */

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/temp.h"
 #include "bench/factor.h"
+#include "bench/place.h"
 #include "bench/runners/artifact.h"
 #include "bench/sweep_logits.h"
 
@@ -15,14 +16,21 @@
 static const double write_share = 0.4, repeat_share = 0.6;
 enum { REAL_BATCH = 512, FEWEST_REPS = 3, MOST_REPS = 10 };
 
+struct seat { /* a framework in one place */
+    const struct runner *runner;
+    const struct runner_info *info; /* NULL: the own engine */
+    int place;
+};
 struct real_set {
     const struct sweep_input *in;
     const struct sweep_set *set;
     struct sweep *sweep;
     struct plan *plan;
+    struct seat *seat; /* [n_seats] */
+    int n_seats;
     struct weights **weights;  /* [n_cells] of the plan */
     char (*path)[TEMP_PATH];   /* [n_cells] */
-    struct measure_cell *cell; /* [n] each framework, then the own engine where it has kernels, format by format */
+    struct measure_cell *cell; /* [n] each seat, then the own engine where it has kernels, format by format */
     struct record *rec;        /* [n] */
     int *format;               /* [n] cell of the plan */
     int n;
@@ -45,6 +53,7 @@ static void close_set(struct real_set *r)
             weights_free(r->weights[i]);
     }
     sweep_logits_close(&r->logits);
+    mem_free(r->seat);
     mem_free(r->weights);
     mem_free(r->path);
     mem_free(r->cell);
@@ -53,15 +62,31 @@ static void close_set(struct real_set *r)
     plan_free(r->plan);
 }
 
+static int take_seats(struct real_set *r, struct err *e)
+{
+    int n = 0;
+    for (int k = 0; k < r->set->n; k++)
+        n += place_count(r->in->req, r->set->at[k]->runner);
+    r->seat = mem_alloc_n((size_t)n, sizeof *r->seat);
+    if (!r->seat)
+        return err_nomem(e, (size_t)n * sizeof *r->seat, "the framework cells");
+    for (int k = 0; k < r->set->n; k++)
+        for (int i = 0; i < place_count(r->in->req, r->set->at[k]->runner); i++)
+            r->seat[r->n_seats++] = (struct seat){r->set->at[k]->runner, &r->set->at[k]->info, i};
+    return 0;
+}
+
 static int open_set(struct real_set *r, struct err *e)
 {
     struct request req = *r->in->req;
     req.formats = r->set->formats;
     req.n_formats = r->set->n_formats;
     int rc = plan_formats(&r->plan, r->in->model, &req, r->in->calib, e);
+    if (rc == 0)
+        rc = take_seats(r, e);
     if (rc < 0)
         return rc;
-    size_t formats = (size_t)r->plan->n_cells, cells = formats * (size_t)(r->set->n + 1);
+    size_t formats = (size_t)r->plan->n_cells, cells = formats * (size_t)(r->n_seats + 1);
     r->weights = mem_alloc_n(formats, sizeof *r->weights);
     r->path = mem_alloc_n(formats, sizeof *r->path);
     r->cell = mem_alloc_n(cells, sizeof *r->cell);
@@ -74,22 +99,25 @@ static int open_set(struct real_set *r, struct err *e)
 
 /* ---- cells ---- */
 
-static struct record *begin_record(struct record *rec, const struct real_set *r, int i, const struct runner *runner,
-                                   const struct runner_info *info)
+/* cell: gets where it computes. The own engine stands beside frameworks, wherever they compute. */
+static void begin_record(struct record *rec, struct measure_cell *cell, const struct real_set *r, int i,
+                         const struct seat *s)
 {
     sweep_begin_speed(rec, r->in, r->in->model, &r->plan->cell[i], REAL_BATCH);
-    snprintf(rec->framework.name, sizeof rec->framework.name, "%s", runner->name);
-    if (info) {
-        snprintf(rec->framework.version, sizeof rec->framework.version, "%s", info->version);
-        snprintf(rec->framework.library_sha256, sizeof rec->framework.library_sha256, "%s", info->library_sha256);
+    snprintf(rec->framework.name, sizeof rec->framework.name, "%s", s->runner->name);
+    if (s->info) {
+        snprintf(rec->framework.version, sizeof rec->framework.version, "%s", s->info->version);
+        snprintf(rec->framework.library_sha256, sizeof rec->framework.library_sha256, "%s", s->info->library_sha256);
+        cell->runner = s->runner;
+        place_set(r->in->req, s->place, cell, rec);
     }
     record_cell_id(rec);
-    return rec;
 }
 
-static void add_cell(struct real_set *r, int i, const struct runner *runner, const struct runner_info *info)
+static void add_cell(struct real_set *r, int i, const struct seat *s)
 {
     const struct sweep_input *in = r->in;
+    const struct runner *runner = s->runner;
     const struct workload w = sweep_workload(in->req);
     const int longest = w.n_prompt + w.n_gen;
     const bool chunks = runner->logits && in->req->n_ctx_eval > longest;
@@ -103,8 +131,8 @@ static void add_cell(struct real_set *r, int i, const struct runner *runner, con
                                           .deadline_ns = r->end_ns,
                                           .isa = in->req->isa,
                                           .pool = in->pool};
-    begin_record(&r->rec[r->n], r, i, runner, info)->speed_from = FROM_MEASURED;
-    r->n++;
+    begin_record(&r->rec[r->n], &r->cell[r->n], r, i, s);
+    r->rec[r->n++].speed_from = FROM_MEASURED;
 }
 
 static int keep(struct real_set *r, const struct record *rec, struct err *e)
@@ -120,9 +148,10 @@ static int keep(struct real_set *r, const struct record *rec, struct err *e)
 static int refuse(struct real_set *r, int i, int code, const struct err *why, struct err *e)
 {
     struct record *rec = mem_alloc(sizeof *rec);
+    struct measure_cell unused;
     int rc = rec ? 0 : err_nomem(e, sizeof *rec, "a record");
-    for (int k = 0; k < r->set->n && rc == 0; k++) {
-        begin_record(rec, r, i, r->set->at[k]->runner, &r->set->at[k]->info);
+    for (int k = 0; k < r->n_seats && rc == 0; k++) {
+        begin_record(rec, &unused, r, i, &r->seat[k]);
         rec->status = record_status_of(code);
         snprintf(rec->reason, sizeof rec->reason, "%s", why->text);
         rc = keep(r, rec, e);
@@ -137,11 +166,12 @@ static int take_stored(struct real_set *r, int i, struct err *e)
 {
     const int n0 = r->sweep->n;
     int have = r->in->req->resume && r->in->store;
-    for (int k = 0; k < r->set->n && have > 0; k++) {
+    struct measure_cell unused;
+    for (int k = 0; k < r->n_seats && have > 0; k++) {
         struct record *rec = sweep_add(r->sweep);
         if (!rec)
             return err_nomem(e, sizeof *rec, "a record");
-        begin_record(rec, r, i, r->set->at[k]->runner, &r->set->at[k]->info);
+        begin_record(rec, &unused, r, i, &r->seat[k]);
         char cell_id[sizeof rec->cell_id];
         memcpy(cell_id, rec->cell_id, sizeof cell_id);
         have = store_find(r->in->store, cell_id, r->in->device->env_sha256, rec, e);
@@ -166,10 +196,10 @@ static int write_format(struct real_set *r, int i, struct err *e)
         return err_set(e, rc, "%s", why.text);
     if (rc < 0)
         return refuse(r, i, rc, &why, e);
-    for (int k = 0; k < r->set->n; k++)
-        add_cell(r, i, r->set->at[k]->runner, &r->set->at[k]->info);
+    for (int k = 0; k < r->n_seats; k++)
+        add_cell(r, i, &r->seat[k]);
     if (c->packed)
-        add_cell(r, i, runner_find("own"), NULL);
+        add_cell(r, i, &(struct seat){.runner = runner_find("own")});
     return 0;
 }
 
@@ -187,7 +217,7 @@ static double least_cost_s(const struct real_set *r, int i)
         if (own && isfinite(s) && (isnan(own_s) || !strcmp(rec->format.name, r->plan->cell[i].recipe->name)))
             own_s = s;
     }
-    return isnan(own_s) ? 0 : (FEWEST_REPS + 1) * own_s * (1 + slower * r->set->n) + load_s * r->set->n;
+    return isnan(own_s) ? 0 : (FEWEST_REPS + 1) * own_s * (1 + slower * r->n_seats) + load_s * r->n_seats;
 }
 
 static int write_formats(struct real_set *r, struct err *e)

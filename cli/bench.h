@@ -2,6 +2,7 @@
  * server), bench_artifact.c (of a folder that only frameworks read), bench_print.c (what is shown). */
 #ifndef CLI_BENCH_H
 #define CLI_BENCH_H
+#include "bench/place.h"
 #include "bench/sweep.h"
 #include "cli/cli.h"
 
@@ -34,12 +35,6 @@ void bench_begin_record(const struct bench_job *j, struct record *r, const struc
 
 /* --concurrency: each number of streams is a cell of its own. */
 int bench_streams(const struct cli *c, int streams[MOST_COUNTS], int *n, struct err *e);
-/* --gpu-layers: numbers, or all. */
-int bench_check_layers(const struct cli *c, struct err *e);
-/* The device asked for, into a record and its cell; i_layers: which of --gpu-layers. A framework that shares nothing
- * out has a single row. */
-int bench_n_layers(const struct cli *c, const struct runner *r);
-void bench_place(const struct cli *c, int i_layers, struct measure_cell *cell, struct record *r);
 /* The cells of an artifact that only frameworks read: a folder in OpenVINO's or ONNX's form. */
 bool bench_wants_artifact(const struct cli *c);
 int bench_take_artifact(struct bench_job *j, struct err *e);

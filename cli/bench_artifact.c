@@ -113,7 +113,7 @@ static void add_cell(struct bench_job *j, const struct artifact *a, const struct
     r->workload.n_ctx = cell->n_ctx;
     r->workload.n_batch = cell->n_batch;
     r->workload.threads = c->req.threads;
-    bench_place(c, i_layers, cell, r);
+    place_set(&c->req, i_layers, cell, r);
     record_cell_id(r);
 }
 
@@ -150,19 +150,19 @@ int bench_take_artifact(struct bench_job *j, struct err *e)
     const char *slash = strrchr(c->arg[0], '/');
     struct artifact a = {.path = c->arg[0], .name = slash && slash[1] ? slash + 1 : c->arg[0]};
     const struct runner *take[MOST];
-    int n, rc, n_layers = c->gpu_layers.n > 0 ? c->gpu_layers.n : 1;
+    int n, rc, n_layers = c->req.n_gpu_layers > 0 ? c->req.n_gpu_layers : 1;
     a.container = container_of(a.path);
     if (c->formats.n || c->kv.n)
         return err_set(e, ERR_USAGE, "%s has its format and cache already: give no --format or --kv", a.path);
     if ((rc = take_runners(c, a.container ? a.container : "its own", take, MOST, &n, e)) ||
-        (rc = bench_check_layers(c, e)) || (rc = identify(a.path, a.sha256, &a.bytes, e)))
+        (rc = place_check(&c->req, e)) || (rc = identify(a.path, a.sha256, &a.bytes, e)))
         return rc;
     j->cell = mem_alloc_n((size_t)(n * n_layers), sizeof *j->cell);
     j->rec = mem_alloc_n((size_t)(n * n_layers), sizeof *j->rec);
     if (!j->cell || !j->rec)
         return err_nomem(e, (unsigned long long)(n * n_layers) * sizeof *j->rec, "the cells");
     for (int i = 0; i < n; i++)
-        for (int k = 0; k < bench_n_layers(c, take[i]); k++)
+        for (int k = 0; k < place_count(&c->req, take[i]); k++)
             add_cell(j, &a, take[i], k);
     return 0;
 }

@@ -36,7 +36,7 @@ static int check_request(const struct cli *c, struct err *e)
         return err_set(e, ERR_USAGE,
                        "a running server has its model and format already: give no model, shape, format "
                        "or cache beside --endpoint");
-    if (c->backend || c->gpu_layers.n || c->settings.n)
+    if (c->req.backend || c->req.n_gpu_layers || c->req.n_settings)
         return err_set(e, ERR_USAGE,
                        "a running server has its device and settings already: give no --backend, "
                        "--gpu-layers or --set beside --endpoint");

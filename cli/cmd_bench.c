@@ -155,7 +155,7 @@ static int add_cell(struct bench_job *j, struct bench_format *f, const struct ru
     r->workload.n_batch = cell->n_batch;
     r->workload.streams = cell->streams;
     r->isa = req->isa;
-    bench_place(c, at->i_layers, cell, r);
+    place_set(req, at->i_layers, cell, r);
     if (at->kv)
         kv_name(pair, r->workload.kv_type);
     record_cell_id(r);
@@ -174,9 +174,9 @@ static int take_frameworks(struct bench_job *j, struct err *e)
     int n = req->n_frameworks ? req->n_frameworks : 1 + real, rc;
     const int n_kv = req->n_kv > 0 ? req->n_kv : 1;
     int streams[MOST_COUNTS], n_streams;
-    if ((rc = bench_streams(j->cli, streams, &n_streams, e)) || (rc = bench_check_layers(j->cli, e)))
+    if ((rc = bench_streams(j->cli, streams, &n_streams, e)) || (rc = place_check(req, e)))
         return rc;
-    const int most_layers = j->cli->gpu_layers.n > 0 ? j->cli->gpu_layers.n : 1;
+    const int most_layers = req->n_gpu_layers > 0 ? req->n_gpu_layers : 1;
     j->cap = n * j->n_formats * n_kv * n_streams * most_layers;
     j->cell = mem_alloc_n((size_t)j->cap, sizeof *j->cell);
     j->rec = mem_alloc_n((size_t)j->cap, sizeof *j->rec);
@@ -186,7 +186,7 @@ static int take_frameworks(struct bench_job *j, struct err *e)
         const struct runner *runner;
         rc = runner_named(&runner, name[i], e);
         const int n_counts = rc == 0 && runner->several ? n_streams : 1;
-        const int n_layers = rc == 0 ? bench_n_layers(j->cli, runner) : 1, n_each = n_counts * n_layers;
+        const int n_layers = rc == 0 ? place_count(req, runner) : 1, n_each = n_counts * n_layers;
         for (int k = 0; k < j->n_formats * n_kv * n_each && rc == 0; k++) {
             const int cell = k / n_each;
             const struct point at = {.kv = req->n_kv ? req->kv[cell % n_kv] : NULL,

@@ -162,10 +162,10 @@ static int take_framework(struct cli *c, struct job *j, struct err *e)
                                     .model_path = artifact,
                                     .threads = c->req.threads,
                                     .n_ctx = c->req.n_ctx_eval,
-                                    .device = c->backend,
-                                    .gpu_layers = c->gpu_layers.n ? c->gpu_layers.v[0] : NULL,
-                                    .settings = c->settings.v,
-                                    .n_settings = c->settings.n};
+                                    .device = c->req.backend,
+                                    .gpu_layers = c->req.n_gpu_layers ? c->req.gpu_layers[0] : NULL,
+                                    .settings = c->req.settings,
+                                    .n_settings = c->req.n_settings};
     rc = framework_open(&j->framework, &j->cell, e);
     if (rc == 0)
         j->cand[j->n_cand - 1].source = framework_source(j->framework);

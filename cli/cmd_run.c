@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include "base/mem.h"
 #include "base/os.h"
+#include "bench/place.h"
 #include "bench/quant/recipe.h"
 #include "bench/sweep.h"
 #include "cli/job.h"
@@ -328,7 +329,9 @@ static int run(struct cli *c, bool report)
     c->req.budget_is_default = isnan(c->req.budget_s);
     if (c->req.budget_is_default)
         c->req.budget_s = c->req.demo ? demo_budget_s : default_budget_s;
-    int rc = cli_pool(c, &e);
+    int rc = place_check(&c->req, &e);
+    if (rc == 0)
+        rc = cli_pool(c, &e);
     if (rc == 0 && c->req.out_dir)
         rc = dir_make(c->req.out_dir, &e); /* a folder that cannot be written is known before the work, not after */
     if (rc == 0)

@@ -355,6 +355,10 @@ int cli_parse(struct cli *c, int argc, char **argv, struct err *e)
     c->req.n_tasks = c->tasks.n;
     c->req.frameworks = c->frameworks.v;
     c->req.n_frameworks = c->frameworks.n;
+    c->req.gpu_layers = c->gpu_layers.v;
+    c->req.n_gpu_layers = c->gpu_layers.n;
+    c->req.settings = c->settings.v;
+    c->req.n_settings = c->settings.n;
     c->req.kv = c->kv.v;
     c->req.n_kv = c->kv.n;
     c->req.models = c->arg;

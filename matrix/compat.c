@@ -4,8 +4,8 @@
 #include "matrix/judge.h"
 
 static const struct runtime runtimes[] = {
-#define X(framework, families, archs, elsewhere, base_bytes, command, kv_flags)                                        \
-    {framework, families, archs, elsewhere, base_bytes, command, kv_flags},
+#define X(framework, families, archs, elsewhere, base_bytes, command, device_flags, kv_flags)                          \
+    {framework, families, archs, elsewhere, base_bytes, command, device_flags, kv_flags},
 #include "matrix/compat.def"
 #undef X
 };

@@ -28,6 +28,11 @@ static const char *backend_of(const struct record *r)
     return *r->framework.backend ? r->framework.backend : "cpu";
 }
 
+bool record_on_cpu(const struct record *r)
+{
+    return strcmp(backend_of(r), "cpu") == 0 && r->framework.gpu_layers <= 0;
+}
+
 bool record_same_place(const struct record *a, const struct record *b)
 {
     return strcmp(a->framework.name, b->framework.name) == 0 && strcmp(backend_of(a), backend_of(b)) == 0 &&

@@ -17,8 +17,8 @@ const char *row_name(struct judge *j, const struct row *r)
 {
     const struct decision *d = j->d;
     for (int i = 0; i < d->n_rows; i++)
-        if (!d->row[i].own && strcmp(d->row[i].framework, r->framework) != 0)
-            return say(j, "%s on %s%s", r->format, r->framework, r->kv_note);
+        if (!d->row[i].own && strcmp(row_place(&d->row[i]).s, row_place(r).s) != 0)
+            return say(j, "%s on %s%s", r->format, row_place(r).s, r->kv_note);
     return *r->kv_note ? say(j, "%s%s", r->format, r->kv_note) : r->format;
 }
 
@@ -118,7 +118,7 @@ static void explain_reason(struct judge *j)
         d->reason = say(j, "%s%s, one of %d that tie", first, limit_phrase(j), 1 + count_tied(j));
     else
         d->reason = say(j, "%s%s", first, limit_phrase(j));
-    d->headline = say(j, "USE %s%s on %s", r->format, r->kv_note, r->framework);
+    d->headline = say(j, "USE %s%s on %s", r->format, r->kv_note, row_place(r).s);
     d->command = r->command;
     ((struct row *)r)->reason = d->reason;
 }

@@ -117,8 +117,8 @@ struct interval framework_here(const struct judge *j, const struct record *own, 
     int n = 0;
     for (int i = 0; i < j->n_recs && n < MOST; i++) {
         const struct record *r = &j->recs[i], *o;
-        if (strcmp(r->framework.name, framework) || r->status != STATUS_OK || !record_same_model(r, own) ||
-            !(o = own_beside(j, r)))
+        if (strcmp(r->framework.name, framework) || r->status != STATUS_OK || !record_on_cpu(r) ||
+            !record_same_model(r, own) || !(o = own_beside(j, r)))
             continue;
         struct interval ratio = stats_ratio(*rate_of(r, prefill), *rate_of(o, prefill));
         if (!isfinite(ratio.v + ratio.lo + ratio.hi))

@@ -65,6 +65,7 @@ struct subject { /* a model of which there are records */
 enum aspect { ASPECT_QUALITY, ASPECT_BESIDE, ASPECT_TASK, ASPECT_SPEED, ASPECT_EMPTY, ASPECT_FAILED };
 bool record_shows(const struct record *r, enum aspect a);
 bool record_same_place(const struct record *a, const struct record *b); /* framework, backend, layers on a device */
+bool record_on_cpu(const struct record *r);
 /* Of that format: anywhere; where that record was; in the own engine. NULL: none. */
 const struct record *best_record(const struct judge *j, const struct subject *s, const char *format, enum aspect a);
 const struct record *best_record_at(const struct judge *j, const struct subject *s, const struct record *place,
@@ -77,6 +78,7 @@ struct runtime {
     const char *elsewhere;                    /* what to say of other architectures; "": no build */
     int64_t base_bytes;                       /* resident without a model */
     const char *command;                      /* {file} {threads} {ctx} */
+    const char *device_flags;                 /* elsewhere than on the CPU; {backend} {layers} */
     const char *kv_flags;                     /* for a KV type other than f16; {k} and {v} are the types */
 };
 const struct runtime *runtime_find(const char *framework);

@@ -99,6 +99,12 @@ void decision_free(struct decision *d);
 int matrix_estimate(struct decision **out, const struct model_desc *m, const struct probe_device *device,
                     const struct request *req, struct err *e);
 
+/* row.c: "llama.cpp", elsewhere than on the CPU "llama.cpp, 12 layers on vulkan". */
+struct row_place {
+    char s[96];
+};
+struct row_place row_place(const struct row *r);
+
 /* contenders.c: formats of the decision's rows that are written in that container and worth measuring in a framework
  * that loads it, those that matter most first. all: as many as there are. Returns how many; names live as long as d. */
 int matrix_contenders(const struct decision *d, const struct exporter *container, bool all, const char *formats[],

@@ -73,6 +73,24 @@ struct row *row_add(struct judge *j)
     return r;
 }
 
+static bool elsewhere(const struct row *r)
+{
+    return *r->backend && (strcmp(r->backend, "cpu") != 0 || r->gpu_layers > 0);
+}
+
+struct row_place row_place(const struct row *r)
+{
+    struct row_place p;
+    char layers[32] = "";
+    if (r->gpu_layers > 0)
+        snprintf(layers, sizeof layers, "%lld layer%s on ", (long long)r->gpu_layers, r->gpu_layers > 1 ? "s" : "");
+    if (elsewhere(r))
+        snprintf(p.s, sizeof p.s, "%.40s, %s%.24s", r->framework, layers, r->backend);
+    else
+        snprintf(p.s, sizeof p.s, "%.90s", r->framework);
+    return p;
+}
+
 void row_set_memory(struct judge *j, struct row *r)
 {
     r->usable_bytes = j->usable_bytes;
@@ -138,6 +156,12 @@ static void expand(struct sbuf *b, const char *template, const struct row *r, co
             sbuf_printf(b, "%lld", (long long)r->threads), c += 9;
         else if (strncmp(c, "{ctx}", 5) == 0)
             sbuf_printf(b, "%lld", (long long)r->ctx), c += 5;
+        else if (strncmp(c, "{backend}", 9) == 0)
+            add_quoted(b, r->backend), c += 9;
+        else if (strncmp(c, "{layers}", 8) == 0 && r->gpu_layers > 0)
+            sbuf_printf(b, "%lld", (long long)r->gpu_layers), c += 8;
+        else if (strncmp(c, "{layers}", 8) == 0)
+            sbuf_puts(b, "all"), c += 8;
         else if (strncmp(c, "{k}", 3) == 0)
             sbuf_add(b, r->kv_type, strcspn(r->kv_type, "/")), c += 3;
         else if (strncmp(c, "{v}", 3) == 0)
@@ -176,6 +200,8 @@ const char *row_command(struct judge *j, const struct row *r, const char *model,
         sbuf_printf(&b, " -o %s && ", name);
     }
     expand(&b, run->command, r, path && r->reference ? path : name);
+    if (elsewhere(r))
+        expand(&b, run->device_flags, r, "");
     const char *kv = row_kv_flags(j, r);
     if (*kv)
         sbuf_printf(&b, " %s", kv);

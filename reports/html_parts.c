@@ -106,10 +106,10 @@ static void table_row(struct sbuf *out, const struct row *r, bool with_framework
     escape_html(out, r->kv_note);
     sbuf_printf(out, "<span class=\"of\"><span class=\"tag %s\">%s</span>", look, verdict_label(r));
     if (!with_framework)
-        text_cell(out, " ", r->framework, "");
+        text_cell(out, " ", row_place(r).s, "");
     sbuf_printf(out, "</span></th><td data-v=\"%lld\">%lld</td>", (long long)r->rank, (long long)r->rank);
     if (with_framework)
-        text_cell(out, "<td class=\"text\">", r->framework, "</td>");
+        text_cell(out, "<td class=\"text\">", row_place(r).s, "</td>");
     figures_of(out, r, tasks);
     text_cell(out, "<td class=\"text why-cell\">", r->reason, "</td></tr>\n");
 }
@@ -121,7 +121,7 @@ static bool several_frameworks(const struct decision *d, int group)
         const struct row *r = &d->row[i];
         if (r->own || r->group != group)
             continue;
-        if (first && strcmp(r->framework, first->framework) != 0)
+        if (first && strcmp(row_place(r).s, row_place(first).s) != 0)
             return true;
         first = r;
     }

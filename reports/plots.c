@@ -67,7 +67,7 @@ int plot_rows(const struct report_input *in, const struct row *shown[MOST_ROWS])
 bool plot_one_framework(const struct row *const *r, int n)
 {
     for (int i = 1; i < n; i++)
-        if (strcmp(r[i]->framework, r[0]->framework) != 0)
+        if (strcmp(row_place(r[i]).s, row_place(r[0]).s) != 0)
             return false;
     return true;
 }
@@ -76,7 +76,7 @@ bool plot_one_framework(const struct row *const *r, int n)
 void plot_label(char out[64], const struct row *r, bool with_framework)
 {
     char text[128];
-    snprintf(text, sizeof text, with_framework ? "%s, %s" : "%s", format_scheme(r->format), r->framework);
+    snprintf(text, sizeof text, with_framework ? "%s, %s" : "%s", format_scheme(r->format), row_place(r).s);
     int n = 0;
     for (const char *c = text; *c && n < 34; c++)
         out[n++] = isalnum((unsigned char)*c) || strchr("_.,@=+-/ ", *c) ? *c : '?';

@@ -119,7 +119,7 @@ static void answer_pick(struct sbuf *out, const struct decision *d)
                 tie ? "Use one of these, the smallest first" : "Use this");
     escape_html(out, r->format);
     sbuf_puts(out, " <span class=\"on\">on ");
-    escape_html(out, r->framework);
+    escape_html(out, row_place(r).s);
     sbuf_puts(out, "</span></h1>\n");
     sbuf_printf(&why, "%s%s%s.", d->reason, *d->plain_quality ? ": " : "", d->plain_quality);
     if (why.p && why.p[0] >= 'a' && why.p[0] <= 'z')

@@ -61,7 +61,8 @@ static void answer(struct sbuf *b, const struct decision *d)
 static void table_row(struct sbuf *b, const struct row *r, bool tasks)
 {
     sbuf_printf(b, "| %lld | ", (long long)r->rank);
-    const char *text[] = {r->model, r->format, r->framework};
+    const struct row_place place = row_place(r);
+    const char *text[] = {r->model, r->format, place.s};
     for (int i = 0; i < 3; i++) {
         escape_markdown(b, text[i]);
         if (i == 1)

@@ -208,7 +208,7 @@ static void fill_row(struct text_row *t, const struct report_input *in, const st
     bool gguf = strncmp(r->format, "gguf/", 5) == 0;
     snprintf(format, sizeof format, "%s%s", gguf ? r->format + 5 : r->format, r->kv_note);
     copy_clean(t->cell[C_FORMAT], format, 40);
-    copy_clean(t->cell[C_RUNTIME], r->framework, 20);
+    copy_clean(t->cell[C_RUNTIME], row_place(r).s, 40);
     if (t->spans)
         return;
     snprintf(t->cell[C_SIZE], 96, "%s", figure_bytes(r->weights_bytes).s);

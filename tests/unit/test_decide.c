@@ -1069,8 +1069,14 @@ static void test_places_are_rows(void **state)
         const struct row *w = &d->row[i];
         assert_true(w->decode_tok_s == (w->gpu_layers == 32 ? 300 : w->gpu_layers == 16 ? 180 : 90));
         assert_string_equal(w->backend, w->gpu_layers ? "vulkan" : "cpu");
+        assert_string_equal(row_place(w).s, w->gpu_layers == 32   ? "llama.cpp, 32 layers on vulkan"
+                                            : w->gpu_layers == 16 ? "llama.cpp, 16 layers on vulkan"
+                                                                  : "llama.cpp");
         seen += w->decode_tok_s;
     }
+    assert_non_null(strstr(d->headline, "on llama.cpp, 32 layers on vulkan"));
+    assert_non_null(strstr(d->command, " -ngl 32"));
+    assert_null(strstr(d->row[2].command, "-ngl"));
     assert_true(seen == 570);
     decision_free(d);
 }

@@ -225,6 +225,7 @@ static void cell_ids_tell_cells_apart(void **state)
     DIFFERS(b.framework.name[0] ^= 1);
     DIFFERS(b.framework.version[0] ^= 1);
     DIFFERS(b.framework.numerics[0] ^= 1);
+    DIFFERS(strcpy(b.framework.settings, "INFERENCE_PRECISION_HINT=f32"));
     DIFFERS(b.framework.gpu_layers = a.framework.gpu_layers + 1);
     DIFFERS(b.workload.text_sha256[0] ^= 1);
     DIFFERS(b.workload.kv_type[0] ^= 1);

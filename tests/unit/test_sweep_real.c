@@ -71,6 +71,13 @@ static const struct {
      "    return {'rows': len(q['tokens']), 'vocab': 512}\n",
      STATUS_FAILED, "NaN"},
     {"mute", "def logits(q): return {'error': 'unsupported', 'text': 'shows none'}", STATUS_OK, "shows none"},
+    {"placed",
+     "def open_(q):\n"
+     "    assert q['options'] == {'x': '1'}\n"
+     "    return {'vocab': 512, 'backend': q['device'], 'gpu_layers': int(q['gpu_layers'])}\n",
+     STATUS_OK, ""},
+    {"stays", "def open_(q): return {'error': 'unsupported', 'text': 'drives no ' + q['device']}", STATUS_UNSUPPORTED,
+     "drives no vulkan"},
     {"picky", "def hello(q): return {'protocol': 1, 'name': 'fake', 'containers': ['onnx']}", STATUS_OK, ""},
     {"broken", "sys.exit(3)", STATUS_OK, ""},
 };
@@ -356,6 +363,62 @@ static void what_cannot_be_written_is_a_record(void **state)
     sweep_free(s);
 }
 
+/* --backend, --gpu-layers, --set: a row for each number of layers, also of what cannot; the own engine once beside
+ * them. With other settings it is another cell. */
+static void places_are_rows(void **state)
+{
+    static const char *const formats[] = {"gguf/q8_0"}, *const names[] = {"placed", "stays"};
+    static const char *const layers[] = {"2", "all", "3"}, *const one[] = {"x=1"}, *const two[] = {"x=1", "y=2"};
+    struct request req = a_request(formats, 1);
+    struct store *store;
+    struct sweep *s;
+    struct err e = {0};
+    (void)state;
+    req.backend = "Vulkan";
+    req.gpu_layers = layers;
+    req.n_gpu_layers = 3;
+    req.settings = one;
+    req.n_settings = 1;
+    assert_int_equal(store_open(&store, ":memory:", &e), 0);
+    struct sweep_input in = an_input(&req, store);
+    assert_int_equal(sweep_run(&s, &in, &e), 0);
+    struct sweep_set set = {.formats = {formats[0]}, .n_formats = 1};
+    take(&set, names, 2, &req);
+    const int from = s->n;
+    if (sweep_real(s, &in, &set, 40, &e) < 0)
+        fail_msg("%s", e.text);
+    assert_int_equal(s->n, from + 7);
+    record_of(s, from, "own", formats[0]);
+    for (int i = from; i < from + 6; i++) {
+        const struct record *r = &s->rec[i];
+        const bool stays = i >= from + 3;
+        const int asked[] = {2, -1, 3}, k = (i - from) % 3;
+        assert_string_equal(r->framework.name, names[stays]);
+        if (!stays && k == 1) { /* it takes numbers alone */
+            assert_int_equal(r->status, STATUS_FAILED);
+            continue;
+        }
+        if (r->status != (stays ? STATUS_UNSUPPORTED : STATUS_OK) ||
+            !strstr(r->reason, stays ? "drives no Vulkan" : ""))
+            fail_msg("%s: %s, \"%s\"", r->framework.name, record_status_name(r->status), r->reason);
+        assert_int_equal(r->framework.gpu_layers, asked[k]);
+        assert_string_equal(r->framework.backend, stays ? "vulkan" : "Vulkan");
+        assert_string_equal(r->framework.settings, "x=1");
+    }
+    char cell_id[65];
+    snprintf(cell_id, sizeof cell_id, "%s", s->rec[from].cell_id);
+    req.resume = true;
+    req.settings = two;
+    req.n_settings = 2;
+    in.req = &req;
+    const int n = s->n;
+    assert_int_equal(sweep_real(s, &in, &set, 20, &e), 0);
+    assert_int_equal(s->n, n + 7); /* nothing of it was measured before */
+    assert_string_not_equal(s->rec[n].cell_id, cell_id);
+    sweep_free(s);
+    store_close(store);
+}
+
 /* Those on PATH, less what cannot be asked; then without one of them. */
 static void frameworks_come_and_go(void **state)
 {
@@ -400,6 +463,7 @@ int main(void)
         cmocka_unit_test(good_and_bad_are_records),
         cmocka_unit_test(nothing_is_left_running),
         cmocka_unit_test(what_cannot_be_written_is_a_record),
+        cmocka_unit_test(places_are_rows),
         cmocka_unit_test(frameworks_come_and_go),
     };
     if (!test_data_there("models/stories260K-F32.gguf") || !test_data_there("text/stories-ascii.txt"))
