@@ -2,7 +2,7 @@
 """What `whichquant bench` says of a framework beside what the framework's own benchmark says of the same artifact:
 framework_peers.py [--frameworks LIST] [--rounds N] MODEL.gguf
 
-Both sides take turns on the same files, one repetition a turn, the same prompt and answer lengths and threads. Prints
+Both sides take turns on the same files, with the same prompt and answer lengths, threads and repetitions a turn. Prints
 medians and their ratio with a 95 % bootstrap interval. The other side is llama-bench for llama.cpp (--llama FOLDER or
 PATH), mlx_lm.benchmark for mlx, and for openvino-genai the metrics that its pipeline returns (its wheel has no program).
 onnxruntime's wheels have no benchmark. The Python of the frameworks: --python."""
@@ -19,14 +19,16 @@ from side_by_side import ROOT, ratio, run
 
 PIPELINE = """
 import sys, numpy as np, openvino as ov, openvino_genai as genai
-path, n_prompt, n_gen, threads = sys.argv[1], *map(int, sys.argv[2:])
+path, n_prompt, n_gen, threads, reps = sys.argv[1], *map(int, sys.argv[2:])
 pipe = genai.LLMPipeline(path, "CPU", INFERENCE_NUM_THREADS=threads)
-def metrics(n, new):
+def metrics(n, new, first=0):
     config = genai.GenerationConfig(max_new_tokens=new, min_new_tokens=new, ignore_eos=True, do_sample=False)
-    ids = ov.Tensor(np.arange(new, n + new, dtype=np.int64)[None])  # no prompt twice: it keeps those that it saw
+    ids = ov.Tensor(np.arange(new + first, n + new + first, dtype=np.int64)[None])  # no prompt twice: it keeps those that it saw
     return pipe.generate(genai.TokenizedInputs(ids, ov.Tensor(np.ones((1, n), np.int64))), config).perf_metrics
 metrics(n_prompt, 2)
-print(1e3 * n_prompt / metrics(n_prompt, 1).get_ttft().mean, 1e3 / metrics(1, n_gen).get_tpot().mean)
+metrics(2, n_gen)  # as whichquant: both phases have run before either is timed
+print(np.mean([1e3 * n_prompt / metrics(n_prompt, 1, 9 * i).get_ttft().mean for i in range(reps)]),
+      np.mean([1e3 / metrics(1, n_gen, 9 * i).get_tpot().mean for i in range(reps)]))
 """
 
 
@@ -37,8 +39,8 @@ class LlamaCpp:
         program = os.path.join(a.llama, "llama-bench") if a.llama else shutil.which("llama-bench")
         if not program:
             sys.exit("no llama-bench: give --llama FOLDER")
-        rows = [json.loads(x) for x in run(program, "-m", artifact, "-p", str(a.prompt), "-n", str(a.gen), "-r", "1", "-t",
-                                           str(a.threads), "-o", "jsonl").splitlines() if x.startswith("{")]
+        out = run(program, "-m", artifact, "-p", str(a.prompt), "-n", str(a.gen), "-r", str(a.reps), "-t", str(a.threads), "-o", "jsonl")
+        rows = [json.loads(x) for x in out.splitlines() if x.startswith("{")]
         return [next(r["avg_ts"] for r in rows if r["n_gen"] == n) for n in (0, a.gen)]
 
 
@@ -47,7 +49,8 @@ class MLX:
     prompt, gen = 32, 16  # its CPU backend is slow
 
     def other(self, a, artifact):
-        out = run(a.python, "-m", "mlx_lm", "benchmark", "--model", artifact, "-p", str(a.prompt), "-g", str(a.gen), "-n", "1")
+        out = run(a.python, "-m", "mlx_lm", "benchmark", "--model", artifact, "-p", str(a.prompt), "-g", str(a.gen), "-n",
+                  str(a.reps))
         found = re.search(r"Averages: prompt_tps=([\d.]+), generation_tps=([\d.]+)", out)
         return [float(found.group(1)), float(found.group(2))]
 
@@ -56,7 +59,8 @@ class OpenVINOGenAI:
     name, format, file = "openvino-genai", "openvino/int8-asym", "openvino"
 
     def other(self, a, artifact):
-        return [float(x) for x in run(a.python, "-c", PIPELINE, artifact, str(a.prompt), str(a.gen), str(a.threads)).split()]
+        return [float(x) for x in run(a.python, "-c", PIPELINE, artifact, str(a.prompt), str(a.gen), str(a.threads),
+                                      str(a.reps)).split()]
 
 
 FRAMEWORKS = {f.name: f for f in (LlamaCpp(), MLX(), OpenVINOGenAI())}
@@ -64,7 +68,7 @@ FRAMEWORKS = {f.name: f for f in (LlamaCpp(), MLX(), OpenVINOGenAI())}
 
 def own(a, framework, artifact):
     rows = json.loads(run(a.program, "bench", artifact, "--framework", framework.name, "--python", a.python, "-p", str(a.prompt),
-                          "-n", str(a.gen), "-r", "1", "-t", str(a.threads), "--json", "-q"))
+                          "-n", str(a.gen), "-r", str(a.reps), "-t", str(a.threads), "--json", "-q"))
     rows = {r["n_gen"]: r["avg_ts"] for r in rows if r["framework"] == framework.name}
     return [rows[0], rows[a.gen]]
 
@@ -90,6 +94,7 @@ def main():
     p.add_argument("model")
     p.add_argument("--frameworks", default=",".join(FRAMEWORKS))
     p.add_argument("--rounds", type=int, default=7)
+    p.add_argument("--reps", type=int, default=5, help="repetitions a turn, of which the mean is taken")
     p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     p.add_argument("--dither", action="store_true", help="for a model that is quantized already")
     p.add_argument("--llama", help="folder of llama-bench, also for whichquant")
