@@ -5,6 +5,7 @@
 #include "bench/measure.h"
 #include "bench/quant/recipe.h"
 #include "bench/record_fields.h"
+#include "bench/target.h"
 #include "cli/cli.h"
 #include "datasets/catalogue.h"
 #include "kernels/kernels.h"
@@ -239,6 +240,18 @@ static json_t *list_claims(struct cli *cli)
     return a;
 }
 
+static json_t *list_devices(struct cli *cli)
+{
+    (void)cli;
+    json_t *a = json_array();
+    struct target t;
+    struct err e = {0};
+    for (int i = 0; target_at(&t, i, &e); i++)
+        if (*t.id)
+            json_array_append_new(a, target_to_json(&t));
+    return a;
+}
+
 static const struct {
     const char *name;
     json_t *(*make)(struct cli *cli);
@@ -246,6 +259,7 @@ static const struct {
     {"formats", list_formats},       {"kv", list_kv},           {"codecs", list_codecs},
     {"kernels", list_kernels},       {"shapes", list_shapes},   {"architectures", list_architectures},
     {"frameworks", list_frameworks}, {"metrics", list_metrics}, {"claims", list_claims},
+    {"devices", list_devices},
 };
 enum { N_TABLES = sizeof tables / sizeof *tables };
 
@@ -292,7 +306,8 @@ int cmd_list(struct cli *c)
         return EXIT_DONE;
     }
     const char *near = cli_nearest(c->arg[0], names, N_TABLES);
-    cli_warn("list %s: give formats, kv, codecs, kernels, shapes, architectures, frameworks, metrics or claims%s%s%s",
+    cli_warn("list %s: give formats, kv, codecs, kernels, shapes, architectures, frameworks, metrics, claims or "
+             "devices%s%s%s",
              c->arg[0], near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
     return EXIT_USAGE;
 }

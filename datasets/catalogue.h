@@ -5,7 +5,8 @@
 #define DATASETS_CATALOGUE_H
 #include <stdbool.h>
 
-extern const char dataset_frameworks[], dataset_published_quality[], dataset_claims[];
+extern const char dataset_frameworks[], dataset_published_quality[], dataset_published_speeds[], dataset_claims[],
+    dataset_devices[], dataset_usable[];
 /* datasets/workers: Python sources. */
 extern const char dataset_worker[], dataset_worker_onnxruntime[], dataset_worker_onnxruntime_genai[],
     dataset_worker_openvino[], dataset_worker_openvino_genai[], dataset_worker_mlx[], dataset_worker_llama_py[],

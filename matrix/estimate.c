@@ -39,9 +39,10 @@ static struct interval bandwidth(const struct probe_device *d)
         return INTERVAL_NONE;
     if (isfinite(d->memory.bandwidth_gb_s) && d->memory.bandwidth_gb_s > 0)
         return stats_exact(d->memory.bandwidth_gb_s);
-    double peak = d->memory.mt_s * 8 * d->memory.channels / 1000;
-    return d->memory.channels > 0 && isfinite(peak) ? (struct interval){0.7 * peak, 0.4 * peak, 0.9 * peak}
-                                                    : INTERVAL_NONE;
+    double peak = d->memory.peak_gb_s;
+    if (!(peak > 0))
+        peak = d->memory.channels > 0 ? d->memory.mt_s * 8 * d->memory.channels / 1000 : NAN;
+    return isfinite(peak) ? (struct interval){0.7 * peak, 0.4 * peak, 0.9 * peak} : INTERVAL_NONE;
 }
 
 /* Bytes that one generated token reads: all weights except an embedding table that is not also the head. */

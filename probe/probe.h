@@ -54,6 +54,7 @@ struct probe_device {
         int channels;              /* -1 unknown */
         double mt_s;               /* NaN unknown */
         double bandwidth_gb_s;     /* NaN: probe does not measure; filled by bench/calibrate or a record */
+        double peak_gb_s;          /* of the modules, where a description says it; NaN: channels and mt_s may tell */
     } memory;
     int n_gpus, n_npus;
     struct probe_accel gpu[8], npu[4];
