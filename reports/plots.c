@@ -128,12 +128,19 @@ static const char *variable_of(const char *rgb, const char **end)
 /* The drawing for a page: no prolog, no title that would pop up, ids of its own, colours that follow the page. */
 static void adapt(struct sbuf *out, const char *svg, const char *name)
 {
-    static const char *const drop[][2] = {{"<title>", "</title>"}, {"<desc>", "</desc>"}};
+    /* from, to; what gnuplot says again and again, the style sheet says once */
+    static const char *const drop[][2] = {
+        {"<title>", "</title>"},
+        {"<desc>", "</desc>"},
+        {"<filter", "</filter>"},
+        {" stroke=\"currentColor\" stroke-width=\"1.00\" stroke-linecap=\"butt\" stroke-linejoin=\"miter", "\""},
+        {" font-family=\"sans-serif\" font-size=\"13.00", "\""}};
+    enum { N_DROPS = sizeof drop / sizeof drop[0] };
     for (const char *p = svg, *end; *p;) {
         const char *variable;
         bool dropped = false;
-        for (int i = 0; i < 2 && !dropped; i++)
-            if (strncmp(p, drop[i][0], strlen(drop[i][0])) == 0 && (end = strstr(p, drop[i][1])))
+        for (int i = 0; i < N_DROPS && !dropped; i++)
+            if (strncmp(p, drop[i][0], strlen(drop[i][0])) == 0 && (end = strstr(p + strlen(drop[i][0]), drop[i][1])))
                 p = end + strlen(drop[i][1]), dropped = true;
         if (dropped)
             continue;
@@ -152,6 +159,9 @@ static void adapt(struct sbuf *out, const char *svg, const char *name)
         } else if (strncmp(p, "url(#", 5) == 0) {
             sbuf_printf(out, "%.5s%s-", p, name);
             p += 5;
+        } else if (isspace((unsigned char)*p)) {
+            sbuf_putc(out, ' ');
+            p += strspn(p, " \t\r\n");
         } else {
             sbuf_putc(out, *p++);
         }

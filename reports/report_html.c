@@ -43,13 +43,14 @@ static void head(struct sbuf *out, const struct report_input *in)
     escape_html(out, sbuf_str(&title));
     sbuf_puts(out, "</title>\n<style>\n");
     sbuf_puts(out, asset_style);
-    sbuf_puts(out, "</style>\n</head>\n<body>\n<div class=\"page\">\n<header class=\"top\"><span "
+    sbuf_puts(out, "</style>\n</head>\n<body>\n<div class=\"page\">\n<a class=\"skip\" href=\"#answer\">Skip to the "
+                   "answer</a>\n<header class=\"top\"><span "
                    "class=\"brand\">whichquant</span><span class=\"where\">");
     escape_html(out, sbuf_str(&title));
     sbuf_puts(out, "</span><span>");
     const struct decision *d = in->decision;
     escape_html(out, d->n_rows ? d->row[0].date : "");
-    sbuf_puts(out, "</span></header>\n<main>\n");
+    sbuf_puts(out, "</span></header>\n<main id=\"answer\" tabindex=\"-1\">\n");
     sbuf_free(&title);
 }
 
@@ -243,14 +244,14 @@ static int pictures(struct sbuf *out, const struct report_input *in, struct err 
 static void foot(struct sbuf *out, const struct report_input *in)
 {
     struct sbuf csv = {0};
-    if (report_csv(&csv, in, NULL) == 0) {
-        sbuf_puts(out, "<footer><span>whichquant " WHICHQUANT_VERSION
-                       "</span><span class=\"download\"><a download=\"matrix.csv\" href=\"data:text/csv;base64,");
+    sbuf_puts(out, "<footer><span>whichquant " WHICHQUANT_VERSION "</span><span class=\"download\"><a ");
+    if (report_csv(&csv, in, NULL) == 0 && out->n + 4 * csv.n / 3 <= PAGE_BYTES - AFTER_EVIDENCE_BYTES) {
+        sbuf_puts(out, "download=\"matrix.csv\" href=\"data:text/csv;base64,");
         escape_base64(out, csv.p, csv.n);
-        sbuf_puts(out, "\">Table as CSV</a></span>");
     } else {
-        sbuf_puts(out, "<footer>");
+        sbuf_puts(out, "href=\"matrix.csv"); /* beside this page */
     }
+    sbuf_puts(out, "\">Table as CSV</a></span>");
     sbuf_free(&csv);
     sbuf_puts(
         out,
@@ -263,14 +264,23 @@ static void foot(struct sbuf *out, const struct report_input *in)
 int report_html(struct sbuf *out, const struct report_input *in, struct err *e)
 {
     const struct decision *d = in->decision;
-    head(out, in);
-    answer(out, d);
-    options(out, d);
-    int rc = pictures(out, in, e);
+    struct grid g;
+    int rc = grid_make(&g, d, e);
+    if (rc == 0) {
+        head(out, in);
+        answer(out, d);
+        options(out, d);
+        html_heat(out, in, &g);
+        rc = pictures(out, in, e);
+    }
+    if (rc == 0) {
+        html_table(out, in, &g);
+        cautions(out, d);
+        html_device(out, in, &g);
+    }
+    grid_free(&g);
     if (rc < 0)
         return rc;
-    html_table(out, in);
-    cautions(out, d);
     html_claims(out, in);
     html_evidence(out, in);
     foot(out, in);

@@ -75,11 +75,11 @@ const char *verdict_look(const struct row *r)
 
 const char *provenance_label(const char *from)
 {
-    static const char *const label[][2] = {{"measured", "measured"},
-                                           {"equivalent", "equiv."},
-                                           {"shape-measured", "shape"},
-                                           {"predicted", "est."},
-                                           {"published", "publ."}};
+    static const char *const label[][2] = {
+#define P(from, label, meaning) {from, label},
+#include "reports/provenance.def"
+#undef P
+    };
     for (size_t i = 0; i < sizeof label / sizeof label[0]; i++)
         if (strcmp(label[i][0], from) == 0)
             return label[i][1];

@@ -12,7 +12,7 @@ import zlib
 
 from cdp import Browser, find_chromium
 
-CASES = ["measured", "demo", "nothing", "undecided", "hostile", "estimate"]
+CASES = ["measured", "demo", "nothing", "undecided", "hostile", "models", "estimate"]
 VIEWS = {"desktop": (1200, 900, False, False, ""), "dark": (1200, 900, True, False, ""),
          "phone": (360, 780, False, True, ""), "phone-dark": (390, 844, True, True, ""), "print": (1000, 1400, False, False, "print")}
 failures = []
@@ -70,32 +70,32 @@ def quiet(page, name):
     check(f"{name}: requests", len(urls) == 1 and urls[0].startswith("file:"), str(urls))
 
 
-COLUMN = "[...document.querySelector('table.sortable').tBodies[0].rows].map(r => r.cells[%d].getAttribute('data-v'))"
+COLUMN = "[...document.querySelector('table.rows').tBodies[0].rows].map(r => r.cells[%d].firstChild.textContent)"
 
 
 def numbers(page, column):
-    return [float(v) if v else None for v in page.evaluate(COLUMN % column)]
+    return [float(v) if v[:1].isdigit() else None for v in page.evaluate(COLUMN % column)]
 
 
 def sorting(page):
-    heads = page.evaluate("[...document.querySelector('table.sortable').tHead.rows[0].cells].map(c => c.textContent)")
+    heads = page.evaluate("[...document.querySelector('table.rows').tHead.rows[0].cells].map(c => c.textContent)")
     column = heads.index("decode tok/s")
     before = sorted(map(str, numbers(page, column)))
-    page.evaluate(f"document.querySelectorAll('table.sortable thead button')[{column}].click()")
+    page.evaluate(f"document.querySelectorAll('table.rows thead button')[{column}].click()")
     down = numbers(page, column)
     known = [v for v in down if v is not None]
     check("sort: best first", known == sorted(known, reverse=True), str(down))
     check("sort: unknown last", None not in down[:len(known)], str(down))
     check("sort: same rows", sorted(map(str, down)) == before)
     check("sort: said to screen readers", page.evaluate(
-        f"document.querySelector('table.sortable').tHead.rows[0].cells[{column}].getAttribute('aria-sort')") == "descending")
-    page.evaluate(f"document.querySelectorAll('table.sortable thead button')[{column}].focus()")
+        f"document.querySelector('table.rows').tHead.rows[0].cells[{column}].getAttribute('aria-sort')") == "descending")
+    page.evaluate(f"document.querySelectorAll('table.rows thead button')[{column}].focus()")
     for kind in ("keyDown", "keyUp"):
         page.call("Input.dispatchKeyEvent", {"type": kind, "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"})
     up = [v for v in numbers(page, column) if v is not None]
     check("sort: Enter turns it round", up == sorted(known), str(up))
-    page.evaluate("document.querySelector('table.sortable thead button').click()")
-    names = page.evaluate("[...document.querySelector('table.sortable').tBodies[0].rows].map(r => r.cells[0].textContent.trim().toLowerCase())")
+    page.evaluate("document.querySelector('table.rows thead button').click()")
+    names = page.evaluate("[...document.querySelector('table.rows').tBodies[0].rows].map(r => r.cells[0].textContent.trim().toLowerCase())")
     check("sort: text", names == sorted(names), str(names))
 
 

@@ -6,8 +6,10 @@
 #include "reports/reports.h"
 #include "tests/unit/decide_records.h"
 
+enum { MOST_CASE_RECORDS = 1300 };
+static struct record case_records[MOST_CASE_RECORDS]; /* of the case that is open */
 struct report_case {
-    struct record rec[64];
+    struct record *rec;
     int n;
     struct request req;
     struct probe_device device;
@@ -81,6 +83,42 @@ static inline void case_demo(struct report_case *c)
         }
 }
 
+/* Sixty models in twenty formats: what fits, what is too slow, what cannot run, predicted and measured. */
+static inline void case_models(struct report_case *c)
+{
+    static const char *const family[] = {"Qwen3", "Llama-3.2", "Gemma-3", "SmolLM2", "Phi-4", "Granite-4"};
+    static const char *const format[] = {"base/f16",     "gguf/q8_0",   "gguf/q6_k",   "gguf/q5_k_m",  "gguf/q5_k_s",
+                                         "gguf/q5_1",    "gguf/q5_0",   "gguf/q4_k_m", "gguf/q4_k_s",  "gguf/q4_1",
+                                         "gguf/q4_0",    "gguf/iq4_nl", "gguf/iq4_xs", "gguf/q3_k_l",  "gguf/q3_k_m",
+                                         "gguf/iq3_xxs", "gguf/q3_k_s", "gguf/q2_k",   "mlx/4bit-g64", "awq/4bit-g128"};
+    static const double bits[] = {16,  8.5, 6.56, 5.69, 5.54, 6,    5.5, 4.85, 4.58, 5,
+                                  4.5, 4.5, 4.25, 4.27, 3.91, 3.06, 3.5, 3.0,  4.5,  4.25};
+    for (int m = 0; m < 60; m++)
+        for (int f = 0; f < 20; f++) {
+            char name[64];
+            double params = 0.1e9 * pow(1.117, m), bytes = params * bits[f] / 8, tok_s = 0.8 * 17e9 / bytes,
+                   kld = 0.06 * pow(2, 5 - bits[f]) / sqrt(params / 1e9);
+            snprintf(name, sizeof name, "%s-%.2gB-Instruct-%02d", family[m % 6], params / 1e9, m);
+            struct record *r = record_of(&c->rec[c->n++], name, format[f],
+                                         f == 18   ? "mlx"
+                                         : f == 19 ? "vllm"
+                                                   : "llama.cpp");
+            r->model.n_params = (int64_t)params;
+            give_memory(r, (int64_t)bytes);
+            r->memory.kv_bytes = (int64_t)(params / 4000) * 16;
+            give_speed(r, tok_s, tok_s * (m % 3 ? 0.3 : 0.03));
+            give_quality(r, kld, kld * 0.2, 1 - 0.4 * sqrt(kld));
+            r->speed_from = m % 3 == 0 ? FROM_MEASURED : m % 3 == 1 ? FROM_PREDICTED : FROM_SHAPE_MEASURED;
+            r->quality_from = m % 3 == 0 ? FROM_MEASURED : m % 2 ? FROM_PUBLISHED : FROM_PREDICTED;
+            snprintf(r->device, sizeof r->device, "%s", c->device.cpu.brand);
+            if (f >= 18) {
+                r->status = STATUS_UNSUPPORTED;
+                snprintf(r->reason, sizeof r->reason, "%s does not run on this kind of machine", r->framework.name);
+            }
+        }
+    c->req.want.min_decode_tok_s = 5;
+}
+
 static inline void case_nothing(struct report_case *c)
 {
     case_measured(c);
@@ -122,12 +160,14 @@ static const struct {
     const char *name;
     void (*fill)(struct report_case *);
 } report_cases[] = {{"measured", case_measured},   {"demo", case_demo},       {"nothing", case_nothing},
-                    {"undecided", case_undecided}, {"hostile", case_hostile}, {"estimate", case_estimate}};
+                    {"undecided", case_undecided}, {"hostile", case_hostile}, {"models", case_models},
+                    {"estimate", case_estimate}};
 enum { N_REPORT_CASES = sizeof report_cases / sizeof report_cases[0] };
 
 static inline int case_open(struct report_case *c, const char *name, struct err *e)
 {
     memset(c, 0, sizeof *c);
+    c->rec = case_records;
     request_defaults(&c->req);
     c->req.threads = 2;
     case_device(&c->device);
