@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 #include "base/mem.h"
+#include "bench/catalogue.h"
 #include "bench/measure.h"
 #include "bench/quant/recipe.h"
 #include "bench/record_fields.h"
@@ -252,6 +253,51 @@ static json_t *list_devices(struct cli *cli)
     return a;
 }
 
+/* At the usual 4 bits, which most choose first. */
+static void put_cost(json_t *o, const struct catalogue_model *m)
+{
+    enum { CONTEXT = 4096 };
+    const struct recipe *r = recipe_find("gguf/q4_k_m");
+    struct catalogue_cost c;
+    char line[256];
+    bool known = catalogue_cost(&c, m, r, NULL, m->context < CONTEXT ? m->context : CONTEXT, NULL) == 0;
+    json_put(o, "q4_k_m_bytes", known ? json_integer(c.download_bytes) : json_null());
+    json_put(o, "kv_4096_bytes", known ? json_integer(c.kv_bytes) : json_null());
+    json_put(o, "read_bytes_per_token", known ? json_integer(c.read_bytes) : json_null());
+    json_put(o, "fetch", catalogue_download_line(m, NULL, line, sizeof line) ? json_string(line) : json_null());
+}
+
+static json_t *list_models(struct cli *cli)
+{
+    (void)cli;
+    const struct catalogue_model *all;
+    json_t *a = json_array();
+    for (int i = 0, n = catalogue_models(&all); i < n; i++) {
+        const struct catalogue_model *m = &all[i];
+        json_t *o = named(m->id);
+        json_put(o, "title", json_string(m->name));
+        json_put(o, "class", json_string(catalogue_size_class(m)));
+        json_put(o, "params_b", json_num(m->params_b));
+        json_put(o, "active_params_b", json_num(m->active_params_b));
+        json_put(o, "architecture", json_string(m->arch));
+        json_put(o, "context", json_integer(m->context));
+        json_put(o, "licence", json_string(m->licence));
+        json_put(o, "released", json_string(m->released));
+        json_put(o, "tasks", json_string(m->tasks));
+        json_put(o, "languages", json_str_or_null(m->languages));
+        json_put(o, "made_by", json_str_or_null(m->made_by));
+        json_put(o, "mmlu", json_num(m->score_mmlu));
+        json_put(o, "gsm8k", json_num(m->score_gsm8k));
+        json_put(o, "humaneval", json_num(m->score_humaneval));
+        json_put(o, "score_source", json_str_or_null(m->score_source));
+        put_cost(o, m);
+        json_put(o, "hf_repo", json_str_or_null(m->hf_repo));
+        json_put(o, "source", json_string(m->source));
+        json_array_append_new(a, o);
+    }
+    return a;
+}
+
 static const struct {
     const char *name;
     json_t *(*make)(struct cli *cli);
@@ -259,7 +305,7 @@ static const struct {
     {"formats", list_formats},       {"kv", list_kv},           {"codecs", list_codecs},
     {"kernels", list_kernels},       {"shapes", list_shapes},   {"architectures", list_architectures},
     {"frameworks", list_frameworks}, {"metrics", list_metrics}, {"claims", list_claims},
-    {"devices", list_devices},
+    {"devices", list_devices},       {"models", list_models},
 };
 enum { N_TABLES = sizeof tables / sizeof *tables };
 
@@ -306,8 +352,9 @@ int cmd_list(struct cli *c)
         return EXIT_DONE;
     }
     const char *near = cli_nearest(c->arg[0], names, N_TABLES);
-    cli_warn("list %s: give formats, kv, codecs, kernels, shapes, architectures, frameworks, metrics, claims or "
-             "devices%s%s%s",
-             c->arg[0], near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+    cli_warn(
+        "list %s: give models, devices, formats, kv, codecs, kernels, shapes, architectures, frameworks, metrics or "
+        "claims%s%s%s",
+        c->arg[0], near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
     return EXIT_USAGE;
 }

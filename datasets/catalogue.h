@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 extern const char dataset_frameworks[], dataset_published_quality[], dataset_published_speeds[], dataset_claims[],
-    dataset_devices[], dataset_usable[];
+    dataset_devices[], dataset_usable[], dataset_models[];
 /* datasets/workers: Python sources. */
 extern const char dataset_worker[], dataset_worker_onnxruntime[], dataset_worker_onnxruntime_genai[],
     dataset_worker_openvino[], dataset_worker_openvino_genai[], dataset_worker_mlx[], dataset_worker_llama_py[],
@@ -14,7 +14,7 @@ extern const char dataset_worker[], dataset_worker_onnxruntime[], dataset_worker
 /* datasets/producers: Python sources, workers with one call more. */
 extern const char dataset_producer_nncf[], dataset_producer_olive[];
 
-enum { CSV_FIELDS = 24, CSV_ROW = 2048 };
+enum { CSV_FIELDS = 48, CSV_ROW = 2048 };
 struct csv_row {
     int n;
     const char *field[CSV_FIELDS];

@@ -64,6 +64,7 @@ struct model_tensor {
     enum tensor_use use;
     int layer;                     /* -1 outside the layers */
     bool matrix;                   /* a weight matrix that formats apply to */
+    bool expert;                   /* the matrices of all experts, one below the other; the engine runs none */
     struct qmat src;               /* as stored; a vector is n = 1 */
 };
 struct model_desc {
@@ -74,6 +75,7 @@ struct model_desc {
     double logit_softcap;          /* cap * tanh(logit / cap); 0 = none */
     double rope_gain;              /* LongRoPE: factor of cos and sin; 0 = none */
     int rope_n_ctx_short;          /* LongRoPE: the longest context that takes the short factors */
+    int n_expert;                  /* 0: no mixture; the engine runs no other */
     bool tied;                     /* no output.weight: the embedding is also the head */
     int64_t n_params;              /* all tensors, a tied one once */
     int n_tensors;
