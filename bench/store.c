@@ -213,6 +213,8 @@ static int open_database(struct store *s, struct err *e)
     rc = open_schema(s, e);
     if (rc == 0)
         rc = run_sql(s, store_factor_sql, e);
+    if (rc == 0)
+        rc = run_sql(s, store_rates_sql, e);
     if (rc < 0)
         return rc;
     /* Refused where shared memory does not work, or while another process makes the same switch: safe either

@@ -4,7 +4,7 @@
 #include <sqlite3.h>
 #include "bench/store.h"
 
-extern const char store_factor_sql[]; /* makes its table where there is none */
+extern const char store_factor_sql[], store_rates_sql[]; /* make their tables where there are none */
 sqlite3 *store_database(struct store *s);
 int store_complain(const struct store *s, int rc, struct err *e); /* SQLite's complaint as a sentence */
 #endif

@@ -3,6 +3,7 @@
 #ifndef CLI_BENCH_H
 #define CLI_BENCH_H
 #include "bench/place.h"
+#include "bench/rates.h"
 #include "bench/sweep.h"
 #include "cli/cli.h"
 
@@ -28,6 +29,7 @@ struct bench_job {
     struct record *rec;
     int n_cells, cap;
     struct endpoint endpoint;
+    struct machine_rates *rates; /* this machine's calibration, where the store has one; else NULL */
 };
 
 /* A record of what the program did not encode itself: this machine, the runner, the workload asked for. */
@@ -41,6 +43,10 @@ int bench_take_artifact(struct bench_job *j, struct err *e);
 /* The cells of a server that is running: no model, no formats of ours. */
 bool bench_wants_server(const struct cli *c);
 int bench_take_server(struct bench_job *j, struct err *e);
+
+/* What the calibration says of a cell of the own engine; no figures (NaN) of others, or without one. */
+void bench_load_rates(struct bench_job *j);
+void bench_predict(const struct bench_job *j, int i_cell, struct rates_guess *g);
 
 int bench_print_json(const struct bench_job *j);
 void bench_print_table(const struct bench_job *j);

@@ -3,15 +3,27 @@
 #include <string.h>
 #include "cli/bench.h"
 
+static json_t *test_json(const struct bench_job *j, int i_cell, bool decode)
+{
+    struct rates_guess g;
+    bench_predict(j, i_cell, &g);
+    const struct interval v = decode ? g.decode_tok_s : g.prefill_tok_s;
+    json_t *o = record_to_llama_bench(&j->rec[i_cell], decode);
+    json_put(o, "predicted_ts", json_num(v.v));
+    json_put(o, "predicted_ts_lo", json_num(v.lo));
+    json_put(o, "predicted_ts_hi", json_num(v.hi));
+    return o;
+}
+
 int bench_print_json(const struct bench_job *j)
 {
     json_t *a = json_array();
     for (int i = 0; i < j->n_cells; i++) {
         const struct record *r = &j->rec[i];
         if (r->workload.n_prompt > 0)
-            json_array_append_new(a, record_to_llama_bench(r, false));
+            json_array_append_new(a, test_json(j, i, false));
         if (r->workload.n_gen > 0)
-            json_array_append_new(a, record_to_llama_bench(r, true));
+            json_array_append_new(a, test_json(j, i, true));
     }
     return cli_print_json(a);
 }
@@ -87,6 +99,25 @@ static void print_streams(const struct bench_job *j)
     }
 }
 
+/* What the calibration would have said, beside what was measured. */
+static void print_predictions(const struct bench_job *j)
+{
+    for (int i = 0; i < j->n_cells; i++) {
+        struct rates_guess g;
+        const struct speed *s = &j->rec[i].speed;
+        bench_predict(j, i, &g);
+        if (j->rec[i].status != STATUS_OK || !isfinite(g.decode_tok_s.v) || !isfinite(s->decode_tok_s.v))
+            continue;
+        printf("%s: from this machine's calibration decode %.1f tok/s (%.1f-%.1f), measured %+.0f %%",
+               j->rec[i].format.name, g.decode_tok_s.v, g.decode_tok_s.lo, g.decode_tok_s.hi,
+               100 * (s->decode_tok_s.v / g.decode_tok_s.v - 1));
+        if (isfinite(g.prefill_tok_s.v) && isfinite(s->prefill_tok_s.v))
+            printf("; prefill %.0f (%.0f-%.0f), measured %+.0f %%", g.prefill_tok_s.v, g.prefill_tok_s.lo,
+                   g.prefill_tok_s.hi, 100 * (s->prefill_tok_s.v / g.prefill_tok_s.v - 1));
+        putchar('\n');
+    }
+}
+
 void bench_print_table(const struct bench_job *j)
 {
     const struct record *first = &j->rec[0];
@@ -112,6 +143,7 @@ void bench_print_table(const struct bench_job *j)
     printf("%sthreads: of prefill and of decode%s; ", isfinite(first->speed.bandwidth_gb_s) ? "; " : "",
            j->cli->req.find_threads ? ", the fastest of those tried" : "");
     printf("medians with 95 %% intervals%s\n", first->workload.n_depth ? ", behind the depth asked for" : "");
+    print_predictions(j);
     if (j->model)
         print_kernels(j);
     for (int i = 0; i < j->n_cells; i++)

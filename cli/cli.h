@@ -36,7 +36,7 @@ struct cli {
     struct request req;
     struct text_list formats, frameworks, kv, kv_ctx, tasks, concurrency, settings, gpu_layers;
     bool help, version, json, csv, md, no_color, base_stdout, check, bench, dry_run, packed, no_report, process_output,
-        prove, prove_cell;
+        prove, prove_cell, recalibrate;
     const char *text, *prompt, *base_model, *base_logits, *save_logits, *shape, *isa, *from, *kernel, *device_name,
         *objective, *emit, *endpoint, *served_model, *api_key_env, *python,
         *artifact, *producer, *records;
@@ -62,7 +62,8 @@ enum {
     G_IMATRIX = 1024,
     G_CODEC = 2048,
     G_TASK = 4096,
-    G_DOCTOR = 8192
+    G_DOCTOR = 8192,
+    G_RATES = 16384
 };
 
 struct command {
@@ -98,6 +99,10 @@ int cli_kv_peaks(struct cli *c, struct kv_peaks **out, const struct model *m, st
 /* A progress line on stderr: in place on a terminal, a plain line per step elsewhere; nothing with -q. */
 void cli_progress(const struct cli *c, int done, int total, const char *what);
 void cli_progress_end(const struct cli *c);
+
+/* This machine's calibration: of the store, or measured now (a few seconds) and kept there. */
+struct machine_rates;
+int cli_rates(struct cli *c, struct machine_rates *out, struct err *e);
 
 /* The embedded default: its GGUF and its evaluation text, linked into the program. */
 extern const unsigned char default_model[], default_model_end[], default_text[], default_text_end[];

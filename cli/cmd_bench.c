@@ -24,6 +24,7 @@ static void job_free(struct bench_job *j)
     mem_free(j->format);
     mem_free(j->cell);
     mem_free(j->rec);
+    mem_free(j->rates);
     plan_free(j->plan);
     calibration_free(j->calib);
     model_close(j->model);
@@ -357,8 +358,10 @@ int cmd_bench(struct cli *c)
     } else if (rc == 0) {
         rc = measure(&j, &e);
         bool shown = rc == 0 || rc == ERR_CANCELLED;
-        if (shown)
+        if (shown) {
             keep(&j);
+            bench_load_rates(&j);
+        }
         if (shown && c->json)
             code = bench_print_json(&j);
         else if (shown)
