@@ -231,11 +231,8 @@ static double beside(struct rates_job *j, struct rates_shape *s, int n, double g
 static int measure_prompts(struct rates_job *j, struct err *e)
 {
     struct rates_shape *s = &j->shape[0];
-    struct engine_opts o = {.mode = ENGINE_PACKED,
-                            .n_ctx = PROMPT_LONG,
-                            .n_batch = PROMPT_LONG,
-                            .isa = j->o->isa,
-                            .pool = j->o->pool};
+    struct engine_opts o = {
+        .mode = ENGINE_PACKED, .n_ctx = PROMPT_LONG, .n_batch = PROMPT_LONG, .isa = j->o->isa, .pool = j->o->pool};
     struct engine *short_one = s->engine;
     int q8 = codec_of(j->out, "q8_0");
     if (q8 < 0 || !(j->out->codec[q8].prefill_gop_s[0].v > 0) || lay_weights(j, s, &j->out->codec[q8]) <= 0)
@@ -262,7 +259,7 @@ static void measure_bandwidth(struct rates_job *j, double seconds)
     enum { MOST = 64 };
     double rate[RATE_MOST_THREADS][MOST];
     int all = pool_n_threads(j->o->pool), n = 0;
-    for (int t = all; t >= 1 && r->n_bandwidth < RATE_MOST_THREADS; t = t > 1 ? (t + 1) / 2 : 0)
+    for (int t = all; t >= 1 && r->n_bandwidth<RATE_MOST_THREADS; t = t> 1 ? (t + 1) / 2 : 0)
         r->bandwidth[r->n_bandwidth++].threads = t;
     uint64_t end = clock_ns() + (uint64_t)(seconds * 1e9);
     for (; n < MOST && (n < 5 || clock_ns() < end); n++)

@@ -66,7 +66,7 @@ static double bytes_of(const struct model_tensor *t, const struct use_assign *a)
     struct qmat q;
     const struct codec *codec = a->head ? a->head : a->codec;
     return codec->layout(&q, t->src.n, t->src.k, a->head ? &a->head_par : &a->par, NULL) < 0 ? NAN
-                                                                                            : (double)qmat_bytes(&q);
+                                                                                             : (double)qmat_bytes(&q);
 }
 
 struct sums { /* nanoseconds of a token, and of a prompt token's matrices, at the rates' v, lo, hi */
@@ -119,7 +119,8 @@ static double beside(const struct machine_rates *r, const struct model_desc *m, 
 void rates_predict(struct rates_guess *out, const struct machine_rates *r, const struct rates_work *w)
 {
     struct sums s = {{0}, {0}};
-    *out = (struct rates_guess){.decode_tok_s = INTERVAL_NONE, .prefill_tok_s = INTERVAL_NONE, .ttft_ms = INTERVAL_NONE};
+    *out =
+        (struct rates_guess){.decode_tok_s = INTERVAL_NONE, .prefill_tok_s = INTERVAL_NONE, .ttft_ms = INTERVAL_NONE};
     for (int i = 0; i < w->model->n_tensors; i++)
         if (!add_tensor(&s, r, w, i)) {
             snprintf(out->missing, sizeof out->missing, "%s", w->assign[i].codec->name);

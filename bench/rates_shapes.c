@@ -10,8 +10,8 @@ enum { SMALL_VOCAB = 512, SHORT_CTX = 64, MOST_TOKENS = 512 };
 static const double usual_bytes = 0.56; /* a weight */
 
 /* Formats without packed kernels in a sweep's usual list, or made on request only, that are often published. */
-static const char *const also[] = {"gguf/iq4_xs", "gguf/iq4_nl", "gguf/iq3_m", "gguf/iq3_xxs", "gguf/iq2_m",
-                                   "gguf/iq2_xxs", "gguf/mxfp4_moe", "gguf/tq2_0"};
+static const char *const also[] = {"gguf/iq4_xs", "gguf/iq4_nl",  "gguf/iq3_m",     "gguf/iq3_xxs",
+                                   "gguf/iq2_m",  "gguf/iq2_xxs", "gguf/mxfp4_moe", "gguf/tq2_0"};
 
 double rates_layer_values(const struct model_desc *d)
 {

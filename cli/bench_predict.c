@@ -11,8 +11,7 @@ void bench_load_rates(struct bench_job *j)
     if (!j->model || store_open(&s, req->store_path, NULL) < 0)
         return;
     j->rates = mem_alloc(sizeof *j->rates);
-    if (j->rates &&
-        store_get_rates(s, j->cli->device->env_sha256, req->threads, req->isa, j->rates, NULL) != 1) {
+    if (j->rates && store_get_rates(s, j->cli->device->env_sha256, req->threads, req->isa, j->rates, NULL) != 1) {
         mem_free(j->rates);
         j->rates = NULL;
     }
@@ -22,8 +21,7 @@ void bench_load_rates(struct bench_job *j)
 void bench_predict(const struct bench_job *j, int i_cell, struct rates_guess *g)
 {
     const struct record *r = &j->rec[i_cell];
-    *g = (struct rates_guess){
-        .decode_tok_s = INTERVAL_NONE, .prefill_tok_s = INTERVAL_NONE, .ttft_ms = INTERVAL_NONE};
+    *g = (struct rates_guess){.decode_tok_s = INTERVAL_NONE, .prefill_tok_s = INTERVAL_NONE, .ttft_ms = INTERVAL_NONE};
     if (!j->rates || strcmp(r->framework.name, "own") != 0)
         return;
     for (int f = 0; f < j->n_formats; f++) {

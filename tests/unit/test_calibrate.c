@@ -8,6 +8,8 @@
 #include <cmocka.h>
 #include "base/mem.h"
 #include "bench/calibrate.h"
+#include "bench/rates.h"
+#include "tests/host_isa.h"
 
 static void bandwidth_of_this_machine(void **state)
 {
@@ -74,6 +76,29 @@ static void no_memory(void **state)
     assert_int_equal(rc, 0);
 }
 
+static struct machine_rates rates;
+
+/* One round: every codec that has kernels here has figures of a sane size, prompts faster than tokens. */
+static void rates_of_this_machine(void **state)
+{
+    (void)state;
+    struct pool *pool;
+    struct err e = {0};
+    assert_int_equal(pool_new(&pool, 1, NULL, NULL), 0);
+    struct rates_opts o = {.pool = pool, .isa = host_isa(), .budget_s = 0.1, .least_rounds = 1};
+    if (rates_measure(&rates, &o, &e) < 0)
+        fail_msg("%s", e.text);
+    assert_true(rates.n_rounds == 1 && rates.seconds > 0 && rates.threads == 1);
+    for (int i = 0; i < rates.n_codecs; i++)
+        for (int s = 0; s < RATE_SHAPES; s++) {
+            const struct codec_rate *c = &rates.codec[i];
+            assert_true(c->decode_gb_s[s].v > 0.01 && c->decode_gb_s[s].v < 2000);
+            if (isfinite(c->prefill_gop_s[s].v))
+                assert_true(c->prefill_gop_s[s].v > 0.1 && c->prefill_gop_s[s].v < 100000);
+        }
+    pool_free(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -81,6 +106,7 @@ int main(void)
         cmocka_unit_test(pieces),
         cmocka_unit_test(windows_move_on),
         cmocka_unit_test(no_memory),
+        cmocka_unit_test(rates_of_this_machine),
     };
     return cmocka_run_group_tests_name("calibrate", tests, NULL, NULL);
 }
