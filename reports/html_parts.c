@@ -46,6 +46,26 @@ void html_add_range(struct sbuf *b, double lo, double hi)
             sbuf_putc(b, *c);
 }
 
+void html_range_widen(struct range_scale *s, double lo, double hi)
+{
+    if (!(lo > 0) || !isfinite(hi))
+        return;
+    s->lo = fmin(s->lo, log(lo));
+    s->hi = fmax(s->hi, log(hi));
+}
+
+/* A bar from end to end, a mark at the figure. */
+void html_range(struct sbuf *out, const struct range_scale *s, double lo, double v, double hi)
+{
+    double width = s->hi - s->lo;
+    if (!(lo > 0) || !(hi > lo) || !isfinite(hi) || !(v > 0) || !(width > 0))
+        return;
+    double x = 1 + 68 * (log(lo) - s->lo) / width, length = fmax(68 * (log(hi) - log(lo)) / width, 1),
+           at = 1 + 68 * (log(v) - s->lo) / width;
+    sbuf_printf(out, "<svg viewBox=\"0 0 70 8\" aria-hidden=\"true\"><path d=\"M%.0f 4h%.0fM%.0f 0v8\"/></svg>", x,
+                length, at);
+}
+
 void html_entry(struct sbuf *out, const char *name, const char *value)
 {
     if (!*value || strcmp(value, "-") == 0)

@@ -1,6 +1,7 @@
 /* The parts of report.html, and what they share. */
 #ifndef REPORTS_HTML_PARTS_H
 #define REPORTS_HTML_PARTS_H
+#include <math.h>
 #include "matrix/grid.h"
 #include "reports/reports.h"
 
@@ -8,6 +9,9 @@
  * in when there is room for it. matrix.csv holds everything. */
 enum { PAGE_BYTES = 990000, AFTER_TABLE_BYTES = 72000, AFTER_EVIDENCE_BYTES = 12000 };
 
+/* html_page.c: from the doctype into <main>, and its end. */
+void html_page_begin(struct sbuf *out, const char *title, const char *date);
+void html_page_end(struct sbuf *out);
 /* html_heat.c: a page of several models. */
 void html_heat(struct sbuf *out, const struct report_input *in, const struct grid *g);
 /* html_table.c: all rows. */
@@ -25,6 +29,13 @@ void html_badge(struct sbuf *out, const char *from);
 void html_provenance(struct sbuf *out); /* the legend of the badges */
 /* "104-111" with the dash that ranges have in print. */
 void html_add_range(struct sbuf *b, double lo, double hi);
+/* A logarithmic scale that drawn ranges share: widened by each, then drawn on. */
+struct range_scale {
+    double lo, hi; /* logarithms */
+};
+#define RANGE_SCALE_NONE ((struct range_scale){INFINITY, -INFINITY})
+void html_range_widen(struct range_scale *s, double lo, double hi);
+void html_range(struct sbuf *out, const struct range_scale *s, double lo, double v, double hi);
 /* <dt>, <dd>; nothing for "" and "-". */
 void html_entry(struct sbuf *out, const char *name, const char *value);
 void html_entry_and_free(struct sbuf *out, const char *name, struct sbuf *value);

@@ -9,7 +9,7 @@
 
 struct facts { /* of the decision, that decide which columns there are */
     bool models, frameworks, tasks, scores;
-    double lo, hi; /* logarithms of the slowest and the fastest end of an interval: the scale of the drawn ranges */
+    struct range_scale scale;
 };
 
 /* --- cells --- */
@@ -25,18 +25,6 @@ static void number(struct sbuf *out, const char *shown, const char *below, const
     sbuf_puts(out, "</td>");
 }
 
-/* The interval on a scale that all rows share, with a mark at the figure. */
-static void draw_range(struct sbuf *out, const struct facts *f, const struct row *r)
-{
-    double lo = log(r->decode_tok_s_lo), hi = log(r->decode_tok_s_hi), v = log(r->decode_tok_s), width = f->hi - f->lo;
-    if (!isfinite(lo) || !isfinite(hi) || !isfinite(v) || !(hi > lo) || !(width > 0))
-        return;
-    double x = 1 + 68 * (lo - f->lo) / width, length = fmax(68 * (hi - lo) / width, 1),
-           at = 1 + 68 * (v - f->lo) / width;
-    sbuf_printf(out, "<svg viewBox=\"0 0 70 8\" aria-hidden=\"true\"><path d=\"M%.0f 4h%.0fM%.0f 0v8\"/></svg>", x,
-                length, at);
-}
-
 static void cell_decode(struct sbuf *out, const struct facts *f, const struct row *r)
 {
     struct sbuf range = {0};
@@ -49,7 +37,7 @@ static void cell_decode(struct sbuf *out, const struct facts *f, const struct ro
     html_text(out, "<span class=\"of\">", sbuf_str(&range), "");
     html_badge(out, r->speed_from);
     sbuf_puts(out, "</span>");
-    draw_range(out, f, r);
+    html_range(out, &f->scale, r->decode_tok_s_lo, r->decode_tok_s, r->decode_tok_s_hi);
     sbuf_puts(out, "</td>");
     sbuf_free(&range);
 }
@@ -195,7 +183,7 @@ static bool has_column(const struct facts *f, const struct table_column *c)
 
 static struct facts facts_of(const struct decision *d, const struct grid *g)
 {
-    struct facts f = {.models = g->n_models > 1, .tasks = decision_has_tasks(d), .lo = INFINITY, .hi = -INFINITY};
+    struct facts f = {.models = g->n_models > 1, .tasks = decision_has_tasks(d), .scale = RANGE_SCALE_NONE};
     const struct row *first = NULL;
     for (int i = 0; i < d->n_rows; i++) {
         const struct row *r = &d->row[i];
@@ -204,10 +192,8 @@ static struct facts facts_of(const struct decision *d, const struct grid *g)
         first = first ? first : r;
         f.frameworks = f.frameworks || strcmp(row_place(r).s, row_place(first).s) != 0;
         f.scores = f.scores || (isfinite(r->task_score) && !isfinite(r->task_share));
-        if (r->cache_resident || !(r->decode_tok_s_lo > 0) || !isfinite(r->decode_tok_s_hi))
-            continue;
-        f.lo = fmin(f.lo, log(r->decode_tok_s_lo));
-        f.hi = fmax(f.hi, log(r->decode_tok_s_hi));
+        if (!r->cache_resident)
+            html_range_widen(&f.scale, r->decode_tok_s_lo, r->decode_tok_s_hi);
     }
     return f;
 }

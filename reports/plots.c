@@ -208,17 +208,21 @@ int plot_svg(struct sbuf *out, const struct plot *p, const struct report_input *
     return rc < 0 ? rc : drawn;
 }
 
-int plots_write(const char *dir, const struct report_input *in, struct err *e)
+int plots_render(struct report_files *files, const struct report_input *in, struct err *e)
 {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/plots", dir);
-    int rc = dir_make(path, e);
+    int rc = 0, before = files->n;
     for (int i = 0; i < n_plots && rc >= 0; i++) {
+        char name[64];
         struct sbuf svg = {0};
+        snprintf(name, sizeof name, "plots/%s.svg", plots[i].name);
         rc = plot_svg(&svg, &plots[i], in, false, e);
-        if (rc == 1 && snprintf(path, sizeof path, "%s/plots/%s.svg", dir, plots[i].name) < (int)sizeof path)
-            rc = svg.failed ? err_nomem(e, svg.n, "a plot") : file_write(path, sbuf_str(&svg), svg.n, e);
-        sbuf_free(&svg);
+        if (rc == 1)
+            *report_files_add(files, name) = svg;
+        else
+            sbuf_free(&svg);
     }
+    if (rc < 0) /* all of them or none */
+        while (files->n > before)
+            sbuf_free(&files->file[--files->n].text);
     return rc < 0 ? rc : 0;
 }

@@ -1,6 +1,7 @@
 /* Pictures drawn by gnuplot, run as a child with a time limit, its script and data through stdin. */
 #ifndef REPORTS_PLOTS_H
 #define REPORTS_PLOTS_H
+#include "reports/report_files.h"
 #include "reports/reports.h"
 
 struct plot {
@@ -13,6 +14,6 @@ extern const int n_plots;
 /* Appends the SVG: with colours as CSS variables for use inside a page, or plain as a file of its own.
  * 1 drawn, 0 nothing to draw, ERR_MISSING without gnuplot, ERR_TIMEOUT, ERR_CRASHED when it fails. */
 int plot_svg(struct sbuf *out, const struct plot *p, const struct report_input *in, bool for_page, struct err *e);
-/* DIR/plots/NAME.svg for each. */
-int plots_write(const char *dir, const struct report_input *in, struct err *e);
+/* plots/NAME.svg for each; none when one fails. */
+int plots_render(struct report_files *files, const struct report_input *in, struct err *e);
 #endif

@@ -1,25 +1,34 @@
-/* matrix.csv: columns.def in order, one row a candidate, CRLF line ends as RFC 4180 has them. */
+/* matrix.csv: columns.def in order, one row a candidate; procurement.csv likewise, one row a device. CRLF line ends as
+ * RFC 4180 has them. */
 #include <math.h>
 #include "reports/columns.h"
 #include "reports/escape.h"
 #include "reports/writers.h"
 
-const struct column columns[] = {
-#define STR(name, doc)     {#name, doc, COLUMN_STR, offsetof(struct row, name)},
-#define NUM(name, doc)     {#name, doc, COLUMN_NUM, offsetof(struct row, name)},
-#define INT(name, doc)     {#name, doc, COLUMN_INT, offsetof(struct row, name)},
-#define BOOL(name, doc)    {#name, doc, COLUMN_BOOL, offsetof(struct row, name)},
+#define STR(name, doc)     {#name, doc, COLUMN_STR, offsetof(OF, name)},
+#define NUM(name, doc)     {#name, doc, COLUMN_NUM, offsetof(OF, name)},
+#define INT(name, doc)     {#name, doc, COLUMN_INT, offsetof(OF, name)},
+#define BOOL(name, doc)    {#name, doc, COLUMN_BOOL, offsetof(OF, name)},
 #define X(type, name, doc) type(name, doc)
+const struct column columns[] = {
+#define OF struct row
 #include "matrix/columns.def"
+#undef OF
+};
+const int n_columns = (int)(sizeof columns / sizeof columns[0]);
+const struct column procurement_columns[] = {
+#define OF struct procured
+#include "matrix/procurement.def"
+#undef OF
+};
+const int n_procurement_columns = (int)(sizeof procurement_columns / sizeof procurement_columns[0]);
 #undef X
 #undef STR
 #undef NUM
 #undef INT
 #undef BOOL
-};
-const int n_columns = (int)(sizeof columns / sizeof columns[0]);
 
-static void write_field(struct sbuf *b, const struct row *r, const struct column *c)
+static void write_field(struct sbuf *b, const void *r, const struct column *c)
 {
     switch (c->type) {
     case COLUMN_STR:
@@ -39,18 +48,27 @@ static void write_field(struct sbuf *b, const struct row *r, const struct column
     }
 }
 
+void columns_csv_head(struct sbuf *b, const struct column *c, int n)
+{
+    for (int i = 0; i < n; i++)
+        sbuf_printf(b, "%s%s", i ? "," : "", c[i].name);
+    sbuf_puts(b, "\r\n");
+}
+
+void columns_csv_row(struct sbuf *b, const void *r, const struct column *c, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (i)
+            sbuf_putc(b, ',');
+        write_field(b, r, &c[i]);
+    }
+    sbuf_puts(b, "\r\n");
+}
+
 int report_csv(struct sbuf *out, const struct report_input *in, struct err *e)
 {
-    for (int c = 0; c < n_columns; c++)
-        sbuf_printf(out, "%s%s", c ? "," : "", columns[c].name);
-    sbuf_puts(out, "\r\n");
-    for (int i = 0; i < in->decision->n_rows; i++) {
-        for (int c = 0; c < n_columns; c++) {
-            if (c)
-                sbuf_putc(out, ',');
-            write_field(out, &in->decision->row[i], &columns[c]);
-        }
-        sbuf_puts(out, "\r\n");
-    }
+    columns_csv_head(out, columns, n_columns);
+    for (int i = 0; i < in->decision->n_rows; i++)
+        columns_csv_row(out, &in->decision->row[i], columns, n_columns);
     return report_end(out, "the CSV", e);
 }

@@ -3,56 +3,11 @@
  * policy in the head lets no script run but the one whose hash it names. */
 #include <math.h>
 #include <string.h>
-#include "base/hash.h"
 #include "matrix/figures.h"
 #include "reports/escape.h"
 #include "reports/html_parts.h"
 #include "reports/plots.h"
 #include "reports/writers.h"
-
-extern const char asset_style[], asset_table[];
-
-/* --- head --- */
-static void script_hash(struct sbuf *out)
-{
-    char hex[65];
-    unsigned char raw[32];
-    sha256_hex(asset_table, strlen(asset_table), hex);
-    for (int i = 0; i < 32; i++)
-        for (int k = 0; k < 2; k++) {
-            char c = hex[2 * i + k];
-            raw[i] = (unsigned char)(raw[i] << 4 | (c <= '9' ? c - '0' : c - 'a' + 10));
-        }
-    sbuf_puts(out, "'sha256-");
-    escape_base64(out, raw, 32);
-    sbuf_putc(out, '\'');
-}
-
-static void head(struct sbuf *out, const struct report_input *in)
-{
-    struct sbuf title = {0};
-    report_title(&title, in);
-    sbuf_puts(out, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                   "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
-                   "'unsafe-inline'; script-src ");
-    script_hash(out);
-    sbuf_puts(out, "; base-uri 'none'; form-action 'none'\">\n<meta name=\"viewport\" content=\"width=device-width, "
-                   "initial-scale=1\">\n"
-                   "<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"referrer\" "
-                   "content=\"no-referrer\">\n<title>");
-    escape_html(out, sbuf_str(&title));
-    sbuf_puts(out, "</title>\n<style>\n");
-    sbuf_puts(out, asset_style);
-    sbuf_puts(out, "</style>\n</head>\n<body>\n<div class=\"page\">\n<a class=\"skip\" href=\"#answer\">Skip to the "
-                   "answer</a>\n<header class=\"top\"><span "
-                   "class=\"brand\">whichquant</span><span class=\"where\">");
-    escape_html(out, sbuf_str(&title));
-    sbuf_puts(out, "</span><span>");
-    const struct decision *d = in->decision;
-    escape_html(out, d->n_rows ? d->row[0].date : "");
-    sbuf_puts(out, "</span></header>\n<main id=\"answer\" tabindex=\"-1\">\n");
-    sbuf_free(&title);
-}
 
 /* --- the answer --- */
 static void tile(struct sbuf *out, const char *name, const char *value, const char *unit, const char *below)
@@ -255,10 +210,8 @@ static void foot(struct sbuf *out, const struct report_input *in)
     sbuf_free(&csv);
     sbuf_puts(
         out,
-        "<span>KLD: mean Kullback-Leibler divergence from the reference, in nats. Intervals: 95 %.</span></footer>\n"
-        "</main>\n</div>\n<script>");
-    sbuf_puts(out, asset_table);
-    sbuf_puts(out, "</script>\n</body>\n</html>\n");
+        "<span>KLD: mean Kullback-Leibler divergence from the reference, in nats. Intervals: 95 %.</span></footer>\n");
+    html_page_end(out);
 }
 
 int report_html(struct sbuf *out, const struct report_input *in, struct err *e)
@@ -267,7 +220,10 @@ int report_html(struct sbuf *out, const struct report_input *in, struct err *e)
     struct grid g;
     int rc = grid_make(&g, d, e);
     if (rc == 0) {
-        head(out, in);
+        struct sbuf title = {0};
+        report_title(&title, in);
+        html_page_begin(out, sbuf_str(&title), d->n_rows ? d->row[0].date : "");
+        sbuf_free(&title);
         answer(out, d);
         options(out, d);
         html_heat(out, in, &g);

@@ -2,10 +2,10 @@
 #include "reports/reports.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 #include "base/os.h"
 #include "reports/plots.h"
+#include "reports/report_files.h"
 #include "reports/writers.h"
 
 const struct writer writers[] = {
@@ -100,36 +100,23 @@ int report_end(struct sbuf *out, const char *what, struct err *e)
     return out->failed ? err_nomem(e, out->n, what) : 0;
 }
 
-static int write_one(const char *dir, const struct writer *w, const struct report_input *in, struct err *e)
-{
-    char path[4096];
-    struct sbuf b = {0};
-    if (snprintf(path, sizeof path, "%s/%s", dir, w->file) >= (int)sizeof path)
-        return err_set(e, ERR_USAGE, "the output directory's name is too long: %.80s...", dir);
-    int rc = w->write(&b, in, e);
-    if (rc == 0)
-        rc = file_write(path, sbuf_str(&b), b.n, e);
-    sbuf_free(&b);
-    return rc;
-}
-
 int reports_write_dir(const char *dir, const struct report_input *in, void (*warn)(void *arg, const char *sentence),
                       void *arg, struct err *e)
 {
-    int rc = dir_make(dir, e);
+    struct report_files files = {0};
+    struct err why = {0};
+    int rc = dir_make(dir, e); /* a folder that cannot be written is known before the work */
     for (int i = 0; i < n_writers && rc == 0; i++)
         if (*writers[i].file)
-            rc = write_one(dir, &writers[i], in, e);
-    if (rc < 0)
-        return rc;
-    struct err why = {0};
-    rc = plots_write(dir, in, &why);
-    if (rc == ERR_MISSING || rc == ERR_TIMEOUT || rc == ERR_CRASHED) {
-        if (warn)
-            warn(arg, why.text);
-        return 0;
-    }
-    if (rc < 0)
-        return err_set(e, rc, "%s", why.text);
-    return 0;
+            rc = writers[i].write(report_files_add(&files, writers[i].file), in, e);
+    int drawn = rc == 0 ? plots_render(&files, in, &why) : 0;
+    bool no_pictures = drawn == ERR_MISSING || drawn == ERR_TIMEOUT || drawn == ERR_CRASHED;
+    if (no_pictures && warn)
+        warn(arg, why.text);
+    if (drawn < 0 && !no_pictures)
+        rc = err_set(e, drawn, "%s", why.text);
+    if (rc == 0)
+        rc = report_files_write(&files, dir, e);
+    report_files_free(&files);
+    return rc;
 }

@@ -1,6 +1,7 @@
-/* Writes the report of a named case, for the browser tests and for looking at: make_report CASE [DIR [columns]]. */
+/* Writes the report of a named case, for the browser tests and for looking at: make_report CASE [DIR [columns]];
+ * "devices": devices side by side. */
 #include <stdlib.h>
-#include "tests/unit/report_cases.h"
+#include "tests/unit/device_cases.h"
 
 static void warn(void *arg, const char *sentence)
 {
@@ -8,11 +9,26 @@ static void warn(void *arg, const char *sentence)
     fprintf(stderr, "%s\n", sentence);
 }
 
+static int make_devices(const char *dir)
+{
+    struct device_case c;
+    struct err e = {0};
+    int rc = device_case_open(&c, &e);
+    if (rc == 0)
+        rc = reports_write_devices(dir, &c.p, &e);
+    device_case_close(&c);
+    if (rc < 0)
+        fprintf(stderr, "%s\n", e.text);
+    return rc < 0;
+}
+
 int main(int argc, char **argv)
 {
     static struct report_case c;
     struct err e = {0};
     struct sbuf b = {0};
+    if (argc > 2 && strcmp(argv[1], "devices") == 0)
+        return make_devices(argv[2]);
     if (argc < 2 || case_open(&c, argv[1], &e) < 0)
         return fprintf(stderr, "usage: make_report CASE [DIR [COLUMNS]] %s\n", e.text), 1;
     int rc = argc > 2 ? reports_write_dir(argv[2], &c.in, warn, NULL, &e) : 0;

@@ -1,0 +1,49 @@
+/* Devices side by side: the best choice on each, its speed, and that per watt and per price. Prices come from a file
+ * of the user's with a date each. Order: prices_read -> procurement_make -> read -> procurement_free, prices_free. */
+#ifndef MATRIX_PROCUREMENT_H
+#define MATRIX_PROCUREMENT_H
+#include "matrix/matrix.h"
+
+struct price {
+    char device[64], currency[4], date[11]; /* "EUR", "2026-11-02" */
+    double amount;
+};
+struct prices {
+    struct price *price;
+    int n;
+};
+/* FILE.csv with the columns device,price,currency,date. Of several prices of one device the latest counts. */
+int prices_read(struct prices *p, const char *path, struct err *e);
+int prices_parse(struct prices *p, const char *text, const char *where, struct err *e);
+const struct price *price_of(const struct prices *p, const char *device); /* NULL: none */
+void prices_free(struct prices *p);
+
+/* A device and the decision for it. */
+struct offer {
+    const char *device, *name, *watts_from;
+    const struct decision *decision;
+    double watts;              /* NaN unknown */
+    const struct price *price; /* NULL: none */
+};
+struct procured {
+#define STR(name)          const char *name;
+#define NUM(name)          double name;
+#define INT(name)          int64_t name;
+#define X(type, name, doc) type(name)
+#include "matrix/procurement.def"
+#undef X
+#undef STR
+#undef NUM
+#undef INT
+    const struct decision *decision;
+};
+struct procurement {
+    struct procured *row; /* in the order of the offers; strings belong to these */
+    int n;
+    int fastest, thriftiest,
+        cheapest;         /* rows: best speed, per watt, per price; -1 none, or prices in several currencies */
+    const char *currency; /* of all prices; "" none or several */
+};
+int procurement_make(struct procurement *p, const struct offer *offer, int n, struct err *e);
+void procurement_free(struct procurement *p);
+#endif
