@@ -42,6 +42,8 @@ struct cli {
         *artifact, *producer, *records;
     int n_predict, depth, reps, n_batch, rows, cols;
     double sustain_s, silence_s, cell_timeout_s; /* 0: not asked for */
+    int64_t target_bytes;                        /* of a mix; -1: not asked for */
+    double target_bpw;                           /* NaN: not asked for */
     /* made on first use, released by cli_done */
     struct probe_device *device;
     struct pool *pool;
@@ -103,6 +105,7 @@ void cli_progress_end(const struct cli *c);
 /* This machine's calibration: of the store, or measured now (a few seconds) and kept there. */
 struct machine_rates;
 int cli_rates(struct cli *c, struct machine_rates *out, struct err *e);
+int cli_quantize_mix(struct cli *c); /* quantize with a target in the place of a format */
 
 /* The embedded default: its GGUF and its evaluation text, linked into the program. */
 extern const unsigned char default_model[], default_model_end[], default_text[], default_text_end[];

@@ -1,4 +1,5 @@
 /* quantize: writes what a framework loads of a format, a file or a directory; --dry-run shows what it would hold. */
+#include <math.h>
 #include <string.h>
 #include "base/mem.h"
 #include "base/os.h"
@@ -154,6 +155,8 @@ static int produce(struct cli *c, struct model *m, const struct recipe *r, struc
 int cmd_quantize(struct cli *c)
 {
     struct err e = {0};
+    if (c->target_bytes >= 0 || isfinite(c->target_bpw) || isfinite(c->req.want.max_kld))
+        return cli_quantize_mix(c);
     if (c->formats.n != 1 || (!c->req.out_dir && !c->dry_run)) {
         cli_warn("quantize needs one -f FORMAT and -o OUT (or --dry-run); `whichquant list formats` names them");
         return EXIT_USAGE;

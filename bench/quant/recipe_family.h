@@ -13,5 +13,7 @@ extern const struct recipe_family family_base, family_gguf, family_mlx, family_o
 bool recipe_spread_half(int layer, int n_layer, int first);
 /* What decides under a ratio, by its name; NULL: no such metric. */
 const char *openvino_metric(const char *name);
+/* The codec, or what llama-quantize takes in its place where rows of k do not divide into its blocks; NULL: nothing. */
+const struct codec *gguf_fitting_codec(const struct codec *wanted, int64_t k);
 void recipe_put(struct use_assign *a, const char *codec, const struct qpar *par);
 #endif

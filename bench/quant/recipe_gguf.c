@@ -117,7 +117,7 @@ static const char *mixed_codec(const struct recipe *r, const struct model_desc *
 }
 
 /* NULL where llama-quantize knows none. */
-static const struct codec *fitting_codec(const struct codec *wanted, int64_t k)
+const struct codec *gguf_fitting_codec(const struct codec *wanted, int64_t k)
 {
     const struct codec *c = wanted;
     if (k % c->block == 0)
@@ -153,7 +153,7 @@ static int assign(const struct model_desc *m, const struct recipe *r, const stru
             continue;
         out[i].wanted = codec_find(mixed_codec(r, m, t, known->importance));
         bool odd_head = is_head(m, t) && t->src.k % codec_find(r->codec)->block; /* what the base type cannot hold */
-        out[i].codec = fitting_codec(odd_head ? codec_find("q8_0") : out[i].wanted, t->src.k);
+        out[i].codec = gguf_fitting_codec(odd_head ? codec_find("q8_0") : out[i].wanted, t->src.k);
         int rc = check_codec(t, r, &out[i], known->importance, e);
         if (rc < 0)
             return rc;
