@@ -298,6 +298,20 @@ static json_t *list_models(struct cli *cli)
     return a;
 }
 
+static json_t *list_compatibility(struct cli *cli)
+{
+    (void)cli;
+    json_t *a = json_array();
+    struct csv c;
+    for (bool more = csv_open(&c, dataset_compatibility) && csv_next(&c); more; more = csv_next(&c)) {
+        json_t *o = named(csv_text(&c, "framework"));
+        for (int i = 1; i < c.head.n; i++)
+            json_put(o, c.head.field[i], json_str_or_null(csv_text(&c, c.head.field[i])));
+        json_array_append_new(a, o);
+    }
+    return a;
+}
+
 static const struct {
     const char *name;
     json_t *(*make)(struct cli *cli);
@@ -305,7 +319,7 @@ static const struct {
     {"formats", list_formats},       {"kv", list_kv},           {"codecs", list_codecs},
     {"kernels", list_kernels},       {"shapes", list_shapes},   {"architectures", list_architectures},
     {"frameworks", list_frameworks}, {"metrics", list_metrics}, {"claims", list_claims},
-    {"devices", list_devices},       {"models", list_models},
+    {"devices", list_devices},       {"models", list_models},   {"compatibility", list_compatibility},
 };
 enum { N_TABLES = sizeof tables / sizeof *tables };
 
@@ -352,9 +366,9 @@ int cmd_list(struct cli *c)
         return EXIT_DONE;
     }
     const char *near = cli_nearest(c->arg[0], names, N_TABLES);
-    cli_warn(
-        "list %s: give models, devices, formats, kv, codecs, kernels, shapes, architectures, frameworks, metrics or "
-        "claims%s%s%s",
-        c->arg[0], near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+    cli_warn("list %s: give models, devices, formats, kv, codecs, kernels, shapes, architectures, frameworks, "
+             "compatibility, "
+             "metrics or claims%s%s%s",
+             c->arg[0], near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
     return EXIT_USAGE;
 }

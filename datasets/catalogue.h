@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 extern const char dataset_frameworks[], dataset_published_quality[], dataset_published_speeds[], dataset_claims[],
-    dataset_devices[], dataset_usable[], dataset_models[];
+    dataset_devices[], dataset_usable[], dataset_models[], dataset_compatibility[];
 /* datasets/workers: Python sources. */
 extern const char dataset_worker[], dataset_worker_onnxruntime[], dataset_worker_onnxruntime_genai[],
     dataset_worker_openvino[], dataset_worker_openvino_genai[], dataset_worker_mlx[], dataset_worker_llama_py[],

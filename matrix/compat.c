@@ -1,11 +1,13 @@
-/* What a framework can run at all: rows of compat.def against a format and a device. */
+/* What a framework can run at all: datasets/compatibility.csv against a format and a device; and how it is started
+ * (compat.def). */
 #include <stdio.h>
 #include <string.h>
+#include "datasets/catalogue.h"
 #include "matrix/judge.h"
 
 static const struct runtime runtimes[] = {
-#define X(framework, families, archs, elsewhere, base_bytes, command, device_flags, kv_flags)                          \
-    {framework, families, archs, elsewhere, base_bytes, command, device_flags, kv_flags},
+#define X(framework, base_bytes, command, device_flags, kv_flags)                                                      \
+    {framework, base_bytes, command, device_flags, kv_flags},
 #include "matrix/compat.def"
 #undef X
 };
@@ -18,9 +20,10 @@ const struct runtime *runtime_find(const char *framework)
     return NULL;
 }
 
+/* "*" is every word; a word that is not known is let through. */
 static bool list_has(const char *list, const char *word, size_t n)
 {
-    if (strcmp(list, "*") == 0)
+    if (n == 0 || strcmp(list, "*") == 0)
         return true;
     for (const char *p = list; p; p = strchr(p, ' ') ? strchr(p, ' ') + 1 : NULL)
         if (strncmp(p, word, n) == 0 && (p[n] == ' ' || p[n] == 0))
@@ -28,22 +31,58 @@ static bool list_has(const char *list, const char *word, size_t n)
     return false;
 }
 
-bool compat_check(const char *framework, const char *format, const struct probe_device *device, char why[160])
+/* A described device says one of these words; what was probed is a distribution's name. */
+static const char *system_of(const struct probe_device *d)
 {
-    const struct runtime *run = runtime_find(framework);
-    if (!run)
+    static const char *const others[] = {"windows", "macos", "android", "ios", "none"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(d->os.name, others[i]) == 0)
+            return others[i];
+    return *d->os.name ? "linux" : "";
+}
+
+static bool at_home(const struct csv *c, const struct probe_device *d)
+{
+    const char *os = system_of(d);
+    return list_has(csv_text(c, "arch"), d->cpu.arch, strlen(d->cpu.arch)) &&
+           list_has(csv_text(c, "os"), os, strlen(os));
+}
+
+/* Rows of other frameworks are passed over unread: a choice among all models asks thousands of times. */
+static bool next_of(struct csv *c, const char *framework)
+{
+    const size_t n = strlen(framework);
+    while (*c->at && (strncmp(c->at, framework, n) || c->at[n] != ','))
+        c->at = strchr(c->at, '\n') ? strchr(c->at, '\n') + 1 : "";
+    return *c->at && csv_next(c);
+}
+
+bool compat_check(const char *framework, const char *format, const char *backend, const struct probe_device *device,
+                  char why[160])
+{
+    const int n = (int)strcspn(format, "/");
+    bool known = false, loads = false, drives = false;
+    struct csv c;
+    for (bool more = csv_open(&c, dataset_compatibility); more && next_of(&c, framework);) {
+        known = true;
+        if (!list_has(csv_text(&c, "families"), format, (size_t)n))
+            continue;
+        loads = true;
+        if (device && *backend && strcmp(csv_text(&c, "backend"), backend) != 0)
+            continue;
+        drives = true;
+        if (device && !at_home(&c, device))
+            continue;
+        snprintf(why, 160, "%s", csv_text(&c, "note"));
+        return strcmp(csv_text(&c, "support"), "no") != 0;
+    }
+    if (!known)
         return true; /* nothing is known against it */
-    size_t n = strcspn(format, "/");
-    if (!list_has(run->families, format, n)) {
-        snprintf(why, 160, "%s does not load %.*s formats", framework, (int)n, format);
-        return false;
-    }
-    if (device && *device->cpu.arch && !list_has(run->archs, device->cpu.arch, strlen(device->cpu.arch))) {
-        if (*run->elsewhere)
-            snprintf(why, 160, "%s", run->elsewhere);
-        else
-            snprintf(why, 160, "%s has no build for %s", framework, device->cpu.arch);
-        return false;
-    }
-    return true;
+    if (!loads)
+        snprintf(why, 160, "%s does not load %.*s formats", framework, n, format);
+    else if (!drives)
+        snprintf(why, 160, "%s does not run %.*s formats on %s", framework, n, format, backend);
+    else
+        snprintf(why, 160, "%s has no build for %s %s", framework, system_of(device), device->cpu.arch);
+    return false;
 }

@@ -30,12 +30,12 @@ struct judge {
     const struct record *recs;
     int n_recs;
     const struct factors *known; /* of earlier runs; NULL: none */
-    int64_t usable_bytes;    /* INT64_MIN unknown */
-    bool by_size;            /* balanced, and no row has a speed that may be shown: the smallest wins */
-    bool usual_kv;           /* a row of the usual KV cache can be the pick: those of other caches are not */
-    bool limit_moved;        /* nothing that fits keeps the default quality limit: it was given up */
-    bool *unbeaten, *stands; /* [n_rows] scratch of front_mark */
-    bool failed;             /* an allocation failed */
+    int64_t usable_bytes;        /* INT64_MIN unknown */
+    bool by_size;                /* balanced, and no row has a speed that may be shown: the smallest wins */
+    bool usual_kv;               /* a row of the usual KV cache can be the pick: those of other caches are not */
+    bool limit_moved;            /* nothing that fits keeps the default quality limit: it was given up */
+    bool *unbeaten, *stands;     /* [n_rows] scratch of front_mark */
+    bool failed;                 /* an allocation failed */
 };
 
 /* A string in the arena; "" and j->failed when there is no memory. */
@@ -72,18 +72,19 @@ const struct record *best_record_at(const struct judge *j, const struct subject 
                                     enum aspect a);
 const struct record *best_own_record(const struct judge *j, const struct subject *s, const char *format, enum aspect a);
 
-/* compat.def: what a framework can run at all. */
+/* compat.def: how a framework is started. */
 struct runtime {
-    const char *framework, *families, *archs; /* space-separated; "*" any */
-    const char *elsewhere;                    /* what to say of other architectures; "": no build */
-    int64_t base_bytes;                       /* resident without a model */
-    const char *command;                      /* {file} {threads} {ctx} */
-    const char *device_flags;                 /* elsewhere than on the CPU; {backend} {layers} */
-    const char *kv_flags;                     /* for a KV type other than f16; {k} and {v} are the types */
+    const char *framework;
+    int64_t base_bytes;       /* resident without a model */
+    const char *command;      /* {file} {threads} {ctx} */
+    const char *device_flags; /* of another device than the CPU: {backend} {layers} */
+    const char *kv_flags;     /* for a KV type other than f16; {k} and {v} are the types */
 };
 const struct runtime *runtime_find(const char *framework);
-/* False with the reason when the framework cannot run the format on that device. */
-bool compat_check(const char *framework, const char *format, const struct probe_device *device, char why[160]);
+/* datasets/compatibility.csv: false with the reason where the framework cannot run the format on that backend of that
+ * device. device NULL: does it load the format at all? */
+bool compat_check(const char *framework, const char *format, const char *backend, const struct probe_device *device,
+                  char why[160]);
 
 void judge_vetoes(struct judge *j); /* fills vetoes, veto, verdict and reason of every row */
 const struct rule_info *rule_info(int rule);

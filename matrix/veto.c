@@ -30,7 +30,7 @@ static bool broken_compat(const struct judge *j, const struct row *r, char why[W
 {
     char reason[160];
     bool ran_here = strcmp(r->speed_from, "measured") == 0; /* a table of machines knows no better */
-    if (compat_check(r->framework, r->format, ran_here ? NULL : j->device, reason))
+    if (compat_check(r->framework, r->format, r->backend, ran_here ? NULL : j->device, reason))
         return false;
     snprintf(why, WHY, "%s", reason);
     return true;
