@@ -10,7 +10,6 @@
 #include "base/mem.h"
 #include "matrix/judge.h"
 
-
 bool row_eligible(const struct row *r, uint64_t ignored)
 {
     return r->ran && (r->vetoes & ~ignored) == 0;
@@ -224,6 +223,12 @@ static bool has_speed(const struct row *r)
 {
     return isfinite(r->decode_tok_s) && !r->cache_resident;
 }
+
+bool judge_by_size(const struct judge *j)
+{
+    return j->want->objective == OBJECTIVE_BALANCED && !any_row(j, has_speed);
+}
+
 /* The limit in force: the user's; for `balanced` else the default, unless nothing that fits keeps it. */
 static void set_limit(struct judge *j)
 {
@@ -232,7 +237,7 @@ static void set_limit(struct judge *j)
     d->kld_limit_asked = isfinite(d->kld_limit);
     if (!d->kld_limit_asked && j->want->objective == OBJECTIVE_BALANCED)
         d->kld_limit = DEFAULT_MAX_KLD;
-    j->by_size = j->want->objective == OBJECTIVE_BALANCED && !any_row(j, has_speed);
+    j->by_size = judge_by_size(j);
     judge_vetoes(j);
     if (d->kld_limit_asked || !isfinite(d->kld_limit) || judge_best(j, 0, d->kld_limit, ANY_GROUP, NULL) >= 0)
         return;
@@ -348,6 +353,16 @@ static int64_t usable_bytes(const struct probe_device *device, const struct cons
         if (all[i] > 0 && all[i] < least)
             least = all[i];
     return least == INT64_MAX ? INT64_MIN : least;
+}
+
+int judge_again(struct judge *j, int group)
+{
+    if (!begin(j))
+        return -1;
+    j->usual_kv = false;
+    int best = judge_best(j, 0, j->d->kld_limit, group, NULL);
+    j->usual_kv = best >= 0 && j->want->objective != OBJECTIVE_MEMORY;
+    return j->usual_kv ? judge_best(j, 0, j->d->kld_limit, group, NULL) : best;
 }
 
 int judge_open(struct judge *j, struct decision **out, const struct probe_device *device, const struct request *req,

@@ -89,6 +89,17 @@ bool compat_check(const char *framework, const char *format, const char *backend
 void judge_vetoes(struct judge *j); /* fills vetoes, veto, verdict and reason of every row */
 const struct rule_info *rule_info(int rule);
 enum rule_kind rule_kind(int rule);
+enum { RULE_WHY = 320 };
+bool rule_broken(const struct judge *j, int rule, const struct row *r, char why[RULE_WHY]);
+enum rule_unit { UNIT_BYTES, UNIT_NATS, UNIT_SHARE, UNIT_TOK_S, UNIT_MS, UNIT_WATTS, UNIT_HOURS };
+struct rule_margin { /* here: the row's figure (NaN = not known); at_least: it must not be under what is allowed */
+    double here, allowed;
+    bool at_least;
+    enum rule_unit unit;
+    const char *option; /* that sets the limit; "" none */
+};
+/* False: no such limit is in force, or it has no figure. */
+bool rule_margin(const struct judge *j, int rule, const struct row *r, struct rule_margin *m);
 double judge_battery_wh(const struct judge *j); /* as the user says, else as the machine does; NaN unknown */
 /* "with 2.1 GiB more memory": what would have to give so that the row passes that rule; "" when nothing
  * sensible. */
@@ -122,6 +133,9 @@ void judge_sort(struct judge *j); /* best first, ranks set */
 int judge_open(struct judge *j, struct decision **out, const struct probe_device *device, const struct request *req,
                struct err *e);
 void judge_decide(struct judge *j); /* all of it, on the rows there are */
+/* Vetoes and the pick only, under the constraints that j has now: its index, -1 none. Rows keep their order. */
+bool judge_by_size(const struct judge *j);
+int judge_again(struct judge *j, int group);
 
 /* explain.c: the pick or why there is none, in words; notes.c: risks, notes, what was left open. */
 void explain_decision(struct judge *j);

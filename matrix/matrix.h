@@ -46,6 +46,8 @@ struct row {
     double energy_lo, energy_hi;
     int64_t scratch_bytes, runtime_bytes; /* the rest of peak_bytes beside weights and KV */
     const char *histogram, *substitutions, *kernels, *license;
+    double timed_s; /* of the repetitions behind its speed, NaN = not known */
+    int n_chunks;   /* of text behind its KLD; 0 = not known */
     const char *quality_of; /* the model whose quality it is, where speed and memory are of another; else "" */
     const char *speed_note; /* "shape qwen3-0.6b", "cache-resident" */
 };

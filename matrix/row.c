@@ -55,7 +55,8 @@ static void row_init(struct row *r)
 #undef NUM
 #undef INT
 #undef BOOL
-    r->prefill_lo = r->prefill_hi = r->bandwidth_share = r->energy_lo = r->energy_hi = r->task_chance = NAN;
+    r->timed_s = r->prefill_lo = r->prefill_hi = r->bandwidth_share = r->energy_lo = r->energy_hi = r->task_chance =
+        NAN;
     r->scratch_bytes = r->runtime_bytes = INT64_MIN;
 }
 

@@ -43,6 +43,7 @@ static void set_quality(struct judge *j, struct row *w, const struct record *r)
     w->reference = base && strcasecmp(format_scheme(r->format.name), format_scheme(r->model.source_format)) == 0;
     if (w->reference && !isfinite(w->kld))
         w->kld = w->kld_lo = w->kld_hi = 0, w->ppl_ratio = w->top1_agreement = 1;
+    w->n_chunks = q->n_chunks;
     w->not_comparable = reproduces_source(r);
     w->low_confidence = w->low_confidence || (q->n_chunks > 0 && q->n_chunks < 10);
     if (!*w->date)
@@ -83,6 +84,16 @@ static struct interval with_bounds(struct interval t)
     return t;
 }
 
+static double seconds_timed(const struct speed *s)
+{
+    double ns = 0;
+    for (int i = 0; i < s->decode_ns.n; i++)
+        ns += s->decode_ns.x[i];
+    for (int i = 0; i < s->prefill_ns.n; i++)
+        ns += s->prefill_ns.x[i];
+    return ns > 0 ? ns * 1e-9 : NAN;
+}
+
 /* Speed of a record, times a framework's ratios (one: as measured). */
 static void set_speed(struct judge *j, struct row *w, const struct record *r, struct interval decode_factor,
                       struct interval prefill_factor)
@@ -112,6 +123,7 @@ static void set_speed(struct judge *j, struct row *w, const struct record *r, st
     w->energy_from = keep(j, isfinite(w->energy_j_per_tok) ? r->energy_from : "");
     w->bandwidth_share = measured ? s->bandwidth_share : NAN;
     w->low_confidence = w->low_confidence || s->low_confidence || assumed;
+    w->timed_s = seconds_timed(s);
     w->dirty = s->dirty;
     w->cache_resident = s->cache_resident;
     w->n_prompt = r->workload.n_prompt, w->n_gen = r->workload.n_gen;

@@ -2,6 +2,7 @@
 #include "reports/escape.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Length of the valid UTF-8 sequence at s, 0 when there is none (RFC 3629: no surrogates, nothing overlong). */
@@ -146,4 +147,27 @@ int text_columns(const char *s)
     for (; *s; s++)
         n += ((unsigned char)*s & 0xc0) != 0x80;
     return n;
+}
+
+void text_wrap(struct sbuf *out, const char *text, int indent, int width)
+{
+    struct sbuf b = {0};
+    escape_plain(&b, text);
+    int at = indent;
+    for (const char *p = sbuf_str(&b); *p;) {
+        size_t n = strcspn(p, " ");
+        char word[512];
+        snprintf(word, sizeof word, "%.*s", (int)n, p);
+        int columns = text_columns(word);
+        if (at > indent && at + 1 + columns > width) {
+            sbuf_printf(out, "\n%*s", indent, "");
+            at = indent;
+        }
+        sbuf_printf(out, "%s%.*s", at > indent ? " " : "", (int)n, p);
+        at += columns + (at > indent);
+        p += n + strspn(p + n, " ");
+    }
+    sbuf_putc(out, '\n');
+    out->failed = out->failed || b.failed;
+    sbuf_free(&b);
 }

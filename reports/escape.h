@@ -9,5 +9,7 @@ void escape_csv(struct sbuf *b, const char *s);      /* one RFC 4180 field; a fo
 void escape_html(struct sbuf *b, const char *s);     /* text and quoted attributes */
 void escape_markdown(struct sbuf *b, const char *s); /* inline text, also inside table cells */
 void escape_base64(struct sbuf *b, const void *p, size_t n);
+/* Plain text from column `indent` on, broken at spaces; ends the line. */
+void text_wrap(struct sbuf *out, const char *text, int indent, int width);
 int text_columns(const char *s); /* characters of a cleaned string */
 #endif

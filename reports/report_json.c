@@ -5,7 +5,7 @@
 #include "reports/escape.h"
 #include "reports/writers.h"
 
-static json_t *clean_string(const char *s)
+json_t *report_string_json(const char *s)
 {
     struct sbuf b = {0};
     if (!s || !*s)
@@ -26,11 +26,11 @@ static json_t *cell(const struct row *r, const struct column *c)
     case COLUMN_NUM:
         return json_num(column_num(r, c));
     default:
-        return clean_string(column_str(r, c));
+        return report_string_json(column_str(r, c));
     }
 }
 
-static json_t *row_json(const struct row *r)
+json_t *report_row_json(const struct row *r)
 {
     json_t *o = json_object();
     for (int c = 0; c < n_columns; c++)
@@ -42,7 +42,7 @@ static json_t *list(const char *const *s, int n)
 {
     json_t *a = json_array();
     for (int i = 0; i < n; i++)
-        json_array_append_new(a, clean_string(s[i]));
+        json_array_append_new(a, report_string_json(s[i]));
     return a;
 }
 
@@ -51,9 +51,9 @@ static json_t *risks(const struct decision *d)
     json_t *a = json_array();
     for (int i = 0; i < d->n_risks; i++) {
         json_t *o = json_object();
-        json_put(o, "id", clean_string(d->risk[i].id));
-        json_put(o, "text", clean_string(d->risk[i].text));
-        json_put(o, "mitigation", clean_string(d->risk[i].mitigation));
+        json_put(o, "id", report_string_json(d->risk[i].id));
+        json_put(o, "text", report_string_json(d->risk[i].text));
+        json_put(o, "mitigation", report_string_json(d->risk[i].mitigation));
         json_array_append_new(a, o);
     }
     return a;
@@ -61,18 +61,18 @@ static json_t *risks(const struct decision *d)
 
 static void put_words(json_t *o, const struct decision *d)
 {
-    json_put(o, "subject", clean_string(d->subject));
-    json_put(o, "headline", clean_string(d->headline));
-    json_put(o, "reason", clean_string(d->reason));
-    json_put(o, "plain_quality", clean_string(d->plain_quality));
-    json_put(o, "confidence", clean_string(d->confidence));
-    json_put(o, "command", clean_string(d->command));
-    json_put(o, "runner_up", d->runner_up >= 0 ? row_json(&d->row[d->runner_up]) : json_null());
-    json_put(o, "runner_up_reason", clean_string(d->runner_up_reason));
+    json_put(o, "subject", report_string_json(d->subject));
+    json_put(o, "headline", report_string_json(d->headline));
+    json_put(o, "reason", report_string_json(d->reason));
+    json_put(o, "plain_quality", report_string_json(d->plain_quality));
+    json_put(o, "confidence", report_string_json(d->confidence));
+    json_put(o, "command", report_string_json(d->command));
+    json_put(o, "runner_up", d->runner_up >= 0 ? report_row_json(&d->row[d->runner_up]) : json_null());
+    json_put(o, "runner_up_reason", report_string_json(d->runner_up_reason));
     json_put(o, "neighbours", list(d->neighbours, d->n_neighbours));
     json_put(o, "changes", list(d->changes, d->n_changes));
-    json_put(o, "nearest", clean_string(d->nearest));
-    json_put(o, "coverage", clean_string(d->coverage));
+    json_put(o, "nearest", report_string_json(d->nearest));
+    json_put(o, "coverage", report_string_json(d->coverage));
     json_put(o, "kld_limit", json_num(d->kld_limit));
     json_put(o, "kld_limit_asked", json_boolean(d->kld_limit_asked));
     json_put(o, "risks", risks(d));
@@ -85,15 +85,15 @@ static json_t *claims(const struct decision *d)
     for (int i = 0; i < d->n_claims; i++) {
         const struct claim *c = &d->claim[i];
         json_t *o = json_object();
-        json_put(o, "id", clean_string(c->id));
-        json_put(o, "subject", clean_string(c->subject));
-        json_put(o, "what", clean_string(c->what));
-        json_put(o, "claimed", clean_string(c->claimed));
-        json_put(o, "here", clean_string(c->here));
+        json_put(o, "id", report_string_json(c->id));
+        json_put(o, "subject", report_string_json(c->subject));
+        json_put(o, "what", report_string_json(c->what));
+        json_put(o, "claimed", report_string_json(c->claimed));
+        json_put(o, "here", report_string_json(c->here));
         json_put(o, "lo", json_num(c->lo));
         json_put(o, "hi", json_num(c->hi));
-        json_put(o, "verdict", clean_string(c->verdict));
-        json_put(o, "source", clean_string(c->source));
+        json_put(o, "verdict", report_string_json(c->verdict));
+        json_put(o, "source", report_string_json(c->source));
         json_array_append_new(a, o);
     }
     return a;
@@ -104,10 +104,10 @@ int report_json(struct sbuf *out, const struct report_input *in, struct err *e)
     const struct decision *d = in->decision;
     json_t *o = json_object(), *rows = json_array();
     for (int i = 0; i < d->n_rows; i++)
-        json_array_append_new(rows, row_json(&d->row[i]));
-    json_put(o, "verdict", clean_string(d->verdict));
-    json_put(o, "recommended", d->recommended >= 0 ? row_json(&d->row[d->recommended]) : json_null());
-    json_put(o, "binding_limit", clean_string(d->binding_limit));
+        json_array_append_new(rows, report_row_json(&d->row[i]));
+    json_put(o, "verdict", report_string_json(d->verdict));
+    json_put(o, "recommended", d->recommended >= 0 ? report_row_json(&d->row[d->recommended]) : json_null());
+    json_put(o, "binding_limit", report_string_json(d->binding_limit));
     json_put(o, "undecided", list(d->undecided, d->n_undecided));
     json_put(o, "exit_code", json_integer(d->exit_code));
     put_words(o, d);

@@ -3,6 +3,7 @@
 #ifndef REPORTS_REPORTS_H
 #define REPORTS_REPORTS_H
 #include "base/sbuf.h"
+#include "matrix/cell.h"
 #include "matrix/matrix.h"
 
 struct report_input {
@@ -22,6 +23,9 @@ struct writer {
 extern const struct writer writers[]; /* text csv json md html records device */
 extern const int n_writers;
 const struct writer *writer_find(const char *ext);
+/* One cell explained, as text and as JSON. */
+int report_cell(struct sbuf *out, const struct cell *c, const struct report_input *in, struct err *e);
+int report_cell_json(struct sbuf *out, const struct cell *c, const struct report_input *in, struct err *e);
 /* Everything of interface.md 4 into dir: each file atomic; gnuplot missing = report without pictures, said once. */
 int reports_write_dir(const char *dir, const struct report_input *in, void (*warn)(void *arg, const char *sentence),
                       void *arg, struct err *e);

@@ -1,12 +1,15 @@
 /* Inside reports/ only: the functions behind writers.def, and what they share. */
 #ifndef REPORTS_WRITERS_H
 #define REPORTS_WRITERS_H
+#include "base/json.h"
 #include "reports/reports.h"
 
 #define W(ext, file, function, doc) int function(struct sbuf *out, const struct report_input *in, struct err *e);
 #include "reports/writers.def"
 #undef W
 
+json_t *report_row_json(const struct row *r);
+json_t *report_string_json(const char *s); /* cleaned; null for "" */
 /* "PICK" "beaten" "over limit" ...: the verdict as a word that tells rows apart. */
 const char *verdict_label(const struct row *r);
 /* "pick" "front" "beaten" "over" "veto" "cannot" "failed" "own": the look of the row (colours, CSS class). */
