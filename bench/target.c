@@ -16,7 +16,7 @@ void target_unknown(struct target *t)
 {
     memset(t, 0, sizeof *t);
     t->memory_bytes = t->usable_bytes = -1;
-    t->bandwidth_gb_s = t->fp16_tflops = t->int8_tops = t->ghz = NAN;
+    t->bandwidth_gb_s = t->fp32_tflops = t->fp16_tflops = t->int8_tops = t->ghz = NAN;
     t->tdp_w = t->battery_wh = t->price_usd = NAN;
     t->cores = -1;
 }
@@ -240,7 +240,7 @@ int target_complete(struct target *t, const char *where, struct err *e)
 
 /* ---- the catalogue ---- */
 
-static int read_row(struct target *t, const struct csv *c, struct err *e)
+static int read_figures(struct target *t, const struct csv *c, struct err *e)
 {
     const char *id = csv_text(c, "id");
     double memory = csv_number(c, "memory_gib"), cores = csv_number(c, "cores");
@@ -250,6 +250,7 @@ static int read_row(struct target *t, const struct csv *c, struct err *e)
     snprintf(t->source, sizeof t->source, "%s", csv_text(c, "source"));
     t->memory_bytes = memory > 0 && memory < 1e6 ? (int64_t)(memory * gib) : -1;
     t->bandwidth_gb_s = csv_number(c, "bandwidth_gb_s");
+    t->fp32_tflops = csv_number(c, "fp32_tflops");
     t->fp16_tflops = csv_number(c, "fp16_tflops");
     t->int8_tops = csv_number(c, "int8_tops");
     t->tdp_w = csv_number(c, "tdp_w");
@@ -264,7 +265,22 @@ static int read_row(struct target *t, const struct csv *c, struct err *e)
         rc = target_set_isa(t, csv_text(c, "isa"), false, id, e);
     if (rc == 0)
         rc = target_set_backends(t, csv_text(c, "backends"), id, e);
-    return rc == 0 ? target_complete(t, id, e) : rc;
+    return rc;
+}
+
+static int read_row(struct target *t, const struct csv *c, struct err *e)
+{
+    int rc = read_figures(t, c, e);
+    return rc == 0 ? target_complete(t, csv_text(c, "id"), e) : rc;
+}
+
+bool target_figures(struct target *t, const char *id)
+{
+    struct csv c;
+    for (bool more = csv_open(&c, dataset_devices) && csv_next(&c); more; more = csv_next(&c))
+        if (!strcmp(csv_text(&c, "id"), id))
+            return read_figures(t, &c, NULL) == 0;
+    return false;
 }
 
 bool target_at(struct target *t, int i, struct err *e)

@@ -18,7 +18,7 @@ struct target {
     char usable_rule[256];   /* why, with its source */
     double bandwidth_gb_s;   /* of that memory, peak */
     bool bandwidth_measured; /* by a program, which reaches less than the peak */
-    double fp16_tflops, int8_tops, ghz, tdp_w, battery_wh, price_usd;
+    double fp32_tflops, fp16_tflops, int8_tops, ghz, tdp_w, battery_wh, price_usd;
     uint64_t isa;
     char arch[16];     /* "x86_64" "arm64" "riscv64"; "" unknown */
     char backends[64]; /* "cuda vulkan opencl", the fastest first */
@@ -41,6 +41,8 @@ int target_from_flags(struct target *t, const struct target_flags *f, struct err
 int target_from_json(struct target *t, const json_t *j, const char *where, struct err *e);
 /* This machine, as observed: what the same predictions say of it. */
 int target_from_probe(struct target *t, const struct probe_device *d, struct err *e);
+/* The figures of a catalogue row alone, without what follows from them; false: no such id. */
+bool target_figures(struct target *t, const char *id);
 /* Row i of the catalogue; false behind the last. Rows that do not pass the rules are refused by target_find. */
 bool target_at(struct target *t, int i, struct err *e);
 json_t *target_to_json(const struct target *t);

@@ -34,6 +34,7 @@ static const struct figure memory_bytes = {
     "memory", "GiB", {{"GiB", 1073741824.0}, {"MiB", 1048576.0}, {"KiB", 1024.0}}};
 static const struct figure bandwidth_figure = {
     "bandwidth", "GB/s", {{"Gbit/s", 1 / 8.0}, {"MB/s", 1e-3}, {"Mbit/s", 1e-3 / 8}, {"bytes/s", 1e-9}}};
+static const struct figure fp32_figure = {"fp32 speed", "TFLOPS", {{"GFLOPS", 1e-3}, {"MFLOPS", 1e-6}}};
 static const struct figure fp16_figure = {
     "fp16 speed", "TFLOPS", {{"GFLOPS", 1e-3}, {"MFLOPS", 1e-6}, {"FLOPS", 1e-12}}};
 static const struct figure int8_figure = {"int8 speed", "TOPS", {{"GOPS", 1e-3}, {"OPS", 1e-12}}};
@@ -122,6 +123,8 @@ int target_check(const struct target *t, const char *where, struct err *e)
         rc = check_figure(&bandwidth_figure, t->bandwidth_gb_s, c->gb_s_lo, c->gb_s_hi, c, where, e);
     if (rc == 0)
         rc = check_proportion(t, c, where, e);
+    if (rc == 0)
+        rc = check_figure(&fp32_figure, t->fp32_tflops, 1e-3, c->fp16_hi, c, where, e);
     if (rc == 0)
         rc = check_figure(&fp16_figure, t->fp16_tflops, 1e-3, c->fp16_hi, c, where, e);
     if (rc == 0)

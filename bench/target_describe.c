@@ -20,6 +20,7 @@ static const struct {
     size_t offset;
 } numbers[] = {
     {"bandwidth_gb_s", offsetof(struct target, bandwidth_gb_s)},
+    {"fp32_tflops", offsetof(struct target, fp32_tflops)},
     {"fp16_tflops", offsetof(struct target, fp16_tflops)},
     {"int8_tops", offsetof(struct target, int8_tops)},
     {"ghz", offsetof(struct target, ghz)},

@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "datasets/catalogue.h"
 #include "kernels/kernels.h"
+#include "matrix/predict_check.h"
 
 static json_t *named(const char *name)
 {
@@ -312,14 +313,49 @@ static json_t *list_compatibility(struct cli *cli)
     return a;
 }
 
+/* How far predictions for devices that were left out are from what is published of them. */
+static json_t *list_prediction(struct cli *cli)
+{
+    struct predict_error e[64];
+    int n = predict_errors(e, 64);
+    (void)cli;
+    json_t *a = json_array();
+    for (int i = 0; i < n; i++) {
+        json_t *o = named(e[i].class_name);
+        json_put(o, "phase", json_string(e[i].phase));
+        json_put(o, "n", json_integer(e[i].n));
+        json_put(o, "devices", json_integer(e[i].n_devices));
+        json_put(o, "median_error", json_num(e[i].median));
+        json_put(o, "median_error_of_devices", json_num(e[i].device_median));
+        json_put(o, "within_90", json_integer(e[i].n_within));
+        json_put(o, "interval_factor", json_num(e[i].factor));
+        json_put(o, "suspect", json_integer(e[i].n_suspect));
+        json_put(o, "refused", json_integer(e[i].n_refused));
+        json_put(o, "refused_why", json_str_or_null(e[i].refused));
+        for (int p = 0; p < N_PEERS; p++)
+            json_put(o, predict_peer_names[p], json_num(e[i].peer[p]));
+        json_array_append_new(a, o);
+    }
+    return a;
+}
+
 static const struct {
     const char *name;
     json_t *(*make)(struct cli *cli);
 } tables[] = {
-    {"formats", list_formats},       {"kv", list_kv},           {"codecs", list_codecs},
-    {"kernels", list_kernels},       {"shapes", list_shapes},   {"architectures", list_architectures},
-    {"frameworks", list_frameworks}, {"metrics", list_metrics}, {"claims", list_claims},
-    {"devices", list_devices},       {"models", list_models},   {"compatibility", list_compatibility},
+    {"formats", list_formats},
+    {"kv", list_kv},
+    {"codecs", list_codecs},
+    {"kernels", list_kernels},
+    {"shapes", list_shapes},
+    {"architectures", list_architectures},
+    {"frameworks", list_frameworks},
+    {"metrics", list_metrics},
+    {"claims", list_claims},
+    {"devices", list_devices},
+    {"prediction", list_prediction},
+    {"models", list_models},
+    {"compatibility", list_compatibility},
 };
 enum { N_TABLES = sizeof tables / sizeof *tables };
 
