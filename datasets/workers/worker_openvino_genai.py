@@ -19,9 +19,10 @@ class OpenVINOGenAI(Model):
         self.ov, self.genai = openvino, openvino_genai
         check_devices("OpenVINO", device.upper(), openvino.Core().available_devices)
         config = {"INFERENCE_NUM_THREADS": threads, **options} if device == "cpu" else dict(options)
-        if device in ("cpu", "gpu"):  # a prompt that was seen before must be evaluated again
+        if device in ("cpu", "gpu"):
             scheduler = openvino_genai.SchedulerConfig()
-            scheduler.enable_prefix_caching = False
+            scheduler.enable_prefix_caching = False  # a prompt that was seen before must be evaluated again
+            scheduler.max_num_batched_tokens = 2**63 - 1  # a prompt in one piece, as the pipeline does by itself
             config["scheduler_config"] = scheduler
         self.pipe = openvino_genai.LLMPipeline(artifact, device.upper(), **config)
         self.times([1], 2)
