@@ -15,6 +15,7 @@ enum err_code {
     ERR_CRASHED = -9,      /* a child died of a signal */
     ERR_CANCELLED = -10,   /* SIGINT, or the caller's stop flag */
     ERR_DATA = -11,        /* NaN or Inf where numbers are needed */
+    ERR_NOT_REACHED = -12, /* the time given for all ended first */
 };
 
 struct err {

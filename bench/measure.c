@@ -39,10 +39,23 @@ static void close_cell(struct live *c)
     c->session = NULL;
 }
 
+/* Not begun behind its deadline; cut off there it is no failure of the framework's. */
+static int open_in_time(struct session **out, const struct measure_cell *cell, struct err *e)
+{
+    const uint64_t t0 = clock_ns();
+    if (cell->deadline_ns && t0 >= cell->deadline_ns)
+        return err_set(e, ERR_NOT_REACHED, "not measured: the budget ended before it was its turn");
+    int rc = cell->runner->open(out, cell, e);
+    if (rc == ERR_TIMEOUT && cell->deadline_ns && clock_ns() >= cell->deadline_ns)
+        return err_set(e, ERR_NOT_REACHED, "not measured: the budget ended while it was loading, after %.1f s",
+                       (double)(clock_ns() - t0) * 1e-9);
+    return rc;
+}
+
 static int open_cell(struct live *c, struct err *e)
 {
-    int rc = c->cell->why_not ? err_set(e, ERR_UNSUPPORTED, "%s", c->cell->why_not)
-                              : c->cell->runner->open(&c->session, c->cell, e);
+    int rc =
+        c->cell->why_not ? err_set(e, ERR_UNSUPPORTED, "%s", c->cell->why_not) : open_in_time(&c->session, c->cell, e);
     if (rc < 0) {
         c->session = NULL;
         return rc;
@@ -113,19 +126,30 @@ static int warm_up(struct measure_run *m, struct live *c, double cap_s, struct e
     return rc;
 }
 
+/* A failure, unless it was the end that cut it off: then what was measured before counts. */
+static void fail_or_end(const struct measure_run *m, struct live *c, int rc, const struct err *e)
+{
+    if (rc != ERR_TIMEOUT || !past_end(m))
+        fail_cell(c, rc, e->text);
+    else if (c->n_reps == 0)
+        fail_cell(c, ERR_NOT_REACHED, "not measured: the budget ended during its first repetition");
+    else
+        c->done = c->cut = true;
+}
+
 static int warm_group(struct measure_run *m, int i0, int i1)
 {
     double cap = m->o->warmup_cap_s, left = seconds_left(m->deadline_ns);
     cap = fmin(cap, 0.15 * left / (m->n - i0));
     for (int i = i0; i < i1; i++) {
         struct err e = {0};
-        if (m->live[i].done || seconds_left(m->deadline_ns) <= 0)
+        if (m->live[i].done || seconds_left(m->deadline_ns) <= 0 || past_end(m))
             continue;
         int rc = interrupt_seen() ? ERR_CANCELLED : warm_up(m, &m->live[i], cap, &e);
         if (rc == ERR_CANCELLED)
             return rc;
         if (rc < 0)
-            fail_cell(&m->live[i], rc, e.text);
+            fail_or_end(m, &m->live[i], rc, &e);
     }
     return 0;
 }
@@ -168,7 +192,8 @@ static void fit_workload(struct measure_run *m, int i0, int i1)
 
 static bool out_of_time(const struct measure_run *m, const struct live *c)
 {
-    return c->n_reps > 0 && seconds_left(m->deadline_ns) * 1e9 < visit_cost_ns(c, &m->w);
+    const uint64_t end_ns = c->n_reps > 0 ? m->deadline_ns : m->o->end_ns;
+    return end_ns && (seconds_left(end_ns) <= 0 || seconds_left(end_ns) * 1e9 < visit_cost_ns(c, &m->w));
 }
 
 /* One repetition of every cell that needs more; *n_ran = how many ran. */
@@ -184,7 +209,7 @@ static int run_round(struct measure_run *m, int i0, int i1, int rep, int *n_ran)
         if (rc == ERR_CANCELLED)
             return rc;
         if (rc < 0)
-            fail_cell(c, rc, e.text);
+            fail_or_end(m, c, rc, &e);
         else if (m->o->on_progress)
             m->o->on_progress(m->o->arg, i, rep);
         ++*n_ran;
@@ -220,7 +245,7 @@ static void ask_more(struct measure_run *m, int i)
 {
     struct live *c = &m->live[i];
     struct err e = {0};
-    int rc = m->o->before_close && c->n_reps > 0 ? m->o->before_close(m->o->arg, i, c->session, &e) : 0;
+    int rc = m->o->before_close && c->n_reps > 0 && !c->cut ? m->o->before_close(m->o->arg, i, c->session, &e) : 0;
     if (rc < 0 && rc != ERR_CANCELLED)
         fail_cell(c, rc, e.text);
 }
@@ -232,7 +257,7 @@ static int run_group(struct measure_run *m, int i0, int i1, const struct workloa
     for (int i = i0; i < i1; i++)
         calibrate(m, &m->live[i]);
     int rc = warm_group(m, i0, i1);
-    if (rc == 0)
+    if (rc == 0 && !past_end(m))
         rc = choose_threads(m, i0, i1);
     if (rc == 0) {
         if (!m->o->keep_workload)

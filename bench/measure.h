@@ -12,6 +12,7 @@ struct measure_opts {
     double warmup_cap_s, target_half_width;   /* 3.0, 0.02 */
     double budget_s;                  /* for the whole set; NaN = none */
     bool keep_workload;               /* a small budget costs repetitions only */
+    uint64_t end_ns;                  /* clock_ns() at which even a first repetition is cut off; 0 = none */
     uint64_t seed;
     double bandwidth_gb_s;            /* NaN: measured interleaved */
     void (*on_progress)(void *arg, int i_cell, int rep);

@@ -98,6 +98,8 @@ void finish_cell(const struct measure_run *m, struct live *c, const struct workl
     r->workload.n_gen = m->w.n_gen;
     r->workload.threads_prefill = c->prefill_threads > 0 ? c->prefill_threads : r->workload.threads;
     r->workload.threads_decode = c->decode_threads > 0 ? c->decode_threads : r->workload.threads;
+    if (!c->failed && c->n_reps == 0 && m->o->end_ns && !interrupt_seen())
+        fail_cell(c, ERR_NOT_REACHED, "not measured: the budget ended before its first repetition");
     if (!c->failed && c->n_reps == 0)
         fail_cell(c, ERR_CANCELLED, "interrupted before it was measured");
     if (c->failed) {

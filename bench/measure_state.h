@@ -12,7 +12,7 @@ struct live { /* a cell while it is measured */
     const struct measure_cell *cell;
     struct record *r;
     struct session *session; /* NULL: not open */
-    bool failed, done;
+    bool failed, done, cut; /* cut: the end came during a further repetition, and the session is lost */
     int prefill_threads, decode_threads; /* 0: all */
     double prompt_ns, token_ns, extra_ns; /* estimates: per prompt token, per generated token, rest of a repetition */
     int n_reps, n_attempts;
@@ -44,6 +44,7 @@ struct measure_run {
 static const double most_drift = 0.05;
 
 /* measure_visit.c */
+bool past_end(const struct measure_run *m);
 uint64_t spin_rounds_of(struct pool *pool, double seconds);
 double spin_ns(struct pool *pool, uint64_t rounds);
 /* One repetition, once more when the machine was disturbed and there is time; the cleaner one is added to the cell. */

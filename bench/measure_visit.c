@@ -78,7 +78,14 @@ static uint64_t give_up_at(const struct measure_run *m, const struct live *c, co
     double expected = visit_cost_ns(c, w) * 1e-9, seconds = c->n_attempts ? 10 + 20 * expected : 600;
     seconds = fmin(seconds, fmax(least_patience_s, seconds_left(m->deadline_ns) / 2));
     uint64_t at = clock_ns() + (uint64_t)(seconds * 1e9);
+    if (m->o->end_ns && m->o->end_ns < at)
+        at = m->o->end_ns;
     return w->deadline_ns && w->deadline_ns < at ? w->deadline_ns : at;
+}
+
+bool past_end(const struct measure_run *m)
+{
+    return m->o->end_ns && clock_ns() >= m->o->end_ns;
 }
 
 /* Where the time of a repetition went: what the next one will cost. */

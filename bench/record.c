@@ -30,8 +30,13 @@ static const char *const provenance_names[N_PROVENANCES] = {
     [FROM_SHAPE_MEASURED] = "shape-measured",
 };
 static const char *const status_names[N_STATUSES] = {
-    [STATUS_OK] = "ok",         [STATUS_CANNOT_RUN] = "cannot-run", [STATUS_UNSUPPORTED] = "unsupported",
-    [STATUS_FAILED] = "failed", [STATUS_TIMED_OUT] = "timed-out",   [STATUS_CRASHED] = "crashed",
+    [STATUS_OK] = "ok",
+    [STATUS_CANNOT_RUN] = "cannot-run",
+    [STATUS_UNSUPPORTED] = "unsupported",
+    [STATUS_FAILED] = "failed",
+    [STATUS_TIMED_OUT] = "timed-out",
+    [STATUS_CRASHED] = "crashed",
+    [STATUS_NOT_REACHED] = "not-reached",
 };
 
 static int find_name(const char *const *names, int n, const char *name)
@@ -65,8 +70,9 @@ enum record_status record_status_of(int code)
         int code;
         enum record_status status;
     } of[] = {
-        {ERR_TIMEOUT, STATUS_TIMED_OUT}, {ERR_CRASHED, STATUS_CRASHED},  {ERR_UNSUPPORTED, STATUS_UNSUPPORTED},
-        {ERR_LIMIT, STATUS_CANNOT_RUN},  {ERR_NOMEM, STATUS_CANNOT_RUN}, {ERR_MISSING, STATUS_CANNOT_RUN},
+        {ERR_TIMEOUT, STATUS_TIMED_OUT},       {ERR_CRASHED, STATUS_CRASHED},  {ERR_UNSUPPORTED, STATUS_UNSUPPORTED},
+        {ERR_LIMIT, STATUS_CANNOT_RUN},        {ERR_NOMEM, STATUS_CANNOT_RUN}, {ERR_MISSING, STATUS_CANNOT_RUN},
+        {ERR_NOT_REACHED, STATUS_NOT_REACHED},
     };
     for (size_t i = 0; i < sizeof of / sizeof *of; i++)
         if (of[i].code == code)

@@ -34,6 +34,7 @@ enum record_status {
     STATUS_FAILED,
     STATUS_TIMED_OUT,
     STATUS_CRASHED,
+    STATUS_NOT_REACHED, /* the budget ended first: nothing is said of it, and nothing kept */
     N_STATUSES
 };
 const char *record_status_name(enum record_status s);    /* "ok" "cannot-run" ... */

@@ -40,8 +40,9 @@ struct sweep {
     int n, cap;
     bool interrupted, out_of_budget;
     double seconds;
-    int n_chunks;    /* done by every format that was evaluated */
-    int32_t *tokens; /* of the evaluation text, tokenized once */
+    double longest_logits_s; /* a chunk of a framework's logits so far */
+    int n_chunks;            /* done by every format that was evaluated */
+    int32_t *tokens;         /* of the evaluation text, tokenized once */
     int64_t n_tokens;
     struct arena *arena;
 };

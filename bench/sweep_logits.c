@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 #include "base/hash.h"
+#include "bench/budget.h"
 
 enum { MOST_CHUNKS = 4, OWN = 0, FRAMEWORK = 1 };
 
@@ -34,22 +35,32 @@ static bool load_own(const struct sweep_logits *l, struct eval *v, const struct 
     return have;
 }
 
-/* Returns how many chunks were done, or the error of the first. */
+/* Of that format, where it was timed. */
+static double own_prefill_tok_s(const struct sweep *s, const struct recipe *recipe)
+{
+    for (int i = s->n - 1; i >= 0; i--)
+        if (!strcmp(s->rec[i].framework.name, "own") && !strcmp(s->rec[i].format.name, recipe->name) &&
+            isfinite(s->rec[i].speed.prefill_tok_s.v))
+            return s->rec[i].speed.prefill_tok_s.v;
+    return NAN;
+}
+
+/* Returns how many chunks were done, or the error of the first; ERR_NOT_REACHED where end_ns leaves time for none. */
 static int run_chunks(const struct sweep_logits *l, struct eval *v, const struct recipe *recipe, uint64_t end_ns,
                       struct err *e)
 {
-    uint64_t longest = 0;
+    double *longest_s = &l->sweep->longest_logits_s;
+    const double own = own_prefill_tok_s(l->sweep, recipe);
     int n = eval_n_chunks(v), i;
     for (i = 0; i < n && !interrupt_seen(); i++) {
         uint64_t t0 = clock_ns();
-        if (i > 0 && t0 + longest > end_ns)
-            break;
+        if (t0 + (uint64_t)(budget_chunk_s(l->in->req->n_ctx_eval, own, *longest_s) * 1e9) > end_ns)
+            return i > 0 ? i : err_set(e, ERR_NOT_REACHED, "the budget ended before them");
         bool active[] = {[OWN] = !load_own(l, v, recipe, i), [FRAMEWORK] = true};
         int rc = eval_chunk(v, i, active, e);
         if (rc < 0)
             return i > 0 && rc == ERR_TIMEOUT ? i : rc;
-        uint64_t took = clock_ns() - t0;
-        longest = took > longest ? took : longest;
+        *longest_s = fmax(*longest_s, (double)(clock_ns() - t0) * 1e-9);
     }
     return i;
 }
@@ -74,7 +85,7 @@ static int judge(const struct sweep_logits *l, struct eval *v, struct record *r,
 static bool is_remark(int code)
 {
     return code == ERR_UNSUPPORTED || code == ERR_MISSING || code == ERR_TIMEOUT || code == ERR_LIMIT ||
-           code == ERR_CANCELLED;
+           code == ERR_CANCELLED || code == ERR_NOT_REACHED;
 }
 
 int sweep_logits(struct sweep_logits *l, const struct plan_cell *c, const struct weights *w,

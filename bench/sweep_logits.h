@@ -7,7 +7,7 @@
 
 struct sweep_logits { /* in, sweep are set; the reference is made once */
     const struct sweep_input *in;
-    const struct sweep *sweep;
+    struct sweep *sweep;
     struct weights *ref_weights;
     struct engine *ref;
 };

@@ -141,11 +141,11 @@ static int keep(struct real_set *r, const struct record *rec, struct err *e)
     if (!kept)
         return err_nomem(e, sizeof *kept, "a record");
     *kept = *rec;
-    return r->in->store ? store_put(r->in->store, kept, e) : 0;
+    return r->in->store && rec->status != STATUS_NOT_REACHED ? store_put(r->in->store, kept, e) : 0;
 }
 
-/* A format that cannot be written for them is a row of each that says why. */
-static int refuse(struct real_set *r, int i, int code, const struct err *why, struct err *e)
+/* A format that cannot be written for them, or is not, is a row of each that says why. */
+static int refuse(struct real_set *r, int i, int code, const char *why, struct err *e)
 {
     struct record *rec = mem_alloc(sizeof *rec);
     struct measure_cell unused;
@@ -153,7 +153,7 @@ static int refuse(struct real_set *r, int i, int code, const struct err *why, st
     for (int k = 0; k < r->n_seats && rc == 0; k++) {
         begin_record(rec, &unused, r, i, &r->seat[k]);
         rec->status = record_status_of(code);
-        snprintf(rec->reason, sizeof rec->reason, "%s", why->text);
+        snprintf(rec->reason, sizeof rec->reason, "%s", why);
         rc = keep(r, rec, e);
     }
     mem_free(rec);
@@ -195,7 +195,7 @@ static int write_format(struct real_set *r, int i, struct err *e)
     if (rc == ERR_CANCELLED)
         return err_set(e, rc, "%s", why.text);
     if (rc < 0)
-        return refuse(r, i, rc, &why, e);
+        return refuse(r, i, rc, why.text, e);
     for (int k = 0; k < r->n_seats; k++)
         add_cell(r, i, &r->seat[k]);
     if (c->packed)
@@ -230,10 +230,16 @@ static int write_formats(struct real_set *r, struct err *e)
             return err_set(e, ERR_CANCELLED, "interrupted");
         double spent_s = (double)(clock_ns() - r->t0) * 1e-9;
         cost_s += i > 0 ? least_cost_s(r, i) : 0;
-        if (r->n > 0 && (spent_s + spent_s / i > most_s || cost_s > left_s(r) - spent_s / i))
-            break; /* the next one takes as long as those before did */
         rc = take_stored(r, i, e);
-        rc = rc ? (rc > 0 ? 0 : rc) : write_format(r, i, e);
+        if (rc != 0) {
+            rc = rc > 0 ? 0 : rc;
+            continue;
+        }
+        /* the next one takes as long as those before did */
+        if (left_s(r) <= 0 || (r->n > 0 && (spent_s + spent_s / i > most_s || cost_s > left_s(r) - spent_s / i)))
+            rc = refuse(r, i, ERR_NOT_REACHED, "not measured: the budget ended before it was its turn", e);
+        else
+            rc = write_format(r, i, e);
     }
     return rc;
 }
@@ -275,6 +281,7 @@ static int measure_set(struct real_set *r, struct err *e)
     o.min_reps = FEWEST_REPS;
     o.max_reps = MOST_REPS;
     o.budget_s = left_s(r) * (logits ? repeat_share : 1);
+    o.end_ns = r->end_ns;
     o.seed = r->in->req->seed;
     o.on_progress = on_progress;
     o.before_close = ask_logits;

@@ -139,7 +139,7 @@ static int row_class(const struct row *r)
     static const struct {
         const char *verdict;
         int class;
-    } classes[] = {{"ok", 2}, {"vetoed", 3}, {"cannot-run", 5}, {"unsupported", 6}, {"failed", 7}};
+    } classes[] = {{"ok", 2}, {"vetoed", 3}, {"cannot-run", 5}, {"not-reached", 5}, {"unsupported", 6}, {"failed", 7}};
     if (r->own)
         return 8;
     if (row_eligible(r, 0))
@@ -259,7 +259,7 @@ static void conclude_nothing(struct judge *j)
     bool tried = false, passed = false, unknown = false, gated = false;
     for (int i = 0; i < d->n_rows; i++) {
         const struct row *r = &d->row[i];
-        tried = tried || (!r->own && strcmp(r->verdict, "failed") != 0);
+        tried = tried || (!r->own && strcmp(r->verdict, "failed") != 0 && strcmp(r->verdict, "not-reached") != 0);
         passed = passed || row_eligible(r, 0);
         unknown = unknown || (r->ran && r->vetoes && rule_kind(__builtin_ctzll(r->vetoes)) == RULE_UNKNOWN);
         gated = gated || row_eligible(r, RULE_BIT(max_kld) | RULE_BIT(min_quality));

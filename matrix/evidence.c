@@ -17,7 +17,7 @@ bool record_shows(const struct record *r, enum aspect a)
     case ASPECT_SPEED:
         return ok && isfinite(r->speed.decode_tok_s.v);
     case ASPECT_FAILED:
-        return !ok;
+        return !ok && r->status != STATUS_NOT_REACHED;
     default:
         return ok;
     }

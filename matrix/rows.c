@@ -308,8 +308,13 @@ static void add_row(struct judge *j, const struct subject *q, const struct subje
 }
 
 static const char *const status_verdict[N_STATUSES] = {
-    [STATUS_OK] = "",           [STATUS_CANNOT_RUN] = "cannot-run", [STATUS_UNSUPPORTED] = "unsupported",
-    [STATUS_FAILED] = "failed", [STATUS_TIMED_OUT] = "failed",      [STATUS_CRASHED] = "failed",
+    [STATUS_OK] = "",
+    [STATUS_CANNOT_RUN] = "cannot-run",
+    [STATUS_UNSUPPORTED] = "unsupported",
+    [STATUS_FAILED] = "failed",
+    [STATUS_TIMED_OUT] = "failed",
+    [STATUS_CRASHED] = "failed",
+    [STATUS_NOT_REACHED] = "not-reached",
 };
 
 static void add_failed(struct judge *j, const struct subject *q, const struct subject *s, const struct record *r,
@@ -379,14 +384,31 @@ static bool add_real(struct judge *j, const struct subject *q, const struct subj
         const struct record *speed = best_record_at(j, s, r, ASPECT_SPEED);
         const struct record *own_quality = best_record_at(j, s, r, ASPECT_QUALITY);
         const struct record *any = speed ? speed : own_quality ? own_quality : r;
+        const bool usual = strcmp(framework, usual_framework(format)) == 0;
+        if (any->status == STATUS_NOT_REACHED && usual && record_on_cpu(r))
+            continue; /* what is expected of it stands for it */
         if (any->status == STATUS_OK) {
             add_row(j, q, s, any, framework, own_quality ? own_quality : quality, speed, false, group);
             set_beside(j, best_record_at(j, s, r, ASPECT_BESIDE));
         } else
             add_failed(j, q, s, r, group);
-        usual_tried = usual_tried || strcmp(framework, usual_framework(format)) == 0;
+        usual_tried = usual_tried || usual;
     }
     return usual_tried;
+}
+
+/* The row just added stands for a framework that the budget did not reach. */
+static void note_not_reached(struct judge *j, const struct subject *s, const char *format)
+{
+    for (int i = 0; i < j->n_recs && !j->failed; i++) {
+        const struct record *r = &j->recs[i];
+        struct row *w = &j->d->row[j->d->n_rows - 1];
+        if (r->status != STATUS_NOT_REACHED || record_is_own(r) || !record_same_model(r, s->first) ||
+            strcmp(r->format.name, format) != 0 || strcmp(r->framework.name, w->framework) != 0)
+            continue;
+        w->source = say(j, "%s%s%s", w->source, *w->source ? "; " : "", r->reason);
+        return;
+    }
 }
 
 static void add_format(struct judge *j, const struct subject *q, const struct subject *s, const char *format, int group)
@@ -403,9 +425,10 @@ static void add_format(struct judge *j, const struct subject *q, const struct su
     bool tried = add_real(j, q, s, format, quality, group);
     if (own)
         add_row(j, q, s, own, "own", quality, own, false, group);
-    if (!tried && (own || quality))
+    if (!tried && (own || quality)) {
         add_row(j, q, s, own ? own : quality, usual_framework(format), quality, own, own != NULL, group);
-    else if (!tried && failed)
+        note_not_reached(j, s, format);
+    } else if (!tried && failed)
         add_failed(j, q, s, failed, group);
     else if (!tried && empty)
         add_row(j, q, s, empty, usual_framework(format), NULL, NULL, false, group);

@@ -51,6 +51,7 @@ static const struct {
     {"vetoed", "unverified", "unverified", "veto"},
     {"vetoed", NULL, "vetoed", "veto"},
     {"cannot-run", NULL, "CANNOT RUN", "cannot"},
+    {"not-reached", NULL, "not reached", "unknown"},
     {"unsupported", NULL, "not supported", "cannot"},
     {"failed", NULL, "FAILED", "failed"},
 };

@@ -97,6 +97,15 @@ static void llama_close(struct session *s)
     mem_free(s);
 }
 
+static unsigned time_left_ms(uint64_t deadline_ns)
+{
+    uint64_t now = clock_ns();
+    if (deadline_ns == 0)
+        return 0;
+    uint64_t ms = deadline_ns > now ? (deadline_ns - now) / 1000000 : 0;
+    return ms < 1 ? 1 : ms > 86400000 ? 86400000 : (unsigned)ms;
+}
+
 /* A run of one token shows whether this build can run this file at all, and what loading costs. */
 static int llama_open(struct session **out, const struct measure_cell *cell, struct err *e)
 {
@@ -112,6 +121,10 @@ static int llama_open(struct session **out, const struct measure_cell *cell, str
     s->build = build;
     struct results *x = mem_alloc(sizeof *x);
     double wall_ns = NAN;
+    if (cell->deadline_ns) {
+        unsigned left_ms = time_left_ms(cell->deadline_ns);
+        timeout_ms = left_ms < timeout_ms ? left_ms : timeout_ms;
+    }
     rc = x ? llama_build_need(build, "llama-bench", &s->info, e) : err_nomem(e, sizeof *x, "a session");
     if (rc == 0)
         rc = llama_options_take(&s->options, build, s->info.library_path, '/', cell, e);
@@ -130,22 +143,13 @@ static int llama_open(struct session **out, const struct measure_cell *cell, str
     return 0;
 }
 
-static unsigned time_left_ms(const struct workload *w)
-{
-    uint64_t now = clock_ns();
-    if (w->deadline_ns == 0)
-        return 0;
-    uint64_t ms = w->deadline_ns > now ? (w->deadline_ns - now) / 1000000 : 0;
-    return ms < 1 ? 1 : ms > 86400000 ? 86400000 : (unsigned)ms;
-}
-
 static int llama_measure(struct session *s, const struct workload *w, struct sample *out, struct err *e)
 {
     struct results *x = mem_alloc(sizeof *x);
     if (!x)
         return err_nomem(e, sizeof *x, "a run");
     double wall_ns;
-    int rc = run_bench(s, w->n_prompt, w->n_gen, w->n_depth, time_left_ms(w), x, &wall_ns, e);
+    int rc = run_bench(s, w->n_prompt, w->n_gen, w->n_depth, time_left_ms(w->deadline_ns), x, &wall_ns, e);
     out->prefill_ns = out->ttft_ns = rc == 0 && w->n_prompt > 0 ? x->row[0].avg_ns : NAN;
     out->decode_ns = rc == 0 && w->n_gen > 0 ? x->row[1].avg_ns : NAN;
     out->n_token_ns = 0;

@@ -1050,6 +1050,33 @@ static void test_logits_of_the_framework(void **state)
     }
 }
 
+/* What the budget did not reach: the usual framework has what is expected of it, and why it is no more; another one a
+ * row that says so. Neither makes the format a failure. */
+static void test_not_reached(void **state)
+{
+    (void)state;
+    static const char *const framework[] = {"own", "llama.cpp", "llama-server"};
+    static const char why[] = "not measured: the budget ended before it was its turn";
+    struct record r[3];
+    for (int i = 0; i < 3; i++) {
+        full_record(&r[i], "gguf/q8_0", 136 << 20, 90, 1, 0.005, 0.0003, 0.96);
+        snprintf(r[i].framework.name, sizeof r[i].framework.name, "%s", framework[i]);
+        if (i == 0)
+            continue;
+        speed_none(&r[i].speed);
+        quality_none(&r[i].quality);
+        r[i].status = STATUS_NOT_REACHED;
+        snprintf(r[i].reason, sizeof r[i].reason, "%s", why);
+    }
+    struct decision *d = decide(r, 3);
+    const struct row *usual = row_of(d, "gguf/q8_0", "llama.cpp"), *other = row_of(d, "gguf/q8_0", "llama-server");
+    assert_true(usual->recommended && usual->stands_in && isfinite(usual->decode_tok_s));
+    assert_non_null(strstr(usual->source, why));
+    assert_string_equal(other->verdict, "not-reached");
+    assert_string_equal(other->reason, why);
+    decision_free(d);
+}
+
 /* One framework on two devices is two rows. */
 static void test_places_are_rows(void **state)
 {
@@ -1219,6 +1246,7 @@ int main(void)
         T(test_framework_factor),
         T(test_stored_factors_stand_in),
         T(test_logits_of_the_framework),
+        T(test_not_reached),
         T(test_places_are_rows),
         T(test_contenders),
         T(test_estimate),

@@ -23,7 +23,8 @@ struct script {
     int open_rc, fail_at, fail_rc;     /* measure call (from 0) that fails; -1 never */
     int open_fails_beside;             /* open fails with ERR_NOMEM while that many others are open; 0: never */
     int64_t kv_bytes;
-    bool hang, interrupt;
+    int hang_from; /* measure call (from 0) that hangs first; 0: none */
+    bool hang, interrupt, open_hangs;
 };
 struct session {
     struct script *script;
@@ -40,6 +41,10 @@ static struct script script[8];
 static int fake_open(struct session **out, const struct measure_cell *cell, struct err *e)
 {
     int id = cell->threads - 1;
+    while (script[id].open_hangs && clock_ns() < cell->deadline_ns)
+        clock_sleep_ms(1);
+    if (script[id].open_hangs)
+        return err_set(e, ERR_TIMEOUT, "gave up");
     if (script[id].open_rc < 0)
         return err_set(e, script[id].open_rc, "no such kernel");
     if (script[id].open_fails_beside && calls.n_open >= script[id].open_fails_beside)
@@ -78,9 +83,10 @@ static int fake_measure(struct session *s, const struct workload *w, struct samp
         return err_set(e, ERR_CRASHED, "died of signal 11");
     else if (call == c->fail_at)
         return err_set(e, c->fail_rc, "it broke");
-    while (c->hang && clock_ns() < w->deadline_ns)
+    const bool hangs = c->hang || (c->hang_from > 0 && call >= c->hang_from);
+    while (hangs && clock_ns() < w->deadline_ns)
         clock_sleep_ms(1);
-    if (c->hang)
+    if (hangs)
         return err_set(e, ERR_TIMEOUT, "gave up");
     double factor = 1 + c->noise * (2 * rng_uniform(&s->rng) - 1);
     out->prefill_ns = out->ttft_ns =
@@ -371,6 +377,40 @@ static void failures_are_rows(void **state)
     assert_int_equal(calls.n_open, 0);
 }
 
+/* What a budget's end comes before is no failure of the framework's; what was measured until then counts. */
+static void the_end_is_no_failure(void **state)
+{
+    (void)state;
+    static const char *const said[] = {"before it was its turn", "while it was loading", "before its first repetition"};
+    cell[0].deadline_ns = opts.end_ns = 1; /* long past */
+    script[1].open_hangs = true;
+    cell[1].deadline_ns = clock_ns() + 20000000;
+    assert_int_equal(measure(3, NULL), 0);
+    assert_int_equal(calls.n, 0);
+    assert_int_equal(calls.most_open, 1);
+    for (int i = 0; i < 3; i++)
+        if (rec[i].status != STATUS_NOT_REACHED || !strstr(rec[i].reason, said[i]) || rec[i].speed_from != FROM_NOWHERE)
+            fail_msg("%s: %s", record_status_name(rec[i].status), rec[i].reason);
+    reset(NULL);
+    script[0].hang = true;
+    opts.end_ns = clock_ns() + 1000000000;
+    assert_int_equal(measure(1, NULL), 0);
+    assert_int_equal(rec[0].status, STATUS_NOT_REACHED);
+    assert_non_null(strstr(rec[0].reason, "during its first repetition"));
+    reset(NULL);
+    memset(asked, 0, sizeof asked);
+    script[0] = (struct script){.prompt_ns = 10, .token_ns = 10, .fail_at = -1, .hang_from = 12};
+    opts.min_reps = 25;
+    opts.end_ns = clock_ns() + 2000000000;
+    opts.before_close = ask;
+    opts.arg = asked;
+    assert_int_equal(measure(1, NULL), 0);
+    assert_int_equal(rec[0].status, STATUS_OK);
+    assert_int_equal(calls.n, 13);
+    assert_in_range(rec[0].speed.decode_ns.n, 5, 9); /* three of twelve warm up, some may have been run again */
+    assert_int_equal(asked[0], 0);
+}
+
 /* Sessions that do not fit beside each other are measured one after the other, and all are measured. */
 static void sessions_are_evicted(void **state)
 {
@@ -616,6 +656,7 @@ int main(void)
         cmocka_unit_test_setup(a_framework_has_memory_of_its_own, reset),
         cmocka_unit_test_setup(more_is_asked_before_the_end, reset),
         cmocka_unit_test_setup(failures_are_rows, reset),
+        cmocka_unit_test_setup(the_end_is_no_failure, reset),
         cmocka_unit_test_setup(sessions_are_evicted, reset),
         cmocka_unit_test_setup(budget_is_kept, reset),
         cmocka_unit_test_setup(without_time_every_cell_gets_one, reset),

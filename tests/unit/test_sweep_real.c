@@ -78,6 +78,7 @@ static const struct {
      STATUS_OK, ""},
     {"stays", "def open_(q): return {'error': 'unsupported', 'text': 'drives no ' + q['device']}", STATUS_UNSUPPORTED,
      "drives no vulkan"},
+    {"slow", "def open_(q): time.sleep(1000)", STATUS_NOT_REACHED, "the budget ended while it was loading"},
     {"picky", "def hello(q): return {'protocol': 1, 'name': 'fake', 'containers': ['onnx']}", STATUS_OK, ""},
     {"broken", "sys.exit(3)", STATUS_OK, ""},
 };
@@ -385,7 +386,7 @@ static void places_are_rows(void **state)
     struct sweep_set set = {.formats = {formats[0]}, .n_formats = 1};
     take(&set, names, 2, &req);
     const int from = s->n;
-    if (sweep_real(s, &in, &set, 40, &e) < 0)
+    if (sweep_real(s, &in, &set, 120, &e) < 0) /* a busy machine takes its time */
         fail_msg("%s", e.text);
     assert_int_equal(s->n, from + 7);
     record_of(s, from, "own", formats[0]);
@@ -415,6 +416,38 @@ static void places_are_rows(void **state)
     assert_int_equal(sweep_real(s, &in, &set, 20, &e), 0);
     assert_int_equal(s->n, n + 7); /* nothing of it was measured before */
     assert_string_not_equal(s->rec[n].cell_id, cell_id);
+    sweep_free(s);
+    store_close(store);
+}
+
+/* What the budget does not reach says so, and hides nothing in the store; a worker that loads meanwhile is stopped. */
+static void the_budget_ends_first(void **state)
+{
+    static const char *const formats[] = {"gguf/q8_0"}, *const names[] = {"good", "slow"};
+    static const double seconds[] = {0, 3};
+    struct request req = a_request(formats, 1);
+    struct store *store;
+    struct sweep *s;
+    struct record stored;
+    struct err e = {0};
+    (void)state;
+    assert_int_equal(store_open(&store, ":memory:", &e), 0);
+    struct sweep_input in = an_input(&req, store);
+    assert_int_equal(sweep_run(&s, &in, &e), 0);
+    for (int i = 0; i < 2; i++) {
+        struct sweep_set set = {.formats = {formats[0]}, .n_formats = 1};
+        take(&set, &names[i], 1, &req);
+        const int from = s->n;
+        if (sweep_real(s, &in, &set, seconds[i], &e) < 0)
+            fail_msg("%s", e.text);
+        const struct record *r = record_of(s, from, names[i], formats[0]);
+        assert_non_null(r);
+        if (r->status != STATUS_NOT_REACHED ||
+            !strstr(r->reason, i ? "while it was loading" : "before it was its turn"))
+            fail_msg("%s: %s", record_status_name(r->status), r->reason);
+        assert_int_equal(store_find(store, r->cell_id, world.device.env_sha256, &stored, &e), 0);
+        assert_int_equal(n_files(temporary), 0);
+    }
     sweep_free(s);
     store_close(store);
 }
@@ -464,6 +497,7 @@ int main(void)
         cmocka_unit_test(nothing_is_left_running),
         cmocka_unit_test(what_cannot_be_written_is_a_record),
         cmocka_unit_test(places_are_rows),
+        cmocka_unit_test(the_budget_ends_first),
         cmocka_unit_test(frameworks_come_and_go),
     };
     if (!test_data_there("models/stories260K-F32.gguf") || !test_data_there("text/stories-ascii.txt"))
