@@ -5,7 +5,7 @@
 #include "bench/catalogue_shape.h"
 #include "bench/engine/kv.h"
 
-enum { BATCH = 512, CELLS = 256 /* caches grow by as many positions */, VOCABULARY_BYTES = 40 /* an entry, merges */ };
+enum { BATCH = 512, CELLS = 256 /* caches grow by as many positions */, VOCABULARY_BYTES = 60 };
 
 static int64_t padded(int64_t n)
 {
@@ -112,9 +112,11 @@ int catalogue_cost(struct catalogue_cost *out, const struct catalogue_model *m, 
         rc = add_estimate(out, m, r, e);
     }
     catalogue_shape_free(s);
+    const struct catalogue_arch *row = catalogue_arch_find(m->arch);
+    int64_t entry = row && row->vocabulary_bytes ? row->vocabulary_bytes : VOCABULARY_BYTES;
     int64_t batch = ctx < BATCH ? ctx : BATCH;
     out->scratch_bytes = 4 * batch * ((int64_t)m->n_vocab + m->d_model);
-    out->download_bytes = out->weights_bytes + (int64_t)VOCABULARY_BYTES * m->n_vocab;
+    out->download_bytes = out->weights_bytes + entry * m->n_vocab;
     out->effective_bpw = 8.0 * (double)out->weights_bytes / (m->params_b * 1e9);
     return rc;
 }

@@ -265,6 +265,8 @@ static void add_feed_forward(struct builder *b)
     }
     if (b->row->sub_norms)
         vector(b, "ffn_sub_norm.weight", ff);
+    if (!strcmp(m->arch, "apertus"))
+        vector(b, "ffn_xielu.weight", 2);
 }
 
 static void add_experts(struct builder *b)

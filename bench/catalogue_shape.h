@@ -38,10 +38,11 @@ struct catalogue_arch {
     enum qk_kind { QK_NONE, QK_HEAD, QK_FULL } qk_norm;
     bool plain_ffn; /* no gate */
     bool fused_qkv, fused_gate_up;
-    bool all_bias;     /* offsets on attention output and feed-forward too */
-    bool sub_norms;    /* before the output and down matrices */
-    bool positions;    /* a learned table of positions */
-    bool keeps_window; /* llama.cpp keeps no more than the window of local layers */
+    bool all_bias;        /* offsets on attention output and feed-forward too */
+    bool sub_norms;       /* before the output and down matrices */
+    bool positions;       /* a learned table of positions */
+    int vocabulary_bytes; /* of a file's header, an entry; 0: 60, of byte-level BPE with its merges */
+    bool keeps_window;    /* llama.cpp keeps no more than the window of local layers */
 };
 const struct catalogue_arch *catalogue_arch_find(const char *name);
 /* "key=value" part of a sliding pattern; `otherwise` where it is not there. */

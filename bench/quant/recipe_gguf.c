@@ -16,6 +16,10 @@ enum when {
     FIRST_16TH,
     SPREAD_HALF, /* the first and last eighth, and every third layer between them */
     GQA_4,       /* four or more query heads share a value head */
+    MANY_V,      /* that, or a mixture of four or more experts */
+    EXPERTS_8,   /* a mixture of eight */
+    SPREAD_HALF_EXPERTS_8,
+    OF_EXPERTS, /* the matrix itself is one of experts */
 };
 
 static const struct mix_rule {
@@ -55,30 +59,52 @@ static const struct fallback {
     {"q2_0", "q4_0"},      {"q1_0", NULL},
 };
 
-static bool holds(enum when when, const struct model_desc *m, int layer, bool have_importance)
+/* Where a tensor stands. Value matrices count those before them, which differs from the layer where not all layers have
+ * one; llama-quantize asks for the heads of the first layer. */
+struct place {
+    const struct model_desc *m;
+    const struct model_tensor *t;
+    int at, n;
+    bool have_importance;
+};
+
+static bool shares_values(const struct model_desc *m)
 {
-    int n = m->n_layer, eighth = n / 8;
+    return m->n_head_kv > 0 && m->n_head / m->n_head_kv >= 4;
+}
+
+static bool holds(enum when when, const struct place *p)
+{
+    int n = p->n, at = p->at, eighth = n / 8;
     switch (when) {
     case ALWAYS:
         return true;
     case FIRST_2:
-        return layer < 2;
+        return at < 2;
     case FIRST_4:
-        return layer < 4;
+        return at < 4;
     case FIRST_8TH:
-        return layer < eighth;
+        return at < eighth;
     case FIRST_8TH_WITH_IMPORTANCE:
-        return layer < eighth && have_importance;
+        return at < eighth && p->have_importance;
     case FIRST_8TH_WITHOUT_IMPORTANCE:
-        return layer < eighth && !have_importance;
+        return at < eighth && !p->have_importance;
     case MIDDLE:
-        return layer >= eighth && layer < 7 * n / 8;
+        return at >= eighth && at < 7 * n / 8;
     case FIRST_16TH:
-        return layer < n / 16;
+        return at < n / 16;
     case SPREAD_HALF:
-        return recipe_spread_half(layer, n, eighth);
+        return recipe_spread_half(at, n, eighth);
     case GQA_4:
-        return m->n_head_kv > 0 && m->n_head / m->n_head_kv >= 4;
+        return shares_values(p->m);
+    case MANY_V:
+        return shares_values(p->m) || p->m->n_expert >= 4;
+    case EXPERTS_8:
+        return p->m->n_expert == 8;
+    case SPREAD_HALF_EXPERTS_8:
+        return p->m->n_expert == 8 && recipe_spread_half(at, n, eighth);
+    case OF_EXPERTS:
+        return p->t->expert;
     }
     return false;
 }
@@ -88,21 +114,24 @@ static bool is_head(const struct model_desc *m, const struct model_tensor *t)
     return t->use == USE_OUTPUT || (t->use == USE_TOKEN_EMBD && m->tied);
 }
 
-static bool rule_matches(const struct mix_rule *r, const char *scheme, const struct model_desc *m,
-                         const struct model_tensor *t, bool have_importance)
+static enum tensor_use use_for_rules(const struct model_tensor *t)
 {
-    enum tensor_use as = t->use == USE_ATTN_QKV ? USE_ATTN_V : t->use; /* as delicate as its V */
-    bool use = r->use == TIED_OR_OUTPUT ? is_head(m, t) : r->use == (int)as;
-    return use && (strcmp(r->scheme, "*") == 0 || strcmp(r->scheme, scheme) == 0) &&
-           holds(r->when, m, t->layer, have_importance);
+    return t->use == USE_ATTN_QKV ? USE_ATTN_V : t->use; /* as delicate as its V */
 }
 
-static const char *mixed_codec(const struct recipe *r, const struct model_desc *m, const struct model_tensor *t,
-                               bool have_importance)
+static bool rule_matches(const struct mix_rule *r, const char *scheme, const struct place *p)
 {
+    bool use = r->use == TIED_OR_OUTPUT ? is_head(p->m, p->t) : r->use == (int)use_for_rules(p->t);
+    return use && (strcmp(r->scheme, "*") == 0 || strcmp(r->scheme, scheme) == 0) && holds(r->when, p);
+}
+
+static const char *mixed_codec(const struct recipe *r, const struct place *where)
+{
+    const struct model_desc *m = where->m;
+    const struct model_tensor *t = where->t;
     const char *codec = r->codec;
     for (size_t i = 0; i < sizeof mix_rules / sizeof *mix_rules; i++)
-        if (rule_matches(&mix_rules[i], r->scheme, m, t, have_importance)) {
+        if (rule_matches(&mix_rules[i], r->scheme, where)) {
             codec = mix_rules[i].codec;
             break;
         }
@@ -147,11 +176,17 @@ static int check_codec(const struct model_tensor *t, const struct recipe *r, con
 static int assign(const struct model_desc *m, const struct recipe *r, const struct recipe_known *known,
                   struct use_assign out[], struct err *e)
 {
+    int n_values = 0, at_value = 0;
+    for (int i = 0; i < m->n_tensors; i++)
+        n_values += use_for_rules(&m->tensor[i]) == USE_ATTN_V;
     for (int i = 0; i < m->n_tensors; i++) {
         const struct model_tensor *t = &m->tensor[i];
         if (!t->matrix)
             continue;
-        out[i].wanted = codec_find(mixed_codec(r, m, t, known->importance));
+        bool value = use_for_rules(t) == USE_ATTN_V;
+        const struct place where = {m, t, value ? at_value++ : t->layer, value ? n_values : m->n_layer,
+                                    known->importance};
+        out[i].wanted = codec_find(mixed_codec(r, &where));
         bool odd_head = is_head(m, t) && t->src.k % codec_find(r->codec)->block; /* what the base type cannot hold */
         out[i].codec = gguf_fitting_codec(odd_head ? codec_find("q8_0") : out[i].wanted, t->src.k);
         int rc = check_codec(t, r, &out[i], known->importance, e);

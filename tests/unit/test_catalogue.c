@@ -63,6 +63,79 @@ static void the_tensors_of_each_row_sum_to_its_weights(void **state)
     }
 }
 
+/* published_b is the count of a checkpoint as its repository states it, not made of the row's own numbers. */
+static void weights_are_as_many_as_published(void **state)
+{
+    (void)state;
+    const struct catalogue_model *m;
+    int n = catalogue_models(&m), n_equal = 0;
+    for (int i = 0; i < n; i++) {
+        struct catalogue_shape *s;
+        struct err e = {0};
+        assert_true(m[i].published_b > 0 && *m[i].published_source);
+        if (catalogue_shape_make(&s, &m[i], &e))
+            fail_msg("%s", e.text);
+        double count = (double)s->d.n_params, published = m[i].published_b * 1e9;
+        if (fabs(count - published) > 0.005 * published)
+            fail_msg("%s: %.0f weights, published %.0f (%s)", m[i].id, count, published, m[i].published_source);
+        n_equal += fabs(count - published) < 0.5;
+        catalogue_shape_free(s);
+    }
+    if (n_equal < 132)
+        fail_msg("%d of %d counts are equal to the last weight", n_equal, n);
+}
+
+static bool listed(const char *const *known, int n, const char *word, size_t length)
+{
+    for (int i = 0; i < n; i++)
+        if (strlen(known[i]) == length && !strncmp(known[i], word, length))
+            return true;
+    return false;
+}
+
+static void check_words(const char *id, const char *list, const char *const *known, int n)
+{
+    for (const char *p = list; *p;) {
+        size_t length = strcspn(p, ";");
+        if (!listed(known, n, p, length))
+            fail_msg("%s: unknown word \"%.*s\"", id, (int)length, p);
+        p += length + (p[length] == ';');
+    }
+}
+#define CHECK_WORDS(id, list, known) check_words(id, list, known, (int)(sizeof known / sizeof *known))
+
+static void words_of_rows_are_known(void **state)
+{
+    (void)state;
+    static const char *const licences[] = {
+        "apache-2.0",     "mit",        "gemma",        "llama2",       "llama3",
+        "llama3.1",       "llama3.2",   "llama3.3",     "qwen",         "qwen-research",
+        "lfm1.0",         "falcon-llm", "deepseek",     "exaone",       "mistral-research",
+        "nvidia-open",    "internlm",   "stability-nc", "cc-by-nc-4.0", "bigcode-openrail-m",
+        "tencent-hunyuan"};
+    static const char *const tasks[] = {"chat", "code", "reason", "multilingual", "base"};
+    static const char *const formats[] = {"gguf", "onnx", "openvino", "mlx", "awq", "gptq", "exl2", "bitnet"};
+    static const char *const origins[] = {"", "pruned", "distilled", "depth"};
+    const struct catalogue_model *m;
+    for (int i = 0, n = catalogue_models(&m); i < n; i++) {
+        CHECK_WORDS(m[i].id, m[i].licence, licences);
+        CHECK_WORDS(m[i].id, m[i].tasks, tasks);
+        CHECK_WORDS(m[i].id, m[i].formats_published, formats);
+        assert_true(listed(origins, 4, m[i].made_by, strcspn(m[i].made_by, " ")));
+        assert_true(!*m[i].made_by == !*m[i].made_source && !*m[i].languages == !*m[i].languages_source);
+        bool scored = m[i].score_mmlu >= 0 || m[i].score_gsm8k >= 0 || m[i].score_humaneval >= 0;
+        assert_true(scored == (*m[i].score_source != 0));
+        int year, month;
+        if (sscanf(m[i].released, "%4d-%2d", &year, &month) != 2 || year < 2019 || year > 2027 || month < 1 ||
+            month > 12)
+            fail_msg("%s: released \"%s\"", m[i].id, m[i].released);
+        for (const char *p = m[i].languages; *p; p++)
+            if (!strchr(";abcdefghijklmnopqrstuvwxyz", *p))
+                fail_msg("%s: languages \"%s\"", m[i].id, m[i].languages);
+        assert_ptr_equal(catalogue_model_find(m[i].id), &m[i]);
+    }
+}
+
 static void caches_have_their_closed_forms(void **state)
 {
     (void)state;
@@ -90,6 +163,51 @@ static void bytes_are_those_of_published_files(void **state)
     (void)state;
     assert_int_equal(cost("smollm2-135m", "gguf/q4_1", NULL, 2048).weights_bytes, 98362432 - 1785664);
     assert_int_equal(cost("gemma-3-270m", "gguf/q4_k_m", NULL, 2048).weights_bytes, 253113024 - 6525120);
+}
+
+/* Sizes of files that others published, GiB with two or three decimals; header and vocabulary are in them. */
+static const struct {
+    const char *id, *format;
+    double gib, within;
+} files[] = {
+    /* llama.cpp tools/perplexity/README */
+    {"llama-3-8b", "base/f16", 14.97, 0.006},
+    {"llama-3-8b", "gguf/q8_0", 7.96, 0.006},
+    {"llama-3-8b", "gguf/q6_k", 6.14, 0.006},
+    {"llama-3-8b", "gguf/q5_k_m", 5.33, 0.006},
+    {"llama-3-8b", "gguf/q5_k_s", 5.21, 0.006},
+    {"llama-3-8b", "gguf/q5_1", 5.65, 0.006},
+    {"llama-3-8b", "gguf/q4_k_m", 4.58, 0.006},
+    {"llama-3-8b", "gguf/q4_k_s", 4.37, 0.006},
+    {"llama-3-8b", "gguf/q4_1", 4.78, 0.006},
+    {"llama-3-8b", "gguf/iq4_xs", 4.14, 0.006},
+    {"llama-3-8b", "gguf/iq4_nl", 4.35, 0.006},
+    {"llama-3-8b", "gguf/q3_k_l", 4.03, 0.006},
+    {"llama-3-8b", "gguf/q3_k_m", 3.74, 0.006},
+    {"llama-3-8b", "gguf/q3_k_s", 3.41, 0.006},
+    {"llama-3-8b", "gguf/q2_k", 2.96, 0.006},
+    /* published-speeds: llama-bench's model size, without the header */
+    {"llama-2-7b", "base/f16", 12.55, 0.006},
+    {"llama-2-7b", "gguf/q8_0", 6.67, 0.006},
+    {"tinyllama-1.1b", "gguf/q4_k_m", 0.621, 0.0015},
+    {"tinyllama-1.1b", "gguf/q8_0", 1.088, 0.0015},
+    {"llama-3.2-3b", "gguf/q4_k_m", 1.87, 0.006},
+    {"llama-3.2-3b", "gguf/q8_0", 3.176, 0.011},
+    {"gpt-oss-120b", "gguf/mxfp4_moe", 59.02, 0.02},
+};
+
+static void bytes_are_those_of_published_sizes(void **state)
+{
+    (void)state;
+    int n_bad = 0;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct catalogue_cost c = cost(files[i].id, files[i].format, NULL, 2048);
+        double least = (double)c.weights_bytes / (1 << 30), most = (double)c.download_bytes / (1 << 30);
+        if (least > files[i].gib + files[i].within || most < files[i].gib - files[i].within)
+            n_bad++, print_error("%s %s: %.4f to %.4f GiB, published %.3f\n", files[i].id, files[i].format, least, most,
+                                 files[i].gib);
+    }
+    assert_int_equal(n_bad, 0);
 }
 
 static void a_missing_model_gets_the_nearest_ones(void **state)
@@ -175,8 +293,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_linked_rows_are_read),
         cmocka_unit_test(the_tensors_of_each_row_sum_to_its_weights),
+        cmocka_unit_test(weights_are_as_many_as_published),
+        cmocka_unit_test(words_of_rows_are_known),
         cmocka_unit_test(caches_have_their_closed_forms),
         cmocka_unit_test(bytes_are_those_of_published_files),
+        cmocka_unit_test(bytes_are_those_of_published_sizes),
         cmocka_unit_test(a_missing_model_gets_the_nearest_ones),
         cmocka_unit_test(rows_that_are_none_get_one_sentence),
         cmocka_unit_test(a_good_row_is_read_and_blanks_are_unknown),
