@@ -41,12 +41,11 @@ struct bandwidth {
 };
 int calibrate_bandwidth(struct pool *pool, uint64_t isa, double budget_s, struct bandwidth *out, struct err *e);
 
-/* Shapes: architectures of real models with no file needed. */
+/* Shapes: architectures of real models with no file needed, those of the catalogue that the engine runs. */
 struct shape {
     const char *id;
     struct model_desc d;              /* numbers only; tensor list is made by model_from_shape */
 };
-extern const struct shape shapes[];
-extern const int n_shapes;
+int shapes(const struct shape **out);   /* how many; they live as long as the program */
 const struct shape *shape_find(const char *id);
 #endif

@@ -1,51 +1,92 @@
 /* Architectures of real models with no file needed: their speed is measured on synthesized weights (shape-measured).
- * Numbers: the models' published configurations, the same as in datasets/models.csv; a test compares the two. */
+ * They are the rows of the catalogue that the engine runs. What no speed shows is not known of them: the epsilon of
+ * norms, the base of rotation, how much of a head is rotated. */
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
+#include "base/mem.h"
+#include "bench/catalogue.h"
+#include "bench/engine/arch.h"
 #include "bench/measure.h"
 
-/* Heads attend with 1/sqrt(head_dim) in all of these; whole heads are rotated
- * (of Phi-4 mini three quarters, which no speed shows). */
-#define SCALE(hd) ((hd) == 64 ? 0.125 : (hd) == 96 ? 0.10206207261596577 : (hd) == 256 ? 0.0625 : 0.08838834764831845)
-#define SHAPE(shape_id, arch_id, layers, width, ff, heads, heads_kv, hd, vocab, ctx, eps, base, ties, ...)  \
-    {                                                                                                       \
-        .id = shape_id,                                                                                     \
-        .d = {.arch = &archs[ARCH_##arch_id], .name = shape_id, .n_layer = layers, .d_model = width, .d_ff = ff,\
-              .n_head = heads, .n_head_kv = heads_kv, .head_dim = hd, .n_ctx_train = ctx, .n_vocab = vocab, \
-              .rope_dim = hd, .norm_eps = eps, .rope_base = base, .rope_scale = 1, .tied = ties,            \
-              .attn_scale = SCALE(hd), ##__VA_ARGS__},                                                      \
-    }
-/* Gemma 3: five layers of six see a window only, and rotate by another base. */
-#define LOCAL(window) .sliding_window = window, .rope_base_local = 10000
+static const struct arch *engine_arch(const char *name)
+{
+    for (int i = 0; i < n_archs; i++)
+        if (strcmp(archs[i].name, name) == 0)
+            return &archs[i];
+    return NULL;
+}
 
-/*       id              arch    layers  d    ff   heads kv  hd  vocab   ctx     eps    base   tied */
-const struct shape shapes[] = {
-    SHAPE("smollm2-135m", LLAMA, 30, 576, 1536, 9, 3, 64, 49152, 8192, 1e-5, 1e5, true),
-    SHAPE("smollm2-360m", LLAMA, 32, 960, 2560, 15, 5, 64, 49152, 8192, 1e-5, 1e5, true),
-    SHAPE("smollm2-1.7b", LLAMA, 24, 2048, 8192, 32, 32, 64, 49152, 8192, 1e-5, 1.3e5, true),
-    SHAPE("llama-3.2-1b", LLAMA, 16, 2048, 8192, 32, 8, 64, 128256, 131072, 1e-5, 5e5, true),
-    SHAPE("llama-3.2-3b", LLAMA, 28, 3072, 8192, 24, 8, 128, 128256, 131072, 1e-5, 5e5, true),
-    SHAPE("llama-3.1-8b", LLAMA, 32, 4096, 14336, 32, 8, 128, 128256, 131072, 1e-5, 5e5, false),
-    SHAPE("llama-2-7b", LLAMA, 32, 4096, 11008, 32, 32, 128, 32000, 4096, 1e-5, 1e4, false),
-    SHAPE("tinyllama-1.1b", LLAMA, 22, 2048, 5632, 32, 4, 64, 32000, 2048, 1e-5, 1e4, false),
-    SHAPE("qwen2.5-0.5b", QWEN2, 24, 896, 4864, 14, 2, 64, 151936, 32768, 1e-6, 1e6, true),
-    SHAPE("qwen2.5-1.5b", QWEN2, 28, 1536, 8960, 12, 2, 128, 151936, 32768, 1e-6, 1e6, true),
-    SHAPE("qwen2.5-7b", QWEN2, 28, 3584, 18944, 28, 4, 128, 152064, 32768, 1e-6, 1e6, false),
-    SHAPE("qwen3-0.6b", QWEN3, 28, 1024, 3072, 16, 8, 128, 151936, 40960, 1e-6, 1e6, true),
-    SHAPE("qwen3-1.7b", QWEN3, 28, 2048, 6144, 16, 8, 128, 151936, 40960, 1e-6, 1e6, true),
-    SHAPE("qwen3-4b", QWEN3, 36, 2560, 9728, 32, 8, 128, 151936, 40960, 1e-6, 1e6, true),
-    SHAPE("qwen3-8b", QWEN3, 36, 4096, 12288, 32, 8, 128, 151936, 40960, 1e-6, 1e6, false),
-    SHAPE("mistral-7b-v0.3", LLAMA, 32, 4096, 14336, 32, 8, 128, 32768, 32768, 1e-5, 1e6, false),
-    SHAPE("phi-3-mini-4k", PHI3, 32, 3072, 8192, 32, 32, 96, 32064, 4096, 1e-5, 1e4, false, .sliding_window = 2047),
-    SHAPE("phi-4-mini", PHI3, 32, 3072, 8192, 24, 8, 128, 200064, 131072, 1e-5, 1e4, true),
-    SHAPE("gemma-3-270m", GEMMA3, 18, 640, 2048, 4, 1, 256, 262144, 32768, 1e-6, 1e6, true, LOCAL(512)),
-    SHAPE("gemma-3-1b", GEMMA3, 26, 1152, 6912, 4, 1, 256, 262144, 32768, 1e-6, 1e6, true, LOCAL(512)),
-};
-const int n_shapes = (int)(sizeof shapes / sizeof *shapes);
+/* "5:1" is five local layers, then a global one, as the engine's architecture has them or not at all. */
+static bool windows_agree(const struct catalogue_model *m, const struct arch *a)
+{
+    int local = 0;
+    if (m->sliding_window == 0 || strcmp(m->sliding_pattern, "all") == 0)
+        return a->swa_global_every == 0;
+    return sscanf(m->sliding_pattern, "%d:1", &local) == 1 && a->swa_global_every == local + 1;
+}
+
+static bool runs(const struct catalogue_model *m, const struct arch *a)
+{
+    return a && m->n_expert == 0 && !strchr(m->sliding_pattern, '=') && windows_agree(m, a) &&
+           m->qkv_bias == a->qkv_bias;
+}
+
+static struct shape describe(const struct catalogue_model *m, const struct arch *a)
+{
+    struct shape s = {.id = m->id,
+                      .d = {.arch = a,
+                            .n_layer = m->n_layer,
+                            .d_model = m->d_model,
+                            .d_ff = m->d_ff,
+                            .n_head = m->n_head,
+                            .n_head_kv = m->n_head_kv,
+                            .head_dim = m->head_dim,
+                            .n_ctx_train = m->context,
+                            .n_vocab = m->n_vocab,
+                            .rope_dim = m->head_dim,
+                            .sliding_window = m->sliding_window,
+                            .norm_eps = 1e-5,
+                            .rope_base = a->rope_base_default,
+                            .rope_base_local = a->rope_base_local,
+                            .rope_scale = 1,
+                            .tied = m->tied}};
+    s.d.attn_scale = arch_attn_scale(&s.d);
+    snprintf(s.d.name, sizeof s.d.name, "%s", m->id);
+    return s;
+}
+
+static struct { /* written once */
+    struct shape *row;
+    int n;
+} made;
+
+static void make(void)
+{
+    const struct catalogue_model *m;
+    int n = catalogue_models(&m);
+    made.row = mem_alloc_n((size_t)n + 1, sizeof *made.row);
+    for (int i = 0; i < n && made.row; i++) {
+        struct shape s;
+        const struct arch *a = engine_arch(m[i].arch);
+        if (runs(&m[i], a) && (s = describe(&m[i], a), desc_check(&s.d, NULL) == 0))
+            made.row[made.n++] = s;
+    }
+}
+
+int shapes(const struct shape **out)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make);
+    *out = made.row;
+    return made.n;
+}
 
 const struct shape *shape_find(const char *id)
 {
-    for (int i = 0; i < n_shapes; i++)
-        if (strcmp(id, shapes[i].id) == 0)
-            return &shapes[i];
+    const struct shape *s;
+    for (int i = 0, n = shapes(&s); i < n; i++)
+        if (strcmp(id, s[i].id) == 0)
+            return &s[i];
     return NULL;
 }

@@ -211,10 +211,12 @@ static int open_model(struct bench_job *j, struct err *e)
     }
     const struct shape *s = shape_find(c->shape);
     if (!s) {
-        const char *names[64];
-        for (int i = 0; i < n_shapes && i < 64; i++)
-            names[i] = shapes[i].id;
-        const char *near = cli_nearest(c->shape, names, n_shapes < 64 ? n_shapes : 64);
+        const struct shape *all;
+        const char *names[256];
+        int n = shapes(&all);
+        for (int i = 0; i < n && i < 256; i++)
+            names[i] = all[i].id;
+        const char *near = cli_nearest(c->shape, names, n < 256 ? n : 256);
         return err_set(e, ERR_USAGE, "unknown shape %s%s%s%s; `whichquant list shapes` names them", c->shape,
                        near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
     }

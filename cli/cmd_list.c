@@ -120,10 +120,11 @@ static json_t *list_kernels(struct cli *cli)
 static json_t *list_shapes(struct cli *cli)
 {
     (void)cli;
+    const struct shape *all;
     json_t *a = json_array();
-    for (int i = 0; i < n_shapes; i++) {
-        const struct model_desc *d = &shapes[i].d;
-        json_t *o = named(shapes[i].id);
+    for (int i = 0, n = shapes(&all); i < n; i++) {
+        const struct model_desc *d = &all[i].d;
+        json_t *o = named(all[i].id);
         json_put(o, "architecture", json_string(d->arch->name));
         json_put(o, "layers", json_integer(d->n_layer));
         json_put(o, "d_model", json_integer(d->d_model));
@@ -258,42 +259,62 @@ static json_t *list_devices(struct cli *cli)
 static void put_cost(json_t *o, const struct catalogue_model *m)
 {
     enum { CONTEXT = 4096 };
-    const struct recipe *r = recipe_find("gguf/q4_k_m");
     struct catalogue_cost c;
-    char line[256];
-    bool known = catalogue_cost(&c, m, r, NULL, m->context < CONTEXT ? m->context : CONTEXT, NULL) == 0;
+    int ctx = m->context < CONTEXT ? m->context : CONTEXT;
+    bool known = catalogue_cost(&c, m, recipe_find("gguf/q4_k_m"), NULL, ctx, NULL) == 0;
     json_put(o, "q4_k_m_bytes", known ? json_integer(c.download_bytes) : json_null());
     json_put(o, "kv_4096_bytes", known ? json_integer(c.kv_bytes) : json_null());
     json_put(o, "read_bytes_per_token", known ? json_integer(c.read_bytes) : json_null());
-    json_put(o, "fetch", catalogue_download_line(m, NULL, line, sizeof line) ? json_string(line) : json_null());
+}
+
+/* Where each figure comes from, and the numbers of the architecture. */
+static void put_details(json_t *o, const struct catalogue_model *m)
+{
+    json_put(o, "title", json_string(m->name));
+    json_put(o, "family", json_string(m->family));
+    json_put(o, "layers", json_integer(m->n_layer));
+    json_put(o, "d_model", json_integer(m->d_model));
+    json_put(o, "heads", json_integer(m->n_head));
+    json_put(o, "kv_heads", json_integer(m->n_head_kv));
+    json_put(o, "vocab", json_integer(m->n_vocab));
+    json_put(o, "sliding_window", m->sliding_window ? json_integer(m->sliding_window) : json_null());
+    json_put(o, "published_b", json_num(m->published_b));
+    json_put(o, "published_source", json_str_or_null(m->published_source));
+    json_put(o, "languages", json_str_or_null(m->languages));
+    json_put(o, "languages_source", json_str_or_null(m->languages_source));
+    json_put(o, "made_source", json_str_or_null(m->made_source));
+    json_put(o, "score_source", json_str_or_null(m->score_source));
+    json_put(o, "hf_repo", json_str_or_null(m->hf_repo));
+    json_put(o, "gguf_repo", json_str_or_null(m->gguf_repo));
+    json_put(o, "ollama_tag", json_str_or_null(m->ollama_tag));
+    json_put(o, "formats_published", json_str_or_null(m->formats_published));
+    json_put(o, "source", json_string(m->source));
 }
 
 static json_t *list_models(struct cli *cli)
 {
-    (void)cli;
     const struct catalogue_model *all;
+    char line[256];
     json_t *a = json_array();
     for (int i = 0, n = catalogue_models(&all); i < n; i++) {
         const struct catalogue_model *m = &all[i];
         json_t *o = named(m->id);
-        json_put(o, "title", json_string(m->name));
         json_put(o, "class", json_string(catalogue_size_class(m)));
-        json_put(o, "params_b", json_num(m->params_b));
-        json_put(o, "active_params_b", json_num(m->active_params_b));
         json_put(o, "architecture", json_string(m->arch));
+        json_put(o, "params_b", json_num(m->params_b));
+        json_put(o, "active_params_b", m->n_expert || cli->json ? json_num(m->active_params_b) : json_null());
         json_put(o, "context", json_integer(m->context));
+        put_cost(o, m);
         json_put(o, "licence", json_string(m->licence));
         json_put(o, "released", json_string(m->released));
         json_put(o, "tasks", json_string(m->tasks));
-        json_put(o, "languages", json_str_or_null(m->languages));
         json_put(o, "made_by", json_str_or_null(m->made_by));
         json_put(o, "mmlu", json_num(m->score_mmlu));
         json_put(o, "gsm8k", json_num(m->score_gsm8k));
         json_put(o, "humaneval", json_num(m->score_humaneval));
-        json_put(o, "score_source", json_str_or_null(m->score_source));
-        put_cost(o, m);
-        json_put(o, "hf_repo", json_str_or_null(m->hf_repo));
-        json_put(o, "source", json_string(m->source));
+        json_put(o, "fetch", catalogue_download_line(m, NULL, line, sizeof line) ? json_string(line) : json_null());
+        if (cli->json)
+            put_details(o, m);
         json_array_append_new(a, o);
     }
     return a;
