@@ -1,7 +1,8 @@
 /* Why there is no pick: the limit that binds, by how much, and the nearest thing that does fit; or what is not known.
  */
 #include <math.h>
-#include "bench/measure.h"
+#include <string.h>
+#include "bench/catalogue.h"
 #include "matrix/judge.h"
 
 /* The rule that alone stands in the way, or else the one that most rows break first. */
@@ -73,26 +74,26 @@ static int context_that_fits(const struct judge *j, const struct row *r)
     return 0;
 }
 
-static double shape_params(const struct model_desc *m)
+static bool says(const char *list, const char *word)
 {
-    double heads = m->n_head + m->n_head_kv;
-    double layer = 2.0 * m->d_model * heads * m->head_dim + 3.0 * m->d_model * m->d_ff;
-    return m->n_layer * layer + (m->tied ? 1.0 : 2.0) * m->n_vocab * m->d_model;
+    return strstr(list, word) != NULL;
 }
 
-/* The largest known shape whose q4_k_m (4.85 bits a weight) with its KV fits. */
-static const struct shape *shape_that_fits(const struct judge *j, int64_t *bytes)
+/* The model of the catalogue with most weights that chats, may be used commercially and fits at q4_k_m. */
+static const struct catalogue_model *model_that_fits(const struct judge *j, int64_t *bytes)
 {
-    const struct shape *best = NULL;
-    double most = 0;
-    for (int i = 0; i < n_shapes; i++) {
-        const struct model_desc *m = &shapes[i].d;
-        double kv = 2.0 * m->n_layer * m->n_head_kv * m->head_dim * 2 * j->want->ctx;
-        double need = shape_params(m) * 4.85 / 8 + kv + (64 << 20);
-        if (need <= (double)j->usable_bytes && shape_params(m) > most) {
-            best = &shapes[i];
-            most = shape_params(m);
-            *bytes = (int64_t)need;
+    const struct recipe *r = recipe_find("gguf/q4_k_m");
+    const struct catalogue_model *m, *best = NULL;
+    struct catalogue_cost c;
+    for (int i = 0, n = catalogue_models(&m); i < n; i++) {
+        bool wanted = says(m[i].tasks, "chat") && !says(m[i].licence, "-nc") && strcmp(m[i].released, "2024") > 0;
+        if (!wanted || (best && m[i].params_b <= best->params_b) || m[i].context < j->want->ctx ||
+            catalogue_cost(&c, &m[i], r, NULL, j->want->ctx, NULL) < 0)
+            continue;
+        int64_t need = c.weights_bytes + c.kv_bytes + c.scratch_bytes;
+        if (need <= j->usable_bytes) {
+            best = &m[i];
+            *bytes = need;
         }
     }
     return best;
@@ -104,9 +105,9 @@ static const char *nearest_for_memory(struct judge *j, const struct row *smalles
     if (ctx)
         return say(j, "%s with a context of %d instead of %lld", row_name(j, smallest), ctx, (long long)smallest->ctx);
     int64_t bytes = 0;
-    const struct shape *s = shape_that_fits(j, &bytes);
-    if (s)
-        return say(j, "a smaller model: %s at gguf/q4_k_m needs about %s", s->id, figure_bytes(bytes).s);
+    const struct catalogue_model *m = model_that_fits(j, &bytes);
+    if (m)
+        return say(j, "a smaller model: %s at gguf/q4_k_m needs about %s", m->id, figure_bytes(bytes).s);
     return say(j, "a machine with %s of free memory, or the cloud", figure_bytes(smallest->peak_bytes).s);
 }
 
