@@ -26,7 +26,7 @@ static void assert_documented(const char *line)
     bool there = strstr(text, line);
     mem_free(text);
     if (!there)
-        fail_msg("docs/PREDICTED_QUALITY.md does not hold this line");
+        fail_msg("docs/PREDICTED_QUALITY.md does not hold the line above: put it there if it is right");
 }
 
 static const struct catalogue_model *model(const char *id)
