@@ -10,7 +10,6 @@
 #include "matrix/predict_fit.h"
 
 static const double normal_90 = 1.645;
-static const double least_devices = 3;
 /* How far beyond the smallest and largest model and bandwidth that were seen, as factors; what it adds to the spread.
  */
 static const double hull_params = 4, hull_bandwidth = 2.5, hull_spread = 0.3;
@@ -94,9 +93,11 @@ static int predict_phase(struct job *j, enum predict_phase phase, struct interva
     const struct predict_work *w = j->w;
     *half = predict_half_for(j->t, j->place.class_id, j->level[EFFECT_FRAMEWORK], phase, -1);
     j->variance = 0;
-    if (half->n_devices < least_devices || !isfinite(half->ln))
-        return refuse(refused, "too few devices of %s with a published %s speed: one would have to be measured",
-                      j->place.name[EFFECT_CLASS], phase == PHASE_DECODE ? "decode" : "prefill");
+    if (predict_unfit(*half)) {
+        snprintf(refused, 160, "%s of %s for %s: a speed on such a device would have to be measured",
+                 predict_unfit(*half), j->place.name[EFFECT_CLASS], phase == PHASE_DECODE ? "decode" : "prefill");
+        return -1;
+    }
     if (check_hull(j, f, refused) < 0)
         return -1;
     double rate = j->rate, unseen;
@@ -109,6 +110,7 @@ static int predict_phase(struct job *j, enum predict_phase phase, struct interva
         [TERM_BYTES] =
             (w->read_bytes + (isfinite(w->kv_read_bytes) ? w->kv_read_bytes : 0)) / 1e9 / j->target->bandwidth_gb_s,
         [TERM_LAYERS] = (w->n_layer > 0 ? w->n_layer : 32) * 1e-6,
+        [TERM_LAUNCHES] = j->place.launches ? (w->n_layer > 0 ? w->n_layer : 32) * 1e-6 : 0,
         [TERM_OPERATIONS] = w->ops_per_token * 1e-12 / rate * (strcmp(j->backend, "cpu") ? 1 : j->place.cpu_cost)};
     double ln_tok_s = -predict_ln_seconds(f, prior, x, j->level, &unseen);
     if (!isfinite(ln_tok_s))

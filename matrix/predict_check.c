@@ -134,8 +134,11 @@ static void fill(const struct predict_table *t, int class_id, enum predict_phase
         const struct observation *o = &t->row[i];
         if (o->class_id != class_id || o->phase != phase)
             continue;
-        if (o->why_not) {
-            count_reason(why, o->why_not);
+        const char *reason = o->why_not
+                                 ? o->why_not
+                                 : predict_unfit(predict_half_for(t, class_id, o->level[EFFECT_FRAMEWORK], phase, -1));
+        if (reason) {
+            count_reason(why, reason);
             out->n_refused++;
             continue;
         }

@@ -9,6 +9,7 @@
 
 enum { ROUNDS = 14, ROUNDS_WARM = 5 };
 static const double least_sigma = 0.08, tail = 4; /* degrees of freedom of the residuals */
+static const double few_devices = 2;
 
 static bool belongs(const struct observation *o, int family, enum predict_phase phase)
 {
@@ -232,21 +233,29 @@ struct half_width predict_half_width(const struct predict_table *t, int class_id
         if (o->class_id != class_id || o->phase != phase || o->why_not || o->device == without ||
             (framework >= 0 && o->level[EFFECT_FRAMEWORK] != framework))
             continue;
-        e[n] = (struct weighed){fabs(o->ln_error), o->suspect ? 2 * o->weight : o->weight}; /* an error like any */
+        e[n] = (struct weighed){fabs(o->ln_error), o->weight};
         sum += e[n++].w;
         h.n_devices += !seen[o->device];
         seen[o->device] = true;
     }
     if (n > 0)
         qsort(e, (size_t)n, sizeof *e, by_value);
-    double level = 0.9 * (1 + 1.0 / (h.n_devices > 0 ? h.n_devices : 1)); /* for one device more than were seen */
-    for (int i = 0; i < n && !(i > 0 && reached >= level * sum); i++) {
+    for (int i = 0; i < n && !(i > 0 && reached >= 0.9 * sum); i++) {
         reached += e[i].w;
         h.ln = e[i].v;
     }
-    h.ln *= fmax(1, level); /* of so few the largest is not enough */
+    h.ln *= 1 + few_devices / fmax(1, h.n_devices); /* of few the quantile is an understatement */
     mem_free(e);
     return h;
+}
+
+const char *predict_unfit(struct half_width half)
+{
+    enum { LEAST_DEVICES = 3 };
+    static const double widest = 6; /* times and a part as fast: no answer */
+    if (half.n_devices < LEAST_DEVICES || !isfinite(half.ln))
+        return "too few devices";
+    return half.ln > log(widest) ? "published speeds disagree too much" : NULL;
 }
 
 struct half_width predict_half_for(const struct predict_table *t, int class_id, int framework, enum predict_phase phase,

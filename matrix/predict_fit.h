@@ -6,7 +6,7 @@
 #include "matrix/predict.h"
 
 enum predict_phase { PHASE_DECODE, PHASE_PREFILL, N_PHASES };
-enum { TERM_BYTES, TERM_LAYERS, TERM_OPERATIONS, N_TERMS };
+enum { TERM_BYTES, TERM_LAYERS, TERM_LAUNCHES, TERM_OPERATIONS, N_TERMS };
 enum { EFFECT_CODEC, EFFECT_FRAMEWORK, EFFECT_CLASS, EFFECT_ARCH, N_EFFECTS };
 enum { MAX_DEVICES = 384, MAX_NAMES = 48, MAX_PARAMS = N_TERMS + 48, N_FAMILIES = 7 };
 
@@ -16,7 +16,8 @@ struct name_list {
     char name[MAX_NAMES][24];
 };
 struct observation {
-    double x[N_TERMS];   /* seconds: of all bytes at the bandwidth; of the layers at 1 us; of operations at the rate */
+    double x[N_TERMS];   /* seconds: of all bytes at the bandwidth; of the layers at 1 us, twice; of operations at the
+                            rate */
     double tok_s, share; /* of the bandwidth limit; NaN unknown */
     double weight;       /* 0: not fitted */
     double params_b, active_b, bandwidth_gb_s;
@@ -68,6 +69,7 @@ struct predict_place {
     int class_id;
     const char *name[N_EFFECTS];
     double cpu_cost;
+    bool launches;
 };
 bool predict_place(struct predict_place *p, const struct target *t, const char *backend, const char *codec,
                    const char *framework);
@@ -92,6 +94,8 @@ struct half_width predict_half_width(const struct predict_table *t, int class_id
  */
 struct half_width predict_half_for(const struct predict_table *t, int class_id, int framework, enum predict_phase phase,
                                    int without);
+/* Why nothing is said of a class although it has rows; NULL: something is. */
+const char *predict_unfit(struct half_width half);
 /* What is predicted, with the table given. */
 void predict_with(const struct predict_table *t, struct predict_speed *out, const struct target *target,
                   const struct predict_work *w);

@@ -24,8 +24,12 @@ static const struct {
     int family, phase;
     struct predict_prior prior;
 } phases[] = {
-#define PREDICT_PHASE(family, phase, bytes, bytes_sd, layer, layer_sd, ops, ops_sd, codec, framework, of_class, arch)  \
-    {family, phase, {{{bytes, bytes_sd}, {layer, layer_sd}, {ops, ops_sd}}, {codec, framework, of_class, arch}}},
+#define PREDICT_PHASE(family, phase, bytes, bytes_sd, layer, layer_sd, launch, launch_sd, ops, ops_sd, codec,          \
+                      framework, of_class, arch)                                                                       \
+    {family,                                                                                                           \
+     phase,                                                                                                            \
+     {{{bytes, bytes_sd}, {layer, layer_sd}, {launch, launch_sd}, {ops, ops_sd}},                                      \
+      {codec, framework, of_class, arch}}},
 #include "matrix/predict.def"
 #undef PREDICT_PHASE
 };
@@ -39,8 +43,9 @@ static const struct {
 };
 static const struct {
     const char *name, *as;
+    bool launches;
 } framework_rows[] = {
-#define PREDICT_FRAMEWORK(name, as) {name, as},
+#define PREDICT_FRAMEWORK(name, as, launches) {name, as, launches},
 #include "matrix/predict.def"
 #undef PREDICT_FRAMEWORK
 };
@@ -161,8 +166,10 @@ bool predict_place(struct predict_place *p, const struct target *t, const char *
     p->name[EFFECT_CLASS] = class_name ? class_name : "";
     p->name[EFFECT_FRAMEWORK] = framework;
     for (size_t i = 0; i < COUNT(framework_rows); i++)
-        if (!strcmp(framework_rows[i].name, framework))
+        if (!strcmp(framework_rows[i].name, framework)) {
             p->name[EFFECT_FRAMEWORK] = framework_rows[i].as;
+            p->launches = framework_rows[i].launches;
+        }
     p->name[EFFECT_ARCH] = !strcmp(backend, "cpu") ? cpu_arch(t) : gpu_arch(t);
     return codec_group(codec, &p->name[EFFECT_CODEC], &p->cpu_cost);
 }
@@ -173,7 +180,11 @@ double predict_rate(const struct target *t, const char *backend, int threads)
         return t->fp32_tflops;
     if (t->cores < 1)
         return NAN;
-    double lanes = t->isa & ISA(AVX512F) ? 48 : t->isa & ISA(AVX2) ? 32 : t->isa & ISA(DOTPROD) ? 16 : 8;
+    double lanes = t->isa & ISA(AVX512F)   ? 40
+                   : t->isa & ISA(AVX2)    ? 32
+                   : t->isa & ISA(I8MM)    ? 32
+                   : t->isa & ISA(DOTPROD) ? 16
+                                           : 6;
     return (threads > 0 && threads < t->cores ? threads : t->cores) * t->ghz * lanes / 1000;
 }
 
@@ -240,6 +251,7 @@ static void read_row(struct reader *r, struct observation *o, const struct csv *
     o->share = o->phase == PHASE_DECODE ? o->tok_s * read_gb / o->bandwidth_gb_s : NAN;
     o->x[TERM_BYTES] = (read_gb + (isfinite(kv) ? kv : 0)) / o->bandwidth_gb_s;
     o->x[TERM_LAYERS] = layers * 1e-6;
+    o->x[TERM_LAUNCHES] = p.launches ? layers * 1e-6 : 0;
     o->x[TERM_OPERATIONS] = csv_number(c, "ops_g") * 1e-3 / rate * (strcmp(backend, "cpu") ? 1 : p.cpu_cost);
     o->class_id = p.class_id;
     o->suspect = o->share > share_hi || o->share < share_lo;
