@@ -237,6 +237,21 @@ static int run(struct cli *c, struct job *j, struct err *e)
     return rc;
 }
 
+/* Of each chunk, so that two evaluations on the same text can be compared pair by pair. */
+static json_t *chunks_of(const struct job *j, int i_cand)
+{
+    const double *kld = NULL, *nll = NULL;
+    json_t *all = json_array();
+    const int n = eval_series(j->eval, i_cand, &kld, &nll);
+    for (int i = 0; i < n; i++) {
+        json_t *o = json_object();
+        json_put(o, "kld", json_num(kld[i]));
+        json_put(o, "nll", json_num(nll[i]));
+        json_array_append_new(all, o);
+    }
+    return all;
+}
+
 /* What eval prints, in order: JSON key, label as llama-perplexity prints it, value, error, factor for the text form. */
 static json_t *result_of(struct cli *c, const struct job *j, int i_cand, bool text)
 {
@@ -281,6 +296,7 @@ static json_t *result_of(struct cli *c, const struct job *j, int i_cand, bool te
     json_put(o, "kld_lo", json_num(q->kld_lo));
     json_put(o, "kld_hi", json_num(q->kld_hi));
     json_put(o, "chunks", json_integer(q->n_chunks));
+    json_put(o, "by_chunk", chunks_of(j, i_cand));
     json_put(o, "tokens_scored", json_integer(q->n_scored));
     json_put(o, "numerics", json_string(numerics(c, j)));
     json_put(o, "format", json_str_or_null(j->recipe ? j->recipe->name : NULL));

@@ -139,6 +139,25 @@ static void write_notes(struct mix_job *j)
     note_value(j, "whichquant.mix.kld_chunks", j->q.n_chunks, true);
 }
 
+/* ---- what earlier runs measured ---- */
+
+static struct mix_identity identity_of(const struct mix_job *j)
+{
+    return (struct mix_identity){j->c->req.dither, j->c->req.seed, j->text_sha256};
+}
+
+static int read_known(struct mix_job *j, struct err *e)
+{
+    const struct mix_identity id = identity_of(j);
+    return j->c->measurements ? mix_known_read(j->mix, j->c->measurements, &id, e) : 0;
+}
+
+static int write_known(const struct mix_job *j, struct err *e)
+{
+    const struct mix_identity id = identity_of(j);
+    return j->c->measurements ? mix_known_write(j->mix, j->c->measurements, &id, e) : 0;
+}
+
 /* ---- limits ---- */
 
 /* The file with every matrix in f16. */
@@ -225,6 +244,8 @@ static int meet_bytes(struct mix_job *j, struct err *e)
     if (rc == 0)
         rc = mix_refine(j->mix, e);
     if (rc == 0)
+        rc = write_known(j, e);
+    if (rc == 0)
         rc = choose_within(j, j->target_bytes, e);
     return rc || j->c->dry_run ? rc : encode_and_verify(j, e);
 }
@@ -253,6 +274,8 @@ static int meet_kld(struct mix_job *j, struct err *e)
     int rc = choose_for_kld(j, limit / scale, e);
     if (rc == 0)
         rc = mix_refine(j->mix, e);
+    if (rc == 0)
+        rc = write_known(j, e);
     for (int look = 0; look < MOST_LOOKS && rc == 0; look++) {
         rc = choose_for_kld(j, 0.995 * limit / scale, e);
         const int64_t bytes = rc ? 0 : j->header_bytes + mix_bytes(j->mix);
@@ -312,6 +335,8 @@ static int prepare(struct mix_job *j, struct err *e)
     j->setup.bpw = 4.5;
     rc = mix_open(&j->mix, j->model, &j->setup, e);
     if (rc == 0)
+        rc = read_known(j, e);
+    if (rc == 0)
         rc = check_target(j, e);
     if (rc == 0 && j->target != TARGET_KLD)
         j->mix->setup.bpw = 8 * (double)(j->target_bytes - j->header_bytes) / (double)j->model->d.n_params;
@@ -335,6 +360,8 @@ int cli_quantize_mix(struct cli *c)
     int rc = prepare(&j, &e);
     if (rc == 0)
         rc = mix_measure(j.mix, &e);
+    if (rc == 0)
+        rc = write_known(&j, &e);
     cli_progress_end(c);
     if (rc == 0)
         rc = j.target == TARGET_KLD ? meet_kld(&j, &e) : meet_bytes(&j, &e);

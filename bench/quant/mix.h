@@ -63,6 +63,15 @@ int mix_measure(struct mix *x, struct err *e);
 int mix_choose(struct mix *x, int64_t bytes, struct err *e);
 /* Measures what was chosen and not measured yet. */
 int mix_refine(struct mix *x, struct err *e);
+/* Measurements kept in a file, so that another target need not repeat them: read before mix_measure, where the file is
+ * there, and written after it. ERR_USAGE where they were made of another model, text or setup. */
+struct mix_identity {
+    bool dithered;
+    uint64_t seed;
+    const char *text_sha256;
+};
+int mix_known_read(struct mix *x, const char *path, const struct mix_identity *id, struct err *e);
+int mix_known_write(const struct mix *x, const char *path, const struct mix_identity *id, struct err *e);
 /* What the choice takes, and the sum of its divergences. */
 int64_t mix_bytes(const struct mix *x);
 double mix_kld(const struct mix *x);

@@ -28,6 +28,8 @@ static int estimate(struct mix *x, struct err *e)
         const float *in = mix_probe_inputs(x->probe, t->tensor, &n_x);
         for (int f = 0; f < t->n && rc == 0; f++) {
             rc = interrupt_seen() ? err_set(e, ERR_CANCELLED, "interrupted") : 0;
+            if (isfinite(t->form[f].error))
+                continue;
             t->form[f].error = 0;
             if (rc == 0 && t->form[f].codec != of->src.codec)
                 rc = mix_error(&t->form[f].error, of, t->form[f].codec, cal, in, n_x, s->isa, s->pool, e);
@@ -87,15 +89,23 @@ static bool is_large(const struct mix *x, const struct mix_tensor *t)
     return (double)src->n * (double)src->k * LARGE_SHARE > (double)x->model->d.n_params;
 }
 
+static bool has_measured(const struct mix_tensor *t)
+{
+    for (int f = 0; f < t->n; f++)
+        if (t->form[f].measured)
+            return true;
+    return false;
+}
+
 static int list_wanted(const struct mix *x, struct wanted *w)
 {
     int n = 0;
     for (int i = 0; i < x->n; i++) {
         const struct mix_tensor *t = &x->tensor[i];
         int only = nearest_form(x, t);
-        bool all = is_large(x, t);
+        bool all = is_large(x, t), none = !has_measured(t);
         for (int f = 0; f < t->n; f++)
-            if ((all || f == only) && t->form[f].error > 0)
+            if ((all || (none && f == only)) && t->form[f].error > 0 && !t->form[f].measured)
                 w[n++] = (struct wanted){i, f, order_of(x, t) + (all && f != only ? 64 : 0), 0};
     }
     qsort(w, (size_t)n, sizeof *w, by_order);
@@ -116,7 +126,7 @@ static int run_chunk(struct mix *x, struct wanted *w, int n, int chunk, int n_ch
     for (int i = 0; i < n; i++) {
         const struct mix_tensor *t = &x->tensor[w[i].tensor];
         double kld;
-        if (late(x))
+        if (late(x) && (i > 0 || chunk > 0)) /* one there must be */
             return i;
         int rc = mix_probe_kld(x->probe, t->tensor, t->form[w[i].form].codec, &kld, e);
         if (rc)
@@ -177,6 +187,19 @@ static void find_ratio(struct mix_tensor *t)
     t->kld_per_error = n > 0 ? exp(sum / n) : NAN;
 }
 
+/* Of all that was measured. */
+static double ratio_anywhere(const struct mix *x)
+{
+    double sum = 0;
+    int n = 0;
+    for (int i = 0; i < x->n; i++)
+        if (x->tensor[i].probed) {
+            sum += log(x->tensor[i].kld_per_error);
+            n++;
+        }
+    return n > 0 ? exp(sum / n) : NAN;
+}
+
 /* Of tensors for the same use in the nearest layers on both sides, weighted by how near they are. */
 static double ratio_between(const struct mix *x, const struct mix_tensor *t)
 {
@@ -196,7 +219,7 @@ static double ratio_between(const struct mix *x, const struct mix_tensor *t)
             sum += log(best[side]) / near[side];
             weight += 1.0 / near[side];
         }
-    return weight > 0 ? exp(sum / weight) : NAN;
+    return weight > 0 ? exp(sum / weight) : ratio_anywhere(x);
 }
 
 /* A form's divergence is its own where it was measured, else its error times the ratio of the nearest measured form by
@@ -231,25 +254,44 @@ static int fill(struct mix *x, struct err *e)
         if (!t->probed && largest > 0)
             t->kld_per_error = ratio_between(x, t);
         if (!t->probed && largest > 0 && !isfinite(t->kld_per_error))
-            return err_set(e, ERR_TIMEOUT, "the budget ended before %s, or one like it, was measured: give more time",
+            return err_set(e, ERR_DATA, "%s: no codec in any tensor changes what the model answers",
                            x->model->d.tensor[t->tensor].name);
         fill_tensor(t);
     }
     return 0;
 }
 
+static int make_probe(struct mix *x, struct err *e)
+{
+    return x->probe ? 0 : mix_probe_new(&x->probe, x->model, &x->setup, e);
+}
+
+static bool knows_errors(const struct mix *x)
+{
+    for (int i = 0; i < x->n; i++)
+        for (int f = 0; f < x->tensor[i].n; f++)
+            if (!isfinite(x->tensor[i].form[f].error))
+                return false;
+    return true;
+}
+
+static int estimate_unknown(struct mix *x, struct err *e)
+{
+    int rc = knows_errors(x) ? 0 : make_probe(x, e);
+    if (rc || !x->probe)
+        return rc;
+    rc = mix_probe_chunk(x->probe, 0, e);
+    return rc ? rc : estimate(x, e);
+}
+
 int mix_measure(struct mix *x, struct err *e)
 {
     struct wanted *w = mem_alloc_n((size_t)x->n * MIX_MOST_CODECS, sizeof *w);
-    int rc = w ? 0 : err_nomem(e, (size_t)x->n * MIX_MOST_CODECS * sizeof *w, "measurements");
-    if (rc == 0)
-        rc = mix_probe_new(&x->probe, x->model, &x->setup, e);
-    if (rc == 0)
-        rc = mix_probe_chunk(x->probe, 0, e);
-    if (rc == 0)
-        rc = estimate(x, e);
-    if (rc == 0)
-        rc = run_wanted(x, w, list_wanted(x, w), e);
+    int n, rc = w ? estimate_unknown(x, e) : err_nomem(e, (size_t)x->n * MIX_MOST_CODECS * sizeof *w, "measurements");
+    if (rc == 0 && (n = list_wanted(x, w)) > 0) {
+        rc = make_probe(x, e);
+        rc = rc ? rc : run_wanted(x, w, n, e);
+    }
     if (rc == 0)
         rc = fill(x, e);
     mem_free(w);
@@ -267,7 +309,9 @@ int mix_refine(struct mix *x, struct err *e)
     }
     if (n > 0 && !late(x)) {
         qsort(w, (size_t)n, sizeof *w, by_order);
-        rc = run_wanted(x, w, n, e);
+        rc = make_probe(x, e);
+        if (rc == 0)
+            rc = run_wanted(x, w, n, e);
         if (rc == 0)
             rc = fill(x, e);
     }
