@@ -162,6 +162,39 @@ static void machine(struct sbuf *out, const struct probe_device *p)
     sbuf_puts(out, "</dl>\n");
 }
 
+/* --- a machine that is described --- */
+static void entry_number(struct sbuf *out, const char *name, double v, const char *unit)
+{
+    struct sbuf b = {0};
+    if (v > 0 && isfinite(v))
+        sbuf_printf(&b, "%s %s", figure_rate(v).s, unit);
+    html_entry_and_free(out, name, &b);
+}
+
+static void described(struct sbuf *out, const struct target *t)
+{
+    struct sbuf usable = {0};
+    sbuf_puts(out, "<dl class=\"facts\">\n");
+    html_entry(out, "Device", t->name);
+    html_entry(out, "Class", t->device_class);
+    html_entry(out, "System", t->os);
+    html_entry(out, "Memory", figure_bytes(t->memory_bytes).s);
+    if (t->usable_bytes >= 0)
+        sbuf_printf(&usable, "%s%s%s", figure_bytes(t->usable_bytes).s, *t->usable_rule ? ": " : "", t->usable_rule);
+    html_entry_and_free(out, "Usable for a model", &usable);
+    entry_number(out, t->bandwidth_measured ? "Memory bandwidth, measured" : "Memory bandwidth, peak",
+                 t->bandwidth_gb_s, "GB/s");
+    html_entry(out, "Processor", t->arch);
+    html_entry(out, "Instructions", t->isa_text);
+    html_entry(out, "Backends", t->backends);
+    entry_number(out, "Arithmetic, fp16", t->fp16_tflops, "TFLOPS");
+    entry_number(out, "Arithmetic, int8", t->int8_tops, "TOPS");
+    entry_number(out, "Design power", t->tdp_w, "W");
+    entry_number(out, "Battery", t->battery_wh, "Wh");
+    html_entry(out, "Source", t->source);
+    sbuf_puts(out, "</dl>\n");
+}
+
 /* --- what it can and cannot run --- */
 static void verdicts(struct sbuf *out, const struct grid *g)
 {
@@ -221,10 +254,12 @@ static void reasons(struct sbuf *out, const struct decision *d)
 void html_device(struct sbuf *out, const struct report_input *in, const struct grid *g)
 {
     const struct decision *d = in->decision;
-    if (!in->device && !g->n_rows)
+    if (!in->device && !in->target && !g->n_rows)
         return;
     sbuf_puts(out, "<section id=\"device\">\n<h2>The device</h2>\n<div class=\"pair\">\n<div>\n");
-    if (in->device)
+    if (in->target)
+        described(out, in->target);
+    else if (in->device)
         machine(out, in->device);
     sbuf_puts(out, "</div>\n<div>\n");
     if (g->n_rows) {

@@ -1,4 +1,5 @@
-/* Quality against speed: every format a point with whiskers, labels placed so that they hide as little as possible. */
+/* Points with whiskers, labels placed so that they hide as little as possible: formats by quality and speed, models by
+ * score and speed. */
 #include <math.h>
 #include <string.h>
 #include "reports/plot_parts.h"
@@ -17,12 +18,13 @@ struct box {
 };
 struct frame {
     double width, height, left, right, bottom, top; /* page and margins, in pixels */
-    double x0, x1, y0, y1;                          /* ranges, x in log10 */
+    double x0, x1, y0, y1;                          /* ranges, x in log10 unless it is linear */
+    bool linear;
 };
 
 static double page_x(const struct frame *f, double x)
 {
-    return f->left + (log10(x) - f->x0) / (f->x1 - f->x0) * (f->width - f->left - f->right);
+    return f->left + ((f->linear ? x : log10(x)) - f->x0) / (f->x1 - f->x0) * (f->width - f->left - f->right);
 }
 
 static double page_y(const struct frame *f, double y)
@@ -143,6 +145,27 @@ static void draw_points(struct sbuf *b, const struct point *p, int n)
     sbuf_putc(b, '\n');
 }
 
+/* Places on the page, labels, axes and points; limit_px: of a vertical line that labels keep clear of. */
+static void draw(struct sbuf *b, struct point *p, int n, const struct frame *f, double limit_px, const char *x_name,
+                 const char *y_name)
+{
+    for (int i = 0; i < n; i++)
+        p[i].px = page_x(f, p[i].x), p[i].py = page_y(f, p[i].y), p[i].wy0 = page_y(f, p[i].y_lo),
+        p[i].wy1 = page_y(f, p[i].y_hi);
+    place_labels(p, n, f, limit_px);
+    sbuf_printf(b, "set grid y\nset xrange [%.8g:%.8g]\nset yrange [0:%.8g]\n", f->linear ? f->x0 : pow(10, f->x0),
+                f->linear ? f->x1 : pow(10, f->x1), f->y1);
+    sbuf_printf(b,
+                "set lmargin at screen %.4f\nset rmargin at screen %.4f\nset bmargin at screen %.4f\nset tmargin at "
+                "screen %.4f\n",
+                f->left / f->width, 1 - f->right / f->width, f->bottom / f->height, 1 - f->top / f->height);
+    sbuf_printf(b, "set label 101 '%s' at screen %.4f,%.4f right textcolor rgb '%s'\n", x_name, 1 - f->right / f->width,
+                12 / f->height, paint_hex(MUTED));
+    sbuf_printf(b, "set label 102 '%s' at screen %.4f,%.4f left textcolor rgb '%s'\n", y_name, 4 / f->width,
+                1 - 11 / f->height, paint_hex(MUTED));
+    draw_points(b, p, n);
+}
+
 bool script_pareto(struct sbuf *b, const struct report_input *in)
 {
     struct point p[MOST_ROWS];
@@ -153,28 +176,53 @@ bool script_pareto(struct sbuf *b, const struct report_input *in)
         return false;
     clamp_to_log(p, n);
     struct frame f = frame_of(p, n, limit);
-    for (int i = 0; i < n; i++)
-        p[i].px = page_x(&f, p[i].x), p[i].py = page_y(&f, p[i].y), p[i].wy0 = page_y(&f, p[i].y_lo),
-        p[i].wy1 = page_y(&f, p[i].y_hi);
-    place_labels(p, n, &f, isfinite(limit) ? page_x(&f, fmax(limit, LEAST_KLD)) : -9);
     plot_begin(b, PARETO_W, PARETO_H);
-    sbuf_printf(b, "set grid y\nset xrange [%.8g:%.8g]\nset yrange [0:%.8g]\n", pow(10, f.x0), pow(10, f.x1), f.y1);
-    sbuf_printf(b,
-                "set lmargin at screen %.4f\nset rmargin at screen %.4f\nset bmargin at screen %.4f\nset tmargin at "
-                "screen %.4f\n",
-                f.left / f.width, 1 - f.right / f.width, f.bottom / f.height, 1 - f.top / f.height);
     plot_kld_axis(b);
-    sbuf_printf(b,
-                "set label 101 'KL divergence from the reference, nats' at screen %.4f,%.4f right textcolor rgb '%s'\n",
-                1 - f.right / f.width, 12 / f.height, paint_hex(MUTED));
-    sbuf_printf(b, "set label 102 '%s' at screen %.4f,%.4f left textcolor rgb '%s'\n",
-                speed ? "generated tokens per second" : "size, MiB", 4 / f.width, 1 - 11 / f.height, paint_hex(MUTED));
     if (isfinite(limit) && log10(limit) > f.x0) {
         sbuf_printf(b, "set arrow 1 from %.8g,graph 0 to %.8g,graph 1 nohead dt 2 lw 1.2 lc rgb '%s'\n", limit, limit,
                     paint_hex(OVER));
         sbuf_printf(b, "set label 1 \"limit %.3g\" at %.8g,graph 0.04 left offset 0.6,0 textcolor rgb '%s'\n", limit,
                     limit, paint_hex(OVER));
     }
-    draw_points(b, p, n);
+    draw(b, p, n, &f, isfinite(limit) ? page_x(&f, fmax(limit, LEAST_KLD)) : -9,
+         "KL divergence from the reference, nats", speed ? "generated tokens per second" : "size, MiB");
+    return true;
+}
+
+bool script_scores(struct sbuf *b, const struct report_input *in)
+{
+    const struct row *r[MOST_ROWS];
+    struct point p[MOST_ROWS];
+    int n = 0, n_models = plot_models(in, r);
+    struct frame f = {.width = PARETO_W,
+                      .height = PARETO_H,
+                      .left = 44,
+                      .right = 14,
+                      .bottom = 48,
+                      .top = 26,
+                      .linear = true,
+                      .x0 = INFINITY};
+    for (int i = 0; i < n_models; i++) {
+        const struct row *w = r[i];
+        if (w->cache_resident || !isfinite(w->decode_tok_s + w->task_score))
+            continue;
+        bool known = isfinite(w->task_score_lo + w->task_score_hi),
+             ranged = isfinite(w->decode_tok_s_lo + w->decode_tok_s_hi);
+        p[n] = (struct point){.x = 100 * w->task_score,
+                              .x_lo = 100 * (known ? w->task_score_lo : w->task_score),
+                              .x_hi = 100 * (known ? w->task_score_hi : w->task_score),
+                              .y = w->decode_tok_s,
+                              .y_lo = ranged ? w->decode_tok_s_lo : w->decode_tok_s,
+                              .y_hi = ranged ? w->decode_tok_s_hi : w->decode_tok_s,
+                              .look = verdict_look(w)};
+        plot_model_label(p[n].name, w, 20);
+        f.x0 = fmin(f.x0, p[n].x_lo), f.x1 = fmax(f.x1, p[n].x_hi), f.y1 = fmax(f.y1, 1.08 * p[n].y_hi);
+        n++;
+    }
+    if (n < 2)
+        return false;
+    f.x0 = floor(fmax(f.x0 - 4, 0)), f.x1 = ceil(fmin(f.x1 + 8, 104));
+    plot_begin(b, PARETO_W, PARETO_H);
+    draw(b, p, n, &f, -9, "task score, %", "generated tokens per second");
     return true;
 }

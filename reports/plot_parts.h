@@ -2,6 +2,7 @@
  */
 #ifndef REPORTS_PLOT_PARTS_H
 #define REPORTS_PLOT_PARTS_H
+#include "matrix/figures.h"
 #include "reports/plots.h"
 
 enum { MOST_ROWS = 24, FONT = 13, CHAR_W = 7, PARETO_W = 480, PARETO_H = 380, BARS_W = 480 };
@@ -18,6 +19,9 @@ const char *bar_color(const char *look);
 int plot_rows(const struct report_input *in, const struct row *shown[MOST_ROWS]);
 bool plot_one_framework(const struct row *const *r, int n);
 void plot_label(char out[64], const struct row *r, bool with_framework);
+/* plot_models.c: the best row that runs of each model, as the decision ranks them. */
+int plot_models(const struct report_input *in, const struct row *shown[MOST_ROWS]);
+void plot_model_label(char out[64], const struct row *r, int most); /* "Qwen3-4B q4_k_m"; most: of the model's name */
 void plot_begin(struct sbuf *b, int width, int height);
 void plot_kld_axis(struct sbuf *b); /* logarithmic, decades in plain figures */
 

@@ -72,15 +72,27 @@ bool plot_one_framework(const struct row *const *r, int n)
     return true;
 }
 
-/* A label that gnuplot cannot take for anything else. */
+/* Text that gnuplot cannot take for anything else. */
+static void clean_label(char out[64], const char *text, int most)
+{
+    int n = 0;
+    for (const char *c = text; *c && n < most; c++)
+        out[n++] = isalnum((unsigned char)*c) || strchr("_.,@=+-/ ", *c) ? *c : '?';
+    out[n] = 0;
+}
+
 void plot_label(char out[64], const struct row *r, bool with_framework)
 {
     char text[128];
     snprintf(text, sizeof text, with_framework ? "%s, %s" : "%s", format_scheme(r->format), row_place(r).s);
-    int n = 0;
-    for (const char *c = text; *c && n < 34; c++)
-        out[n++] = isalnum((unsigned char)*c) || strchr("_.,@=+-/ ", *c) ? *c : '?';
-    out[n] = 0;
+    clean_label(out, text, 34);
+}
+
+void plot_model_label(char out[64], const struct row *r, int most)
+{
+    char text[128];
+    snprintf(text, sizeof text, "%.*s %s", most, r->model, format_scheme(r->format));
+    clean_label(out, text, 60);
 }
 
 void plot_begin(struct sbuf *b, int width, int height)
@@ -134,6 +146,7 @@ static void adapt(struct sbuf *out, const char *svg, const char *name)
         {"<desc>", "</desc>"},
         {"<filter", "</filter>"},
         {" stroke=\"currentColor\" stroke-width=\"1.00\" stroke-linecap=\"butt\" stroke-linejoin=\"miter", "\""},
+        {" fill=\"none\" color=\"black", "\""},
         {" font-family=\"sans-serif\" font-size=\"13.00", "\""}};
     enum { N_DROPS = sizeof drop / sizeof drop[0] };
     for (const char *p = svg, *end; *p;) {
@@ -142,6 +155,9 @@ static void adapt(struct sbuf *out, const char *svg, const char *name)
         for (int i = 0; i < N_DROPS && !dropped; i++)
             if (strncmp(p, drop[i][0], strlen(drop[i][0])) == 0 && (end = strstr(p + strlen(drop[i][0]), drop[i][1])))
                 p = end + strlen(drop[i][1]), dropped = true;
+        if (!dropped && strncmp(p, "<g ", 3) == 0 && (end = strchr(p, '>')) && /* an empty group */
+            strncmp(end + 1 + strspn(end + 1, " \t\r\n"), "</g>", 4) == 0)
+            p = strstr(end, "</g>") + 4, dropped = true;
         if (dropped)
             continue;
         if (strncmp(p, "rgb(", 4) == 0 && (variable = variable_of(p, &end))) {

@@ -3,12 +3,14 @@
 #ifndef REPORTS_REPORTS_H
 #define REPORTS_REPORTS_H
 #include "base/sbuf.h"
+#include "bench/target.h"
 #include "matrix/cell.h"
 #include "matrix/matrix.h"
 
 struct report_input {
     const struct decision *decision;
     const struct probe_device *device;
+    const struct target *target; /* a described machine, of which device is made; NULL: an observed one */
     const struct request *request;
     const struct record *records;
     int n_records;

@@ -8,8 +8,8 @@ function shown(cell) {
     if (getComputedStyle(parts[i]).display !== "none") return parts[i].textContent;
   return cell.firstChild ? cell.firstChild.textContent : "";
 }
-function key(cell) {
-  if (cell.tagName === "TH" || cell.className === "text" || cell.className === "why-cell")
+function key(cell, words) {
+  if (words)
     return cell.textContent.trim().toLowerCase();
   var text = shown(cell).replace("<", "").trim(), value = parseFloat(text);
   return text === "reference" ? 0 : value * (units[text.split(" ")[1]] || 1);
@@ -18,7 +18,7 @@ document.querySelectorAll("table.sortable").forEach(function (table) {
   var body = table.tBodies[0];
   var heads = Array.prototype.slice.call(table.tHead.rows[0].cells);
   function sort(column, down) {
-    var rows = Array.prototype.map.call(body.rows, function (row) { return { row: row, key: key(row.cells[column]) }; });
+    var rows = Array.prototype.map.call(body.rows, function (row) { return { row: row, key: key(row.cells[column], heads[column].className === "text") }; });
     rows.sort(function (a, b) {
       if (typeof a.key === "number") {
         if (isNaN(a.key) || isNaN(b.key)) return isNaN(a.key) - isNaN(b.key);

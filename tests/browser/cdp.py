@@ -52,7 +52,7 @@ class Browser:
         message, self.buffer = self.buffer.split(b"\0", 1)
         return json.loads(message)
 
-    def call(self, method, params=None, session=None, timeout=60):
+    def call(self, method, params=None, session=None, timeout=240):
         self.last_id += 1
         message = {"id": self.last_id, "method": method, "params": params or {}}
         if session:
@@ -128,7 +128,7 @@ class Page:
 
     def _all(self):
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-        return {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 12000), "scale": 1}
+        return {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 5000), "scale": 1}
 
     def pdf(self, path):
         data = self.call("Page.printToPDF", {"printBackground": True, "preferCSSPageSize": True})["data"]

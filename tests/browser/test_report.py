@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
 """report.html in headless Chromium: no console message, no request leaves the page, a click and the Enter key sort,
-hostile names stay text, no page overflows sideways, dark and print differ from light. Usage:
-test_report.py MAKE_REPORT [SHOTS_DIR]. Exit 77 where Chromium is missing."""
+hostile names stay text, no page overflows sideways, dark and print differ from light; filters, the choice of figure and
+of theme, printing, the page without JavaScript; and what page_checks.py holds. Usage:
+test_report.py MAKE_REPORT [SHOTS_DIR [CASE...]]. Exit 77 where Chromium is missing."""
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
 import tempfile
 import zlib
 
+import page_checks
 from cdp import Browser, find_chromium
 
-CASES = ["measured", "demo", "nothing", "undecided", "hostile", "models", "estimate"]
+CASES = ["measured", "demo", "nothing", "undecided", "hostile", "models", "estimate", "devices"]
 VIEWS = {"desktop": (1200, 900, False, False, ""), "dark": (1200, 900, True, False, ""),
          "phone": (360, 780, False, True, ""), "phone-dark": (390, 844, True, True, ""), "print": (1000, 1400, False, False, "print")}
 failures = []
@@ -70,7 +73,7 @@ def quiet(page, name):
     check(f"{name}: requests", len(urls) == 1 and urls[0].startswith("file:"), str(urls))
 
 
-COLUMN = "[...document.querySelector('table.rows').tBodies[0].rows].map(r => r.cells[%d].firstChild.textContent)"
+COLUMN = "[...document.querySelector('table.rows').tBodies[0].rows].map(r => r.cells[%d].firstChild.textContent.trim())"
 
 
 def numbers(page, column):
@@ -111,6 +114,108 @@ def hostile(page):
         " document.body.append(s); setTimeout(() => done(window.broke === undefined), 50) })"))
 
 
+def run_checks(name, results):
+    for what, ok, detail in results:
+        check(f"{name}: {what}", ok, detail)
+
+
+def click(page, selector):
+    """As a hand does it: where the thing is."""
+    page.evaluate(f"document.querySelector({selector!r}).scrollIntoView({{block: 'center'}})")
+    at = page.evaluate(f"(r => [r.left + r.width / 2, r.top + r.height / 2])(document.querySelector({selector!r}).getBoundingClientRect())")
+    for kind in ("mousePressed", "mouseReleased"):
+        page.call("Input.dispatchMouseEvent", {"type": kind, "x": at[0], "y": at[1], "button": "left", "clickCount": 1})
+
+
+SHOWN = "[...document.querySelector('table.rows').tBodies[0].rows].filter(r => r.checkVisibility()).map(r => r.textContent.toLowerCase())"
+
+
+def filtering(page, directory):
+    rows = [r for r in page_checks.read_rows(directory + "/matrix.csv") if r["framework"] != "own"]
+    click(page, "#filter-words")
+    page.call("Input.insertText", {"text": "QWEN3 q4_k_m"})
+    want = sum("qwen3" in r["model"].lower() and r["format"] == "gguf/q4_k_m" for r in rows)
+    shown = page.evaluate(SHOWN)
+    check("filter: words", len(shown) == want > 0 and all("qwen3" in r and "q4_k_m" in r for r in shown), (len(shown), want))
+    check("filter: said", page.evaluate("document.querySelector('#filter-count').textContent") == f"{want} of {len(rows)} rows")
+    page.evaluate("document.querySelector('#filter-words').select()")
+    page.call("Input.insertText", {"text": "no such thing"})
+    check("filter: none", page.evaluate(SHOWN) == [])
+    page.evaluate("document.querySelector('#filter-words').select()")
+    page_checks.press(page, "Backspace", 8)
+    check("filter: all again", len(page.evaluate(SHOWN)) == len(rows), len(page.evaluate(SHOWN)))
+    page.evaluate("document.querySelector('#filter-runs').focus()")
+    page_checks.press(page, " ")
+    runs = sum(r["verdict"] in page_checks.RUNS for r in rows)
+    check("filter: what runs", len(page.evaluate(SHOWN)) == runs, (len(page.evaluate(SHOWN)), runs))
+
+
+CELL = "document.querySelector('table.grid').tBodies[0].rows[%d].cells[%d]"
+LOOK = "[" + CELL + ".innerText.trim(), getComputedStyle(" + CELL + ").backgroundColor]"
+
+
+def choosing(page):
+    """The figure of the heat map: by mouse, by keyboard; the colours change with it, sorting follows it."""
+    speed = page.evaluate(LOOK % (0, 6, 0, 6))
+    click(page, "#heat-k")
+    loss = page.evaluate(LOOK % (0, 6, 0, 6))
+    check("heat: another figure", speed[0] != loss[0] and speed[1] != loss[1], (speed, loss))
+    run_checks("heat, loss of quality", page_checks.contrast(page))
+    page_checks.press(page, "ArrowRight")
+    memory = page.evaluate(LOOK % (0, 6, 0, 6))
+    check("heat: by arrow key", page.evaluate("document.querySelector('#heat-m').checked") and memory[0] != loss[0], memory)
+    click(page, "table.grid thead th:nth-child(4) button")
+    seen = [float(v) for v in page.evaluate("[...document.querySelector('table.grid').tBodies[0].rows].map(r => parseFloat(r.cells[3].innerText))")
+            if v is not None]
+    check("heat: least memory first", seen == sorted(seen) and len(seen) > 20, seen[:5])
+    check("heat: said", page.evaluate("document.querySelector('table.grid thead th:nth-child(4)').ariaSort") == "ascending")
+    click(page, "#heat-d")
+    check("heat: not said of another figure", page.evaluate("document.querySelector('table.grid [aria-sort]') === null"))
+    patterns = page.evaluate("['over', 'cannot'].map(c => getComputedStyle(document.querySelector('table.grid td.' + c)).backgroundImage)")
+    check("heat: patterns beside colours", len(set(patterns)) == 2 and "none" not in patterns, patterns)
+    words = page.evaluate("document.querySelector('table.grid td.cannot').textContent")
+    check("heat: words beside patterns", "cannot run" in words, words)
+
+
+def themes(page):
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    click(page, "#theme")
+    dark = page.evaluate(ground)
+    check("theme: dark", dark != light and sum(map(int, re.findall(r"\d+", dark)[:3])) < 200, (light, dark))
+    check("theme: its button names the other", page.evaluate("document.querySelector('#theme').textContent") == "Light theme")
+    run_checks("chosen dark theme", page_checks.contrast(page))
+    click(page, "#theme")
+    check("theme: light again", page.evaluate(ground) == light)
+    page.evaluate("document.querySelector('h2').style.color = '#bbb'")
+    found = dict((what, ok) for what, ok, _ in page_checks.contrast(page))
+    check("contrast: what is too faint is found", found["contrast at least 4.5"] is False)
+    page.view(1200, 900, dark=True)
+    check("theme: a choice stands against the system", page.evaluate(ground) == light)
+
+
+def printing(page, path):
+    page.view(1000, 1400)
+    page.pdf(path)
+    data = open(path, "rb").read()
+    pages = len(re.findall(rb"/Type\s*/Page\b(?!s)", data))
+    check("print: a PDF", data.startswith(b"%PDF-") and pages >= 2, (data[:8], pages))
+    check("print: not endless", pages < 120, pages)
+
+
+def without_script(page, url):
+    """All of it can be read, the figure of the heat map chosen, nothing offered that would not work."""
+    page.call("Emulation.setScriptExecutionDisabled", {"value": True})
+    page.view(1200, 900)
+    page.open(url)
+    check("no script: all rows", page.evaluate("document.querySelector('table.rows').tBodies[0].rows.length") > 1000)
+    check("no script: no dead controls", page.evaluate("!document.querySelector('.filter').checkVisibility() && !document.querySelector('button')"))
+    before = page.evaluate(LOOK % (0, 6, 0, 6))
+    click(page, "#heat-m")
+    check("no script: figures can be chosen", page.evaluate(LOOK % (0, 6, 0, 6)) != before, before)
+    page.call("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
 def look(page, case, directory, shots):
     bright = {}
     for view, (width, height, dark, mobile, media) in VIEWS.items():
@@ -124,11 +229,35 @@ def look(page, case, directory, shots):
                                 "&& getComputedStyle(e).display !== 'inline').map(e => e.textContent.slice(0, 60))")
         check(f"{name}: nothing cut off", not clipped, str(clipped))
         check(f"{name}: headline", page.evaluate("document.querySelector('h1').getBoundingClientRect().top") < height / 2)
+        if view in ("desktop", "dark", "phone"):
+            run_checks(name, page_checks.contrast(page))
         path = os.path.join(shots, f"{case}-{view}.png")
         page.screenshot(path, full=bool(shots_wanted))
         bright[view] = png_mean(path)
     check(f"{case}: dark is dark", bright["dark"] < 90 < 180 < bright["desktop"], str(bright))
     check(f"{case}: print is light", bright["print"] > 200, str(bright))
+
+
+def special(page, case, directory, shots):
+    """What only that case shows."""
+    url = "file://" + directory + "/report.html"
+    if case not in ("devices", "hostile"):   # hostile names stand in the CSV as a spreadsheet may take them
+        run_checks(case, page_checks.totals(page, directory))
+    if case == "measured":
+        sorting(page)
+        themes(page)
+    if case == "hostile":
+        hostile(page)
+    if case == "devices":
+        run_checks(case, page_checks.procurement(page, directory))
+    if case == "models":
+        size = os.path.getsize(directory + "/report.html")
+        check("models: under 1 MB", size < 1000000, size)
+        run_checks(case, page_checks.heat_map(page, directory))
+        choosing(page)
+        filtering(page, directory)
+        printing(page, os.path.join(shots, "models.pdf"))
+        without_script(page, url)
 
 
 def main():
@@ -143,16 +272,15 @@ def main():
         browser = Browser(path)
         try:
             page = browser.page()
-            for case in CASES:
+            for case in sys.argv[3:] or CASES:
                 directory = os.path.join(work, case)
                 subprocess.run([make_report, case, directory], check=True, stdout=subprocess.DEVNULL)
                 look(page, case, directory, shots)
-                if case == "measured":
-                    page.view(1200, 900)
-                    page.open("file://" + directory + "/report.html")
-                    sorting(page)
-                if case == "hostile":
-                    hostile(page)
+                page.view(1200, 900)
+                page.open("file://" + directory + "/report.html")
+                run_checks(case, page_checks.accessible(page))
+                run_checks(case, page_checks.keyboard(page))
+                special(page, case, directory, shots)
         finally:
             browser.close()
     for f in failures:

@@ -152,16 +152,17 @@ static void test_csv(void **state)
 static void test_csv_header(void **state)
 {
     (void)state;
-    static const char header[] = "rank,recommended,device,model,format,framework,framework_version,backend,gpu_layers,"
-                                 "threads,ctx,kv_type,n_prompt,n_gen,batch,"
-                                 "verdict,reason,effective_bpw,weights_bytes,kv_bytes,peak_bytes,usable_bytes,memory_"
-                                 "from,task,task_score,task_score_lo,"
-                                 "task_score_hi,task_from,quality_from,kld,kld_lo,kld_hi,ppl,ppl_ratio,top1_agreement,"
-                                 "speed_from,prefill_tok_s,decode_tok_s,"
-                                 "decode_tok_s_lo,decode_tok_s_hi,ttft_ms,ttft_ms_lo,ttft_ms_hi,tpot_p50_ms,tpot_p95_"
-                                 "ms,load_ms,energy_j_per_tok,energy_from,"
-                                 "date,source,run_id,command,kv_ctx,kv_kld,kv_ctx_long,kv_kld_long,"
-                                 "task_share,task_share_lo,task_share_hi,task_p,task_items,kld_framework,kld_predicted,kld_chunks\r\n";
+    static const char header[] =
+        "rank,recommended,device,model,format,framework,framework_version,backend,gpu_layers,"
+        "threads,ctx,kv_type,n_prompt,n_gen,batch,"
+        "verdict,reason,effective_bpw,weights_bytes,kv_bytes,peak_bytes,usable_bytes,memory_"
+        "from,task,task_score,task_score_lo,"
+        "task_score_hi,task_from,quality_from,kld,kld_lo,kld_hi,ppl,ppl_ratio,top1_agreement,"
+        "speed_from,prefill_tok_s,decode_tok_s,"
+        "decode_tok_s_lo,decode_tok_s_hi,ttft_ms,ttft_ms_lo,ttft_ms_hi,tpot_p50_ms,tpot_p95_"
+        "ms,load_ms,energy_j_per_tok,energy_from,"
+        "date,source,run_id,command,kv_ctx,kv_kld,kv_ctx_long,kv_kld_long,"
+        "task_share,task_share_lo,task_share_hi,task_p,task_items,kld_framework,kld_predicted,kld_chunks\r\n";
     struct report_case *c = open_case("measured");
     char *csv = render("csv", &c->in);
     assert_int_equal(strncmp(csv, header, sizeof header - 1), 0);
@@ -317,10 +318,24 @@ static void test_markdown(void **state)
 
 /* --- HTML --- */
 /* Every element is closed in order, no attribute loads or runs anything. Script and style hold raw text. */
+/* The end of a cell or a row is implied by what follows it. */
+static void imply_ends(char stack[64][24], int *depth, const char *name, bool close)
+{
+    static const char *const cells[] = {"td", "th", "tr"};
+    bool cell = strcmp(name, "td") == 0 || strcmp(name, "th") == 0, row = strcmp(name, "tr") == 0,
+         end = close && (row || strcmp(name, "tbody") == 0);
+    for (int i = 0; i < 3 && *depth > 0; i++) {
+        const char *top = stack[*depth - 1];
+        bool implied = i < 2 ? cell || row || end : (row && !close) || (end && !row);
+        if (strcmp(top, cells[i]) == 0 && implied && !(close && strcmp(top, name) == 0))
+            (*depth)--;
+    }
+}
+
 static void check_markup(const char *html)
 {
-    static const char *const empty[] = {"meta", "br",      "path",        "circle",  "rect", "input", "wbr",
-                                        "use",  "feFlood", "feComposite", "!doctype"};
+    static const char *const empty[] = {"meta", "br",  "path",    "circle",      "rect",    "input",
+                                        "wbr",  "use", "feFlood", "feComposite", "!doctype"};
     char stack[64][24];
     int depth = 0;
     for (const char *p = html; *p; p++) {
@@ -349,6 +364,7 @@ static void check_markup(const char *html)
         bool is_empty = self;
         for (size_t i = 0; i < sizeof empty / sizeof empty[0]; i++)
             is_empty = is_empty || strcmp(name, empty[i]) == 0;
+        imply_ends(stack, &depth, name, close);
         if (close && !is_empty) {
             if (depth == 0 || strcmp(stack[depth - 1], name) != 0)
                 fail_msg("</%s> closes <%s>", name, depth ? stack[depth - 1] : "nothing");
@@ -418,7 +434,7 @@ static void remove_tree(const char *dir)
     child_result_free(&r);
 }
 
-static void expect_files(const char *dir, bool with_plots)
+static void expect_files(const char *dir, bool with_plots, const struct report_input *in)
 {
     static const char *const names[] = {"report.html",   "matrix.csv", "records.jsonl",
                                         "decision.json", "summary.md", "device.json"};
@@ -428,8 +444,10 @@ static void expect_files(const char *dir, bool with_plots)
         assert_true(file_exists(path));
     }
     for (int i = 0; i < n_plots; i++) {
+        struct sbuf b = {0};
         snprintf(path, sizeof path, "%s/plots/%s.svg", dir, plots[i].name);
-        assert_int_equal(file_exists(path), with_plots);
+        assert_int_equal(file_exists(path), with_plots && plots[i].script(&b, in));
+        sbuf_free(&b);
     }
 }
 
@@ -444,7 +462,7 @@ static void test_directory(void **state)
     char *gnuplot = program_find("gnuplot");
     n_warnings = 0;
     assert_int_equal(reports_write_dir(out, &c->in, count_warning, NULL, &e), 0);
-    expect_files(out, gnuplot != NULL);
+    expect_files(out, gnuplot != NULL, &c->in);
     assert_int_equal(n_warnings, gnuplot ? 0 : 1);
     char *path = mem_strdup(getenv("PATH"));
     setenv("PATH", dir, 1); /* no gnuplot here */
@@ -454,7 +472,7 @@ static void test_directory(void **state)
     setenv("PATH", path, 1);
     assert_int_equal(rc, 0);
     assert_int_equal(n_warnings, 1); /* said once */
-    expect_files(out, false);
+    expect_files(out, false, &c->in);
     assert_true(reports_write_dir("/proc/no/such", &c->in, count_warning, NULL, &e) < 0);
     assert_non_null(strstr(e.text, "/proc/no"));
     mem_free(path);
