@@ -50,6 +50,18 @@ int frameworks_find(struct frameworks *f, const struct request *req, struct err 
     return rc;
 }
 
+bool framework_is_here(const char *name, char why[160])
+{
+    const struct runner *r = runner_find(name);
+    struct runner_info info = {0};
+    struct err e = {0};
+    if (r && (!r->real || r->served))
+        return true;
+    int rc = r ? r->detect(r, &info, &e) : err_set(&e, ERR_MISSING, "no whichquant-runner-%s on PATH", name);
+    snprintf(why, 160, "%s", rc < 0 ? e.text : info.note);
+    return rc == 0 && info.found;
+}
+
 bool framework_loads(const struct framework_found *f, const struct exporter *x)
 {
     const struct runner said = {.containers = f->info.containers};

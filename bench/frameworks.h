@@ -19,6 +19,8 @@ struct frameworks {
 int frameworks_find(struct frameworks *f, const struct request *req, struct err *e);
 /* Formats that a sweep which names none tries in them on that architecture (usual.def). */
 int frameworks_usual(const struct frameworks *f, const char *arch, const char *formats[], int most);
+/* Is a framework that a record names here now? Servers and the own engine are not looked for. why: what is missing. */
+bool framework_is_here(const char *name, char why[160]);
 /* Does it load what that exporter writes? One on PATH that does not say is given anything. */
 bool framework_loads(const struct framework_found *f, const struct exporter *x);
 #endif

@@ -32,17 +32,10 @@ static void job_free(struct bench_job *j)
 
 /* ---- what is measured ---- */
 
-/* The recipe that the file's general.file_type names, else the codec that holds most of it. */
 static void name_as_given(struct bench_format *f, const struct model *m)
 {
-    int64_t type = -1;
-    f->as_given = (struct recipe){.name = f->as_given_name, .framework = "llama.cpp"};
-    snprintf(f->as_given_name, sizeof f->as_given_name, "gguf/%s", model_source_codec(m, NULL)->name);
-    if (!gguf_get_i64(m->gguf, "general.file_type", &type))
-        return;
-    for (int i = 0; i < n_recipes; i++)
-        if (recipes[i].gguf_file_type == type)
-            snprintf(f->as_given_name, sizeof f->as_given_name, "%s", recipes[i].name);
+    const struct recipe *r = recipe_of_source(f->as_given_name, m);
+    f->as_given = (struct recipe){.name = f->as_given_name, .framework = r ? r->framework : "llama.cpp"};
 }
 
 static int take_as_given(struct bench_job *j, struct bench_format *f, struct err *e)
@@ -170,7 +163,8 @@ static int take_frameworks(struct bench_job *j, struct err *e)
     static const char *const both[] = {"own", "llama.cpp"};
     struct runner_info info = {0};
     const struct runner *llama = runner_find("llama.cpp");
-    bool real = req->n_formats == 0 && llama->detect(llama, &info, NULL) == 0 && info.found && j->model->path;
+    bool real = req->n_formats == 0 && j->model->path && file_exists(j->model->path) &&
+                llama->detect(llama, &info, NULL) == 0 && info.found;
     const char *const *name = req->n_frameworks ? req->frameworks : both;
     int n = req->n_frameworks ? req->n_frameworks : 1 + real, rc;
     const int n_kv = req->n_kv > 0 ? req->n_kv : 1;

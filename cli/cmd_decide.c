@@ -2,6 +2,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "base/os.h"
+#include "bench/frameworks.h"
 #include "bench/import.h"
 #include "cli/job.h"
 
@@ -71,6 +72,44 @@ static int load_file(struct stored *s, const char *path, struct err *e)
     return rc;
 }
 
+struct place { /* a framework that records name: is it here still? */
+    char name[48], why[160];
+    bool here;
+    int n;
+};
+
+static struct place *place_of(struct place *p, int *n, const char *name)
+{
+    for (int i = 0; i < *n; i++)
+        if (!strcmp(p[i].name, name))
+            return &p[i];
+    if (*n == MOST_FRAMEWORKS)
+        return NULL;
+    struct place *x = &p[(*n)++];
+    *x = (struct place){0};
+    snprintf(x->name, sizeof x->name, "%s", name);
+    x->here = framework_is_here(name, x->why);
+    return x;
+}
+
+/* A framework that was removed since leaves no rows: what it reached here nobody can have now. */
+static void drop_removed(struct job *j)
+{
+    struct place at[MOST_FRAMEWORKS];
+    int n_places = 0, n = 0;
+    for (int i = 0; i < j->n_rec; i++) {
+        struct place *p = place_of(at, &n_places, j->rec[i].framework.name);
+        if (p)
+            p->n++;
+        if (!p || p->here)
+            j->rec[n++] = j->rec[i];
+    }
+    j->n_rec = n;
+    for (int i = 0; i < n_places; i++)
+        if (!at[i].here)
+            cli_warn("%d measurements of %s are left out: it is not here now (%s)", at[i].n, at[i].name, at[i].why);
+}
+
 static int load_store(struct stored *s, struct err *e)
 {
     struct job *j = s->job;
@@ -80,6 +119,8 @@ static int load_store(struct stored *s, struct err *e)
         rc = factors_load(&j->known, j->store, d, e);
     if (rc == 0)
         rc = store_each(j->store, d->env_sha256, NULL, take_record, s, e);
+    if (rc == 0 && !j->cli->from)
+        drop_removed(j);
     return rc;
 }
 

@@ -111,6 +111,7 @@ static int add_format(struct judge *j, const struct model_desc *m, const struct 
     predict_quality(j, w, m);
     predict_speed(w, r, j->device, bytes_read(m, a, s.bytes));
     row_set_memory(j, w);
+    w->dithered = j->req->dither;
     w->command = row_command(j, w, m->name, j->req->n_models == 1 ? j->req->models[0] : NULL);
     return 0;
 }

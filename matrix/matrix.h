@@ -33,6 +33,7 @@ struct row {
     bool cache_resident; /* its speed is that of the caches: never ranked, never in a headline */
     bool kv_variant;     /* another row under another KV cache: it is the pick only where that one cannot be */
     const char *kv_note; /* ", KV q8_0"; "" the usual cache */
+    bool dithered;       /* of a source taken off its grid: the file is made so too */
     bool stands_in;      /* its speed is the own engine's times a ratio: the framework was not run */
     bool unverified;     /* the format was never compared with an independent implementation */
     bool reference;      /* the weights that KLD is measured against */

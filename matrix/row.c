@@ -185,6 +185,21 @@ const char *row_kv_flags(struct judge *j, const struct row *r)
     return s;
 }
 
+/* What the weights were encoded with here, the file is to be made with. */
+static void add_encoding(struct sbuf *b, const struct request *req, bool dithered)
+{
+    const char *const option[] = {" --imatrix ", " --calibration "}, *const value[] = {req->imatrix, req->calibration};
+    for (int i = 0; i < 2; i++)
+        if (value[i]) {
+            sbuf_puts(b, option[i]);
+            add_quoted(b, value[i]);
+        }
+    if (dithered)
+        sbuf_puts(b, " --dither");
+    if (dithered && req->seed)
+        sbuf_printf(b, " --seed %llu", (unsigned long long)req->seed);
+}
+
 const char *row_command(struct judge *j, const struct row *r, const char *model, const char *path)
 {
     const struct runtime *run = runtime_find(r->framework);
@@ -198,6 +213,7 @@ const char *row_command(struct judge *j, const struct row *r, const char *model,
         add_quoted(&b, path);
         sbuf_puts(&b, " -f ");
         add_quoted(&b, r->format);
+        add_encoding(&b, j->req, r->dithered);
         sbuf_printf(&b, " -o %s && ", name);
     }
     expand(&b, run->command, r, path && r->reference ? path : name);

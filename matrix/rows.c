@@ -216,6 +216,7 @@ static struct row *start_row(struct judge *j, const struct subject *q, const str
                             : say(j, "%s at the speed of %s", q->first->model.name, f->model.name);
     w->quality_of = q && q != s ? keep(j, q->first->model.name) : "";
     w->format = keep(j, format);
+    w->dithered = q ? q->first->model.dithered : f->model.dithered;
     w->framework = keep(j, framework);
     w->group = group;
     w->ctx = j->want->ctx;

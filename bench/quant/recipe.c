@@ -55,6 +55,55 @@ static bool same_name(const char *name, size_t n, const char *full)
     return strncasecmp(name, full, n) == 0 && full[n] == 0;
 }
 
+static const struct qpar *most_used(const struct model *m, const struct codec *c)
+{
+    const struct model_tensor *best = NULL;
+    for (int i = 0; i < m->d.n_tensors; i++) {
+        const struct model_tensor *t = &m->d.tensor[i];
+        if (t->matrix && t->src.codec == c && (!best || t->src.n * t->src.k > best->src.n * best->src.k))
+            best = t;
+    }
+    static const struct qpar none;
+    return best ? &best->src.seg1.q : &none;
+}
+
+/* How much of its parameters a row of that codec has; the first of equals is the plain one. */
+static int likeness(const struct recipe *r, const struct qpar *q)
+{
+    bool same = r->par.bits == q->bits && r->par.group == q->group;
+    return same ? 1 + (r->par.sym == q->sym) + (r->par.scale_type == q->scale_type) : 0;
+}
+
+const struct recipe *recipe_of_source(char name[48], const struct model *m)
+{
+    const struct codec *c = model_source_codec(m, NULL);
+    const struct qpar *q = most_used(m, c);
+    const struct recipe *best = NULL;
+    const char *family = "gguf";
+    int64_t type = -1;
+    if (!gguf_get_i64(m->gguf, "general.file_type", &type))
+        type = -1;
+    for (int i = 0; i < n_recipes; i++) {
+        const struct recipe *r = &recipes[i];
+        if (type >= 0 && r->gguf_file_type == type)
+            best = r;
+        if (c->gguf_type >= 0 || strcmp(r->codec, c->name) != 0)
+            continue;
+        family = r->family->name;
+        if (likeness(r, q) > (best ? likeness(best, q) : 0))
+            best = r;
+    }
+    if (best)
+        snprintf(name, 48, "%s", best->name);
+    else if (strcmp(family, "gguf") == 0 || !q->bits)
+        snprintf(name, 48, "%s/%s", family, c->name);
+    else if (q->group > 0)
+        snprintf(name, 48, "%s/%dbit-g%d", family, q->bits, (int)q->group);
+    else
+        snprintf(name, 48, "%s/%dbit-channel", family, q->bits);
+    return best;
+}
+
 const struct recipe *recipe_find(const char *name)
 {
     const struct recipe *found = NULL;

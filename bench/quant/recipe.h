@@ -42,6 +42,9 @@ extern const int n_recipes;
 const struct recipe *recipe_find(const char *name);
 /* The row with what follows @ applied. out->name is `name` itself, which must live on, where it is a variant. */
 int recipe_resolve(struct recipe *out, const char *name, struct err *e);
+/* What most of a model's weights are stored in, as far as the tensors tell: the format of that file type, codec, width
+ * and groups (NULL: none is named), and a name, "awq/4bit-g32". */
+const struct recipe *recipe_of_source(char name[48], const struct model *m);
 /* "onnx", or "all": is the recipe one of those? */
 bool recipe_in_group(const struct recipe *r, const char *group);
 /* Bits of enum calib_stat that the recipe cannot do without. */

@@ -375,7 +375,11 @@ def test_sweep_runs_what_is_on_path():
     assert not os.listdir(temporary)
     kept = stored("SELECT framework, format, class FROM factor ORDER BY format")
     assert [k[:2] for k in kept] == [("tried", "gguf/q8_0"), ("tried", "onnx/int4-g32-sym")] and kept[0][2], kept
+    decided = run("decide", "default", "--csv", env=env)
+    assert ",tried," in decided.text and "left out" not in decided.err, decided.text
     os.remove(os.path.join(TMP, "workers", "whichquant-runner-tried"))
+    decided = run("decide", "default", "--csv", env=env)
+    assert "tried" not in decided.text and "measurements of tried are left out: it is not here now" in decided.err, decided.err
     gone = one_sentence(run(*short, "--framework", "tried", expect=2))
     assert "unknown framework tried" in gone, gone
     rows = json.loads(run(*short).text)["rows"]

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "tests/engine_fixture.h"
+#include "bench/quant/recipe.h"
 
 enum { N_VOCAB = 320, MAX_TOKENS = 64, N_CTX = 64 };
 #define FOLDER(name) SOURCE_ROOT "/tests/golden/hf/" name
@@ -204,6 +205,30 @@ static const struct {
     {"fp8-rows", "fp8_e4m3"}, {"fp8-blocks", "f32"},  {"mlx-4bit", "mlx_affine"}, {"mlx-5bit", "mlx_affine"},
     {"mlx-mxfp4", "mlx_fp"},  {"exl3", "f16"}};
 
+/* As its settings say: the row of that width and group, else width and group. */
+static void a_folder_has_its_formats_name(void **state)
+{
+    static const struct {
+        const char *folder, *name;
+        bool known;
+    } named[] = {
+        {"awq", "awq/4bit-g32", false},     {"gptq", "gptq/4bit-g32-asym", true}, {"gptq-3bit", "gptq/3bit-g32", false},
+        {"mlx-4bit", "mlx/4bit-g32", true}, {"mlx-5bit", "mlx/5bit-g64", true},   {"mlx-mxfp4", "mlx/mxfp4", true},
+        {"bnb-fp4", "bnb/fp4", true},       {"bnb-int8", "bnb/int8", true},       {"fp8-rows", "fp8/e4m3-row", true}};
+    (void)state;
+    for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
+        struct err e = {0};
+        struct model *m;
+        char name[48];
+        if (model_open(&m, folder_path(named[i].folder, ""), &e))
+            fail_msg("%s", e.text);
+        const struct recipe *r = recipe_of_source(name, m);
+        assert_string_equal(name, named[i].name);
+        assert_int_equal(r != NULL, named[i].known);
+        model_close(m);
+    }
+}
+
 /* GGUF has the rows of q and k in pairs: row of the folder that stands at row i of a head of 16. */
 static int64_t folder_row(enum tensor_use use, int64_t i)
 {
@@ -281,6 +306,7 @@ int main(void)
         cmocka_unit_test(shape_of_a_bare_config),
         cmocka_unit_test(hash_of_a_folder),
         cmocka_unit_test(quantized_folders_have_the_packages_weights),
+        cmocka_unit_test(a_folder_has_its_formats_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

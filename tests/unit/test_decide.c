@@ -590,6 +590,15 @@ static void test_small_model_keeps_its_size(void **state)
     assert_string_equal(d->command, "whichquant quantize models/tiny.gguf -f gguf/q4_k_m -o tiny-Q4_K_M.gguf && "
                                     "llama-server -m tiny-Q4_K_M.gguf -t 2 -c 4096");
     decision_free(d);
+    for (int i = 0; i < n; i++) /* what the weights were encoded with makes the same file again */
+        r[i].model.dithered = !r[i].model.synthesized;
+    req.seed = 7;
+    req.imatrix = "im at.gguf";
+    d = decide(r, n);
+    assert_non_null(strstr(d->command, "-f gguf/q4_k_m --imatrix 'im at.gguf' --dither --seed 7 -o tiny"));
+    decision_free(d);
+    req.seed = 0;
+    req.imatrix = NULL;
     for (int i = 0; i < n; i++) /* its K-type is mostly something else, whatever the shape's is */
         if (!r[i].model.synthesized && strcmp(r[i].format.name, "gguf/q4_k_m") == 0)
             r[i].format.n_substituted = 9, r[i].format.share_substituted = 0.9;
