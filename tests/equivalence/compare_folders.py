@@ -1,5 +1,4 @@
-"""AWQ and GPTQ folders that `quantize` writes, taken apart by a reader of its own that follows the packages' packing
-(AutoAWQ gemm.py, GPTQModel qlinear), against the values that the codec gives for the same rows; MLX ones by mlx.
+"""AWQ and GPTQ folders that `quantize` writes, taken apart by the reader of folders.py, against the values that the codec gives for the same rows; MLX ones by mlx.
 Usage: compare_folders.py WHICHQUANT"""
 import json
 import os
@@ -7,9 +6,10 @@ import shutil
 import subprocess
 import tempfile
 
-from packages import PROGRAM, Table, codec, need, np
+from packages import PROGRAM, Table, beside, codec, need, np
 
 safetensors_numpy = need("safetensors.numpy")[0].numpy
+folders = beside("folders")
 HERE = os.path.dirname(os.path.abspath(__file__))
 WIDTH, FF, HEADS, KV, N_VOCAB = 256, 384, 4, 2, 320
 CONFIG = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": WIDTH, "intermediate_size": FF,
@@ -35,35 +35,6 @@ def source(folder):
     return w
 
 
-def unpack(words, bits, axis):
-    """A stream of codes along an axis of int32 words, least significant bits first."""
-    words = np.moveaxis(words.view(np.uint32), axis, -1)
-    all_bits = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), axis=-1, bitorder="little")
-    codes = all_bits.reshape(*words.shape[:-1], -1, bits)
-    return np.moveaxis((codes * (1 << np.arange(bits))).sum(-1), -1, axis)
-
-
-def awq(t, name, _):
-    order = np.array([0, 2, 4, 6, 1, 3, 5, 7])
-
-    def nibbles(words):
-        codes = unpack(words, 4, 1).reshape(words.shape[0], -1, 8)
-        out = np.empty_like(codes)
-        out[..., order] = codes
-        return out.reshape(words.shape[0], -1)
-    q, z, s = nibbles(t[name + ".qweight"]), nibbles(t[name + ".qzeros"]), t[name + ".scales"]
-    group = q.shape[0] // s.shape[0]
-    g = np.arange(q.shape[0]) // group
-    return ((q - z[g]).astype(np.float32) * s[g].astype(np.float32)).astype(np.float16).astype(np.float32).T
-
-
-def gptq(t, name, settings):
-    bits, s, g = settings["bits"], t[name + ".scales"], t[name + ".g_idx"]
-    q, z = unpack(t[name + ".qweight"], bits, 0), unpack(t[name + ".qzeros"], bits, 1)
-    z = z + (settings["checkpoint_format"] == "gptq")
-    return ((q - z[g]).astype(np.float32) * s[g].astype(np.float32)).astype(np.float16).astype(np.float32).T
-
-
 def mlx(t, name, settings):
     mx = need("mlx.core")[0].core
     w, s, b = (mx.array(t[f"{name}.{p}"]) for p in ("weight", "scales", "biases"))
@@ -73,9 +44,9 @@ def mlx(t, name, settings):
 table = Table()
 top = tempfile.mkdtemp()
 weights = source(top)
-for fmt, read in (("awq/4bit-g128-rtn", awq), ("awq/4bit-g64-rtn", awq), ("gptq/2bit-g128-asym-rtn", gptq),
-                  ("gptq/3bit-g128-sym-rtn", gptq), ("gptq/4bit-g32-asym-rtn", gptq), ("gptq/4bit-g128-sym-rtn", gptq),
-                  ("gptq/4bit-channel-sym-rtn", gptq), ("gptq/8bit-g128-sym-rtn", gptq), ("mlx/3bit-g64", mlx),
+for fmt, read in (("awq/4bit-g128-rtn", folders.awq), ("awq/4bit-g64-rtn", folders.awq), ("gptq/2bit-g128-asym-rtn", folders.gptq),
+                  ("gptq/3bit-g128-sym-rtn", folders.gptq), ("gptq/4bit-g32-asym-rtn", folders.gptq), ("gptq/4bit-g128-sym-rtn", folders.gptq),
+                  ("gptq/4bit-channel-sym-rtn", folders.gptq), ("gptq/8bit-g128-sym-rtn", folders.gptq), ("mlx/3bit-g64", mlx),
                   ("mlx/4bit-g64", mlx), ("mlx/6bit-g128", mlx)):
     folder = os.path.join(top, "out")
     run = subprocess.run([PROGRAM, "quantize", top, "-f", fmt, "-o", folder], capture_output=True, text=True, check=False)

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from packages import HERE, PROGRAM, beside, np
 
-answers, frameworks = beside("answers"), beside("frameworks")
+answers, folders, frameworks = beside("answers"), beside("folders"), beside("frameworks")
 RAW, ROOT = os.path.abspath(sys.argv[2]), os.path.dirname(os.path.dirname(HERE))
 TEXT = os.path.join(ROOT, "datasets/text/eval.txt")
 N_CTX, N_CHUNKS, N_GREEDY = 256, 2, 32
@@ -22,6 +22,7 @@ FOLDER = "folder"  # as numerics: weights-only, of what was written, where that 
 PLAIN, SPECIFIED, LESS_ROUNDING, DEFAULTS, MOST_OF_ITSELF = 1e-6, 1e-5, 1e-4, 1e-2, 4
 F32 = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}
 INT8 = {**F32, "DYNAMIC_QUANTIZATION_GROUP_SIZE": 32}
+NAMES = {"llama_py": "llama-cpp-python", "reader": "own reader, then mlx"}
 LLAMA = ("f16", "q8_0", "q6_k", "q5_k_m", "q5_0", "q4_k_m", "q4_1", "q4_0", "q3_k_m", "q2_k", "iq4_nl", "iq4_xs")
 # Worker, format, numerics of the own engine, options, what the activations are, KLD allowed.
 ROWS = [("llama_py", f, "-", {}, "f16" if f == "f16" else "int8 by blocks", SPECIFIED) for f in LLAMA]
@@ -41,6 +42,10 @@ ROWS += [("mlx", f"mlx/{f}@dtype=f32", "-", {}, "f32", PLAIN)
 ROWS += [("mlx", f, FOLDER, {"dtype": "float32"}, "f32, file f16", limit) for f, limit in (("mlx/mxfp4", PLAIN), ("mlx/4bit-g64", LESS_ROUNDING))]
 ROWS += [("transformers", f, "weights-only", {"dtype": "float32"}, "f32", SPECIFIED)
          for f in ("awq/4bit-g128-rtn", "awq/4bit-g64-rtn", "gptq/4bit-g32-asym-rtn", "gptq/4bit-channel-sym-rtn", "gptq/8bit-g128-sym-rtn")]
+ROWS += [("mlx", "awq/4bit-g64-rtn", "weights-only", {"dtype": "float32"}, "f32, file f16", LESS_ROUNDING)]
+# Read by folders.py, and the plain weights run in mlx.
+ROWS += [("reader", f, "weights-only", {"dtype": "float32"}, "f32", PLAIN)
+         for f in ("awq/4bit-g64-rtn", "gptq/4bit-g32-asym-rtn", "gptq/4bit-g128-sym-rtn", "gptq/8bit-g128-sym-rtn")]
 # Where the framework's own kernels end.
 KNOWN_REFUSALS = {("transformers", "gptq/4bit-channel-sym-rtn"): "qGroupSize"}
 
@@ -77,20 +82,25 @@ def by_eval(model, dither, row, out):
 def compare(model, dither, row, top, checked):
     worker, fmt, numerics, options, activations, limit = row
     out = os.path.join(top, "out" + (".gguf" if worker == "llama_py" else ""))
-    name = f"{worker.replace('_py', '-cpp-python')} | {fmt} | {activations}"
+    name = f"{NAMES.get(worker, worker)} | {fmt} | {activations}"
     try:
         if numerics == FOLDER:
             frameworks.quantize(model, fmt, out, dither)
             ours = answers.ask(RAW, out, 0, "-", "weights-only", TEXT, N_CTX, N_CHUNKS, N_GREEDY)
         else:
             ours = answers.ask(RAW, model, 42 if dither else 0, fmt, numerics, TEXT, N_CTX, N_CHUNKS, N_GREEDY, out)
-        logits, greedy = frameworks.ask(worker, out, ours.tokens, N_GREEDY, options)
+        if worker == "reader":
+            folders.plain(out, out + "-plain")
+            logits, greedy = frameworks.ask("mlx", out + "-plain", ours.tokens, N_GREEDY, options)
+            shutil.rmtree(out + "-plain")
+        else:
+            logits, greedy = frameworks.ask(worker, out, ours.tokens, N_GREEDY, options)
         c, own_noise = answers.compared(ours, logits, greedy), ""
         if c.kld > limit and limit == SPECIFIED and "8" in activations:
             noise = itself(model, dither, row, top, ours.tokens, logits)
             limit, own_noise = max(limit, MOST_OF_ITSELF * noise), f"{noise:.1e}"
         ok, line = c.kld <= limit, f"{name} | {c.most:.1e} | {c.kld:.1e} | {own_noise} | {c.same} of {c.of} |"
-        if worker not in checked and numerics != FOLDER:
+        if worker not in checked and worker != "reader" and numerics != FOLDER:
             checked[worker] = by_eval(model, dither, row, out)
             print("    eval --framework:", {k: checked[worker].get(k) for k in ("kld", "logit_diff_max", "framework_version", "said")})
     except (answers.Refused, frameworks.Refused) as e:
