@@ -39,8 +39,8 @@ static bool load_own(const struct sweep_logits *l, struct eval *v, const struct 
 static double own_prefill_tok_s(const struct sweep *s, const struct recipe *recipe)
 {
     for (int i = s->n - 1; i >= 0; i--)
-        if (!strcmp(s->rec[i].framework.name, "own") && !strcmp(s->rec[i].format.name, recipe->name) &&
-            isfinite(s->rec[i].speed.prefill_tok_s.v))
+        if (!s->rec[i].model.synthesized && !strcmp(s->rec[i].framework.name, "own") &&
+            !strcmp(s->rec[i].format.name, recipe->name) && isfinite(s->rec[i].speed.prefill_tok_s.v))
             return s->rec[i].speed.prefill_tok_s.v;
     return NAN;
 }

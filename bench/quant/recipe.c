@@ -70,7 +70,7 @@ static const struct qpar *most_used(const struct model *m, const struct codec *c
 /* How much of its parameters a row of that codec has; the first of equals is the plain one. */
 static int likeness(const struct recipe *r, const struct qpar *q)
 {
-    bool same = r->par.bits == q->bits && r->par.group == q->group;
+    bool same = !r->par.bits || (r->par.bits == q->bits && r->par.group == q->group);
     return same ? 1 + (r->par.sym == q->sym) + (r->par.scale_type == q->scale_type) : 0;
 }
 

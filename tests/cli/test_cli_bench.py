@@ -362,7 +362,7 @@ def test_sweep_runs_what_is_on_path():
     out = os.path.join(TMP, "sweep-with-tried")
     temporary = os.path.join(TMP, "sweep-temporary")
     os.mkdir(temporary)
-    short = ("default", "-f", "q8_0,onnx/int4-g32-sym", "--chunks", "1", "--budget", "25s", "--prompt", "16", "--gen", "4", "-q", "--json")
+    short = ("default", "-f", "q8_0,onnx/int4-g32-sym", "--chunks", "1", "--budget", "60s", "--prompt", "16", "--gen", "4", "-q", "--json")
     env = worker_env(TMPDIR=temporary)
     run(*short, "--framework", "tried", "-o", out, env=env)
     records = [json.loads(line) for line in open(os.path.join(out, "records.jsonl"))]
