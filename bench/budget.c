@@ -8,9 +8,14 @@ static const double real_share = 0.35, more_share = 0.08, most_share = 0.6;
 static const double least_container_s = 12;
 enum { PASSES = 3 }; /* the reference, the equivalent kernels, the framework */
 
+double budget_rest_s(double budget_s, double spent_s)
+{
+    return isnan(budget_s) ? NAN : fmax(budget_s - spent_s, 0);
+}
+
 double budget_left_s(double budget_s, double spent_s)
 {
-    return fmax(budget_s - fmin(answer_share * budget_s, answer_most_s) - spent_s, 0);
+    return budget_rest_s(budget_s - fmin(answer_share * budget_s, answer_most_s), spent_s);
 }
 
 double budget_real_share(int n_containers)

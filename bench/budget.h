@@ -5,6 +5,8 @@
 
 /* Seconds left for measuring: less what deciding and writing the reports then takes. */
 double budget_left_s(double budget_s, double spent_s);
+/* What is left of a budget, or of none (NaN). */
+double budget_rest_s(double budget_s, double spent_s);
 /* Share of the frameworks, where so many containers have some. */
 double budget_real_share(int n_containers);
 /* For the next of n_left containers. by_default: nobody named a budget, and each gets enough to show something. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/hash.h"
 #include "base/mem.h"
+#include "bench/budget.h"
 #include "bench/measure.h"
 #include "bench/sweep_quality.h"
 
@@ -396,9 +397,10 @@ bool sweep_residents(struct plan *p, double cache)
     return n_timed > 0 && n_resident == n_timed;
 }
 
-static int run_plan(struct sweep *s, const struct sweep_input *in, struct plan *p, struct err *e)
+/* t0: when the budget began; planning, reading the text and hashing the model are part of it. */
+static int run_plan(struct sweep *s, const struct sweep_input *in, struct plan *p, uint64_t t0, struct err *e)
 {
-    double budget = in->req->budget_s;
+    double budget = budget_rest_s(in->req->budget_s, (double)(clock_ns() - t0) * 1e-9);
     bool stand_ins = !in->req->no_speed && sweep_residents(p, cache_bytes(in, e));
     bool all_chunks = in->req->n_chunks > 0 && in->req->budget_is_default;
     struct spending b = {.end_ns = after(budget)};
@@ -441,7 +443,7 @@ int sweep_run(struct sweep **out, const struct sweep_input *in, struct err *e)
     if (rc == 0)
         rc = model_hash(in->model, e);
     if (rc == 0)
-        rc = run_plan(s, in, p, e);
+        rc = run_plan(s, in, p, t0, e);
     plan_free(p);
     s->seconds = (double)(clock_ns() - t0) * 1e-9;
     if (rc == ERR_CANCELLED) {

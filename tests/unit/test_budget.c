@@ -22,6 +22,9 @@ static void the_answer_has_its_part(void **state)
     close_to(budget_left_s(3600, 0), 3599);
     close_to(budget_left_s(50, 49.5), 0);
     close_to(budget_left_s(0, 0), 0);
+    close_to(budget_rest_s(50, 12), 38);
+    close_to(budget_rest_s(50, 51), 0);
+    assert_true(isnan(budget_rest_s(NAN, 3))); /* none was given: no end */
 }
 
 /* However many containers, one after the other: together they get what is left, and no more. */
