@@ -35,7 +35,8 @@ struct cli {
     int n_args;
     struct request req;
     struct text_list formats, frameworks, kv, kv_ctx, tasks, concurrency, settings, gpu_layers;
-    bool help, version, json, csv, md, no_color, base_stdout, check, bench, dry_run, packed, no_report, process_output,
+    bool help, version, json, csv, md, brief, no_color, base_stdout, check, bench, dry_run, packed, no_report,
+        process_output,
         prove, prove_cell, recalibrate;
     const char *text, *prompt, *base_model, *base_logits, *save_logits, *shape, *isa, *from, *kernel, *device_name,
         *objective, *emit, *endpoint, *served_model, *api_key_env, *python,

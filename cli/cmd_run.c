@@ -234,7 +234,7 @@ static int sweep_model(struct job *j, struct real *real, const char *name, struc
 
 static const char *stdout_form(const struct cli *c)
 {
-    return c->json ? "json" : c->csv ? "csv" : c->md ? "md" : "text";
+    return c->json ? "json" : c->csv ? "csv" : c->md ? "md" : c->brief ? "brief" : "text";
 }
 
 static int print_report(struct cli *c, const struct report_input *in)
@@ -286,11 +286,9 @@ int job_report(struct job *j)
     };
     int code = print_report(c, &in), rc = 0;
     if (c->req.out_dir)
-        rc = reports_write_dir(c->req.out_dir, &in, on_report_warning, NULL, &e);
+        rc = out_write(c, &in, on_report_warning, &e);
     if (rc < 0)
         code = cli_fail(&e);
-    else if (c->req.out_dir && !c->req.quiet)
-        fprintf(stderr, "report: %s/report.html, %s/matrix.csv\n", c->req.out_dir, c->req.out_dir);
     if (code == EXIT_DONE)
         code = interrupt_seen() ? EXIT_INTERRUPTED : strict_code(c, j, d);
     decision_free(d);
@@ -327,7 +325,7 @@ static int run(struct cli *c, bool report)
     if (rc == 0)
         rc = cli_pool(c, &e);
     if (rc == 0 && c->req.out_dir)
-        rc = dir_make(c->req.out_dir, &e); /* a folder that cannot be written is known before the work, not after */
+        rc = out_prepare(c->req.out_dir, &e);
     if (rc == 0)
         rc = store_open(&j.store, c->req.store_path, &e);
     if (rc == 0)

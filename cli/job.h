@@ -17,6 +17,11 @@ struct job {
 };
 /* decides, prints the form asked for, writes -o; the exit code */
 int job_report(struct job *j);
+struct report_input;
+/* -o: a folder that is made, or a file whose folder is there; before the work, not after. */
+int out_prepare(const char *path, struct err *e);
+int out_write(const struct cli *c, const struct report_input *in, void (*warn)(void *arg, const char *sentence),
+              struct err *e);
 /* The records of this machine, or of --from, in the store, or those of --records; of that model only where one is given
  * (NULL: all). Order: job_load -> matrix_decide... -> job_free. */
 int job_load(struct job *j, const char *model, struct err *e);

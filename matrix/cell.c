@@ -243,11 +243,12 @@ static void say_headline(struct judge *j, struct cell *c, int pick)
     const struct decision *d = j->d;
     const char *name = say(j, "%s%s on %s", c->row->format, c->row->kv_note, c->row->framework);
     const char *than = pick >= 0 ? row_name(j, &d->row[pick]) : "";
+    bool fewer = pick >= 0 && d->row[pick].weights_bytes <= c->row->weights_bytes;
     if (strcmp(c->standing, "pick") == 0)
         c->headline = say(j, "%s is the pick: %s", name, d->recommended == pick ? d->reason : "best of its model");
     else if (strcmp(c->standing, "tied") == 0)
-        c->headline =
-            say(j, "%s ties with the pick %s: their intervals overlap, and the pick takes fewer bytes", name, than);
+        c->headline = say(j, "%s ties with the pick %s: their intervals overlap, and the pick %s", name, than,
+                          fewer ? "takes fewer bytes" : "is the better by its point and in quality");
     else if (strcmp(c->standing, "behind") == 0)
         c->headline =
             say(j, "%s keeps every limit and nothing beats it on all counts, but for the objective %s %s%s", name,

@@ -377,7 +377,7 @@ int judge_open(struct judge *j, struct decision **out, const struct probe_device
     d->arena = a;
     d->verdict = "undecided";
     d->subject = d->coverage = d->headline = d->reason = d->runner_up_reason = d->binding_limit = d->nearest = "";
-    d->plain_quality = d->confidence = d->command = "";
+    d->plain_quality = d->confidence = d->command = d->device_class = "";
     d->kld_limit = NAN;
     d->recommended = d->runner_up = -1;
     *j = (struct judge){.d = d,

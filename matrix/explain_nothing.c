@@ -79,36 +79,45 @@ static bool says(const char *list, const char *word)
     return strstr(list, word) != NULL;
 }
 
-/* The model of the catalogue with most weights that chats, may be used commercially and fits at q4_k_m. */
-static const struct catalogue_model *model_that_fits(const struct judge *j, int64_t *bytes)
+struct smaller {
+    const struct catalogue_model *model; /* NULL: none */
+    int64_t bytes;
+};
+
+/* The model of the catalogue with most weights under most_b billion that chats, may be used commercially and fits at
+ * q4_k_m. */
+static struct smaller model_that_fits(const struct judge *j, double most_b)
 {
     const struct recipe *r = recipe_find("gguf/q4_k_m");
-    const struct catalogue_model *m, *best = NULL;
+    const struct catalogue_model *m;
+    struct smaller best = {0};
     struct catalogue_cost c;
     for (int i = 0, n = catalogue_models(&m); i < n; i++) {
         bool wanted = says(m[i].tasks, "chat") && !says(m[i].licence, "-nc") && strcmp(m[i].released, "2024") > 0;
-        if (!wanted || (best && m[i].params_b <= best->params_b) || m[i].context < j->want->ctx ||
-            catalogue_cost(&c, &m[i], r, NULL, j->want->ctx, NULL) < 0)
+        if (!wanted || !(m[i].params_b < most_b) || (best.model && m[i].params_b <= best.model->params_b) ||
+            m[i].context < j->want->ctx || catalogue_cost(&c, &m[i], r, NULL, j->want->ctx, NULL) < 0)
             continue;
         int64_t need = c.weights_bytes + c.kv_bytes + c.scratch_bytes;
-        if (need <= j->usable_bytes) {
-            best = &m[i];
-            *bytes = need;
-        }
+        if (need <= j->usable_bytes)
+            best = (struct smaller){&m[i], need};
     }
     return best;
 }
 
+/* A large one that only just fits is slow: one of 1 to 2 billion stands beside it. */
 static const char *nearest_for_memory(struct judge *j, const struct row *smallest)
 {
     int ctx = context_that_fits(j, smallest);
+    const char *cloud = j->want->offline ? "" : ", or the cloud";
     if (ctx)
         return say(j, "%s with a context of %d instead of %lld", row_name(j, smallest), ctx, (long long)smallest->ctx);
-    int64_t bytes = 0;
-    const struct catalogue_model *m = model_that_fits(j, &bytes);
-    if (m)
-        return say(j, "a smaller model: %s at gguf/q4_k_m needs about %s", m->id, figure_bytes(bytes).s);
-    return say(j, "a machine with %s of free memory, or the cloud", figure_bytes(smallest->peak_bytes).s);
+    struct smaller best = model_that_fits(j, INFINITY), small = model_that_fits(j, 2.5);
+    bool both = small.model && small.model != best.model && small.model->params_b >= 1;
+    const char *also = both ? say(j, "; of 1 to 2 B: %s, about %s", small.model->id, figure_bytes(small.bytes).s) : "";
+    if (best.model)
+        return say(j, "a smaller model: %s at gguf/q4_k_m needs about %s%s%s", best.model->id,
+                   figure_bytes(best.bytes).s, also, cloud);
+    return say(j, "a machine with %s of free memory%s", figure_bytes(smallest->peak_bytes).s, cloud);
 }
 
 void explain_nothing_fits(struct judge *j)

@@ -21,6 +21,7 @@ enum rule_id {
 };
 #define RULE_BIT(id) (UINT64_C(1) << RULE_##id)
 
+struct target;
 struct judge {
     struct decision *d;
     struct arena *arena;
@@ -29,6 +30,7 @@ struct judge {
     const struct probe_device *device; /* NULL: unknown */
     const struct record *recs;
     int n_recs;
+    const struct target *target; /* a described device; NULL: `device` is all that is known */
     const struct factors *known; /* of earlier runs; NULL: none */
     int64_t usable_bytes;        /* INT64_MIN unknown */
     bool by_size;                /* balanced, and no row has a speed that may be shown: the smallest wins */

@@ -83,7 +83,8 @@ struct decision {
     const char *confidence;    /* the claim tested: "13 % faster than gguf/q8_0 (9 to 18 %)", or with whom it is tied */
     const char *undecided[8];
     int n_undecided;
-    struct risk risk[12];
+    const char *device_class; /* "laptop"; "" unknown */
+    struct risk risk[24];
     int n_risks;
     const char *note[16]; /* state of machine and weights worth a line */
     int n_notes;

@@ -76,6 +76,7 @@ static void put_words(json_t *o, const struct decision *d)
     json_put(o, "kld_limit", json_num(d->kld_limit));
     json_put(o, "kld_limit_asked", json_boolean(d->kld_limit_asked));
     json_put(o, "risks", risks(d));
+    json_put(o, "device_class", report_string_json(d->device_class));
     json_put(o, "notes", list(d->note, d->n_notes));
 }
 

@@ -28,6 +28,7 @@ static inline void case_device(struct probe_device *d)
     d->memory.available_bytes = d->memory.usable_bytes = (int64_t)20 << 30;
     d->memory.limit_bytes = d->memory.swap_bytes = -1;
     d->memory.bandwidth_gb_s = 17;
+    d->power.battery_percent = -1;
     d->memory.channels = -1;
     d->memory.mt_s = d->thermal.max_c = d->thermal.throttle_c = d->power.battery_wh = NAN;
     d->cpu.ghz_max = d->cpu.ghz_now = d->cpu.quota_cpus = NAN;
