@@ -131,7 +131,8 @@ static void write_notes(struct mix_job *j)
     note_text(j, "whichquant.mix.target", j->target_text);
     note_text(j, "whichquant.mix.text_sha256", j->text_sha256);
     note_text(j, "whichquant.mix.importance_sha256", j->calib ? j->calib->sha256 : "");
-    note_value(j, "whichquant.mix.seed", (double)(uint32_t)j->c->req.seed, true);
+    if (j->c->req.dither)
+        note_value(j, "whichquant.mix.dither_seed", (double)(uint32_t)j->c->req.seed, true);
     note_value(j, "whichquant.mix.predicted_kld", j->mix ? mix_kld(j->mix) : NAN, false);
     note_value(j, "whichquant.mix.kld", j->q.kld, false);
     note_value(j, "whichquant.mix.kld_lo", j->q.kld_lo, false);
@@ -199,9 +200,10 @@ static int check_target(struct mix_job *j, struct err *e)
 /* The model, its copy in the formats chosen and what measuring takes must be held together. */
 static int check_memory(const struct mix_job *j, struct err *e)
 {
-    int64_t probe, usable = j->c->device->memory.usable_bytes, source = (int64_t)j->model->n_bytes;
+    int64_t probe, usable = j->c->device->memory.usable_bytes;
+    int64_t source = j->c->req.dither ? (int64_t)j->model->n_bytes : 0; /* as it was, beside as it is */
     int rc = mix_memory(j->model, &j->setup, &probe, e);
-    for (int i = 0; j->c->req.dither && i < j->model->d.n_tensors; i++)
+    for (int i = 0; i < j->model->d.n_tensors; i++)
         source += (int64_t)qmat_bytes(&j->model->d.tensor[i].src);
     const int64_t copy = j->target == TARGET_KLD ? j->mix->most_bytes : j->target_bytes;
     if (rc || usable < 0 || probe + source + copy <= usable)

@@ -2,6 +2,8 @@
 #include <math.h>
 #include "cli/quantize_mix.h"
 
+enum { FEW_CHUNKS = 10 };
+
 static double bits_of(const struct mix_job *j, const struct mix_tensor *t)
 {
     const struct qmat *src = &j->model->d.tensor[t->tensor].src;
@@ -83,8 +85,11 @@ int mix_print(struct mix_job *j)
     printf("predicted KLD %.5f, the sum over tensors; %d of %d measurements%s\n", mix_kld(x), x->n_probes, x->n_wanted,
            x->out_of_time ? ": the budget ended them" : "");
     if (j->weights)
-        printf("verified KLD %.5f +- %.5f (95 %%: %.5f to %.5f), %d chunks of %d tokens that nothing was measured on, "
-               "%s\n",
-               j->q.kld, j->q.kld_err, j->q.kld_lo, j->q.kld_hi, j->q.n_chunks, j->setup.n_ctx, j->text_name);
+        printf(
+            "verified KLD %.5f +- %.5f (95 %%: %.5f to %.5f%s), %d chunks of %d tokens that nothing was measured on, "
+            "%s\n",
+            j->q.kld, j->q.kld_err, j->q.kld_lo, j->q.kld_hi,
+            j->q.n_chunks < FEW_CHUNKS ? ", of few chunks: low confidence" : "", j->q.n_chunks, j->setup.n_ctx,
+            j->text_name);
     return EXIT_DONE;
 }

@@ -9,7 +9,9 @@
 #include <string.h>
 #include <cmocka.h>
 #include "base/rng.h"
-#include "bench/quant/mix.h"
+#include "bench/quant/mix_probe.h"
+#include "bench/quant/mix_verify.h"
+#include "tests/host_isa.h"
 
 enum { MOST_ITEMS = 64, MOST_OPTIONS = 10 };
 struct problem {
@@ -163,9 +165,129 @@ static void test_codecs(void **state)
     assert_int_equal(mix_codecs(c, parametric, 1, &e), ERR_USAGE);
 }
 
+enum { N_CTX = 64 };
+
+static struct model *open_default(void)
+{
+    struct model *m;
+    struct err e = {0};
+    if (model_open(&m, SOURCE_ROOT "/datasets/models/default.gguf", &e))
+        fail_msg("%s", e.text);
+    return m;
+}
+
+static int tensor_index(const struct model *m, const char *name)
+{
+    for (int i = 0; i < m->d.n_tensors; i++)
+        if (strcmp(m->d.tensor[i].name, name) == 0)
+            return i;
+    fail_msg("there is no %s", name);
+    return -1;
+}
+
+/* The embedding, the first and the last layer: what is found by running the layers from the changed tensor on is what
+ * the evaluation of the whole changed model says. */
+static void test_probe_is_the_evaluation(void **state)
+{
+    static const char *const changed[] = {"token_embd.weight", "blk.0.attn_v.weight", "blk.2.ffn_down.weight"};
+    struct model *m = open_default();
+    struct rng r;
+    int32_t tokens[N_CTX];
+    struct err e = {0};
+    (void)state;
+    rng_seed(&r, 3);
+    for (int i = 0; i < N_CTX; i++)
+        tokens[i] = (int32_t)rng_below(&r, (uint64_t)m->d.n_vocab);
+    const struct mix_setup s = {
+        .tokens = tokens, .n_tokens = N_CTX, .n_ctx = N_CTX, .n_chunks = 1, .bos = -1, .isa = host_isa()};
+    struct mix_probe *p;
+    assert_int_equal(mix_probe_new(&p, m, &s, &e), 0);
+    assert_int_equal(mix_probe_n_chunks(p), 1);
+    assert_int_equal(mix_probe_chunk(p, 0, &e), 0);
+    struct use_assign *a = calloc((size_t)m->d.n_tensors, sizeof *a);
+    for (int k = 0; k < 3; k++) {
+        const int at = tensor_index(m, changed[k]);
+        struct weights *w;
+        struct eval_quality q;
+        double kld;
+        for (int i = 0; i < m->d.n_tensors; i++)
+            a[i] = (struct use_assign){.codec = m->d.tensor[i].src.codec, .wanted = m->d.tensor[i].src.codec};
+        a[at].codec = codec_find("q4_k");
+        assert_int_equal(mix_probe_kld(p, at, a[at].codec, &kld, &e), 0);
+        assert_int_equal(weights_encode(&w, m, a, NULL, s.isa, NULL, &e), 0);
+        assert_int_equal(mix_verify(&q, w, &s, tokens, N_CTX, 1, &e), 0);
+        assert_true(kld > 1e-5);
+        assert_float_equal(kld, q.kld, 0.01 * q.kld); /* there K and V are f16 */
+        weights_free(w);
+    }
+    free(a);
+    mix_probe_free(p);
+    model_close(m);
+}
+
+/* Output by output, in f64. */
+static void test_error_of_outputs(void **state)
+{
+    enum { N_X = 3 };
+    struct model *m = open_default();
+    const struct model_tensor *t = &m->d.tensor[tensor_index(m, "blk.0.attn_k.weight")];
+    const size_t n = (size_t)t->src.n, k = (size_t)t->src.k;
+    float *w = calloc(n * k, sizeof *w), *d = calloc(n * k, sizeof *d), *x = calloc(N_X * k, sizeof *x);
+    const struct codec *c = codec_find("q4_0");
+    struct qmat q;
+    struct rng r;
+    struct err e = {0};
+    double found, truth = 0, weights = 0;
+    (void)state;
+    rng_seed(&r, 4);
+    for (size_t i = 0; i < N_X * k; i++)
+        x[i] = (float)rng_normal(&r);
+    assert_int_equal(c->layout(&q, t->src.n, t->src.k, NULL, &e), 0);
+    assert_int_equal(qmat_alloc(&q, &e), 0);
+    t->src.codec->decode(w, &t->src, 0, t->src.n);
+    assert_int_equal(qmat_encode(&q, w, NULL), 0);
+    c->decode(d, &q, 0, t->src.n);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < N_X; j++) {
+            double y = 0;
+            for (size_t l = 0; l < k; l++)
+                y += ((double)d[i * k + l] - (double)w[i * k + l]) * (double)x[j * k + l];
+            truth += y * y / N_X;
+        }
+    for (size_t i = 0; i < n * k; i++)
+        weights += pow((double)d[i] - (double)w[i], 2);
+    assert_int_equal(mix_error(&found, t, c, NULL, x, N_X, host_isa(), NULL, &e), 0);
+    assert_float_equal(found, truth, 1e-4 * truth);
+    assert_int_equal(mix_error(&found, t, c, NULL, NULL, 0, host_isa(), NULL, &e), 0);
+    assert_float_equal(found, weights, 1e-4 * weights);
+    qmat_free(&q);
+    free(w);
+    free(d);
+    free(x);
+    model_close(m);
+}
+
+static void test_halves(void **state)
+{
+    const int32_t tokens[5 * 8 + 3] = {0};
+    struct mix_halves h;
+    struct err e = {0};
+    (void)state;
+    assert_int_equal(mix_halve(&h, tokens, 43, 8, &e), 0);
+    assert_int_equal(h.n_tokens, 16);
+    assert_int_equal(h.n_held_out, 24);
+    assert_ptr_equal(h.held_out, tokens + 16);
+    assert_int_equal(mix_halve(&h, tokens, 15, 8, &e), ERR_USAGE);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_exhaustive), cmocka_unit_test(test_large),
-                                       cmocka_unit_test(test_budget_below_least), cmocka_unit_test(test_codecs)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_exhaustive),
+                                       cmocka_unit_test(test_large),
+                                       cmocka_unit_test(test_budget_below_least),
+                                       cmocka_unit_test(test_codecs),
+                                       cmocka_unit_test(test_probe_is_the_evaluation),
+                                       cmocka_unit_test(test_error_of_outputs),
+                                       cmocka_unit_test(test_halves)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
