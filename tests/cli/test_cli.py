@@ -84,6 +84,18 @@ def test_list():
         assert "gguf/" + scheme in names
 
 
+def test_list_devices_and_prediction():
+    devices = {r["name"]: r for r in json.loads(run("list", "devices", "--json").text)}
+    assert len(devices) >= 240 and all(r["source"] and r["class"] for r in devices.values())
+    assert devices["esp32-s3"]["usable_gib"] == 0 and devices["raspberry-pi-5-8gb"]["bandwidth_gb_s"] == 17.1
+    for r in devices.values():
+        assert r["memory_gib"] is None or 0 <= r["usable_gib"] < r["memory_gib"] and r["usable_rule"], r["name"]
+    errors = {(r["name"], r["phase"]): r for r in json.loads(run("list", "prediction", "--json").text)}
+    for name in ("x86-cpu", "board-cpu", "phone-cpu", "apple-metal", "cuda", "vulkan"):
+        e = errors[name, "decode"]
+        assert 0 < e["median_error"] < min(e["llmfit"], e["whichllm"], e["ggufit"]) and e["within_90"] > 0.8 * e["n"], e
+
+
 def test_tokenize_and_generate():
     text = path("t.txt", b"The cat sat on the mat.\n")
     ids = json.loads(run("tokenize", "default", "--text", text, "--json").text)["ids"]
