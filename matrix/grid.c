@@ -61,7 +61,7 @@ static void count_row(struct grid *g, const struct decision *d, int i)
     if (o == OUTCOME_RUNS && r->weights_bytes >= 0 &&
         (g->largest < 0 || r->weights_bytes > d->row[g->largest].weights_bytes))
         g->largest = i;
-    if (strcmp(r->verdict, "cannot-run") == 0 && r->weights_bytes >= 0 &&
+    if (strcmp(r->veto, "memory") == 0 && r->weights_bytes >= 0 &&
         (g->smallest < 0 || r->weights_bytes < d->row[g->smallest].weights_bytes))
         g->smallest = i;
 }

@@ -25,7 +25,7 @@ struct grid {
     int *cell; /* [n_models][n_formats]: index of the best row that runs, else of the first one; -1 none */
     struct verdict_count count[N_VERDICTS];
     int n_rows;            /* counted */
-    int largest, smallest; /* rows: most weights that run, fewest that cannot; -1 none */
+    int largest, smallest; /* rows: most weights that run, fewest that memory forbids; -1 none */
     struct arena *arena;
 };
 int grid_make(struct grid *g, const struct decision *d, struct err *e);

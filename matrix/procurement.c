@@ -21,6 +21,7 @@ static void take_choice(struct procured *p, const struct row *r)
 {
     bool timed = !r->cache_resident; /* the speed of the caches is that of no model in use */
     p->model = r->model, p->format = r->format, p->framework = r->framework, p->command = r->command;
+    p->task = r->task, p->task_score = r->task_score, p->task_from = r->task_from;
     p->kld = r->reference ? 0 : r->kld, p->quality_from = r->quality_from, p->speed_from = r->speed_from;
     p->peak_bytes = r->peak_bytes;
     if (timed)
@@ -52,8 +53,12 @@ static struct procured procure(const struct offer *o)
 static void mark_best(struct procurement *p)
 {
     bool one_currency = true;
+    const char *model = "";
+    p->one_model = true;
     for (int i = 0; i < p->n; i++) {
         const struct procured *r = &p->row[i];
+        p->one_model = p->one_model && (!*model || !*r->model || strcmp(model, r->model) == 0);
+        model = *r->model ? r->model : model;
         if (*r->currency && !*p->currency)
             p->currency = r->currency;
         one_currency = one_currency && (!*r->currency || strcmp(r->currency, p->currency) == 0);

@@ -43,6 +43,7 @@ struct procurement {
     int fastest, thriftiest,
         cheapest;         /* rows: best speed, per watt, per price; -1 none, or prices in several currencies */
     const char *currency; /* of all prices; "" none or several */
+    bool one_model;       /* the choice is the same model everywhere: speeds are of one and the same work */
 };
 int procurement_make(struct procurement *p, const struct offer *offer, int n, struct err *e);
 void procurement_free(struct procurement *p);

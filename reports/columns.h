@@ -3,6 +3,7 @@
 #ifndef REPORTS_COLUMNS_H
 #define REPORTS_COLUMNS_H
 #include <stddef.h>
+#include "base/json.h"
 #include "base/sbuf.h"
 #include "matrix/matrix.h"
 #include "matrix/procurement.h"
@@ -39,4 +40,6 @@ static inline int column_bool(const void *r, const struct column *c)
 {
     return *(const int *)((const char *)r + c->offset);
 }
+/* report_json.c: the field as JSON; not measured is null. */
+json_t *column_json(const void *r, const struct column *c);
 #endif

@@ -8,6 +8,10 @@
 
 int report_devices_csv(struct sbuf *out, const struct procurement *p, struct err *e);
 int report_devices_markdown(struct sbuf *out, const struct procurement *p, struct err *e);
+/* For the screen: a line a device. */
+int report_devices_text(struct sbuf *out, const struct procurement *p, struct err *e);
+/* An array of objects with the keys of procurement.csv. */
+int report_devices_json(struct sbuf *out, const struct procurement *p, struct err *e);
 int report_devices_html(struct sbuf *out, const struct procurement *p, struct err *e);
 /* report.html, procurement.csv and summary.md into dir: all of them or none. */
 int reports_write_devices(const char *dir, const struct procurement *p, struct err *e);

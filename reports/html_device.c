@@ -268,7 +268,7 @@ void html_device(struct sbuf *out, const struct report_input *in, const struct g
         if (g->largest >= 0)
             extreme(out, "Largest that runs", &d->row[g->largest]);
         if (g->smallest >= 0)
-            extreme(out, "Smallest that cannot", &d->row[g->smallest]);
+            extreme(out, "Smallest that does not fit", &d->row[g->smallest]);
         reasons(out, d);
         sbuf_puts(out, "</dl>\n");
     }

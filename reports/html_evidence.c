@@ -51,6 +51,12 @@ static void task_entries(struct sbuf *out, const struct row *r)
     struct sbuf b = {0};
     if (!isfinite(r->task_score))
         return;
+    if (r->task_items <= 0) { /* nobody asked items here: a score of tables, or of a curve */
+        sbuf_printf(&b, "%s %% (%s), %s, %s", figure_score(r->task_score).s,
+                    figure_score_range(r->task_score_lo, r->task_score_hi).s, r->task, r->task_from);
+        html_entry_and_free(out, "Task score", &b);
+        return;
+    }
     sbuf_printf(&b, "%s right (%s) of %lld, %s by guessing: %s", figure_percent(r->task_score).s,
                 figure_range(100 * r->task_score_lo, 100 * r->task_score_hi).s, (long long)r->task_items,
                 figure_percent(r->task_chance).s, r->task);
@@ -76,8 +82,11 @@ static void speed_entries(struct sbuf *out, const struct row *r)
         sbuf_printf(&b, "%s of the read bandwidth", figure_percent(r->bandwidth_share).s);
     html_entry_and_free(out, "Decode uses", &b);
     if (r->n_prompt > 0)
-        sbuf_printf(&b, "prompt %lld, generated %lld, %lld threads", (long long)r->n_prompt, (long long)r->n_gen,
-                    (long long)r->threads);
+        sbuf_printf(&b, "prompt %lld", (long long)r->n_prompt);
+    if (r->n_prompt > 0 && r->n_gen > 0)
+        sbuf_printf(&b, ", generated %lld", (long long)r->n_gen);
+    if (r->n_prompt > 0 && r->threads > 0)
+        sbuf_printf(&b, ", %lld threads", (long long)r->threads);
     html_entry_and_free(out, "Workload", &b);
     if (isfinite(r->energy_j_per_tok))
         sbuf_printf(&b, "%.3g J per token, %s", r->energy_j_per_tok, r->energy_from);

@@ -38,9 +38,13 @@ void html_provenance(struct sbuf *out)
 
 void html_add_range(struct sbuf *b, double lo, double hi)
 {
-    struct figure f = figure_range(lo, hi);
-    for (const char *c = f.s; *c; c++)
-        if (*c == '-' && c > f.s)
+    html_add_figure(b, figure_range(lo, hi).s);
+}
+
+void html_add_figure(struct sbuf *b, const char *s)
+{
+    for (const char *c = s; *c; c++)
+        if (*c == '-' && c > s)
             sbuf_puts(b, "\xe2\x80\x93");
         else
             sbuf_putc(b, *c);

@@ -29,6 +29,7 @@ void html_badge(struct sbuf *out, const char *from);
 void html_provenance(struct sbuf *out); /* the legend of the badges */
 /* "104-111" with the dash that ranges have in print. */
 void html_add_range(struct sbuf *b, double lo, double hi);
+void html_add_figure(struct sbuf *b, const char *range);
 /* A logarithmic scale that drawn ranges share: widened by each, then drawn on. */
 struct range_scale {
     double lo, hi; /* logarithms */

@@ -83,8 +83,8 @@ static void cell_score(struct sbuf *out, const struct facts *f, const struct row
 {
     struct sbuf range = {0};
     (void)f;
-    html_add_range(&range, 100 * r->task_score_lo, 100 * r->task_score_hi);
-    number(out, figure_percent(r->task_score).s, sbuf_str(&range), r->task_from);
+    html_add_figure(&range, figure_score_range(r->task_score_lo, r->task_score_hi).s);
+    number(out, figure_score(r->task_score).s, sbuf_str(&range), r->task_from);
     sbuf_free(&range);
 }
 
@@ -163,7 +163,7 @@ static const struct table_column {
     {"KLD", "", ALWAYS, cell_kld},
     {"same top", " data-high", ALWAYS, cell_top},
     {"accuracy kept", " data-high", TASKS, cell_tasks},
-    {"task score", " data-high", SCORES, cell_score},
+    {"task score, %", " data-high", SCORES, cell_score},
     {"size", "", ALWAYS, cell_size},
     {"memory", "", ALWAYS, cell_memory},
     {"prefill tok/s", " data-high", ALWAYS, cell_prefill},

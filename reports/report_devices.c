@@ -37,6 +37,11 @@ static void say_decode(struct sbuf *b, const struct procured *r)
     sbuf_puts(b, figure_rate(r->decode_tok_s).s);
 }
 
+static void say_score(struct sbuf *b, const struct procured *r)
+{
+    sbuf_puts(b, figure_score(r->task_score).s);
+}
+
 static void say_kld(struct sbuf *b, const struct procured *r)
 {
     sbuf_puts(b, figure_kld(r->kld).s);
@@ -94,12 +99,13 @@ static void below_price(struct sbuf *b, const struct procured *r)
 static const struct device_column {
     const char *heading, *attributes;
     void (*say)(struct sbuf *b, const struct procured *r);
-    void (*below)(struct sbuf *b, const struct procured *r); /* NULL: nothing */
-    enum { FROM_NOTHING, FROM_SPEED, FROM_QUALITY } from;    /* whose badge */
+    void (*below)(struct sbuf *b, const struct procured *r);         /* NULL: nothing */
+    enum { FROM_NOTHING, FROM_SPEED, FROM_QUALITY, FROM_TASK } from; /* whose badge */
 } device_columns[] = {
     {"device", " class=\"text\"", say_device, NULL, FROM_NOTHING},
     {"best choice", " class=\"text\"", say_choice, NULL, FROM_NOTHING},
     {"decode tok/s", " data-high", say_decode, below_decode, FROM_SPEED},
+    {"task score, %", " data-high", say_score, NULL, FROM_TASK},
     {"KLD", "", say_kld, NULL, FROM_QUALITY},
     {"memory", "", say_memory, NULL, FROM_NOTHING},
     {"usable", " data-high", say_usable, NULL, FROM_NOTHING},
@@ -127,9 +133,53 @@ static const struct procured *first_of(const struct procurement *p, size_t index
     return i < 0 ? NULL : &p->row[i];
 }
 
+static const char other_models[] =
+    "The choices are different models, so their speeds are not of the same work: --model NAME "
+    "compares the devices on one.";
 static const char note[] =
     "Power is what the device is rated at unless a meter is named; prices and their dates are the "
     "user's. Prices in different currencies are not compared.";
+
+/* --- the screen, JSON --- */
+int report_devices_text(struct sbuf *out, const struct procurement *p, struct err *e)
+{
+    for (int i = 0; i < p->n; i++) {
+        const struct procured *r = &p->row[i];
+        struct figure range = figure_range(r->decode_tok_s_lo, r->decode_tok_s_hi);
+        struct sbuf b = {0};
+        say_choice(&b, r);
+        escape_plain(out, r->name);
+        if (isfinite(r->decode_tok_s))
+            sbuf_printf(out, ": %s%s tok/s%s%s%s", strcmp(r->speed_from, "measured") == 0 ? "" : "est. ",
+                        figure_rate(r->decode_tok_s).s, *range.s ? " (" : "", range.s, *range.s ? ")" : "");
+        if (isfinite(r->tok_s_per_watt))
+            sbuf_printf(out, ", %s a watt", figure_rate(r->tok_s_per_watt).s);
+        if (isfinite(r->tok_s_per_1000))
+            sbuf_printf(out, ", %s for 1000 %s", figure_rate(r->tok_s_per_1000).s, r->currency);
+        sbuf_puts(out, "\n     ");
+        escape_plain(out, sbuf_str(&b));
+        sbuf_putc(out, '\n');
+        out->failed = out->failed || b.failed;
+        sbuf_free(&b);
+    }
+    if (!p->one_model)
+        sbuf_printf(out, "%s\n", other_models);
+    return report_end(out, "the table of devices", e);
+}
+
+int report_devices_json(struct sbuf *out, const struct procurement *p, struct err *e)
+{
+    json_t *a = json_array();
+    for (int i = 0; i < p->n; i++) {
+        json_t *o = json_object();
+        for (int c = 0; c < n_procurement_columns; c++)
+            json_put(o, procurement_columns[c].name, column_json(&p->row[i], &procurement_columns[c]));
+        json_array_append_new(a, o);
+    }
+    json_print(out, a, 2);
+    json_decref(a);
+    return report_end(out, "the table of devices", e);
+}
 
 /* --- Markdown --- */
 int report_devices_markdown(struct sbuf *out, const struct procurement *p, struct err *e)
@@ -165,6 +215,8 @@ int report_devices_markdown(struct sbuf *out, const struct procurement *p, struc
         sbuf_puts(out, "|\n");
     }
     sbuf_printf(out, "\n%s\n", note);
+    if (!p->one_model)
+        sbuf_printf(out, "\n%s\n", other_models);
     return report_end(out, "the table of devices", e);
 }
 
@@ -173,7 +225,11 @@ static void device_cell(struct sbuf *out, const struct device_column *c, const s
                         const struct procured *r)
 {
     struct sbuf b = {0};
-    const char *from = c->from == FROM_SPEED ? r->speed_from : c->from == FROM_QUALITY ? r->quality_from : "";
+    const char *const from_of[] = {[FROM_NOTHING] = "",
+                                   [FROM_SPEED] = r->speed_from,
+                                   [FROM_QUALITY] = r->quality_from,
+                                   [FROM_TASK] = r->task_from};
+    const char *from = from_of[c->from];
     bool first = c == device_columns, text = strstr(c->attributes, "text");
     c->say(&b, r);
     html_text(out, first ? "<th scope=\"row\">" : text ? "<td class=\"text\">" : "<td>", sbuf_str(&b), "");
@@ -210,6 +266,8 @@ static void device_table(struct sbuf *out, const struct procurement *p)
         sbuf_puts(out, "</tr>\n");
     }
     html_table_end(out);
+    if (!p->one_model)
+        sbuf_printf(out, "<p class=\"lead\">%s</p>\n", other_models);
     sbuf_printf(out, "<p class=\"lead\">%s</p>\n", note);
     html_provenance(out);
 }

@@ -16,7 +16,7 @@ json_t *report_string_json(const char *s)
     return v;
 }
 
-static json_t *cell(const struct row *r, const struct column *c)
+json_t *column_json(const void *r, const struct column *c)
 {
     switch (c->type) {
     case COLUMN_BOOL:
@@ -34,7 +34,7 @@ json_t *report_row_json(const struct row *r)
 {
     json_t *o = json_object();
     for (int c = 0; c < n_columns; c++)
-        json_put(o, columns[c].name, cell(r, &columns[c]));
+        json_put(o, columns[c].name, column_json(r, &columns[c]));
     return o;
 }
 

@@ -184,7 +184,7 @@ def procurement(page, directory):
                 wrong.append((r["device"], quotient))
     yield "quotients follow from their parts", not wrong, wrong
     shown = page.evaluate("[...document.querySelector('table.devices').tBodies[0].rows].map(r => [...r.cells].map(c => c.firstChild.textContent))")
-    columns = {2: "decode_tok_s", 6: "watts", 7: "tok_s_per_watt", 9: "tok_s_per_1000"}
+    columns = {2: "decode_tok_s", 7: "watts", 8: "tok_s_per_watt", 10: "tok_s_per_1000"}
     wrong = [(r["device"], c) for r, cells in zip(rows, shown) for i, c in columns.items()
              if not (cells[i] == "-" if r[c] == "" else close(cells[i], float(r[c])))]
     yield "the table shows them", len(shown) == len(rows) and not wrong, wrong
