@@ -14,6 +14,8 @@ void html_page_begin(struct sbuf *out, const char *title, const char *date);
 void html_page_end(struct sbuf *out);
 /* html_heat.c: a page of several models. */
 void html_heat(struct sbuf *out, const struct report_input *in, const struct grid *g);
+/* html_brief.c: the brief. */
+int html_brief(struct sbuf *out, const struct report_input *in, struct err *e);
 /* html_table.c: all rows. */
 void html_table(struct sbuf *out, const struct report_input *in, const struct grid *g);
 /* html_device.c: the machine, and what it can and cannot run. */

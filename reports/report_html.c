@@ -66,13 +66,16 @@ static void paragraph(struct sbuf *out, const char *class, const char *text)
     sbuf_puts(out, "</p>\n");
 }
 
-static void answer_pick(struct sbuf *out, const struct decision *d)
+/* several: models, so the pick is one of them in a format. */
+static void answer_pick(struct sbuf *out, const struct decision *d, bool several)
 {
     const struct row *r = &d->row[d->recommended];
     bool tie = strcmp(d->verdict, "tie") == 0;
     struct sbuf why = {0};
     sbuf_printf(out, "<section class=\"answer\">\n<p class=\"kicker\">%s</p>\n<h1>",
                 tie ? "Use one of these, the smallest first" : "Use this");
+    if (several)
+        html_text(out, "", r->model, " <span class=\"in\">in</span> ");
     escape_html(out, r->format);
     sbuf_puts(out, " <span class=\"on\">on ");
     escape_html(out, row_place(r).s);
@@ -92,10 +95,10 @@ static void answer_pick(struct sbuf *out, const struct decision *d)
     sbuf_puts(out, "</section>\n");
 }
 
-static void answer(struct sbuf *out, const struct decision *d)
+static void answer(struct sbuf *out, const struct decision *d, bool several)
 {
     if (d->recommended >= 0) {
-        answer_pick(out, d);
+        answer_pick(out, d, several);
         return;
     }
     bool open = strcmp(d->verdict, "undecided") == 0;
@@ -224,8 +227,11 @@ int report_html(struct sbuf *out, const struct report_input *in, struct err *e)
         report_title(&title, in);
         html_page_begin(out, sbuf_str(&title), d->n_rows ? d->row[0].date : "");
         sbuf_free(&title);
-        answer(out, d);
+        answer(out, d, g.n_models > 1);
         options(out, d);
+        rc = html_brief(out, in, e);
+    }
+    if (rc == 0) {
         html_heat(out, in, &g);
         rc = pictures(out, in, e);
     }
