@@ -78,6 +78,7 @@ extern const struct command commands[];
 extern const int n_commands;
 
 int cli_parse(struct cli *c, int argc, char **argv, struct err *e);
+void cli_free_options(struct cli *c); /* what parsing allocated: the lists */
 void cli_done(struct cli *c);
 void cli_help(FILE *f, const struct command *cmd);
 /* Nearest of the names, for "did you mean"; NULL when none is near. */

@@ -160,6 +160,20 @@ static int parse_list(struct text_list *l, const char *text, struct err *e)
     return 0;
 }
 
+/* Two spellings of an option are one list. */
+void cli_free_options(struct cli *c)
+{
+    for (int i = 0; i < N_ROWS; i++) {
+        if (rows[i].type != LIST)
+            continue;
+        struct text_list *l = (struct text_list *)((char *)c + rows[i].at);
+        for (int j = 0; j < l->n; j++)
+            mem_free((void *)(uintptr_t)l->v[j]);
+        mem_free(l->v);
+        *l = (struct text_list){0};
+    }
+}
+
 static int store_value(struct cli *c, const struct option_row *o, const char *text, struct err *e)
 {
     char *at = (char *)c + o->at;

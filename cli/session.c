@@ -76,12 +76,7 @@ void cli_done(struct cli *c)
 {
     pool_free(c->pool);
     mem_free(c->device);
-    struct text_list *lists[] = {&c->formats, &c->frameworks};
-    for (int i = 0; i < 2; i++) {
-        for (int j = 0; j < lists[i]->n; j++)
-            mem_free((void *)(uintptr_t)lists[i]->v[j]);
-        mem_free(lists[i]->v);
-    }
+    cli_free_options(c);
 }
 
 /* True when the file name is a GGUF that contains the wanted name, whatever the case. */
