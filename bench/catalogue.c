@@ -176,16 +176,51 @@ int catalogue_model_near(const char *id, struct err *e)
                    found > 1 ? near[1] : "", found > 2 ? " or " : "", found > 2 ? near[2] : "", n);
 }
 
+/* Formats that a publisher of GGUF files makes of every model, as words: as seen of their repositories. */
+static const struct publisher {
+    const char *name, *formats;
+} publishers[] = {
+#define P(publisher, words) {publisher, words},
+#include "bench/catalogue_publishers.def"
+#undef P
+};
+
+static bool has_word(const char *list, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *p = strstr(list, word); p; p = strstr(p + 1, word))
+        if ((p == list || p[-1] == ' ') && (p[n] == ' ' || p[n] == 0))
+            return true;
+    return false;
+}
+
+static bool is_published(const char *repo, const char *scheme)
+{
+    size_t n = strcspn(repo, "/");
+    for (size_t i = 0; i < sizeof publishers / sizeof *publishers; i++)
+        if (strlen(publishers[i].name) == n && !strncmp(publishers[i].name, repo, n))
+            return has_word(publishers[i].formats, scheme);
+    return false;
+}
+
+/* gpt-oss has been trained in mxfp4: its makers' format is the one that repositories hold without a tag. */
+static bool is_own_format(const struct catalogue_model *m, const struct recipe *r)
+{
+    return !strcmp(m->arch, "gpt-oss") && r && !strcmp(r->scheme, "mxfp4_moe");
+}
+
 bool catalogue_download_line(const struct catalogue_model *m, const struct recipe *r, char *out, size_t room)
 {
-    bool gguf = !r || !strcmp(r->family->name, "gguf");
     size_t n = 0;
+    bool gguf = !r || !strcmp(r->family->name, "gguf"), usual = !r || !strcmp(r->scheme, "q4_k_m");
     out[0] = 0;
-    if (*m->gguf_repo && gguf) {
-        n = (size_t)snprintf(out, room, "llama-server -hf %s%s", m->gguf_repo, r ? ":" : "");
-        for (const char *p = r ? r->scheme : ""; *p && n + 1 < room; p++)
+    if (*m->gguf_repo && (!r || is_own_format(m, r))) {
+        n = (size_t)snprintf(out, room, "llama-server -hf %s", m->gguf_repo);
+    } else if (*m->gguf_repo && gguf && is_published(m->gguf_repo, r->scheme)) {
+        n = (size_t)snprintf(out, room, "llama-server -hf %s:", m->gguf_repo);
+        for (const char *p = r->scheme; *p && n + 1 < room; p++)
             out[n++] = (char)toupper((unsigned char)*p), out[n] = 0;
-    } else if (*m->ollama_tag && gguf) {
+    } else if (*m->ollama_tag && usual) {
         n = (size_t)snprintf(out, room, "ollama run %s", m->ollama_tag);
     }
     return n > 0 && n < room;

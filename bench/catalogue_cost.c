@@ -29,7 +29,8 @@ static int add_layer_kv(struct catalogue_cost *out, const struct catalogue_model
     if (rc)
         return err_context(e, "%s", m->id), rc;
     double token = kv_bytes_per_token(kv, &head);
-    if (w.local && catalogue_arch_find(m->arch)->keeps_window && padded((int64_t)m->sliding_window + BATCH) < cells)
+    const struct catalogue_arch *row = catalogue_arch_find(m->arch);
+    if (w.local && row && row->keeps_window && padded((int64_t)m->sliding_window + BATCH) < cells)
         kept = padded((int64_t)m->sliding_window + BATCH);
     out->kv_bytes += (int64_t)ceil(token * (double)kept);
     out->kv_full_bytes += (int64_t)ceil(token * (double)cells);
@@ -98,23 +99,27 @@ static int add_estimate(struct catalogue_cost *out, const struct catalogue_model
     return 0;
 }
 
+static int add_weights_of(struct catalogue_cost *out, const struct catalogue_model *m, const struct recipe *r,
+                          struct err *e)
+{
+    struct catalogue_shape *s = NULL;
+    if (!catalogue_arch_find(m->arch))
+        return add_estimate(out, m, r, e);
+    int rc = catalogue_shape_make(&s, m, e);
+    rc = rc ? rc : add_weights(out, s, r, e);
+    catalogue_shape_free(s);
+    return rc;
+}
+
 int catalogue_cost(struct catalogue_cost *out, const struct catalogue_model *m, const struct recipe *r,
                    const char *kv_type, int ctx, struct err *e)
 {
-    *out = (struct catalogue_cost){0};
-    struct catalogue_shape *s = NULL;
-    int rc;
-    if (catalogue_arch_find(m->arch)) {
-        rc = add_kv(out, m, kv_type, ctx, e);
-        rc = rc ? rc : catalogue_shape_make(&s, m, e);
-        rc = rc ? rc : add_weights(out, s, r, e);
-    } else {
-        rc = add_estimate(out, m, r, e);
-    }
-    catalogue_shape_free(s);
     const struct catalogue_arch *row = catalogue_arch_find(m->arch);
     int64_t entry = row && row->vocabulary_bytes ? row->vocabulary_bytes : VOCABULARY_BYTES;
     int64_t batch = ctx < BATCH ? ctx : BATCH;
+    *out = (struct catalogue_cost){0};
+    int rc = add_kv(out, m, kv_type, ctx, e);
+    rc = rc ? rc : add_weights_of(out, m, r, e);
     out->scratch_bytes = 4 * batch * ((int64_t)m->n_vocab + m->d_model);
     out->download_bytes = out->weights_bytes + entry * m->n_vocab;
     out->effective_bpw = 8.0 * (double)out->weights_bytes / (m->params_b * 1e9);

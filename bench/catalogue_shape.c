@@ -272,7 +272,7 @@ static void add_feed_forward(struct builder *b)
 static void add_experts(struct builder *b)
 {
     const struct catalogue_model *m = b->m;
-    int64_t d = m->d_model, n = m->n_expert, ff = m->d_ff_expert;
+    int64_t d = m->d_model, n = m->n_expert, ff = m->d_ff_expert, shared = catalogue_pattern_int(m, "shared_expert", 0);
     add(b, FLOATS, USE_OTHER, "ffn_gate_inp.weight", n, d);
     add(b, EXPERTS, USE_FFN_GATE, "ffn_gate_exps.weight", n * ff, d);
     add(b, EXPERTS, USE_FFN_UP, "ffn_up_exps.weight", n * ff, d);
@@ -280,6 +280,12 @@ static void add_experts(struct builder *b)
     if (!strcmp(m->arch, "gpt-oss")) {
         add(b, EXPERT_FLOATS, USE_OTHER, "ffn_exps.bias", 1, n * (2 * ff + d));
         vector(b, "ffn_gate_inp.bias", n);
+    }
+    if (shared) { /* an expert of all tokens, and how much of it */
+        add(b, MATRIX, USE_FFN_GATE, "ffn_gate_shexp.weight", shared, d);
+        add(b, MATRIX, USE_FFN_UP, "ffn_up_shexp.weight", shared, d);
+        add(b, MATRIX, USE_FFN_DOWN, "ffn_down_shexp.weight", d, shared);
+        vector(b, "ffn_gate_inp_shexp.weight", d);
     }
     if (!catalogue_pattern_int(m, "dense_ffn_beside_experts", 0))
         return;
@@ -327,9 +333,10 @@ static void add_layer(struct builder *b)
         add_convolution(b);
     else
         add_attention(b);
-    if (m->n_expert)
+    bool dense = b->layer < catalogue_pattern_int(m, "dense_layers", 0) || m->n_expert == 0;
+    if (!dense)
         add_experts(b);
-    if (m->d_ff)
+    if (dense || catalogue_pattern_int(m, "dense_ffn_beside_experts", 0))
         add_feed_forward(b);
     add_layer_embedding(b);
     add_streams(b);

@@ -32,7 +32,7 @@ static void the_linked_rows_are_read(void **state)
     (void)state;
     const struct catalogue_model *m;
     int n = catalogue_models(&m), n_recent = 0;
-    assert_true(n >= 139);
+    assert_true(n >= 150);
     for (int i = 0; i < n; i++)
         n_recent += strcmp(m[i].released, "2024") > 0 && m[i].params_b >= 0.1 && m[i].params_b <= 73;
     assert_true(n_recent >= 60);
@@ -81,7 +81,7 @@ static void weights_are_as_many_as_published(void **state)
         n_equal += fabs(count - published) < 0.5;
         catalogue_shape_free(s);
     }
-    if (n_equal < 132)
+    if (n_equal < 140)
         fail_msg("%d of %d counts are equal to the last weight", n_equal, n);
 }
 
@@ -194,6 +194,9 @@ static const struct {
     {"llama-3.2-3b", "gguf/q4_k_m", 1.87, 0.006},
     {"llama-3.2-3b", "gguf/q8_0", 3.176, 0.011},
     {"gpt-oss-120b", "gguf/mxfp4_moe", 59.02, 0.02},
+    {"qwen3.5-2b", "gguf/q8_0", 1.9, 0.06},
+    {"qwen3.5-2b", "gguf/q4_k_m", 1.2, 0.06},
+    {"qwen3.5-4b", "gguf/q8_0", 4.2, 0.06},
 };
 
 static void bytes_are_those_of_published_sizes(void **state)
@@ -208,6 +211,77 @@ static void bytes_are_those_of_published_sizes(void **state)
                                  files[i].gib);
     }
     assert_int_equal(n_bad, 0);
+}
+
+static void lines_fetch_what_is_published(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *id, *format, *line; /* "" : no such file is known */
+    } lines[] = {
+        {"qwen2.5-7b", "gguf/q4_k_m", "llama-server -hf bartowski/Qwen2.5-7B-Instruct-GGUF:Q4_K_M"},
+        {"qwen3-8b", "gguf/q6_k", "llama-server -hf unsloth/Qwen3-8B-GGUF:Q6_K"},
+        {"gpt-oss-20b", "gguf/mxfp4_moe", "llama-server -hf ggml-org/gpt-oss-20b-GGUF"},
+        {"gpt-oss-20b", "gguf/q3_k_m", ""},
+        {"qwen2.5-7b", "gguf/tq1_0", ""},
+        {"qwen2.5-7b", "mlx/4bit-g64", ""},
+        {"ministral-3-8b", "gguf/q4_k_m", "ollama run ministral-3:8b"},
+        {"ministral-3-8b", "gguf/q2_k", ""},
+        {"hunyuan-1.8b", "gguf/q4_k_m", ""},
+    };
+    char line[128];
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        bool there = catalogue_download_line(model(lines[i].id), recipe_find(lines[i].format), line, sizeof line);
+        assert_string_equal(line, lines[i].line);
+        assert_int_equal(there, *lines[i].line != 0);
+    }
+    assert_false(catalogue_download_line(model("qwen2.5-7b"), NULL, line, 20)); /* cut short is no command */
+}
+
+/* A row of an architecture whose tensors are not known here: weights by the codec, the cache by its numbers. */
+static void unknown_architectures_get_an_estimate(void **state)
+{
+    (void)state;
+    struct catalogue_model m = *model("llama-3.1-8b");
+    struct catalogue_cost c;
+    struct err e = {0};
+    m.arch = "not-yet-known";
+    assert_int_equal(catalogue_cost(&c, &m, recipe_find("gguf/q8_0"), NULL, 4096, &e), 0);
+    assert_false(c.exact);
+    assert_true(fabs((double)c.weights_bytes - 8.030261e9 * 8.5 / 8) < 1e5);
+    assert_true(fabs(c.ops_per_token - 2 * (8.030261e9 - 128256 * 4096.0)) < 1e5);
+    assert_int_equal(c.kv_bytes, 2LL * 32 * 8 * 128 * 2 * 4096);
+    assert_true(cost("llama-3.1-8b", "gguf/q8_0", NULL, 4096).exact);
+}
+
+static void questions_that_have_no_answer_are_refused(void **state)
+{
+    (void)state;
+    struct catalogue_cost c;
+    struct err e = {0};
+    const struct recipe *r = recipe_find("gguf/q8_0");
+    assert_int_equal(catalogue_cost(&c, model("llama-2-7b"), r, NULL, 4097, &e), ERR_LIMIT);
+    assert_non_null(strstr(e.text, "4097"));
+    assert_int_equal(catalogue_cost(&c, model("llama-2-7b"), r, NULL, 0, &e), ERR_LIMIT);
+    assert_int_equal(catalogue_cost(&c, model("llama-2-7b"), r, "q9_9", 512, &e), ERR_USAGE);
+    assert_int_equal(catalogue_cost(&c, model("h2o-danube3-500m"), r, "q8_0", 512, &e), 0);
+    assert_int_equal(catalogue_cost(&c, model("h2o-danube3-4b"), r, "q8_0", 512, &e),
+                     ERR_UNSUPPORTED); /* heads of 120 */
+}
+
+/* Llama 3 8B: each token multiplies all weights but the input embedding. */
+static void reading_and_operations_follow_from_what_is_used(void **state)
+{
+    (void)state;
+    struct catalogue_cost c = cost("llama-3-8b", "base/f16", NULL, 4096);
+    const double norms = 65 * 4096.0, embedding = 128256 * 4096.0, all = 8030261248.0;
+    assert_true(c.ops_per_token == 2 * (all - embedding - norms));
+    assert_int_equal(c.read_bytes, (int64_t)(2 * (all - embedding - norms) + 4 * norms));
+    c = cost("gemma-3-270m", "base/f16", NULL, 4096); /* its table is also the head */
+    assert_int_equal(c.read_bytes, c.weights_bytes);
+    /* Qwen3 30B-A3B: 8 of 128 experts; the card says 3.3 billion active. */
+    c = cost("qwen3-30b-a3b", "base/f16", NULL, 4096);
+    assert_true(fabs((double)c.read_bytes / 2 / 1e9 + 151936 * 2048 / 1e9 - 3.3) < 0.1);
 }
 
 static void a_missing_model_gets_the_nearest_ones(void **state)
@@ -298,6 +372,10 @@ int main(void)
         cmocka_unit_test(caches_have_their_closed_forms),
         cmocka_unit_test(bytes_are_those_of_published_files),
         cmocka_unit_test(bytes_are_those_of_published_sizes),
+        cmocka_unit_test(lines_fetch_what_is_published),
+        cmocka_unit_test(unknown_architectures_get_an_estimate),
+        cmocka_unit_test(questions_that_have_no_answer_are_refused),
+        cmocka_unit_test(reading_and_operations_follow_from_what_is_used),
         cmocka_unit_test(a_missing_model_gets_the_nearest_ones),
         cmocka_unit_test(rows_that_are_none_get_one_sentence),
         cmocka_unit_test(a_good_row_is_read_and_blanks_are_unknown),
