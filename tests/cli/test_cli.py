@@ -71,7 +71,7 @@ def test_usage_errors():
 
 
 def test_list():
-    for table in ("formats", "kv", "codecs", "kernels", "shapes", "architectures", "frameworks"):
+    for table in ("models", "formats", "kv", "codecs", "kernels", "shapes", "architectures", "frameworks"):
         rows = json.loads(run("list", table, "--json").text)
         assert rows and all(r["name"] for r in rows)
         lines = run("list", table).text.strip().split("\n")
@@ -79,6 +79,9 @@ def test_list():
             verified = sum(1 for r in rows if r["verified_by"])
             assert [int(n) for n in re.findall(r"\d+", lines.pop(0))] == [verified, len(rows) - verified], lines
         assert len(lines) == len(rows), table
+    models = {r["name"]: r for r in json.loads(run("list", "models", "--json").text)}
+    assert models["qwen3-8b"]["fetch"] == "llama-server -hf unsloth/Qwen3-8B-GGUF" and models["qwen3-8b"]["source"]
+    assert set(r["name"] for r in json.loads(run("list", "shapes", "--json").text)) < set(models)
     names = {r["name"] for r in json.loads(run("list", "formats", "--json").text)}
     for scheme in "q8_0 q4_0 q4_1 q5_0 q5_1 q2_k q2_k_s q3_k_s q3_k_m q3_k_l q4_k_s q4_k_m q5_k_s q5_k_m q6_k".split():
         assert "gguf/" + scheme in names
