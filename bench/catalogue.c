@@ -228,5 +228,5 @@ bool catalogue_download_line(const struct catalogue_model *m, const struct recip
 
 const char *catalogue_size_class(const struct catalogue_model *m)
 {
-    return m->params_b < 1 ? "micro" : m->params_b < 4 ? "small" : m->params_b < 16 ? "medium" : "large";
+    return m->params_b < 1.45 ? "micro" : m->params_b < 13.95 ? "small" : m->params_b <= 30.99 ? "medium" : "large";
 }

@@ -284,6 +284,17 @@ static void reading_and_operations_follow_from_what_is_used(void **state)
     assert_true(fabs((double)c.read_bytes / 2 / 1e9 + 151936 * 2048 / 1e9 - 3.3) < 0.1);
 }
 
+static void classes_are_the_words_of_the_field(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *id, *class;
+    } rows[] = {{"llama-3.2-1b", "micro"}, {"qwen2.5-1.5b", "small"},   {"llama-3.1-8b", "small"},
+                {"qwen3-14b", "medium"},   {"qwen3-30b-a3b", "medium"}, {"llama-3.3-70b", "large"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_string_equal(catalogue_size_class(model(rows[i].id)), rows[i].class);
+}
+
 static void a_missing_model_gets_the_nearest_ones(void **state)
 {
     (void)state;
@@ -376,6 +387,7 @@ int main(void)
         cmocka_unit_test(unknown_architectures_get_an_estimate),
         cmocka_unit_test(questions_that_have_no_answer_are_refused),
         cmocka_unit_test(reading_and_operations_follow_from_what_is_used),
+        cmocka_unit_test(classes_are_the_words_of_the_field),
         cmocka_unit_test(a_missing_model_gets_the_nearest_ones),
         cmocka_unit_test(rows_that_are_none_get_one_sentence),
         cmocka_unit_test(a_good_row_is_read_and_blanks_are_unknown),
