@@ -30,8 +30,8 @@ int catalogue_read(const char *csv, struct arena *a, struct catalogue_model **ou
 
 /* "llama-server -hf REPO:Q4_K_M" or "ollama run TAG"; false where no published file is known. */
 bool catalogue_download_line(const struct catalogue_model *m, const struct recipe *r, char *out, size_t room);
-/* By billions of weights, as datasets/claims.csv has the field's words: micro 0.1 to 1.4, small 1.5 to 13.9, medium 14 to
- * 30, large. */
+/* By billions of weights, as datasets/claims.csv has the field's words: micro 0.1 to 1.4, small 1.5 to 13.9, medium 14
+ * to 30, large. */
 const char *catalogue_size_class(const struct catalogue_model *m);
 
 struct catalogue_cost {
