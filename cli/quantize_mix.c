@@ -239,16 +239,9 @@ static int choose_within(struct mix_job *j, int64_t file_bytes, struct err *e)
     return rc ? rc : mix_assign(j->mix, j->assign, e);
 }
 
-/* What is chosen first shows which forms matter: those are measured, and it is chosen again. */
 static int meet_bytes(struct mix_job *j, struct err *e)
 {
     int rc = choose_within(j, j->target_bytes, e);
-    if (rc == 0)
-        rc = mix_refine(j->mix, e);
-    if (rc == 0)
-        rc = write_known(j, e);
-    if (rc == 0)
-        rc = choose_within(j, j->target_bytes, e);
     return rc || j->c->dry_run ? rc : encode_and_verify(j, e);
 }
 
@@ -273,11 +266,7 @@ static int meet_kld(struct mix_job *j, struct err *e)
     const double limit = j->c->req.want.max_kld;
     double scale = 1.2; /* of the verified upper end over the prediction: a first guess */
     int64_t best = -1;
-    int rc = choose_for_kld(j, limit / scale, e);
-    if (rc == 0)
-        rc = mix_refine(j->mix, e);
-    if (rc == 0)
-        rc = write_known(j, e);
+    int rc = 0;
     for (int look = 0; look < MOST_LOOKS && rc == 0; look++) {
         rc = choose_for_kld(j, 0.995 * limit / scale, e);
         const int64_t bytes = rc ? 0 : j->header_bytes + mix_bytes(j->mix);

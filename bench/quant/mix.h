@@ -2,7 +2,7 @@
  * least. What a codec does to a tensor is first estimated: the squared error of the tensor's outputs, over inputs that
  * were seen in a text. What such an error means for the answers is measured: the KL divergence of the model with that
  * one tensor changed, all else exact. The divergences of many tensors are taken to add up.
- * Order: mix_open -> mix_measure -> (mix_choose -> mix_refine)... -> mix_assign -> mix_close. */
+ * Order: mix_open -> mix_measure -> mix_choose... -> mix_assign -> mix_close. */
 #ifndef BENCH_QUANT_MIX_H
 #define BENCH_QUANT_MIX_H
 #include "bench/quant/mix_solve.h"
@@ -61,8 +61,6 @@ int mix_memory(const struct model *m, const struct mix_setup *s, int64_t *bytes,
 int mix_measure(struct mix *x, struct err *e);
 /* The best choice for all tensors within so many bytes. ERR_LIMIT: not even the smallest forms fit. */
 int mix_choose(struct mix *x, int64_t bytes, struct err *e);
-/* Measures what was chosen and not measured yet. */
-int mix_refine(struct mix *x, struct err *e);
 /* Measurements kept in a file, so that another target need not repeat them: read before mix_measure, where the file is
  * there, and written after it. ERR_USAGE where they were made of another model, text or setup. */
 struct mix_identity {

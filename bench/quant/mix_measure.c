@@ -297,24 +297,3 @@ int mix_measure(struct mix *x, struct err *e)
     mem_free(w);
     return rc;
 }
-
-int mix_refine(struct mix *x, struct err *e)
-{
-    struct wanted *w = mem_alloc_n((size_t)x->n, sizeof *w);
-    int n = 0, rc = w ? 0 : err_nomem(e, (size_t)x->n * sizeof *w, "measurements");
-    for (int i = 0; i < x->n && rc == 0; i++) {
-        const struct mix_tensor *t = &x->tensor[i];
-        if (!t->form[t->chosen].measured && t->form[t->chosen].error > 0)
-            w[n++] = (struct wanted){i, t->chosen, order_of(x, t), 0};
-    }
-    if (n > 0 && !late(x)) {
-        qsort(w, (size_t)n, sizeof *w, by_order);
-        rc = make_probe(x, e);
-        if (rc == 0)
-            rc = run_wanted(x, w, n, e);
-        if (rc == 0)
-            rc = fill(x, e);
-    }
-    mem_free(w);
-    return rc;
-}
