@@ -306,11 +306,25 @@ static int find_row(struct target *t, const char *id, bool *found, struct err *e
     return 0;
 }
 
+/* In the catalogue's words, where people usually write it shorter; false: it is not one of those. */
+static bool long_form(const char *id, char out[80])
+{
+    static const struct {
+        const char *written, *meant;
+    } forms[] = {{"rpi", "raspberry-pi-"}, {"pi-", "raspberry-pi-"}, {"geforce-", ""}, {"macbook-", "apple-"}};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+        if (!strncasecmp(id, forms[i].written, strlen(forms[i].written))) {
+            snprintf(out, 80, "%s%s", forms[i].meant, id + strlen(forms[i].written));
+            return true;
+        }
+    return false;
+}
+
 static int unknown_device(const char *id, struct err *e)
 {
     enum { MOST = 512, ID = 64 };
     static const int most_offered = 3;
-    char text[MOST][ID], list[200] = "";
+    char text[MOST][ID], list[200] = "", form[80];
     const char *names[MOST], *near[3];
     struct csv c;
     int n = 0;
@@ -318,7 +332,7 @@ static int unknown_device(const char *id, struct err *e)
         snprintf(text[n], ID, "%s", csv_text(&c, "id"));
         names[n] = text[n];
     }
-    int found = near_names(near, most_offered, id, names, n);
+    int found = near_names(near, most_offered, long_form(id, form) ? form : id, names, n);
     for (int i = 0; i < found; i++)
         snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", near[i]);
     return err_set(

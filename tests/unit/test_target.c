@@ -101,6 +101,7 @@ static void unknown_names(void **state)
     struct err e = {0};
     says(target_find(&t, "raspberrypi5", &e), &e, "raspberry-pi-5-8gb");
     says(target_find(&t, "RTX4090", &e), &e, "rtx-4090");
+    says(target_find(&t, "rpi5", &e), &e, "raspberry-pi-5-4gb");
     says(target_find(&t, "", &e), &e, "not in the catalogue");
     says(target_find(&t, "zzzzzzzzzzzzzzzz", &e), &e, "list devices");
     assert_null(strstr(e.text, "did you mean"));
