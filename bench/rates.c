@@ -335,6 +335,7 @@ int rates_measure(struct machine_rates *out, const struct rates_opts *o, struct 
 {
     *out = (struct machine_rates){.isa = o->isa,
                                   .threads = pool_n_threads(o->pool),
+                                  .seen_gb_s = INTERVAL_NONE,
                                   .kv_gb_s = INTERVAL_NONE,
                                   .value_ns = INTERVAL_NONE,
                                   .pair_ns = INTERVAL_NONE};

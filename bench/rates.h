@@ -26,6 +26,7 @@ struct machine_rates {
         int threads;
         struct interval gb_s;
     } bandwidth[RATE_MOST_THREADS]; /* most threads first */
+    struct interval seen_gb_s; /* read bandwidth: now, and the least and the most of all calibrations here */
     struct interval kv_gb_s;        /* KV cache that one token's attention reads */
     /* Of a layer and a prompt token beside its matrices, per value: each that a layer writes; and each of the queries
      * times every earlier token. */
@@ -46,19 +47,22 @@ const char *rates_build(char out[96]); /* what of the program the figures depend
 json_t *rates_to_json(const struct machine_rates *r);
 int rates_from_json(struct machine_rates *r, const json_t *j, struct err *e);
 /* One set of figures an environment, thread count and instruction mask; a new one takes the place of the old. get: 1
- * found, 0 none of this build. */
+ * found, 0 none, or one of another build (*out has it all the same, build[0] set). */
+/* Of an earlier calibration here: what memory did then belongs to what it may do again. */
+void rates_remember(struct machine_rates *r, const struct machine_rates *earlier);
 int store_put_rates(struct store *s, const struct machine_rates *r, struct err *e);
 int store_get_rates(struct store *s, const char *env_sha256, int threads, uint64_t isa, struct machine_rates *out,
                     struct err *e);
 
-/* The speed of a model in the own engine, from its tensors. Mixtures of experts: share_active of the feed-forward
- * weights takes part in a token. */
+/* The speed of a model in the own engine, from its tensors. */
 struct rates_work {
     const struct model_desc *model;
     const struct use_assign *assign; /* [n_tensors] */
-    double share_active;             /* 1 */
-    int n_prompt, depth;             /* prompt tokens; tokens in the cache while generating */
+    const double *read;              /* [n_tensors] share that a token reads; NULL: all but a table that is looked up */
+    int n_prompt;
+    double kv_bytes; /* of the cache that a token reads; rates_kv_bytes for plain attention */
 };
+double rates_kv_bytes(const struct model_desc *m, int depth); /* f16, with windows */
 struct rates_guess {
     struct interval decode_tok_s, prefill_tok_s, ttft_ms;
     char missing[64]; /* a codec that was not measured: no figures; else "" */

@@ -56,11 +56,6 @@ static const struct codec_rate *rate_of(const struct machine_rates *r, const str
     return near && isfinite(near->decode_gb_s[0].v + near->decode_gb_s[1].v + near->decode_gb_s[2].v) ? near : NULL;
 }
 
-static bool is_expert_part(const struct model_tensor *t)
-{
-    return t->use == USE_FFN_GATE || t->use == USE_FFN_UP || t->use == USE_FFN_DOWN;
-}
-
 static double bytes_of(const struct model_tensor *t, const struct use_assign *a)
 {
     struct qmat q;
@@ -73,18 +68,34 @@ struct sums { /* nanoseconds of a token, and of a prompt token's matrices, at th
     double decode[3], prompt[3];
 };
 
-static bool add_tensor(struct sums *s, const struct machine_rates *r, const struct rates_work *w, int i)
+static double share_read(const struct rates_work *w, int i)
+{
+    const struct model_tensor *t = &w->model->tensor[i];
+    const bool looked_up = t->use == USE_TOKEN_EMBD && !w->model->tied && !w->assign[i].head;
+    return !t->matrix ? 0 : w->read ? w->read[i] : looked_up ? 0 : 1;
+}
+
+/* Weights of a layer that a token reads, on average. */
+static double weights_read(const struct rates_work *w)
+{
+    double n = 0;
+    for (int i = 0; i < w->model->n_tensors; i++)
+        if (w->model->tensor[i].layer >= 0)
+            n += share_read(w, i) * (double)w->model->tensor[i].src.n * (double)w->model->tensor[i].src.k;
+    return n / w->model->n_layer;
+}
+
+static bool add_tensor(struct sums *s, const struct machine_rates *r, const struct rates_work *w, int i, double layer)
 {
     const struct model_tensor *t = &w->model->tensor[i];
     const bool head = t->layer < 0;
-    if (!t->matrix || (t->use == USE_TOKEN_EMBD && !w->model->tied && !w->assign[i].head))
+    const double share = share_read(w, i);
+    if (share <= 0)
         return true;
     const struct codec_rate *c = rate_of(r, &w->assign[i]);
     if (!c)
         return false;
-    const double share = is_expert_part(t) ? w->share_active : 1;
-    const struct interval d = rate_at(c->decode_gb_s, head ? INFINITY : layer_weights(w->model) * w->share_active),
-                          p = rate_at(c->prefill_gop_s, layer_weights(w->model));
+    const struct interval d = rate_at(c->decode_gb_s, head ? INFINITY : layer), p = rate_at(c->prefill_gop_s, layer);
     const double rates[2][3] = {{d.v, d.lo, d.hi}, {p.v, p.lo, p.hi}};
     for (int k = 0; k < 3; k++) {
         s->decode[k] += share * bytes_of(t, &w->assign[i]) / rates[0][k];
@@ -99,7 +110,7 @@ static struct interval widen(double v, double lo, double hi)
     return stats_product((struct interval){v, lo, hi}, (struct interval){1, 1 - form_error, 1 + form_error});
 }
 
-static double kv_bytes(const struct model_desc *m, int depth)
+double rates_kv_bytes(const struct model_desc *m, int depth)
 {
     double bytes = 0;
     for (int l = 0; l < m->n_layer; l++) {
@@ -121,16 +132,22 @@ void rates_predict(struct rates_guess *out, const struct machine_rates *r, const
     struct sums s = {{0}, {0}};
     *out =
         (struct rates_guess){.decode_tok_s = INTERVAL_NONE, .prefill_tok_s = INTERVAL_NONE, .ttft_ms = INTERVAL_NONE};
+    const double layer = weights_read(w);
     for (int i = 0; i < w->model->n_tensors; i++)
-        if (!add_tensor(&s, r, w, i)) {
+        if (!add_tensor(&s, r, w, i, layer)) {
             snprintf(out->missing, sizeof out->missing, "%s", w->assign[i].codec->name);
             return;
         }
-    const double kv = isfinite(r->kv_gb_s.v) ? kv_bytes(w->model, w->depth) / r->kv_gb_s.v : 0;
+    const double kv = isfinite(r->kv_gb_s.v) ? w->kv_bytes / r->kv_gb_s.v : 0;
     const double more = beside(r, w->model, w->n_prompt);
     const double t[3] = {s.decode[0] + kv, s.decode[1] + kv, s.decode[2] + kv};
     const double p[3] = {s.prompt[0] + more, s.prompt[1] + more, s.prompt[2] + more};
     out->decode_tok_s = widen(1e9 / t[0], 1e9 / t[1], 1e9 / t[2]);
+    if (isfinite(r->seen_gb_s.v + r->seen_gb_s.lo +
+                 r->seen_gb_s.hi)) { /* memory that was slower before may be so again */
+        out->decode_tok_s.lo *= r->seen_gb_s.lo / r->seen_gb_s.v;
+        out->decode_tok_s.hi *= r->seen_gb_s.hi / r->seen_gb_s.v;
+    }
     if (w->n_prompt < 1 || !isfinite(p[0]))
         return;
     out->prefill_tok_s = widen(1e9 / p[0], 1e9 / p[1], 1e9 / p[2]);

@@ -78,6 +78,7 @@ json_t *rates_to_json(const struct machine_rates *r)
         json_array_append_new(bandwidth, b);
     }
     json_put(o, "bandwidth", bandwidth);
+    json_put(o, "seen_gb_s", interval_json(r->seen_gb_s));
     json_put(o, "kv_gb_s", interval_json(r->kv_gb_s));
     json_put(o, "value_ns", interval_json(r->value_ns));
     json_put(o, "pair_ns", interval_json(r->pair_ns));
@@ -142,12 +143,19 @@ int rates_from_json(struct machine_rates *r, const json_t *j, struct err *e)
         r->bandwidth[r->n_bandwidth].threads = (int)get_int(json_array_get(a, i), "threads");
         r->bandwidth[r->n_bandwidth++].gb_s = get_interval(json_object_get(json_array_get(a, i), "gb_s"));
     }
+    r->seen_gb_s = get_interval(json_object_get(j, "seen_gb_s"));
     r->kv_gb_s = get_interval(json_object_get(j, "kv_gb_s"));
     r->value_ns = get_interval(json_object_get(j, "value_ns"));
     r->pair_ns = get_interval(json_object_get(j, "pair_ns"));
     for (size_t i = 0; i < json_array_size(rates) && r->n_codecs < RATE_MOST_CODECS; i++)
         get_codec(&r->codec[r->n_codecs++], json_array_get(rates, i));
     return 0;
+}
+
+void rates_remember(struct machine_rates *r, const struct machine_rates *earlier)
+{
+    const struct interval now = r->n_bandwidth ? r->bandwidth[0].gb_s : INTERVAL_NONE, then = earlier->seen_gb_s;
+    r->seen_gb_s = (struct interval){now.v, fmin(now.v, then.lo), fmax(now.v, then.hi)}; /* fmin, fmax pass over NaN */
 }
 
 /* ---- the store ---- */
@@ -198,6 +206,7 @@ int store_get_rates(struct store *s, const char *env_sha256, int threads, uint64
 {
     char mask[24];
     sqlite3_stmt *q = NULL;
+    *out = (struct machine_rates){.seen_gb_s = INTERVAL_NONE};
     int rc = sqlite3_prepare_v2(store_database(s),
                                 "SELECT json FROM calibration WHERE env_sha256 = ? AND isa = ? AND threads = ?", -1, &q,
                                 NULL),

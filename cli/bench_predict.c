@@ -31,8 +31,8 @@ void bench_predict(const struct bench_job *j, int i_cell, struct rates_guess *g)
         rates_predict(g, j->rates,
                       &(struct rates_work){.model = &j->model->d,
                                            .assign = p->assign,
-                                           .share_active = 1,
                                            .n_prompt = r->workload.n_prompt,
-                                           .depth = r->workload.n_depth + r->workload.n_gen / 2});
+                                           .kv_bytes = rates_kv_bytes(&j->model->d, r->workload.n_depth +
+                                                                                        r->workload.n_gen / 2)});
     }
 }

@@ -11,6 +11,7 @@
 #include "bench/engine/model.h"
 #include "bench/quant/calib.h"
 #include "bench/request.h"
+#include "bench/target.h"
 #include "probe/probe.h"
 
 enum exit_code {
@@ -45,6 +46,9 @@ struct cli {
     double sustain_s, silence_s, cell_timeout_s; /* 0: not asked for */
     int64_t target_bytes;                        /* of a mix; -1: not asked for */
     double target_bpw;                           /* NaN: not asked for */
+    const char *target;             /* --device: a machine that is not here */
+    struct target_flags described;  /* or its figures */
+    struct text_list catalogue;     /* --model: ids of the catalogue */
     /* made on first use, released by cli_done */
     struct probe_device *device;
     struct pool *pool;
@@ -95,6 +99,7 @@ int cli_read_device(struct probe_device *d, const char *from, struct err *e);
 int cli_pool(struct cli *c, struct err *e);
 /* Opens a path, or a name looked up where tools keep models; "default" is the embedded model. */
 int cli_model(struct model **out, const char *name, struct err *e);
+bool cli_model_here(const char *name); /* a file, a folder, or found in one of those places */
 int cli_model_header(struct model **out, const char *name, struct err *e); /* for estimates: data may be missing */
 /* The statistics that --imatrix or --calibration give (want: bits of enum calib_stat); NULL when neither is there. */
 int cli_calibration(struct cli *c, struct calibration **out, const struct model *m, unsigned want, struct err *e);
@@ -104,6 +109,9 @@ int cli_kv_peaks(struct cli *c, struct kv_peaks **out, const struct model *m, st
 void cli_progress(const struct cli *c, int done, int total, const char *what);
 void cli_progress_end(const struct cli *c);
 
+/* cmd_choose.c: was a machine that is not here, or no model file, asked about? Then the catalogue is ranked. */
+bool cli_wants_choice(const struct cli *c);
+int cli_choose(struct cli *c);
 /* This machine's calibration: of the store, or measured now (a few seconds) and kept there. */
 struct machine_rates;
 int cli_rates(struct cli *c, struct machine_rates *out, struct err *e);

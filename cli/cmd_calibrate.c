@@ -11,6 +11,10 @@ static const double usual_budget_s = 8;
 
 static int measure(struct cli *c, struct store *s, struct machine_rates *out, struct err *e)
 {
+    struct machine_rates *earlier = mem_alloc(sizeof *earlier);
+    if (!earlier)
+        return err_nomem(e, sizeof *earlier, "the calibration");
+    store_get_rates(s, c->device->env_sha256, c->req.threads, c->req.isa, earlier, NULL);
     struct rates_opts o = {.isa = c->req.isa, .budget_s = isfinite(c->req.budget_s) ? c->req.budget_s : usual_budget_s};
     o.budget_s = o.budget_s > usual_budget_s && c->command->groups & G_SWEEP ? usual_budget_s : o.budget_s;
     int rc = cli_pool(c, e);
@@ -22,6 +26,9 @@ static int measure(struct cli *c, struct store *s, struct machine_rates *out, st
     if (rc == 0)
         rc = rates_measure(out, &o, e);
     cli_progress_end(c);
+    if (rc == 0)
+        rates_remember(out, earlier);
+    mem_free(earlier);
     if (rc < 0)
         return rc;
     snprintf(out->env_sha256, sizeof out->env_sha256, "%s", c->device->env_sha256);
@@ -60,6 +67,8 @@ static void print_rates(const struct machine_rates *r)
         printf("%s %.1f GB/s (%s) with %d thread%s", i ? "," : "", r->bandwidth[i].gb_s.v,
                figure_range(r->bandwidth[i].gb_s.lo, r->bandwidth[i].gb_s.hi).s, r->bandwidth[i].threads,
                r->bandwidth[i].threads == 1 ? "" : "s");
+    if (r->seen_gb_s.hi > 1.1 * r->seen_gb_s.lo)
+        printf("; %s in all calibrations here", figure_range(r->seen_gb_s.lo, r->seen_gb_s.hi).s);
     printf("\nKV cache: %.1f GB/s; last-level cache found: %s; %d rounds in %.1f s, %s\n", r->kv_gb_s.v,
            figure_bytes(r->cache_bytes).s, r->n_rounds, r->seconds, r->date);
     printf("\n%-24s decode, GB/s of weights (95 %%)%26s prefill, GOP/s\n%-24s", "", "", "codec     activations");

@@ -2,6 +2,7 @@
  * `decide` and `report` are cmd_decide.c. */
 #include <math.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include <stdlib.h>
 #include "base/mem.h"
@@ -237,7 +238,25 @@ static const char *stdout_form(const struct cli *c)
     return c->json ? "json" : c->csv ? "csv" : c->md ? "md" : c->brief ? "brief" : "text";
 }
 
-static int print_report(struct cli *c, const struct report_input *in)
+/* Lines that the text takes on a terminal so wide; what colours it takes no room. */
+static int count_lines(const char *text, int columns)
+{
+    int n = 0, at = 0;
+    const int width = columns > 0 ? columns : 80;
+    for (const char *p = text; *p; p++) {
+        if (*p == '\033')
+            p += strcspn(p, "m");
+        else if (*p == '\n')
+            n += 1 + (at > 0 ? (at - 1) / width : 0), at = 0;
+        else
+            at += ((unsigned char)*p & 0xc0) != 0x80;
+        if (!*p)
+            break;
+    }
+    return n;
+}
+
+static int print_report(struct cli *c, const struct report_input *in, int *n_lines)
 {
     struct err e = {0};
     struct sbuf b = {0};
@@ -246,6 +265,8 @@ static int print_report(struct cli *c, const struct report_input *in)
         rc = err_nomem(&e, b.n, "the report");
     if (rc == 0)
         fwrite(sbuf_str(&b), 1, b.n, stdout);
+    if (n_lines)
+        *n_lines = rc == 0 ? count_lines(sbuf_str(&b), in->columns) : 0;
     sbuf_free(&b);
     return rc < 0 ? cli_fail(&e) : cli_flush();
 }
@@ -263,17 +284,13 @@ static int strict_code(const struct cli *c, const struct job *j, const struct de
     return EXIT_DONE;
 }
 
-int job_report(struct job *j)
+int job_print(const struct job *j, const struct decision *d, struct report_input *in, int *n_lines)
 {
-    struct cli *c = j->cli;
-    struct err e = {0};
-    struct decision *d = NULL;
-    if (matrix_decide(&d, j->rec, j->n_rec, &j->known, c->device, &c->req, &e) < 0)
-        return cli_fail(&e);
+    const struct cli *c = j->cli;
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM"), *lang = getenv("LC_ALL");
     if (!lang || !*lang)
         lang = getenv("LANG");
-    struct report_input in = {
+    *in = (struct report_input){
         .decision = d,
         .device = c->device,
         .request = &c->req,
@@ -284,13 +301,35 @@ int job_report(struct job *j)
         .color = !c->no_color && isatty(1) && !(no_color && *no_color) && !getenv("CI") && term && strcmp(term, "dumb"),
         .utf8 = isatty(1) && lang && (strstr(lang, "UTF-8") || strstr(lang, "utf8")),
     };
-    int code = print_report(c, &in), rc = 0;
+    struct winsize w = {0};
+    if (isatty(1) && ioctl(1, TIOCGWINSZ, &w) == 0)
+        in->columns = w.ws_col;
+    return print_report(j->cli, in, n_lines);
+}
+
+int job_show(struct job *j, struct decision *d)
+{
+    struct cli *c = j->cli;
+    struct err e = {0};
+    struct report_input in;
+    int code = job_print(j, d, &in, NULL), rc = 0;
     if (c->req.out_dir)
         rc = out_write(c, &in, on_report_warning, &e);
     if (rc < 0)
         code = cli_fail(&e);
     if (code == EXIT_DONE)
         code = interrupt_seen() ? EXIT_INTERRUPTED : strict_code(c, j, d);
+    return code;
+}
+
+int job_report(struct job *j)
+{
+    struct cli *c = j->cli;
+    struct err e = {0};
+    struct decision *d = NULL;
+    if (matrix_decide(&d, j->rec, j->n_rec, &j->known, c->device, &c->req, &e) < 0)
+        return cli_fail(&e);
+    int code = job_show(j, d);
     decision_free(d);
     return code;
 }
@@ -351,7 +390,7 @@ static int estimate_only(struct cli *c)
         rc = matrix_estimate(&d, &m->d, c->device, &c->req, &e);
     if (rc == 0) {
         struct report_input in = {.decision = d, .device = c->device, .request = &c->req, .verbose = c->req.verbose};
-        code = print_report(c, &in);
+        code = print_report(c, &in, NULL);
         code = code ? code : d->exit_code;
     } else {
         code = cli_fail(&e);
@@ -363,6 +402,8 @@ static int estimate_only(struct cli *c)
 
 int cmd_run(struct cli *c)
 {
+    if (cli_wants_choice(c))
+        return cli_choose(c);
     return c->req.estimate ? estimate_only(c) : run(c, true);
 }
 

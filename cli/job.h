@@ -15,6 +15,11 @@ struct job {
     uint64_t t0;
     char run_id[48];
 };
+struct report_input;
+/* Prints the form asked for; *in is what it was made of, n_lines (may be NULL) what it takes on the terminal. */
+int job_print(const struct job *j, const struct decision *d, struct report_input *in, int *n_lines);
+/* prints the form asked for, writes -o; the exit code */
+int job_show(struct job *j, struct decision *d);
 /* decides, prints the form asked for, writes -o; the exit code */
 int job_report(struct job *j);
 struct report_input;

@@ -167,6 +167,14 @@ static int open_named(struct model **out, const char *name, int (*open)(struct m
     return rc;
 }
 
+bool cli_model_here(const char *name)
+{
+    char *found = strcmp(name, "default") && !file_exists(name) && !dir_exists(name) ? find_model(name) : NULL;
+    bool here = found || !strcmp(name, "default") || file_exists(name) || dir_exists(name);
+    mem_free(found);
+    return here;
+}
+
 int cli_model(struct model **out, const char *name, struct err *e)
 {
     return open_named(out, name, model_open, e);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
+#include "matrix/choose_int.h"
 #include "matrix/judge.h"
 
 bool row_eligible(const struct row *r, uint64_t ignored)
@@ -33,7 +34,11 @@ static struct interval known(double v, double lo, double hi)
 
 struct interval row_metric(const struct judge *j, const struct row *r, bool *low_is_better)
 {
-    *low_is_better = true;
+    const bool by_score =
+        j->across && (j->want->objective == OBJECTIVE_BALANCED || j->want->objective == OBJECTIVE_QUALITY);
+    *low_is_better = !by_score;
+    if (by_score)
+        return known(r->task_score, r->task_score_lo, r->task_score_hi);
     switch (j->want->objective) {
     case OBJECTIVE_QUALITY:
         return known(r->kld, r->kld_lo, r->kld_hi);
@@ -116,6 +121,8 @@ int judge_best(struct judge *j, uint64_t ignored, double kld_limit, int group, i
 {
     const struct row *r = j->d->row;
     int best = -1, n = 0;
+    if (j->across)
+        return choose_best(j, ignored, kld_limit, group, n_tied);
     front_mark(j, ignored, kld_limit);
     for (int i = 0; i < j->d->n_rows; i++) {
         if ((group != ANY_GROUP && r[i].group != group) || (best >= 0 && r[i].group > r[best].group) ||
@@ -197,6 +204,10 @@ static int take_tied(const struct judge *j, struct row *r, int n)
 void judge_sort(struct judge *j)
 {
     struct decision *d = j->d;
+    if (j->across) {
+        choose_sort(j);
+        return;
+    }
     if (d->n_rows > 0)
         qsort_r(d->row, (size_t)d->n_rows, sizeof *d->row, compare_rows, j);
     for (int i = 0; i < d->n_rows;) {
@@ -235,10 +246,15 @@ static void set_limit(struct judge *j)
     struct decision *d = j->d;
     d->kld_limit = j->want->max_kld;
     d->kld_limit_asked = isfinite(d->kld_limit);
-    if (!d->kld_limit_asked && j->want->objective == OBJECTIVE_BALANCED)
+    if (!d->kld_limit_asked &&
+        (j->want->objective == OBJECTIVE_BALANCED || (j->across && j->want->objective != OBJECTIVE_QUALITY)))
         d->kld_limit = DEFAULT_MAX_KLD;
     j->by_size = judge_by_size(j);
     judge_vetoes(j);
+    if (j->across) {
+        choose_set_floor(j);
+        judge_vetoes(j);
+    }
     if (d->kld_limit_asked || !isfinite(d->kld_limit) || judge_best(j, 0, d->kld_limit, ANY_GROUP, NULL) >= 0)
         return;
     double least = INFINITY; /* nothing keeps the default: the limit moves to the best that runs */
@@ -300,15 +316,19 @@ static void pick(struct judge *j)
     d->row[best].verdict = "recommended";
     for (int i = 0; i < d->n_rows && d->runner_up < 0; i++)
         if (i != best && d->row[i].kv_variant == d->row[best].kv_variant && row_eligible(&d->row[i], 0) &&
-            d->row[i].group == d->row[best].group)
+            (j->across ? d->row[i].lead : d->row[i].group == d->row[best].group))
             d->runner_up = i;
 }
 
 static void mark_dominated(struct judge *j)
 {
-    front_mark(j, 0, j->d->kld_limit);
-    for (int i = 0; i < j->d->n_rows; i++)
-        j->d->row[i].on_front = j->stands[i];
+    if (j->across) {
+        choose_mark(j);
+    } else {
+        front_mark(j, 0, j->d->kld_limit);
+        for (int i = 0; i < j->d->n_rows; i++)
+            j->d->row[i].on_front = j->stands[i];
+    }
     judge_sort(j);
     for (int i = 0; i < j->d->n_rows; i++)
         if (row_eligible(&j->d->row[i], 0) && !j->d->row[i].on_front)
@@ -334,7 +354,7 @@ void judge_decide(struct judge *j)
         return;
     int best = judge_best(j, 0, j->d->kld_limit, ANY_GROUP, NULL);
     j->usual_kv = best >= 0 && j->want->objective != OBJECTIVE_MEMORY;
-    if (kv_add_rows(j, best) && !begin(j))
+    if (!j->across && kv_add_rows(j, best) && !begin(j))
         return;
     mark_dominated(j);
     pick(j);
@@ -385,6 +405,7 @@ int judge_open(struct judge *j, struct decision **out, const struct probe_device
                         .req = req,
                         .want = &req->want,
                         .device = device,
+                        .min_decode_tok_s = req->want.min_decode_tok_s,
                         .usable_bytes = usable_bytes(device, &req->want)};
     *out = d;
     return 0;

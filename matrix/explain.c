@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 #include "base/sbuf.h"
+#include "matrix/choose_int.h"
 #include "matrix/judge.h"
 
 const char *say_taken(struct judge *j, struct sbuf *b)
@@ -16,6 +17,8 @@ const char *say_taken(struct judge *j, struct sbuf *b)
 const char *row_name(struct judge *j, const struct row *r)
 {
     const struct decision *d = j->d;
+    if (j->across)
+        return say(j, "%s %s on %s", r->model, r->format, r->framework);
     for (int i = 0; i < d->n_rows; i++)
         if (!d->row[i].own && strcmp(row_place(&d->row[i]).s, row_place(r).s) != 0)
             return say(j, "%s on %s%s", r->format, row_place(r).s, r->kv_note);
@@ -42,7 +45,9 @@ static const char *difference(struct judge *j, const struct row *a, const struct
         double k = a->decode_tok_s / b->decode_tok_s;
         add_item(&s, k >= 1 ? say(j, "%.0f %% faster", 100 * (k - 1)) : say(j, "%.0f %% slower", 100 * (1 - k)));
     }
-    if (apart(a->kld_lo, a->kld_hi, b->kld_lo, b->kld_hi))
+    if (a->group != b->group && apart(a->task_score_lo, a->task_score_hi, b->task_score_lo, b->task_score_hi))
+        add_item(&s, say(j, "score %.0f against %.0f", a->task_score, b->task_score));
+    if (a->group == b->group && apart(a->kld_lo, a->kld_hi, b->kld_lo, b->kld_hi))
         add_item(&s, say(j, "KLD %s against %s", figure_kld(a->kld).s, figure_kld(b->kld).s));
     if (a->peak_bytes >= 0 && b->peak_bytes >= 0 && a->peak_bytes != b->peak_bytes) {
         int64_t more = a->peak_bytes - b->peak_bytes;
@@ -59,15 +64,17 @@ static void explain_row(struct judge *j, struct row *r, const struct row *best)
     if (strcmp(r->verdict, "dominated") == 0) {
         for (int i = 0; i < j->d->n_rows; i++) {
             const struct row *by = &j->d->row[i];
-            if (by->on_front && by->group == r->group && row_beaten(r, by)) {
+            if (by->on_front && (j->across ? choose_beats(j, by, r) : by->group == r->group && row_beaten(r, by))) {
                 r->reason = say(j, "beaten by %s: %s", row_name(j, by), difference(j, r, by));
                 return;
             }
         }
     }
-    if (!best || best->group != r->group)
+    if (!best || (best->group != r->group && !j->across))
         return;
-    const char *tie = r->rank == best->rank ? "tied with the pick, more bytes; " : "";
+    const char *tie = r->rank != best->rank ? ""
+                      : j->across           ? "tied with the pick; "
+                                            : "tied with the pick, more bytes; ";
     r->reason = say(j, "%s%s", tie, difference(j, r, best));
 }
 
@@ -151,7 +158,7 @@ static void explain_confidence(struct judge *j)
     }
 }
 
-static const char *plain_quality(struct judge *j, const struct row *r)
+const char *row_plain_quality(struct judge *j, const struct row *r)
 {
     if (r->reference)
         return "the reference itself: no word changes";
@@ -171,7 +178,7 @@ const char *row_short(struct judge *j, const struct row *r)
         sbuf_printf(&b, ", %s tok/s", figure_rate(r->decode_tok_s).s);
     else if (r->weights_bytes >= 0)
         sbuf_printf(&b, ", %s", figure_bytes(r->weights_bytes).s);
-    const char *words = plain_quality(j, r);
+    const char *words = row_plain_quality(j, r);
     if (*words)
         sbuf_printf(&b, ", %s", words);
     return say_taken(j, &b);
@@ -221,10 +228,10 @@ static void add_change(struct judge *j, const char *text)
 }
 
 /* Each limit given up by itself: does another row win then? */
-static void explain_changes(struct judge *j)
+void explain_changes(struct judge *j)
 {
     struct decision *d = j->d;
-    int group = d->recommended >= 0 ? d->row[d->recommended].group : ANY_GROUP;
+    int group = d->recommended >= 0 && !j->across ? d->row[d->recommended].group : ANY_GROUP;
     for (int k = 0; k < N_RULES; k++) {
         if (rule_kind(k) != RULE_LIMIT && rule_kind(k) != RULE_QUALITY)
             continue;
@@ -257,7 +264,7 @@ static void explain_pick(struct judge *j)
     const struct row *r = &d->row[d->recommended];
     explain_reason(j);
     d->subject = r->model;
-    d->plain_quality = plain_quality(j, r);
+    d->plain_quality = row_plain_quality(j, r);
     if (d->runner_up >= 0) {
         const struct row *u = &d->row[d->runner_up];
         d->runner_up_reason = say(j, "%s: %s", row_name(j, u), difference(j, u, r));
@@ -272,13 +279,15 @@ void explain_decision(struct judge *j)
 {
     struct decision *d = j->d;
     d->subject = d->n_rows ? d->row[0].model : "";
-    if (d->recommended >= 0)
+    if (d->recommended >= 0 && j->across)
+        choose_explain(j);
+    else if (d->recommended >= 0)
         explain_pick(j);
     else if (strcmp(d->verdict, "nothing-fits") == 0)
         explain_nothing_fits(j);
     else
         explain_undecided(j);
-    if (d->recommended < 0 && d->n_rows)
+    if ((d->recommended < 0 || j->across) && d->n_rows)
         explain_changes(j);
     const struct row *best = d->recommended >= 0 ? &d->row[d->recommended] : NULL;
     for (int i = 0; i < d->n_rows; i++)

@@ -35,6 +35,8 @@ struct judge {
     int64_t usable_bytes;        /* INT64_MIN unknown */
     bool by_size;                /* balanced, and no row has a speed that may be shown: the smallest wins */
     bool usual_kv;               /* a row of the usual KV cache can be the pick: those of other caches are not */
+    bool across;                 /* rows of many models: scores order them (choose.h) */
+    double min_decode_tok_s;     /* in force; NaN: none */
     bool limit_moved;            /* nothing that fits keeps the default quality limit: it was given up */
     bool *unbeaten, *stands;     /* [n_rows] scratch of front_mark */
     bool failed;                 /* an allocation failed */
@@ -142,11 +144,13 @@ int judge_again(struct judge *j, int group);
 /* explain.c: the pick or why there is none, in words; notes.c: risks, notes, what was left open. */
 void explain_decision(struct judge *j);
 void explain_nothing_fits(struct judge *j);
+void explain_changes(struct judge *j);
 void explain_undecided(struct judge *j);
 void explain_notes(struct judge *j);
 void explain_risks(struct judge *j);  /* risks.c */
 void explain_claims(struct judge *j); /* claims.c, on rows that were measured */
 const char *row_name(struct judge *j,
                      const struct row *r); /* "gguf/q4_k_m", with the framework where several were tried */
+const char *row_plain_quality(struct judge *j, const struct row *r); /* "8 of 100 top words change" */
 const char *row_short(struct judge *j, const struct row *r); /* "gguf/q8_0, 95 tok/s, 4 of 100 top words change" */
 #endif

@@ -37,6 +37,9 @@ struct row {
     bool stands_in;      /* its speed is the own engine's times a ratio: the framework was not run */
     bool unverified;     /* the format was never compared with an independent implementation */
     bool reference;      /* the weights that KLD is measured against */
+    bool scored;         /* some score of its model is published, and it is made for such tasks */
+    bool lead;           /* of many models: the row that its model would be taken in */
+    int n_ctx_train;     /* the longest context of the model; 0: unknown */
     int group;           /* models in the order asked for: KLD orders rows of one group only */
     uint64_t vetoes;     /* bit i: rule i of rules.def is broken */
     const char *remark;  /* why a figure is missing, as the record says; "" nothing to say */

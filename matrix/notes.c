@@ -182,7 +182,8 @@ void explain_notes(struct judge *j)
 {
     explain_coverage(j);
     explain_left_open(j);
-    note_groups(j);
+    if (!j->across)
+        note_groups(j);
     note_sources(j);
     note_logits(j);
     note_state(j);

@@ -13,10 +13,12 @@ static struct interval bytes_interval(int64_t n)
     return n < 0 ? INTERVAL_NONE : stats_exact((double)n);
 }
 
-/* All dimensions as costs: less is better. A rate enters as its negative, ends swapped. */
-static void row_costs(const struct row *r, struct interval c[N_DIMENSIONS])
+/* All dimensions as costs: less is better. A rate enters as its negative, ends swapped. KLD is relative to each model's
+ * own reference: between models it is the task score that counts. */
+static void row_costs(const struct row *r, bool same_model, struct interval c[N_DIMENSIONS])
 {
-    c[0] = (struct interval){r->kld, r->kld_lo, r->kld_hi};
+    c[0] = same_model ? (struct interval){r->kld, r->kld_lo, r->kld_hi}
+                      : (struct interval){-r->task_score, -r->task_score_hi, -r->task_score_lo};
     c[1] = (struct interval){-r->decode_tok_s, -r->decode_tok_s_hi, -r->decode_tok_s_lo};
     if (r->cache_resident)
         c[1] = INTERVAL_NONE;
@@ -33,8 +35,8 @@ static void row_costs(const struct row *r, struct interval c[N_DIMENSIONS])
 bool row_beaten(const struct row *a, const struct row *b)
 {
     struct interval ca[N_DIMENSIONS], cb[N_DIMENSIONS];
-    row_costs(a, ca);
-    row_costs(b, cb);
+    row_costs(a, a->group == b->group, ca);
+    row_costs(b, a->group == b->group, cb);
     bool worse = false;
     for (int i = 0; i < N_DIMENSIONS; i++) {
         bool known_a = isfinite(ca[i].v), known_b = isfinite(cb[i].v);

@@ -44,6 +44,13 @@ static bool broken_memory(const struct judge *j, const struct row *r, char why[R
     return true;
 }
 
+static bool broken_context(const struct judge *j, const struct row *r, char why[RULE_WHY])
+{
+    (void)j;
+    snprintf(why, RULE_WHY, "its context ends at %d tokens, %lld were asked for", r->n_ctx_train, (long long)r->ctx);
+    return r->n_ctx_train > 0 && r->ctx > r->n_ctx_train;
+}
+
 static bool broken_vram(const struct judge *j, const struct row *r, char why[RULE_WHY])
 {
     int64_t vram = j->want->vram_bytes;
@@ -186,7 +193,7 @@ static bool broken_undecided_quality(const struct judge *j, const struct row *r,
 
 static bool broken_min_decode(const struct judge *j, const struct row *r, char why[RULE_WHY])
 {
-    double least = j->want->min_decode_tok_s;
+    double least = j->min_decode_tok_s;
     if (!isfinite(least) || !isfinite(r->decode_tok_s) || r->decode_tok_s >= least)
         return false;
     snprintf(why, RULE_WHY, "%s tok/s, %s were asked for", figure_rate(r->decode_tok_s).s, figure_rate(least).s);

@@ -7,17 +7,19 @@
 #include "reports/escape.h"
 #include "reports/writers.h"
 
-enum { FEW_ROWS = 5, INDENT = 5 };
+enum { FEW_ROWS = 5, INDENT = 5, KLD_OF_MODELS = 8 /* give: it orders nothing between models */ };
 
 /* Columns of the table, left to right; the ones with the largest `give` are left out first on a narrow terminal. */
 enum text_column {
     C_MARK,
     C_RANK,
+    C_MODEL,
     C_FORMAT,
     C_RUNTIME,
     C_SIZE,
     C_DECODE,
     C_PREFILL,
+    C_SCORE,
     C_KLD,
     C_TOP,
     C_TASKS,
@@ -30,10 +32,10 @@ static const struct {
     bool right;
     int give;
 } heads[N_TEXT_COLUMNS] = {
-    {"", false, 0},        {"", true, 5},     {"format", false, 0},
-    {"runtime", false, 4}, {"size", true, 3}, {"decode tok/s", false, 0},
-    {"prefill", true, 6},  {"KLD", false, 1}, {"same top", true, 7},
-    {"tasks", true, 4},    {"RAM", true, 2},  {"verdict", false, 0},
+    {"", false, 0},        {"", true, 5},         {"model", false, 0},        {"format", false, 0},
+    {"runtime", false, 4}, {"size", true, 3},     {"decode tok/s", false, 0}, {"prefill", true, 6},
+    {"score", false, 1},   {"KLD", false, 1},     {"same top", true, 7},      {"tasks", true, 4},
+    {"RAM", true, 2},      {"verdict", false, 0},
 };
 struct text_row {
     char cell[N_TEXT_COLUMNS][96];
@@ -186,6 +188,8 @@ static void fill_row(struct text_row *t, const struct report_input *in, const st
     t->spans = !r->ran;
     snprintf(t->cell[C_MARK], 96, "%s", r->recommended ? ">" : t->spans ? "!" : "");
     snprintf(t->cell[C_RANK], 96, "%lld", (long long)r->rank);
+    if (*r->model_class) /* of the catalogue: rows are of many models */
+        copy_clean(t->cell[C_MODEL], r->model, 24);
     char format[96];
     bool gguf = strncmp(r->format, "gguf/", 5) == 0;
     snprintf(format, sizeof format, "%s%s", gguf ? r->format + 5 : r->format, r->kv_note);
@@ -196,6 +200,8 @@ static void fill_row(struct text_row *t, const struct report_input *in, const st
     snprintf(t->cell[C_SIZE], 96, "%s", figure_bytes(r->weights_bytes).s);
     put_decode(t->cell[C_DECODE], in, r);
     snprintf(t->cell[C_PREFILL], 96, "%s", r->cache_resident ? "-" : figure_rate(r->prefill_tok_s).s);
+    if (isfinite(r->task_score))
+        snprintf(t->cell[C_SCORE], 96, "%.0f (%.0f-%.0f)", r->task_score, r->task_score_lo, r->task_score_hi);
     if (r->reference)
         snprintf(t->cell[C_KLD], 96, "reference");
     else
@@ -215,30 +221,31 @@ static bool known_anywhere(const struct text_row *t, int n, int c)
 }
 
 /* Where there are several, rows cannot be told apart without. */
-static bool several_runtimes(const struct text_row *t, int n)
+static bool several(const struct text_row *t, int n, enum text_column c)
 {
     for (int i = 1; i < n; i++)
-        if (strcmp(t[i].cell[C_RUNTIME], t[0].cell[C_RUNTIME]) != 0)
+        if (strcmp(t[i].cell[c], t[0].cell[c]) != 0)
             return true;
     return false;
 }
 
 static int fit_columns(const struct text_row *t, int n, int width, int col[N_TEXT_COLUMNS])
 {
-    const bool runtimes = several_runtimes(t, n);
+    const bool runtimes = several(t, n, C_RUNTIME);
     int total = 0;
     for (int c = 0; c < N_TEXT_COLUMNS; c++) {
         col[c] = text_columns(heads[c].head);
         for (int i = 0; i < n; i++)
             if (text_columns(t[i].cell[c]) > col[c])
                 col[c] = text_columns(t[i].cell[c]);
-        if (c > C_RUNTIME && c < C_VERDICT && !known_anywhere(t, n, c))
+        if ((c > C_RUNTIME && c < C_VERDICT && !known_anywhere(t, n, c)) || (c == C_MODEL && !several(t, n, c)))
             col[c] = 0;
         total += col[c] ? col[c] + 2 : 0;
     }
     for (int give = 9; give > 0 && total > width; give--)
         for (int c = 0; c < N_TEXT_COLUMNS; c++)
-            if (heads[c].give == give && col[c] && !(c == C_RUNTIME && runtimes))
+            if ((c == C_KLD && col[C_MODEL] ? KLD_OF_MODELS : heads[c].give) == give && col[c] &&
+                !(c == C_RUNTIME && runtimes))
                 total -= col[c] + 2, col[c] = 0;
     return total;
 }
@@ -297,7 +304,7 @@ static void table(struct sbuf *out, const struct report_input *in)
     const char *model = "";
     for (int i = 0; i < n; i++) {
         const struct row *r = &d->row[index[i]];
-        if (i > 0 && in->verbose && strcmp(r->model, model) != 0)
+        if (i > 0 && in->verbose && !col[C_MODEL] && strcmp(r->model, model) != 0)
             wrapped(out, in, "", "dim", r->model);
         model = r->model;
         char why[400];

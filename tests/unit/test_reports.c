@@ -68,13 +68,13 @@ static void test_escapes(void **state)
 
 /* --- CSV --- */
 /* A strict RFC 4180 reader: fails on a bare quote, on an unended quote, on a lone LF. */
-static int read_record(const char **at, char field[64][2048])
+static int read_record(const char **at, char field[96][2048])
 {
     const char *p = *at;
     int n = 0;
     for (;;) {
         size_t k = 0;
-        assert_true(n < 64);
+        assert_true(n < 96);
         if (*p == '"') {
             for (p++; *p != '"' || p[1] == '"'; p++) {
                 assert_true(*p && k < 2047);
@@ -129,7 +129,7 @@ static void check_field(const char *text, const struct row *r, const struct colu
 static void test_csv(void **state)
 {
     (void)state;
-    static char field[64][2048];
+    static char field[96][2048];
     for (int k = 0; k < N_REPORT_CASES; k++) {
         struct report_case *c = open_case(report_cases[k].name);
         char *csv = render("csv", &c->in);
@@ -162,7 +162,8 @@ static void test_csv_header(void **state)
         "decode_tok_s_lo,decode_tok_s_hi,ttft_ms,ttft_ms_lo,ttft_ms_hi,tpot_p50_ms,tpot_p95_"
         "ms,load_ms,energy_j_per_tok,energy_from,"
         "date,source,run_id,command,kv_ctx,kv_kld,kv_ctx_long,kv_kld_long,"
-        "task_share,task_share_lo,task_share_hi,task_p,task_items,kld_framework,kld_predicted,kld_chunks\r\n";
+        "task_share,task_share_lo,task_share_hi,task_p,task_items,kld_framework,kld_predicted,kld_chunks,"
+        "precision_class,model_class,params_b,download_bytes\r\n";
     struct report_case *c = open_case("measured");
     char *csv = render("csv", &c->in);
     assert_int_equal(strncmp(csv, header, sizeof header - 1), 0);
