@@ -92,7 +92,7 @@ static void figures(void **state)
     }
     assert_string_equal(row_of(d, "llama-3.1-8b", "gguf/q8_0")->precision_class, "5-8 bit");
     assert_string_equal(row_of(d, "llama-3.1-8b", "gguf/q2_k")->precision_class, "1-2 bit");
-    assert_string_equal(row_of(d, "llama-3.1-8b", "gguf/q2_k")->model_class, "medium");
+    assert_string_equal(row_of(d, "llama-3.1-8b", "gguf/q2_k")->model_class, "small");
     assert_string_equal(row_of(d, "smollm2-135m", "gguf/q8_0")->model_class, "micro");
     decision_free(d);
 }
