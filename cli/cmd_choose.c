@@ -170,7 +170,7 @@ static int refine(struct choice *h, struct decision **d, struct err *e)
     return rc;
 }
 
-int cli_choose(struct cli *c)
+int cli_choose_then(struct cli *c, int (*show)(struct job *j, struct decision *d))
 {
     struct err e = {0};
     struct choice *h = mem_alloc(sizeof *h);
@@ -187,11 +187,12 @@ int cli_choose(struct cli *c)
         rc = here ? this_machine(h, &e) : described_target(h, &e);
     if (rc == 0)
         rc = choose(h, &d, &e);
-    if (rc == 0 && here && !h->rates && !c->req.estimate && strcmp(c->command->name, "decide"))
+    if (rc == 0 && here && !h->rates && !c->req.estimate && c->command->run != cmd_decide &&
+        c->command->run != cmd_explain)
         rc = refine(h, &d, &e);
     if (rc == 0 && !here && (c->device = mem_alloc(sizeof *c->device)))
         *c->device = h->target.device;
-    code = rc < 0 ? cli_fail(&e) : job_show(&h->job, d);
+    code = rc < 0 ? cli_fail(&e) : show(&h->job, d);
     decision_free(d);
     if (h) {
         job_free(&h->job);
@@ -199,4 +200,9 @@ int cli_choose(struct cli *c)
     }
     mem_free(h);
     return code;
+}
+
+int cli_choose(struct cli *c)
+{
+    return cli_choose_then(c, job_show);
 }

@@ -384,6 +384,8 @@ static int estimate_only(struct cli *c)
     struct model *m = NULL;
     struct decision *d = NULL;
     int rc = cli_device(c, &e), code = EXIT_FAILED;
+    if (rc == 0 && c->req.out_dir)
+        rc = out_prepare(c->req.out_dir, &e);
     if (rc == 0)
         rc = cli_model_header(&m, c->req.n_models ? c->req.models[0] : "default", &e);
     if (rc == 0)
@@ -391,6 +393,8 @@ static int estimate_only(struct cli *c)
     if (rc == 0) {
         struct report_input in = {.decision = d, .device = c->device, .request = &c->req, .verbose = c->req.verbose};
         code = print_report(c, &in, NULL);
+        if (c->req.out_dir && (rc = out_write(c, &in, on_report_warning, &e)) < 0)
+            code = cli_fail(&e);
         code = code ? code : d->exit_code;
     } else {
         code = cli_fail(&e);

@@ -20,6 +20,8 @@ struct report_input;
 int job_print(const struct job *j, const struct decision *d, struct report_input *in, int *n_lines);
 /* prints the form asked for, writes -o; the exit code */
 int job_show(struct job *j, struct decision *d);
+/* The choice between models of the catalogue, shown so. */
+int cli_choose_then(struct cli *c, int (*show)(struct job *j, struct decision *d));
 /* decides, prints the form asked for, writes -o; the exit code */
 int job_report(struct job *j);
 struct report_input;

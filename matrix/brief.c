@@ -130,7 +130,7 @@ static void add_choice(struct making *m, const struct row *r)
     struct judge *j = &m->j;
     struct figure range = figure_range(r->decode_tok_s_lo, r->decode_tok_s_hi);
     const bool timed = isfinite(r->decode_tok_s) && !r->cache_resident;
-    int64_t file = r->weights_bytes;
+    int64_t file = r->download_bytes >= 0 ? r->download_bytes : r->weights_bytes;
     m->b->choice[m->b->n_choices] = (struct brief_choice){
         .row = r,
         .number = say(j, "%d", m->b->n_choices + 1),
@@ -174,7 +174,8 @@ static void choose_rows(struct making *m)
         for (int i = 0; i < d->n_rows && m->b->n_choices < MOST_BRIEF_CHOICES; i++) {
             const struct row *r = &d->row[i];
             bool beaten = strcmp(r->verdict, "dominated") == 0;
-            if (!r->own && row_eligible(r, 0) && beaten == (pass == 1) && !chosen(m->b, r, by_model))
+            bool stands = row_eligible(r, 0) && (!d->across || r->lead);
+            if (!r->own && stands && beaten == (pass == 1) && !chosen(m->b, r, by_model))
                 add_choice(m, r);
         }
 }
@@ -258,7 +259,7 @@ static void list_alternatives(struct making *m)
     for (int i = 0; i < d->n_changes; i++)
         add_line(b->alternative, &b->n_alternatives, d->changes[i]);
     if (d->exit_code == 4 && !m->req->want.offline)
-        add_line(b->alternative, &b->n_alternatives, "The cloud: the model asked for on a server, over the network");
+        add_line(b->alternative, &b->n_alternatives, "The cloud: a model on a server, over the network");
 }
 
 static void list_notes(struct making *m)
@@ -290,7 +291,8 @@ int brief_make(struct brief **out, const struct decision *d, const struct probe_
     b->arena = a;
     struct making m = {.j = {.arena = a, .req = req, .want = &req->want}, .b = b, .d = d, .device = device, .req = req};
     const char *name = d->n_rows && *d->row[0].device ? d->row[0].device : device ? device->cpu.brand : "";
-    b->title = say(&m.j, "%s%s%s", *d->subject ? d->subject : "whichquant", *name ? " on " : "", name);
+    const char *subject = d->across && several_models(d) ? "the catalogue's models" : d->subject;
+    b->title = say(&m.j, "%s%s%s", *subject ? subject : "whichquant", *name ? " on " : "", name);
     describe_device(&m);
     describe_task(&m);
     describe_constraints(&m);

@@ -37,6 +37,9 @@ static bool ends_as(const struct row *r, const char *rest)
 
 static bool names(const struct row *r, const char *text)
 {
+    const char *after = text;
+    if (begins(&after, r->model) && ends_as(r, after)) /* all of its rows: the one that it would be taken in is first */
+        return true;
     for (int model = 0; model < 2; model++)
         for (int scheme = 0; scheme < 2; scheme++) {
             const char *rest = text;
@@ -196,8 +199,8 @@ static void compare(struct judge *j, struct cell *c, const struct row *there)
 {
     for (int k = 0; k < N_DIMENSIONS; k++) {
         struct interval a = dimension_of(c->row, k), b = dimension_of(there, k);
-        if (!isfinite(a.v) && !isfinite(b.v))
-            continue;
+        if ((!isfinite(a.v) && !isfinite(b.v)) || (k == D_KLD && there->group != c->row->group))
+            continue; /* KLD says nothing across models */
         const struct dimension *m = &dimensions[k];
         struct cell_figure *f = &c->beside[c->n_beside++];
         *f = (struct cell_figure){m->figure, "", "unknown", a.v, b.v, 100 * (a.v / b.v - 1)};
@@ -241,14 +244,17 @@ static const char *standing_of(const struct decision *d, const struct row *r, in
 static void say_headline(struct judge *j, struct cell *c, int pick)
 {
     const struct decision *d = j->d;
-    const char *name = say(j, "%s%s on %s", c->row->format, c->row->kv_note, c->row->framework);
+    const char *name =
+        d->across ? row_name(j, c->row) : say(j, "%s%s on %s", c->row->format, c->row->kv_note, c->row->framework);
     const char *than = pick >= 0 ? row_name(j, &d->row[pick]) : "";
     bool fewer = pick >= 0 && d->row[pick].weights_bytes <= c->row->weights_bytes;
     if (strcmp(c->standing, "pick") == 0)
         c->headline = say(j, "%s is the pick: %s", name, d->recommended == pick ? d->reason : "best of its model");
     else if (strcmp(c->standing, "tied") == 0)
         c->headline = say(j, "%s ties with the pick %s: their intervals overlap, and the pick %s", name, than,
-                          fewer ? "takes fewer bytes" : "is the better by its point and in quality");
+                          d->across ? "comes first by its score"
+                          : fewer   ? "takes fewer bytes"
+                                    : "is the better by its point and in quality");
     else if (strcmp(c->standing, "behind") == 0)
         c->headline =
             say(j, "%s keeps every limit and nothing beats it on all counts, but for the objective %s %s%s", name,
@@ -260,7 +266,7 @@ static void say_headline(struct judge *j, struct cell *c, int pick)
 static int beaten_by(const struct decision *d, const struct row *r)
 {
     for (int i = 0; i < d->n_rows; i++)
-        if (d->row[i].on_front && d->row[i].group == r->group && row_beaten(r, &d->row[i]))
+        if (d->row[i].on_front && (d->across || d->row[i].group == r->group) && row_beaten(r, &d->row[i]))
             return i;
     return -1;
 }
@@ -271,7 +277,7 @@ static void bind_pick(struct judge *j, struct cell *c)
     for (int k = 0; k < N_RULES; k++) {
         if (rule_kind(k) != RULE_LIMIT && rule_kind(k) != RULE_QUALITY)
             continue;
-        int i = judge_best(j, UINT64_C(1) << k, k == RULE_max_kld ? NAN : j->d->kld_limit, c->row->group, NULL);
+        int i = judge_best(j, UINT64_C(1) << k, k == RULE_max_kld ? NAN : j->d->kld_limit, cell_group(j, c->row), NULL);
         if (i < 0 || i == c->index)
             continue;
         char why[RULE_WHY] = "";
@@ -308,19 +314,20 @@ static void set_versus(struct judge *j, struct cell *c, int pick)
                        : c->versus == d->runner_up          ? "the runner-up "
                        : strcmp(c->standing, "beaten") == 0 ? "what beats it: "
                                                             : "";
-    c->versus_name = say(j, "%s%s on %s", what, v->format, v->framework);
+    c->versus_name =
+        d->across ? say(j, "%s%s", what, row_name(j, v)) : say(j, "%s%s on %s", what, v->format, v->framework);
     compare(j, c, v);
 }
 
-/* The same name on other frameworks and of other models. */
+/* The same format on other frameworks and of other models; of many models, the other formats of this one. */
 static void list_others(struct judge *j, struct cell *c)
 {
     const struct decision *d = j->d;
     for (int i = 0; i < d->n_rows && c->n_others < (int)(sizeof c->others / sizeof *c->others); i++) {
         const struct row *r = &d->row[i];
-        if (i == c->index || r->own || strcmp(r->format, c->row->format) != 0)
+        bool same_model = strcmp(r->model, c->row->model) == 0, same_format = strcmp(r->format, c->row->format) == 0;
+        if (i == c->index || r->own || !(d->across ? same_model : same_format))
             continue;
-        bool same_model = strcmp(r->model, c->row->model) == 0;
         c->others[c->n_others++] = say(j, "%s%s%s on %s%s: %s", same_model ? "" : r->model, same_model ? "" : "/",
                                        r->format, r->framework, r->kv_note, r->verdict);
     }
@@ -338,6 +345,8 @@ static int open_judge(struct judge *j, struct arena *a, const struct decision *d
         return ERR_NOMEM;
     *copy = *d; /* rows are shared: nothing here writes to them */
     j->usable_bytes = d->row[row].usable_bytes;
+    j->across = d->across;
+    j->min_decode_tok_s = d->min_decode_tok_s;
     j->by_size = judge_by_size(j);
     j->usual_kv = d->recommended >= 0 && !d->row[d->recommended].kv_variant && req->want.objective != OBJECTIVE_MEMORY;
     return 0;
@@ -356,7 +365,7 @@ int cell_explain(struct cell **out, const struct decision *d, int row, const str
     *c = (struct cell){.arena = a, .index = row, .row = &d->row[row], .versus = -1};
     c->binding = c->binding_text = c->versus_name = c->runner_up = c->confidence = c->minute = "";
     int pick = d->recommended;
-    if (pick >= 0 && d->row[pick].group != c->row->group)
+    if (pick >= 0 && !d->across && d->row[pick].group != c->row->group)
         pick = judge_best(&j, 0, d->kld_limit, c->row->group, NULL);
     c->standing = standing_of(d, c->row, pick);
     say_headline(&j, c, pick);

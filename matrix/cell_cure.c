@@ -97,6 +97,7 @@ static int best_under(struct judge *j, const struct constraints *w, int64_t usab
         change_context(&d.row[i], w->ctx);
     again.d = &d;
     again.want = w;
+    again.min_decode_tok_s = w->min_decode_tok_s;
     again.usable_bytes = usable;
     int best = judge_again(&again, group);
     j->failed |= again.failed;
@@ -162,7 +163,7 @@ static void cure_limits(struct judge *j, struct cell *c, int ctx)
     relax(j, r, &w, &usable);
     if (ctx)
         w.ctx = ctx;
-    add_cure(c, way, limits_only ? becomes(j, c, best_under(j, &w, ctx ? least : usable, r->group)) : "");
+    add_cure(c, way, limits_only ? becomes(j, c, best_under(j, &w, ctx ? least : usable, cell_group(j, r))) : "");
 }
 
 static void cure_cache(struct judge *j, struct cell *c)
@@ -190,7 +191,7 @@ static void cure_behind(struct judge *j, struct cell *c)
     for (int o = 0; o < N_OBJECTIVES; o++) {
         struct constraints w = *j->want;
         w.objective = (enum objective)o;
-        if (w.objective != j->want->objective && best_under(j, &w, j->usable_bytes, r->group) == c->index)
+        if (w.objective != j->want->objective && best_under(j, &w, j->usable_bytes, cell_group(j, r)) == c->index)
             add_pick(c, say(j, "with another objective (--objective %s)", objective_name(w.objective)));
     }
     const struct {
@@ -211,10 +212,10 @@ static void cure_behind(struct judge *j, struct cell *c)
         if (!(v > 0))
             continue;
         *(double *)((char *)&w + tighter[i].at) = v;
-        if (best_under(j, &w, j->usable_bytes, r->group) == c->index)
+        if (best_under(j, &w, j->usable_bytes, cell_group(j, r)) == c->index)
             add_pick(c, say(j, "asked for %s %g (%s %g)", tighter[i].what, v, tighter[i].option, v));
     }
-    if (r->peak_bytes > 0 && best_under(j, j->want, r->peak_bytes, r->group) == c->index)
+    if (r->peak_bytes > 0 && best_under(j, j->want, r->peak_bytes, cell_group(j, r)) == c->index)
         add_pick(c, say(j, "with no more than %s of memory (--ram %.0fM)", figure_bytes(r->peak_bytes).s,
                         ceil((double)r->peak_bytes / 1048576)));
 }

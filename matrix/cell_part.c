@@ -46,9 +46,9 @@ static const char *why_not_timed(struct judge *j, const struct row *r)
     return say(j, "its speed is %s: measure it first", *r->speed_from ? r->speed_from : "not known");
 }
 
-static void part_speed(struct judge *j, struct cell *c, const struct row *a, int other)
+static void part_speed(struct judge *j, struct cell *c, int other)
 {
-    const struct row *b = &j->d->row[other];
+    const struct row *a = c->row, *b = &j->d->row[other];
     struct interval x = speed_of(a), y = speed_of(b);
     if (!isfinite(x.v) || !isfinite(y.v) || x.hi < y.lo || y.hi < x.lo)
         return;
@@ -69,6 +69,21 @@ static void part_speed(struct judge *j, struct cell *c, const struct row *a, int
         p->text = say(j, "%.2g %% apart: about %.0f s more of both", apart, ceil(p->seconds));
     else
         p->text = say(j, "%.2g %% apart: about %.1f times as many repetitions", apart, p->times);
+}
+
+/* Models whose scores overlap: a published score is not narrowed by time. */
+static void part_score(struct judge *j, struct cell *c, int other)
+{
+    const struct row *a = c->row, *b = &j->d->row[other];
+    bool apart = a->task_score_hi < b->task_score_lo || b->task_score_hi < a->task_score_lo;
+    if (!isfinite(a->task_score + b->task_score) || apart || a->group == b->group)
+        return;
+    struct cell_part *p = add_part(c, other, "task score");
+    if (!p)
+        return;
+    p->name = row_name(j, b);
+    p->text = say(j, "%.1f points apart, by published scores: ask both your own tasks (--tasks FILE)",
+                  fabs(a->task_score - b->task_score));
 }
 
 /* KLD within error of the limit: more text tells. */
@@ -132,11 +147,12 @@ static void say_minute(struct judge *j, struct cell *c)
 void cell_overlaps(struct judge *j, struct cell *c, int pick)
 {
     const struct decision *d = j->d;
+    void (*part)(struct judge *, struct cell *, int) = d->across ? part_score : part_speed;
     if (c->index != pick && pick >= 0 && c->row->ran)
-        part_speed(j, c, c->row, pick);
+        part(j, c, pick);
     for (int i = 0; i < d->n_rows && c->index == pick; i++)
-        if (i != pick && d->row[i].group == c->row->group && row_eligible(&d->row[i], 0))
-            part_speed(j, c, c->row, i);
+        if (i != pick && (d->across ? d->row[i].lead : d->row[i].group == c->row->group) && row_eligible(&d->row[i], 0))
+            part(j, c, i);
     for (int i = 0; i < d->n_rows; i++) {
         const struct row *r = &d->row[i];
         bool asked = c->index == pick ? r->group == c->row->group : i == c->index;

@@ -352,6 +352,7 @@ static int decide(struct judge *j, struct build *b, struct decision **out, struc
     b->j = j;
     j->across = true;
     j->known = in->known;
+    j->target = in->target;
     if (in->target->usable_bytes >= 0 && (j->usable_bytes < 0 || in->target->usable_bytes < j->usable_bytes ||
                                           in->req->want.ram_bytes < 0)) /* --ram asks for less, never for more */
         j->usable_bytes = in->target->usable_bytes;

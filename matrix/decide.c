@@ -357,6 +357,8 @@ void judge_decide(struct judge *j)
     if (!j->across && kv_add_rows(j, best) && !begin(j))
         return;
     mark_dominated(j);
+    j->d->across = j->across;
+    j->d->min_decode_tok_s = j->min_decode_tok_s;
     pick(j);
     explain_decision(j);
 }
@@ -398,7 +400,7 @@ int judge_open(struct judge *j, struct decision **out, const struct probe_device
     d->verdict = "undecided";
     d->subject = d->coverage = d->headline = d->reason = d->runner_up_reason = d->binding_limit = d->nearest = "";
     d->plain_quality = d->confidence = d->command = d->device_class = "";
-    d->kld_limit = NAN;
+    d->kld_limit = d->min_decode_tok_s = NAN;
     d->recommended = d->runner_up = -1;
     *j = (struct judge){.d = d,
                         .arena = a,

@@ -72,6 +72,8 @@ struct decision {
     const char *coverage;               /* "7 rows measured, 1 predicted, 1 crashed" */
     double kld_limit;                   /* in force; NaN = none */
     bool kld_limit_asked;               /* by the user; false: the default of the objective */
+    bool across;                        /* rows of many models: scores order them (choose.h) */
+    double min_decode_tok_s;            /* in force; NaN = none */
     struct row *row;                    /* best first */
     int n_rows, recommended, runner_up; /* indices, -1 none */
     const char *headline;               /* "USE gguf/q4_k_m on llama.cpp" or the sentence that nothing fits */

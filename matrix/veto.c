@@ -305,7 +305,7 @@ bool rule_margin(const struct judge *j, int rule, const struct row *r, struct ru
         [RULE_disk] = {disk, known_bytes(w->disk_bytes), false, UNIT_BYTES, "--disk"},
         [RULE_max_kld] = {r->kld, j->d->kld_limit, false, UNIT_NATS, "--max-kld"},
         [RULE_min_quality] = {quality_share(r), w->min_quality, true, UNIT_SHARE, "--min-quality"},
-        [RULE_min_decode] = {r->decode_tok_s, w->min_decode_tok_s, true, UNIT_TOK_S, "--min-decode"},
+        [RULE_min_decode] = {r->decode_tok_s, j->min_decode_tok_s, true, UNIT_TOK_S, "--min-decode"},
         [RULE_max_ttft] = {r->ttft_ms, w->max_ttft_s * 1000, false, UNIT_MS, "--max-ttft"},
         [RULE_max_watts] = {watts, w->max_watts, false, UNIT_WATTS, "--max-watts"},
         [RULE_battery] = {judge_battery_wh(j) / watts, w->battery_hours, true, UNIT_HOURS, "--battery-hours"},

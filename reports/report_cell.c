@@ -18,9 +18,11 @@ static void named(struct sbuf *out, const struct report_input *in, const char *l
 {
     struct sbuf clean = {0};
     escape_plain(&clean, name);
-    sbuf_printf(out, "%-*s%-*s ", LABEL, label, NAME, sbuf_str(&clean));
-    int indent = LABEL + NAME + 1, more = text_columns(sbuf_str(&clean)) - NAME;
-    if (more > 0)
+    int indent = LABEL + NAME + 1, room = NAME - text_columns(sbuf_str(&clean));
+    sbuf_printf(out, "%-*s%s", LABEL, label, sbuf_str(&clean));
+    if (room >= 0)
+        sbuf_printf(out, "%*s", room + 1, "");
+    else
         sbuf_printf(out, "\n%*s", indent, "");
     text_wrap(out, text, indent, in->columns > 40 ? in->columns : 100);
     out->failed |= clean.failed;

@@ -236,6 +236,31 @@ def test_explain():
     one_sentence(run("explain", expect=2))
 
 
+def test_described_devices():
+    pi = ["--device", "raspberry-pi-5-8gb"]
+    b = parse(run("decide", *pi, "--brief", "-q").text)
+    d = json.loads(run("decide", *pi, "--json", "-q").text)
+    assert b["Device"]["name"].startswith("Raspberry Pi 5") and b["Device"]["class"] == "sbc"
+    assert len({c[1] for c in b["Choices"]}) == len(b["Choices"]) >= 2        # different models
+    assert b["Choices"][0][1:3] == [d["recommended"]["model"], d["recommended"]["format"]]
+    assert {"estimated", "no_fan"} <= {r[0] for r in b["Risks"]}
+    assert any(re.match(r"(llama-server -hf|ollama run|hf download) ", c) for _, c, _ in b["Steps"])
+    e = json.loads(run("explain", d["recommended"]["model"], *pi, "--json").text)
+    assert e["standing"] == "pick" and e["row"]["format"] == d["recommended"]["format"]
+    e = json.loads(run("explain", "llama-3.1-8b/q8_0", *pi, "--ctx", "32768", "--json").text)
+    short = {x["rule"]: x["short_by"] for x in e["limits"] if x["state"] == "broken"}
+    assert abs(short["memory"] - (e["row"]["peak_bytes"] - e["row"]["usable_bytes"])) < 1 and short["min_decode"] > 0
+    assert all(x["figure"] != "KLD" for x in e["beside"])                     # says nothing across models
+    b = parse(run("decide", "--model", "llama-3.3-70b", *pi, "--brief", "-q", expect=4).text)
+    assert "cannot run llama-3.3-70b even at the smallest format" in b["Answer"]["answer"] and b["Steps"] == []
+    assert any("cloud" in a for a in b["Alternatives"])
+    offline = parse(run("decide", "--model", "llama-3.3-70b", *pi, "--brief", "-q", "--offline", expect=4).text)
+    assert not any("cloud" in a.lower() for a in offline["Alternatives"])
+    assert parse(run("decide", "--device", "esp32-s3", "--brief", "-q", expect=4).text)["title"].startswith("the catalogue's models on")
+    phone = parse(run("decide", "--device", "iphone-15-pro", "--brief", "-q", "--battery-wh", "12").text)
+    assert any("3.0 h of generating" in r[1] for r in phone["Risks"] if r[0] == "battery_hours")
+
+
 # ---- the pick against an exhaustive search ----
 
 def relabelled():

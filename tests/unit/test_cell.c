@@ -87,9 +87,8 @@ static void test_names(void **state)
                                        "Q4_K_M@llama.cpp", "testmodel/gguf/q4_k_m",
                                        "TestModel/q4_k_m", "testmodel/q4_k_m@LLAMA.CPP",
                                        "q4_k_m@kv=f16",    "q4_k_m@llama.cpp@kv=f16"};
-    static const char *const none[] = {"q4",           "",      "q4_k_m@ollama", "other/q4_k_m", "q4_k_m@",
-                                       "testmodel",    "q4_k_", "q4_k_mm",       "/q4_k_m",      "q4_k_m@kv=q8_0",
-                                       "testmodel/q4", "gguf/", "@llama.cpp"};
+    static const char *const none[] = {"q4",      "",        "q4_k_m@ollama",  "other/q4_k_m", "q4_k_m@", "q4_k_",
+                                       "q4_k_mm", "/q4_k_m", "q4_k_m@kv=q8_0", "testmodel/q4", "gguf/",   "@llama.cpp"};
     int row[2];
     decide();
     for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
