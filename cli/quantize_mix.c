@@ -301,10 +301,24 @@ static int meet_kld(struct mix_job *j, struct err *e)
 
 /* ---- the command ---- */
 
+/* Found out before measuring, which may take hours. */
+static int check_writable(const char *path, struct err *e)
+{
+    struct file_out f;
+    int rc = path ? file_out_open(&f, path, e) : 0;
+    if (path && rc == 0)
+        file_out_abort(&f);
+    return rc;
+}
+
 static int prepare(struct mix_job *j, struct err *e)
 {
     struct cli *c = j->c;
     int rc = take_target(j, e);
+    if (rc == 0 && !c->dry_run)
+        rc = check_writable(c->req.out_dir, e);
+    if (rc == 0)
+        rc = check_writable(c->measurements, e);
     if (rc == 0)
         rc = take_codecs(j, e);
     if (rc == 0)

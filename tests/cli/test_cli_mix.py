@@ -95,6 +95,10 @@ def test_refusals():
     short = path("short.txt", b"A few words. " * 20)
     one_sentence(run("quantize", "default", "--target-bpw", "5", "--text", short, "-o", out, "-q", expect=2))
     assert not os.path.exists(out)
+    for where in ("-o", "--measurements"):  # before anything is measured
+        p = run("quantize", "default", "--target-bpw", "5", "-o", out, where, "/nonexistent/x", expect=1)
+        assert "/nonexistent/x" in one_sentence(p) and "errors of" not in p.err
+    assert not os.path.exists(out)
 
 
 def test_weights_that_are_not_finite():
