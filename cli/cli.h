@@ -46,6 +46,8 @@ struct cli {
     double sustain_s, silence_s, cell_timeout_s; /* 0: not asked for */
     int64_t target_bytes;                        /* of a mix; -1: not asked for */
     double target_bpw;                           /* NaN: not asked for */
+    struct text_list targets, record_files;
+    const char *prices;
     const char *target;             /* --device: a machine that is not here */
     struct target_flags described;  /* or its figures */
     struct text_list catalogue;     /* --model: ids of the catalogue */
@@ -112,6 +114,9 @@ void cli_progress_end(const struct cli *c);
 /* cmd_choose.c: was a machine that is not here, or no model file, asked about? Then the catalogue is ranked. */
 bool cli_wants_choice(const struct cli *c);
 int cli_choose(struct cli *c);
+/* cmd_compare.c: several machines, or prices of them. */
+bool cli_wants_comparison(const struct cli *c);
+int cli_compare(struct cli *c);
 /* This machine's calibration: of the store, or measured now (a few seconds) and kept there. */
 struct machine_rates;
 int cli_rates(struct cli *c, struct machine_rates *out, struct err *e);

@@ -26,7 +26,7 @@ static bool is_about_measuring(const struct cli *c)
 
 bool cli_wants_choice(const struct cli *c)
 {
-    if (is_elsewhere(c) || c->catalogue.n)
+    if (is_elsewhere(c) || c->catalogue.n || cli_wants_comparison(c))
         return true;
     if (c->req.demo || is_about_measuring(c))
         return false;
@@ -170,9 +170,31 @@ static int refine(struct choice *h, struct decision **d, struct err *e)
     return rc;
 }
 
+int cli_choose_for(struct cli *c, const struct target *t, struct decision **d, struct err *e)
+{
+    struct choice *h = mem_alloc(sizeof *h);
+    if (!h)
+        return err_nomem(e, sizeof *h, "the choice");
+    h->job.cli = c;
+    int rc = check_limits(c, e);
+    if (rc == 0)
+        rc = take_models(h, e);
+    struct choose_input in = {.target = t, .req = &c->req, .models = h->models, .n_models = h->n_models};
+    if (rc == 0)
+        rc = matrix_choose(d, &in, e);
+    mem_free(h);
+    return rc;
+}
+
 int cli_choose_then(struct cli *c, int (*show)(struct job *j, struct decision *d))
 {
     struct err e = {0};
+    if (cli_wants_comparison(c) && show == job_show)
+        return cli_compare(c);
+    if (cli_wants_comparison(c)) {
+        err_set(&e, ERR_USAGE, "%s takes one device; name one --device, without --prices", c->command->name);
+        return cli_fail(&e);
+    }
     struct choice *h = mem_alloc(sizeof *h);
     struct decision *d = NULL;
     int rc = h ? 0 : err_nomem(&e, sizeof *h, "the choice"), code;
@@ -192,6 +214,8 @@ int cli_choose_then(struct cli *c, int (*show)(struct job *j, struct decision *d
         rc = refine(h, &d, &e);
     if (rc == 0 && !here && (c->device = mem_alloc(sizeof *c->device)))
         *c->device = h->target.device;
+    if (rc == 0 && !here)
+        h->job.target = &h->target;
     code = rc < 0 ? cli_fail(&e) : show(&h->job, d);
     decision_free(d);
     if (h) {

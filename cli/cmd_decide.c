@@ -161,6 +161,8 @@ int cmd_decide(struct cli *c)
 {
     struct err e = {0};
     struct job j = {.cli = c, .t0 = clock_ns()};
+    if (cli_wants_comparison(c))
+        return cli_compare(c);
     if (c->target || c->described.bandwidth || c->catalogue.n)
         return cli_choose(c);
     int rc = job_load(&j, c->n_args ? c->arg[0] : NULL, &e);

@@ -293,6 +293,7 @@ int job_print(const struct job *j, const struct decision *d, struct report_input
     *in = (struct report_input){
         .decision = d,
         .device = c->device,
+        .target = j->target,
         .request = &c->req,
         .records = j->rec,
         .n_records = j->n_rec,

@@ -14,10 +14,14 @@ struct job {
     struct factors known; /* of earlier runs */
     uint64_t t0;
     char run_id[48];
+    const struct target *target; /* a described machine, of which cli->device is made; NULL: none */
 };
 struct report_input;
 /* Prints the form asked for; *in is what it was made of, n_lines (may be NULL) what it takes on the terminal. */
 int job_print(const struct job *j, const struct decision *d, struct report_input *in, int *n_lines);
+/* cmd_choose.c: the decision of the catalogue for a described machine, whose name it keeps pointing to. */
+struct target;
+int cli_choose_for(struct cli *c, const struct target *t, struct decision **d, struct err *e);
 /* prints the form asked for, writes -o; the exit code */
 int job_show(struct job *j, struct decision *d);
 /* The choice between models of the catalogue, shown so. */

@@ -375,6 +375,8 @@ int cli_parse(struct cli *c, int argc, char **argv, struct err *e)
     c->req.n_settings = c->settings.n;
     c->req.kv = c->kv.v;
     c->req.n_kv = c->kv.n;
+    c->target = c->targets.n ? c->targets.v[0] : NULL;
+    c->records = c->record_files.n ? c->record_files.v[0] : NULL;
     c->req.models = c->arg;
     c->req.n_models = c->n_args;
     c->req.text_path = c->text;

@@ -263,12 +263,12 @@ static void set_names(struct build *b, struct row *w, const struct catalogue_mod
     const struct target *t = b->in->target;
     const struct request *req = b->in->req;
     w->ran = *c->backend != 0;
-    w->device = t->name;
+    w->device = keep(b->j, t->name);
     w->model = m->id;
     w->license = m->licence;
     w->format = c->recipe->name;
     w->framework = c->framework;
-    w->backend = c->backend;
+    w->backend = keep(b->j, c->backend); /* the candidates end before the decision */
     w->gpu_layers = strcmp(c->backend, "cpu") ? INT64_MIN : 0;
     w->batch = 1;
     w->kv_type = "f16";
