@@ -146,7 +146,7 @@ static int choose(struct choice *h, struct decision **d, struct err *e)
 static int refine(struct choice *h, struct decision **d, struct err *e)
 {
     struct cli *c = h->job.cli;
-    const bool in_place = isatty(1) && !c->json && !c->csv && !c->md;
+    const bool in_place = isatty(1) && !c->json && !c->csv && !c->md && !c->brief;
     struct report_input in;
     int n_lines = 0;
     if (in_place)
@@ -202,6 +202,8 @@ int cli_choose_then(struct cli *c, int (*show)(struct job *j, struct decision *d
         h->job = (struct job){.cli = c, .t0 = clock_ns()};
     if (rc == 0)
         rc = check_limits(c, &e);
+    if (rc == 0 && c->req.out_dir && show == job_show)
+        rc = out_prepare(c->req.out_dir, &e);
     if (rc == 0)
         rc = take_models(h, &e);
     const bool here = !is_elsewhere(c);

@@ -149,6 +149,9 @@ def test_out():
     assert open(os.path.join(TMP, "one.csv"), encoding="utf-8").read().startswith("rank,recommended,")
     json.load(open(run("decide", *STORED, "-q", "-o", os.path.join(TMP, "one.json")) and os.path.join(TMP, "one.json")))
     one_sentence(run("decide", *STORED, "-q", "-o", "no/such/folder/brief.md", expect=1))
+    one_sentence(run("decide", "--device", "raspberry-pi-5-8gb", "-q", "-o", "no/such/folder/brief.md", expect=1))
+    run("decide", "--device", "raspberry-pi-5-8gb", "-q", "-o", "pi.md")
+    assert parse(open(os.path.join(TMP, "pi.md"), encoding="utf-8").read())["Device"]["class"] == "sbc"
     assert not os.path.exists(os.path.join(TMP, "no"))
 
 
