@@ -26,7 +26,7 @@ struct machine_rates {
         int threads;
         struct interval gb_s;
     } bandwidth[RATE_MOST_THREADS]; /* most threads first */
-    struct interval seen_gb_s; /* read bandwidth: now, and the least and the most of all calibrations here */
+    struct interval seen_gb_s;      /* read bandwidth: now, and the least and the most of all calibrations here */
     struct interval kv_gb_s;        /* KV cache that one token's attention reads */
     /* Of a layer and a prompt token beside its matrices, per value: each that a layer writes; and each of the queries
      * times every earlier token. */
@@ -44,12 +44,12 @@ struct rates_opts {
 int rates_measure(struct machine_rates *out, const struct rates_opts *o, struct err *e);
 const char *rates_build(char out[96]); /* what of the program the figures depend on */
 
+/* Of an earlier calibration here: what memory did then belongs to what it may do again. */
+void rates_remember(struct machine_rates *r, const struct machine_rates *earlier);
 json_t *rates_to_json(const struct machine_rates *r);
 int rates_from_json(struct machine_rates *r, const json_t *j, struct err *e);
 /* One set of figures an environment, thread count and instruction mask; a new one takes the place of the old. get: 1
- * found, 0 none, or one of another build (*out has it all the same, build[0] set). */
-/* Of an earlier calibration here: what memory did then belongs to what it may do again. */
-void rates_remember(struct machine_rates *r, const struct machine_rates *earlier);
+ * found, 0 none, or one of another build (*out has it all the same). */
 int store_put_rates(struct store *s, const struct machine_rates *r, struct err *e);
 int store_get_rates(struct store *s, const char *env_sha256, int threads, uint64_t isa, struct machine_rates *out,
                     struct err *e);

@@ -15,11 +15,8 @@ static double layer_weights(const struct model_desc *d)
 
 /* A layer's time is bytes/rate and something fixed, so the inverse of the rate is a straight line in 1/weights between
  * the shapes, and beyond the smallest; from the largest on it stays. */
-static double inverse_at(const double inverse[RATE_SHAPES], double weights)
+static double inverse_at(const double inverse[RATE_SHAPES], const double at[RATE_SHAPES], double weights)
 {
-    double at[RATE_SHAPES];
-    for (int i = 0; i < RATE_SHAPES; i++)
-        at[i] = 1 / layer_weights(&shape_find(rate_shape_ids[i])->d);
     double x = 1 / weights;
     if (x <= at[RATE_SHAPES - 1])
         return inverse[RATE_SHAPES - 1];
@@ -28,7 +25,7 @@ static double inverse_at(const double inverse[RATE_SHAPES], double weights)
     return fmax(v, 0.8 * fmin(inverse[i], inverse[i + 1]));
 }
 
-static struct interval rate_at(const struct interval rate[RATE_SHAPES], double weights)
+static struct interval rate_at(const struct interval rate[RATE_SHAPES], const double at[RATE_SHAPES], double weights)
 {
     double v[3][RATE_SHAPES];
     for (int i = 0; i < RATE_SHAPES; i++) {
@@ -36,8 +33,8 @@ static struct interval rate_at(const struct interval rate[RATE_SHAPES], double w
         v[1][i] = 1 / (isfinite(rate[i].lo) ? rate[i].lo : rate[i].v);
         v[2][i] = 1 / (isfinite(rate[i].hi) ? rate[i].hi : rate[i].v);
     }
-    return (struct interval){1 / inverse_at(v[0], weights), 1 / inverse_at(v[1], weights),
-                             1 / inverse_at(v[2], weights)};
+    return (struct interval){1 / inverse_at(v[0], at, weights), 1 / inverse_at(v[1], at, weights),
+                             1 / inverse_at(v[2], at, weights)};
 }
 
 static const struct codec_rate *rate_of(const struct machine_rates *r, const struct use_assign *a)
@@ -66,6 +63,9 @@ static double bytes_of(const struct model_tensor *t, const struct use_assign *a)
 
 struct sums { /* nanoseconds of a token, and of a prompt token's matrices, at the rates' v, lo, hi */
     double decode[3], prompt[3];
+    double layer, at[RATE_SHAPES]; /* weights that a token reads of a layer; 1/weights of a layer of each shape */
+    const struct use_assign *last; /* the tensor before, and its rates: most are alike */
+    const struct codec_rate *rate;
 };
 
 static double share_read(const struct rates_work *w, int i)
@@ -85,17 +85,20 @@ static double weights_read(const struct rates_work *w)
     return n / w->model->n_layer;
 }
 
-static bool add_tensor(struct sums *s, const struct machine_rates *r, const struct rates_work *w, int i, double layer)
+static bool add_tensor(struct sums *s, const struct machine_rates *r, const struct rates_work *w, int i)
 {
     const struct model_tensor *t = &w->model->tensor[i];
     const bool head = t->layer < 0;
     const double share = share_read(w, i);
     if (share <= 0)
         return true;
-    const struct codec_rate *c = rate_of(r, &w->assign[i]);
-    if (!c)
+    if (!s->last || !assign_same(s->last, &w->assign[i]))
+        s->rate = rate_of(r, &w->assign[i]);
+    s->last = &w->assign[i];
+    if (!s->rate)
         return false;
-    const struct interval d = rate_at(c->decode_gb_s, head ? INFINITY : layer), p = rate_at(c->prefill_gop_s, layer);
+    const struct interval d = rate_at(s->rate->decode_gb_s, s->at, head ? INFINITY : s->layer),
+                          p = rate_at(s->rate->prefill_gop_s, s->at, s->layer);
     const double rates[2][3] = {{d.v, d.lo, d.hi}, {p.v, p.lo, p.hi}};
     for (int k = 0; k < 3; k++) {
         s->decode[k] += share * bytes_of(t, &w->assign[i]) / rates[0][k];
@@ -129,12 +132,13 @@ static double beside(const struct machine_rates *r, const struct model_desc *m, 
 
 void rates_predict(struct rates_guess *out, const struct machine_rates *r, const struct rates_work *w)
 {
-    struct sums s = {{0}, {0}};
+    struct sums s = {.layer = weights_read(w)};
+    for (int i = 0; i < RATE_SHAPES; i++)
+        s.at[i] = 1 / layer_weights(&shape_find(rate_shape_ids[i])->d);
     *out =
         (struct rates_guess){.decode_tok_s = INTERVAL_NONE, .prefill_tok_s = INTERVAL_NONE, .ttft_ms = INTERVAL_NONE};
-    const double layer = weights_read(w);
     for (int i = 0; i < w->model->n_tensors; i++)
-        if (!add_tensor(&s, r, w, i, layer)) {
+        if (!add_tensor(&s, r, w, i)) {
             snprintf(out->missing, sizeof out->missing, "%s", w->assign[i].codec->name);
             return;
         }

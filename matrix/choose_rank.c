@@ -173,9 +173,10 @@ void choose_mark(struct judge *j)
         r[i].on_front = row_eligible(&r[i], 0) && !beaten(j, i);
 }
 
+enum { CANNOT_RUN = 3 };
 static int place_class(const struct row *r)
 {
-    return r->lead ? 0 : row_eligible(r, 0) ? 1 : !r->ran ? 4 : strcmp(r->verdict, "cannot-run") == 0 ? 3 : 2;
+    return r->lead ? 0 : row_eligible(r, 0) ? 1 : !r->ran ? 4 : strcmp(r->verdict, "cannot-run") == 0 ? CANNOT_RUN : 2;
 }
 
 static int compare(const void *pa, const void *pb, void *arg)
@@ -185,7 +186,7 @@ static int compare(const void *pa, const void *pb, void *arg)
     if (ca != cb)
         return ca - cb;
     double ka = key(arg, a), kb = key(arg, b);
-    if (ka != kb)
+    if (ka != kb && ca != CANNOT_RUN) /* there the nearest to running comes first */
         return ka > kb ? -1 : 1;
     int64_t x = bytes(a), y = bytes(b);
     int m = (x > y) - (x < y);
