@@ -74,7 +74,7 @@ struct record {
     char hw_sha256[65], env_sha256[65], device[96];
     struct {
         char name[128], arch[32], sha256[65], source_format[32], license[64];
-        int64_t n_params;
+        int64_t n_params, n_vocab;                  /* 0 unknown */
         bool source_quantized, dithered, synthesized;
     } model;
     struct {

@@ -60,6 +60,7 @@ void sweep_describe(struct record *r, const struct sweep_input *in, const struct
     snprintf(r->model.source_format, sizeof r->model.source_format, "%s", source ? source->name : "");
     snprintf(r->model.license, sizeof r->model.license, "%s", m->d.license);
     r->model.n_params = m->d.n_params;
+    r->model.n_vocab = m->d.n_vocab;
     r->model.source_quantized = quantized && !in->req->dither;
     r->model.dithered = quantized && in->req->dither;
     r->model.synthesized = m->gguf == NULL;

@@ -104,12 +104,14 @@ static int add_format(struct judge *j, const struct model_desc *m, const struct 
     w->weights_bytes = s.bytes;
     w->kv_bytes = need.kv_bytes;
     w->scratch_bytes = need.scratch_bytes;
+    w->n_vocab = m->n_vocab;
+    w->read_bytes = (int64_t)bytes_read(m, a, s.bytes);
     w->memory_from = "predicted";
     w->substituted = s.n_substituted > 0;
     w->share_substituted = m->n_params > 0 ? (double)s.weights_substituted / (double)m->n_params : 0;
     w->histogram = keep(j, s.histogram);
     predict_quality(j, w, m);
-    predict_speed(w, r, j->device, bytes_read(m, a, s.bytes));
+    predict_speed(w, r, j->device, (double)w->read_bytes);
     row_set_memory(j, w);
     w->dithered = j->req->dither;
     w->command = row_command(j, w, m->name, j->req->n_models == 1 ? j->req->models[0] : NULL);

@@ -80,6 +80,8 @@ const struct record *best_own_record(const struct judge *j, const struct subject
 struct runtime {
     const char *framework;
     int64_t base_bytes;       /* resident without a model */
+    int packed_copies;        /* that it makes of the matrices, beside the file that it maps */
+    int64_t token_bytes;      /* of its tables, for each entry of the vocabulary */
     const char *command;      /* {file} {threads} {ctx} */
     const char *device_flags; /* of another device than the CPU: {backend} {layers} */
     const char *kv_flags;     /* for a KV type other than f16; {k} and {v} are the types */

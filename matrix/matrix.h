@@ -49,9 +49,11 @@ struct row {
     double prefill_lo, prefill_hi, bandwidth_share, share_substituted;
     double energy_lo, energy_hi;
     int64_t scratch_bytes, runtime_bytes; /* the rest of peak_bytes beside weights and KV */
+    int64_t read_bytes;                   /* of the weights, for one token; INT64_MIN: all of them */
+    int64_t n_vocab;                      /* 0 unknown: runtimes keep tables of it */
     const char *histogram, *substitutions, *kernels, *license;
-    double timed_s; /* of the repetitions behind its speed, NaN = not known */
-    int n_chunks;   /* of text behind its KLD; 0 = not known */
+    double timed_s;         /* of the repetitions behind its speed, NaN = not known */
+    int n_chunks;           /* of text behind its KLD; 0 = not known */
     const char *quality_of; /* the model whose quality it is, where speed and memory are of another; else "" */
     const char *speed_note; /* "shape qwen3-0.6b", "cache-resident" */
 };

@@ -57,7 +57,7 @@ static void row_init(struct row *r)
 #undef BOOL
     r->timed_s = r->prefill_lo = r->prefill_hi = r->bandwidth_share = r->energy_lo = r->energy_hi = r->task_chance =
         NAN;
-    r->scratch_bytes = r->runtime_bytes = INT64_MIN;
+    r->scratch_bytes = r->runtime_bytes = r->read_bytes = INT64_MIN;
 }
 
 struct row *row_add(struct judge *j)
@@ -98,7 +98,9 @@ void row_set_memory(struct judge *j, struct row *r)
     if (r->peak_bytes >= 0 || r->weights_bytes < 0)
         return;
     const struct runtime *run = runtime_find(r->framework);
-    r->runtime_bytes = run ? run->base_bytes : 0;
+    r->runtime_bytes = run ? run->base_bytes + run->token_bytes * r->n_vocab +
+                                 run->packed_copies * (r->read_bytes >= 0 ? r->read_bytes : r->weights_bytes)
+                           : 0;
     r->peak_bytes = r->weights_bytes + r->runtime_bytes;
     if (r->kv_bytes > 0)
         r->peak_bytes += r->kv_bytes;

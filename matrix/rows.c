@@ -163,6 +163,7 @@ static void set_memory(struct judge *j, struct row *w, const struct subject *s, 
 {
     const struct memory_use *m = &r->memory;
     w->effective_bpw = r->format.bits_per_weight;
+    w->n_vocab = r->model.n_vocab;
     w->weights_bytes = m->weights_bytes >= 0 ? m->weights_bytes : r->format.bytes > 0 ? r->format.bytes : INT64_MIN;
     w->kv_bytes = kv_at(j, s, w->kv_type, (int)w->ctx);
     w->scratch_bytes = m->scratch_bytes >= 0 ? m->scratch_bytes : INT64_MIN;
