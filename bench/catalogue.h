@@ -41,7 +41,8 @@ struct catalogue_cost {
     int64_t kv_bytes;       /* taken at that context, as llama.cpp caches windows; recurrent states too */
     int64_t kv_full_bytes;  /* the same where every layer keeps the whole context, as the own engine does */
     int64_t kv_read_bytes;  /* of kv_bytes, for one token at that context */
-    int64_t scratch_bytes;  /* activations of a batch of 512, logits */
+    int64_t scratch_bytes;  /* activations of a batch of 512, logits of one token: what a CPU's memory feels */
+    int64_t reserved_bytes; /* the same with logits of the batch: what is taken of a GPU's memory, used or not */
     double ops_per_token;   /* 2 x weights multiplied */
     double effective_bpw;
     bool exact;               /* every tensor is known; else weights follow from the count of weights */

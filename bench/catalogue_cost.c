@@ -111,6 +111,14 @@ static int add_weights_of(struct catalogue_cost *out, const struct catalogue_mod
     return rc;
 }
 
+/* Of one token: the states before and after the norms, queries, keys, values and heads, gate, up and their product. */
+static int64_t activation_floats(const struct catalogue_model *m)
+{
+    int64_t heads = 2 * (int64_t)m->n_head * m->head_dim, kv = 2 * (int64_t)m->n_head_kv * m->head_dim;
+    int64_t ff = 3 * ((int64_t)m->d_ff + (int64_t)m->n_expert_used * m->d_ff_expert);
+    return 4 * (int64_t)m->d_model + heads + kv + ff;
+}
+
 int catalogue_cost(struct catalogue_cost *out, const struct catalogue_model *m, const struct recipe *r,
                    const char *kv_type, int ctx, struct err *e)
 {
@@ -120,7 +128,8 @@ int catalogue_cost(struct catalogue_cost *out, const struct catalogue_model *m, 
     *out = (struct catalogue_cost){0};
     int rc = add_kv(out, m, kv_type, ctx, e);
     rc = rc ? rc : add_weights_of(out, m, r, e);
-    out->scratch_bytes = 4 * batch * ((int64_t)m->n_vocab + m->d_model);
+    out->scratch_bytes = 4 * (batch * activation_floats(m) + m->n_vocab);
+    out->reserved_bytes = 4 * batch * (activation_floats(m) + m->n_vocab);
     out->download_bytes = out->weights_bytes + entry * m->n_vocab;
     out->effective_bpw = 8.0 * (double)out->weights_bytes / (m->params_b * 1e9);
     return rc;

@@ -6,7 +6,7 @@
 #include "matrix/judge.h"
 
 static const struct runtime runtimes[] = {
-#define X(framework, base_bytes, packed_copies, token_bytes, command, device_flags, kv_flags)                                         \
+#define X(framework, base_bytes, packed_copies, token_bytes, command, device_flags, kv_flags)                          \
     {framework, base_bytes, packed_copies, token_bytes, command, device_flags, kv_flags},
 #include "matrix/compat.def"
 #undef X
