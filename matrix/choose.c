@@ -304,7 +304,9 @@ static int add_row(struct build *b, const struct catalogue_model *m, struct cata
     w->weights_bytes = cost.weights_bytes;
     w->download_bytes = cost.download_bytes;
     w->kv_bytes = cost.kv_bytes;
-    w->scratch_bytes = cost.scratch_bytes;
+    w->scratch_bytes = strcmp(c->backend, "cpu") ? cost.reserved_bytes : cost.scratch_bytes;
+    w->read_bytes = cost.read_bytes;
+    w->n_vocab = m->n_vocab;
     w->memory_from = "predicted";
     w->substituted = cost.share_substituted > 0;
     w->share_substituted = cost.share_substituted;

@@ -6,6 +6,8 @@
 #include "matrix/choose.h"
 #include "matrix/choose_int.h"
 
+static const char every_model[] = "the catalogue's models";
+
 static const char *score_words(struct judge *j, const struct row *r)
 {
     if (!isfinite(r->task_score))
@@ -119,7 +121,7 @@ void choose_explain(struct judge *j)
     int n;
     tied_models(j, &n);
     explain_neighbours(j);
-    d->subject = "the catalogue's models";
+    d->subject = every_model;
     d->headline = say(j, "USE %s %s on %s", r->model, r->format, r->framework);
     d->reason = say(j, "%s%s%s%s", why_first(j, r), limits_words(j),
                     n ? say(j, "; the score alone does not tell it from %d other%s", n, n > 1 ? "s" : "") : "",
@@ -159,6 +161,7 @@ void choose_explain_nothing(struct judge *j, const struct target *t, int n_model
     const struct row *r = smallest(j);
     const char *cloud = j->want->offline ? "a machine with more memory" : "a machine with more memory, or the cloud";
     d->nearest = cloud;
+    d->subject = n_models == 1 && r ? r->model : every_model;
     if (!r || (!t->microcontroller && !all_break(j, RULE_memory)))
         return; /* another limit binds: explain_nothing_fits has said which */
     d->binding_limit = rule_info(RULE_memory)->limit;

@@ -151,6 +151,7 @@ def test_a_large_model_on_a_small_board():
 
 def test_a_microcontroller():
     p = run("--device", "esp32-s3", expect=4)
+    assert "the catalogue's models on Espressif" in p.text, p.text
     assert p.text.startswith("NO ") and "cannot run any model of the catalogue" in " ".join(p.text.split())
 
 
