@@ -144,7 +144,7 @@ static void add_choice(struct making *m, const struct row *r)
                               *range.s ? ")" : ""),
         .first_token = isfinite(r->ttft_ms) && !r->cache_resident ? say(j, "%s", figure_ms(r->ttft_ms).s) : "",
         .kld = isfinite(r->kld) ? say(j, "%s", figure_kld(r->kld).s) : "",
-        .score = isfinite(r->task_score) ? say(j, "%s", figure_rate(r->task_score).s) : "",
+        .score = isfinite(r->task_score) ? say(j, "%s", figure_score(r->task_score).s) : "",
         .basis = basis_of(m, r),
         .why = r->reason,
     };

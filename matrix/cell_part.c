@@ -83,7 +83,7 @@ static void part_score(struct judge *j, struct cell *c, int other)
         return;
     p->name = row_name(j, b);
     p->text = say(j, "%.1f points apart, by published scores: ask both your own tasks (--tasks FILE)",
-                  fabs(a->task_score - b->task_score));
+                  100 * fabs(a->task_score - b->task_score));
 }
 
 /* KLD within error of the limit: more text tells. */

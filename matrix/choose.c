@@ -152,7 +152,7 @@ static void set_quality(struct build *b, struct row *w, const struct catalogue_m
     }
     struct interval s = quality_task_score(m, b->in->req->want.task, b->in->req->want.language, &q, source);
     w->task = b->in->req->want.task ? b->in->req->want.task : "chat";
-    w->task_score = s.v, w->task_score_lo = s.lo, w->task_score_hi = s.hi;
+    w->task_score = s.v / 100, w->task_score_lo = s.lo / 100, w->task_score_hi = s.hi / 100;
     w->task_from = !isfinite(s.v) ? "" : strncmp(source, "published", 9) ? "predicted" : "published";
     const bool code = !strcmp(w->task, "code");
     w->scored = (isfinite(m->score_mmlu) || isfinite(m->score_gsm8k) || isfinite(m->score_humaneval)) &&

@@ -12,7 +12,8 @@ static const char *score_words(struct judge *j, const struct row *r)
 {
     if (!isfinite(r->task_score))
         return "no published score";
-    return say(j, "%s score, %.0f (%.0f-%.0f),", r->task, r->task_score, r->task_score_lo, r->task_score_hi);
+    return say(j, "%s score, %.0f (%.0f-%.0f),", r->task, 100 * r->task_score, 100 * r->task_score_lo,
+               100 * r->task_score_hi);
 }
 
 static const char *limits_words(struct judge *j)
@@ -70,7 +71,7 @@ static void explain_confidence(struct judge *j)
         d->confidence = say(j, "as good by the intervals of the scores: %s", names);
     else if (d->runner_up >= 0 && isfinite(a->task_score - d->row[d->runner_up].task_score))
         d->confidence = say(j, "%.0f points over %s, beyond both intervals",
-                            a->task_score - d->row[d->runner_up].task_score, d->row[d->runner_up].model);
+                            100 * (a->task_score - d->row[d->runner_up].task_score), d->row[d->runner_up].model);
 }
 
 /* The answer where decoding had to be that fast. */

@@ -46,7 +46,7 @@ static const char *difference(struct judge *j, const struct row *a, const struct
         add_item(&s, k >= 1 ? say(j, "%.0f %% faster", 100 * (k - 1)) : say(j, "%.0f %% slower", 100 * (1 - k)));
     }
     if (a->group != b->group && apart(a->task_score_lo, a->task_score_hi, b->task_score_lo, b->task_score_hi))
-        add_item(&s, say(j, "score %.0f against %.0f", a->task_score, b->task_score));
+        add_item(&s, say(j, "score %.0f against %.0f", 100 * a->task_score, 100 * b->task_score));
     if (a->group == b->group && apart(a->kld_lo, a->kld_hi, b->kld_lo, b->kld_hi))
         add_item(&s, say(j, "KLD %s against %s", figure_kld(a->kld).s, figure_kld(b->kld).s));
     if (a->peak_bytes >= 0 && b->peak_bytes >= 0 && a->peak_bytes != b->peak_bytes) {

@@ -94,19 +94,14 @@ struct figure figure_percent(double share)
     return f;
 }
 
-double score_percent(double score)
+struct figure figure_score(double share)
 {
-    return score <= 1 ? 100 * score : score;
-}
-
-struct figure figure_score(double score)
-{
-    return figure_rate(score_percent(score));
+    return figure_rate(100 * share);
 }
 
 struct figure figure_score_range(double lo, double hi)
 {
-    return hi > 1 ? figure_range(lo, hi) : figure_range(100 * lo, 100 * hi);
+    return figure_range(100 * lo, 100 * hi);
 }
 
 struct figure figure_count(int64_t n)

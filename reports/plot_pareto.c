@@ -208,9 +208,9 @@ bool script_scores(struct sbuf *b, const struct report_input *in)
             continue;
         bool known = isfinite(w->task_score_lo + w->task_score_hi),
              ranged = isfinite(w->decode_tok_s_lo + w->decode_tok_s_hi);
-        p[n] = (struct point){.x = score_percent(w->task_score),
-                              .x_lo = score_percent(known ? w->task_score_lo : w->task_score),
-                              .x_hi = score_percent(known ? w->task_score_hi : w->task_score),
+        p[n] = (struct point){.x = 100 * (w->task_score),
+                              .x_lo = 100 * (known ? w->task_score_lo : w->task_score),
+                              .x_hi = 100 * (known ? w->task_score_hi : w->task_score),
                               .y = w->decode_tok_s,
                               .y_lo = ranged ? w->decode_tok_s_lo : w->decode_tok_s,
                               .y_hi = ranged ? w->decode_tok_s_hi : w->decode_tok_s,

@@ -201,7 +201,8 @@ static void fill_row(struct text_row *t, const struct report_input *in, const st
     put_decode(t->cell[C_DECODE], in, r);
     snprintf(t->cell[C_PREFILL], 96, "%s", r->cache_resident ? "-" : figure_rate(r->prefill_tok_s).s);
     if (isfinite(r->task_score))
-        snprintf(t->cell[C_SCORE], 96, "%.0f (%.0f-%.0f)", r->task_score, r->task_score_lo, r->task_score_hi);
+        snprintf(t->cell[C_SCORE], 96, "%.0f (%.0f-%.0f)", 100 * r->task_score, 100 * r->task_score_lo,
+                 100 * r->task_score_hi);
     if (r->reference)
         snprintf(t->cell[C_KLD], 96, "reference");
     else

@@ -165,6 +165,11 @@ def test_zero_candidates():
 
 # ---- the screen ----
 
+def test_scores_are_shares():
+    scores = [r["task_score"] for r in ask(*PI)["rows"] if r["task_score"] is not None]
+    assert len(scores) > 1000 and 0 < min(scores) < max(scores) < 1, (min(scores), max(scores))
+
+
 def test_first_screen():
     for args in (PI, ["decide", *PI], LAPTOP):
         lines = run(*args).text.split("\n")
