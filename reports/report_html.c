@@ -73,7 +73,9 @@ static void answer_pick(struct sbuf *out, const struct decision *d, bool several
     bool tie = strcmp(d->verdict, "tie") == 0;
     struct sbuf why = {0};
     sbuf_printf(out, "<section class=\"answer\">\n<p class=\"kicker\">%s</p>\n<h1>",
-                tie ? "Use one of these, the smallest first" : "Use this");
+                !tie        ? "Use this"
+                : d->across ? "Use one of these, the best score first"
+                            : "Use one of these, the smallest first");
     if (several)
         html_text(out, "", r->model, " <span class=\"in\">in</span> ");
     escape_html(out, r->format);
