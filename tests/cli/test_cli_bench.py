@@ -376,7 +376,7 @@ def test_sweep_runs_what_is_on_path():
     kept = stored("SELECT framework, format, class FROM factor ORDER BY format")
     assert [k[:2] for k in kept] == [("tried", "gguf/q8_0"), ("tried", "onnx/int4-g32-sym")] and kept[0][2], kept
     decided = run("decide", "default", "--csv", env=env)
-    assert ",tried," in decided.text and "left out" not in decided.err, decided.text
+    assert ",tried," in decided.text and "of tried are left out" not in decided.err, decided.err
     os.remove(os.path.join(TMP, "workers", "whichquant-runner-tried"))
     decided = run("decide", "default", "--csv", env=env)
     assert "tried" not in decided.text and "measurements of tried are left out: it is not here now" in decided.err, decided.err
