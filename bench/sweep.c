@@ -61,8 +61,8 @@ void sweep_describe(struct record *r, const struct sweep_input *in, const struct
     snprintf(r->model.license, sizeof r->model.license, "%s", m->d.license);
     r->model.n_params = m->d.n_params;
     r->model.n_vocab = m->d.n_vocab;
-    r->model.source_quantized = quantized && !in->req->dither;
-    r->model.dithered = quantized && in->req->dither;
+    r->model.source_quantized = quantized;
+    r->model.dithered = m->dithered;
     r->model.synthesized = m->gguf == NULL;
     snprintf(r->format.name, sizeof r->format.name, "%s", c->recipe->name);
     snprintf(r->format.histogram, sizeof r->format.histogram, "%s", c->summary.histogram);

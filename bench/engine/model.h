@@ -86,6 +86,7 @@ struct model {
     struct gguf *gguf;             /* NULL for a synthesized shape; made in memory for a folder */
     struct hf *folder;             /* the Hugging Face folder it is; NULL: a file */
     struct vocab *vocab;           /* NULL for a synthesized shape */
+    bool dithered;                 /* by model_dither: tensors are f16 now, off the grid of the source */
     char sha256[65];               /* of the file, or of the list of a folder's files; "" until model_hash */
     const void *bytes;             /* the whole file; NULL for a folder */
     size_t n_bytes;

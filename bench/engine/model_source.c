@@ -209,8 +209,10 @@ int model_dither(struct model *m, uint64_t seed, struct err *e)
     d.other = d.step + k;
     for (int i = 0; i < m->d.n_tensors && rc == 0; i++)
         if (m->d.tensor[i].matrix && !is_plain(m->d.tensor[i].src.codec) &&
-            m->d.tensor[i].src.plane[PLANE_CODE].p)
+            m->d.tensor[i].src.plane[PLANE_CODE].p) {
             rc = dither_tensor(m, &m->d.tensor[i], seed, &d, e);
+            m->dithered = true;
+        }
     mem_free(d.row);
     mem_free(d.bytes);
     return rc;

@@ -374,6 +374,16 @@ def test_a_format_without_importances_is_a_row():
     assert any(r["format"] == "gguf/q8_0" and r["kld"] for r in rows)
 
 
+def test_dithered_sources_are_said_to_be():
+    source, out = os.path.join(TMP, "to-dither.gguf"), os.path.join(TMP, "dithered")
+    run("quantize", "default", "-f", "q8_0", "-o", source, "-q")
+    args = (source, "--chunks", "1", "-f", "base/f16,q4_0", "--no-speed", "-q", "-o", out, "--framework", "own")
+    for flags, said in (((), (True, False)), (("--dither",), (False, True))):
+        run(*args, *flags, expect=None)
+        records = [json.loads(line) for line in open(os.path.join(out, "records.jsonl"))]
+        assert records and {(r["model"]["source_quantized"], r["model"]["dithered"]) for r in records} == {said}, (flags, records[0]["model"])
+
+
 def test_a_format_that_overflows_is_a_row():
     out = os.path.join(TMP, "overflow")
     run(path("overflow.gguf", overflowing_model()), "--chunks", "2", "-f", "base/f16,q8_0", "-q", "-o", out)

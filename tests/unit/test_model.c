@@ -372,7 +372,9 @@ static void check_dither(const char *name, double (*step_of)(const uint8_t *bloc
     const struct model_tensor *t = model_tensor(m, USE_FFN_GATE, 0);
     struct qmat before = t->src;
     before.seg = &before.seg1;
+    assert_false(m->dithered);
     assert_int_equal(model_dither(m, 7, &e), 0);
+    assert_true(m->dithered);
     assert_int_equal(model_dither(same, 7, &e), 0);
     assert_int_equal(model_dither(other, 8, &e), 0);
     model_source_codec(m, &quantized);
