@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 #include "base/near.h"
+#include "base/words.h"
 #include "datasets/catalogue.h"
 
 enum kind { TEXT, MUST_TEXT, NUMBER, MUST_NUMBER, COUNT, FLAG };
@@ -185,21 +186,12 @@ static const struct publisher {
 #undef P
 };
 
-static bool has_word(const char *list, const char *word)
-{
-    size_t n = strlen(word);
-    for (const char *p = strstr(list, word); p; p = strstr(p + 1, word))
-        if ((p == list || p[-1] == ' ') && (p[n] == ' ' || p[n] == 0))
-            return true;
-    return false;
-}
-
 static bool is_published(const char *repo, const char *scheme)
 {
     size_t n = strcspn(repo, "/");
     for (size_t i = 0; i < sizeof publishers / sizeof *publishers; i++)
         if (strlen(publishers[i].name) == n && !strncmp(publishers[i].name, repo, n))
-            return has_word(publishers[i].formats, scheme);
+            return words_have(publishers[i].formats, scheme, strlen(scheme));
     return false;
 }
 

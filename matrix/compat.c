@@ -2,6 +2,7 @@
  * (compat.def). */
 #include <stdio.h>
 #include <string.h>
+#include "base/words.h"
 #include "datasets/catalogue.h"
 #include "matrix/judge.h"
 
@@ -23,12 +24,7 @@ const struct runtime *runtime_find(const char *framework)
 /* "*" is every word; a word that is not known is let through. */
 static bool list_has(const char *list, const char *word, size_t n)
 {
-    if (n == 0 || strcmp(list, "*") == 0)
-        return true;
-    for (const char *p = list; p; p = strchr(p, ' ') ? strchr(p, ' ') + 1 : NULL)
-        if (strncmp(p, word, n) == 0 && (p[n] == ' ' || p[n] == 0))
-            return true;
-    return false;
+    return n == 0 || strcmp(list, "*") == 0 || words_have(list, word, n);
 }
 
 /* A described device says one of these words; what was probed is a distribution's name. */

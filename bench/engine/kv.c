@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "base/words.h"
 #include "bench/engine/model.h"
 
 const struct kv_format kv_formats[] = {
@@ -76,22 +77,13 @@ int kv_check_peaks(struct kv_pair p, const struct kv_peaks *peaks, struct err *e
                    (p.k && p.k->scale ? p.k : p.v)->name);
 }
 
-static bool has_word(const char *list, const char *word)
-{
-    size_t n = strlen(word);
-    for (const char *p = strstr(list, word); p; p = strstr(p + 1, word))
-        if ((p == list || p[-1] == ' ') && (p[n] == ' ' || p[n] == 0))
-            return true;
-    return false;
-}
-
 int kv_check_framework(struct kv_pair p, const char *framework, struct err *e)
 {
     const struct kv_format *const side[] = {p.k, p.v};
     if (!framework || strcmp(framework, "weights-only") == 0)
         return 0;
     for (int i = 0; i < 2; i++)
-        if (side[i] && !has_word(side[i]->frameworks, framework))
+        if (side[i] && !words_have(side[i]->frameworks, framework, strlen(framework)))
             return err_set(e, ERR_UNSUPPORTED,
                            "%s has no KV cache of %s (that is of %s): --numerics weights-only measures the cache alone",
                            framework, side[i]->name, side[i]->frameworks);

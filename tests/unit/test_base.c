@@ -21,6 +21,7 @@
 #include "base/sbuf.h"
 #include "base/service.h"
 #include "base/temp.h"
+#include "base/words.h"
 
 /* Every half value is its sign, exponent and mantissa; the nearest-even rule is checked at each midpoint. */
 static void half_is_exact(void **state)
@@ -442,9 +443,17 @@ static void temporary_files_go_away(void **state)
     assert_false(file_exists(kept));
 }
 
+static void words_of_a_list(void **state)
+{
+    (void)state;
+    assert_true(words_have("gguf base", "gguf", 4) && words_have("gguf base", "base/f16", 4));
+    assert_false(words_have("gguf base", "bas", 3) || words_have("gguf base", "uf", 2) || words_have("", "gguf", 4));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(words_of_a_list),
         cmocka_unit_test(half_is_exact),
         cmocka_unit_test(temporary_files_go_away),
         cmocka_unit_test(arena_rewinds),
