@@ -72,7 +72,13 @@ enum {
     G_CODEC = 2048,
     G_TASK = 4096,
     G_DOCTOR = 8192,
-    G_RATES = 16384
+    G_RATES = 16384,
+    G_HISTORY = 32768,
+    G_CHANGES = 65536,
+    G_GATE = 131072,
+    G_NIGHTLY = 262144,
+    G_DASHBOARD = 524288,
+    G_FLEET = 1048576
 };
 
 struct command {
