@@ -41,8 +41,10 @@ class MLX(Model):
             super().rewind(history)
 
     def feed(self, ids):
-        rows = self.model(self.mx.array([ids]), cache=self.cache)
-        row = rows[0, -1].astype(self.mx.float32)
+        if len(ids) > 1:  # as mlx_lm: what is before the last token fills the cache only, so its logits are never computed
+            self.model(self.mx.array([ids[:-1]]), cache=self.cache)
+            self.mx.eval([c.state for c in self.cache])
+        row = self.model(self.mx.array([ids[-1:]]), cache=self.cache)[0, -1].astype(self.mx.float32)
         self.mx.eval(row, [c.state for c in self.cache])
         self.n += len(ids)
         return np.array(row)
