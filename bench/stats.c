@@ -100,7 +100,7 @@ static double select_kth(double *x, int n, int k)
     return x[k];
 }
 
-static double median_of_resample(double *x, int n)
+double stats_median_reordering(double *x, int n)
 {
     double upper = select_kth(x, n, n / 2);
     if (n % 2)
@@ -144,7 +144,7 @@ struct interval stats_bootstrap_median(const double *x, int n, uint64_t seed)
     double v = stats_median(x, n);
     if (n < 2 || isnan(v))
         return (struct interval){v, NAN, NAN};
-    return bootstrap(x, n, seed, 0.025, v, median_of_resample);
+    return bootstrap(x, n, seed, 0.025, v, stats_median_reordering);
 }
 
 /* Student's 97.5 % quantile: a table, then the leading terms of its expansion about the normal one. */

@@ -10,6 +10,7 @@ struct interval {          /* 95 %; NaN = not measured; one sample has a v and n
 #define INTERVAL_NONE ((struct interval){NAN, NAN, NAN})
 
 double stats_median(const double *x, int n);
+double stats_median_reordering(double *x, int n);                      /* faster, without memory; x is reordered */
 double stats_percentile(const double *x, int n, double p);             /* p in [0,1], linear between ranks */
 double stats_mean(const double *x, int n);
 double stats_stddev(const double *x, int n);                           /* n-1 */
