@@ -54,7 +54,7 @@ struct change {
 };
 /* The same change found again keeps its name: first 16 digits of the SHA-256 of series key and run_after. */
 void change_id(struct change *c);
-int store_put_change(struct store *s, const struct change *c, struct err *e);   /* a known id keeps its state and note */
+int store_put_change(struct store *s, const struct change *c, struct err *e); /* a known id keeps its state and note */
 int store_each_change(struct store *s, const char *series, int (*fn)(void *arg, const struct change *c), void *arg,
                       struct err *e);                /* series NULL: all; in order of time */
 /* note and link NULL: kept. ERR_MISSING where there is no such change. id: at least 4 digits that name one. */

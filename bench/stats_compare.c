@@ -268,3 +268,38 @@ double stats_mad(const double *x, int n)
     mem_free(off);
     return mad;
 }
+
+/* The incomplete beta function by its continued fraction (modified Lentz), for x below (a+1)/(a+b+2). */
+static double beta_fraction(double a, double b, double x)
+{
+    const double tiny = 1e-300;
+    double c = 1, d = 1 - (a + b) * x / (a + 1);
+    d = 1 / (fabs(d) < tiny ? tiny : d);
+    double h = d;
+    for (int m = 1; m < 10000; m++) {
+        double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
+        double odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)), last = h;
+        d = 1 / (1 + even * d);
+        c = 1 + even / c;
+        h *= c * d;
+        d = 1 / (1 + odd * d);
+        c = 1 + odd / c;
+        h *= c * d;
+        if (fabs(h - last) < 1e-15 * fabs(h))
+            break;
+    }
+    return h;
+}
+
+double stats_student_two_sided(double t, double df)
+{
+    if (isnan(t) || !(df > 0))
+        return NAN;
+    if (isinf(t))
+        return 0;
+    double x = df / (df + t * t), y = t * t / (df + t * t), a = df / 2, b = 0.5;
+    double front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log(y));
+    if (y == 0)
+        return 1;
+    return x < (a + 1) / (a + b + 2) ? front * beta_fraction(a, b, x) / a : 1 - front * beta_fraction(b, a, y) / b;
+}

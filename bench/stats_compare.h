@@ -18,7 +18,9 @@ double stats_wilcoxon(const double *d, int n);
 int stats_benjamini_hochberg(const double *p, double *adjusted, int n);
 /* median(a) / median(b) with its percentile bootstrap interval at `level` (0.99), `n_resamples` (2000), seeded. Both
  * positive. Without bounds where a side has one value. */
-struct interval stats_ratio_of_medians(const double *a, int n_a, const double *b, int n_b, double level, int n_resamples,
-                                       uint64_t seed);
+struct interval stats_ratio_of_medians(const double *a, int n_a, const double *b, int n_b, double level,
+                                       int n_resamples, uint64_t seed);
+/* P(|T| >= |t|) of Student's distribution with df > 0 degrees of freedom. */
+double stats_student_two_sided(double t, double df);
 double stats_mad(const double *x, int n);   /* median absolute deviation from the median, times 1.4826 */
 #endif

@@ -193,6 +193,18 @@ static void spread(void **state)
     assert_true(isnan(stats_mad(NULL, 0)) && stats_mad(fresh, 1) == 0);
 }
 
+static void students_t(void **state)
+{
+    (void)state;
+    const double scipy[][3] = {{2.0, 10, 0.07338803477074037},      {0.3, 3, 0.783763292039919},
+                               {-5.5, 58, 8.94521804779452e-07},    {40, 100, 2.462107602140071e-63},
+                               {12.7062, 1, 0.0500000185607104},    {0.001, 7, 0.9992300172449988},
+                               {3.2, 10000, 0.0013785672873676414}, {0, 5, 1}};
+    for (size_t i = 0; i < sizeof scipy / sizeof *scipy; i++)
+        close_to(stats_student_two_sided(scipy[i][0], scipy[i][1]), scipy[i][2], 1e-11);
+    assert_true(stats_student_two_sided(INFINITY, 4) == 0 && isnan(stats_student_two_sided(1, 0)));
+}
+
 static void nan_and_no_memory(void **state)
 {
     (void)state;
@@ -223,6 +235,7 @@ int main(void)
                                        cmocka_unit_test(false_discovery_rate),
                                        cmocka_unit_test(ratio_of_medians),
                                        cmocka_unit_test(spread),
+                                       cmocka_unit_test(students_t),
                                        cmocka_unit_test(nan_and_no_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
