@@ -65,6 +65,8 @@ struct request {
     int64_t memory_bytes;   /* what measuring itself may take; 0 = half of what is usable */
     bool budget_is_default; /* nobody asked for it: chunks that were asked for are all done, whatever they take */
     bool no_speed;          /* quality only */
+    bool no_quality;        /* speed only */
+    bool keep_workload;     /* a small budget costs repetitions, never the length of prompt and answer */
     bool demo, resume, dither, estimate, strict, verbose, quiet;
     struct constraints want;
 };

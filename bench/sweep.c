@@ -216,9 +216,9 @@ static double measure_encoded(struct sweep *s, const struct sweep_input *in, str
                               const struct group_time *t, bool timed, int c0, int c1, int *n_chunks, struct err *e)
 {
     struct quality_run q = {.in = in, .plan = p, .c0 = c0, .n = c1 - c0, .sweep = s};
-    bool any, in_two = timed && in->req->n_chunks <= 0;
+    bool any = false, in_two = timed && in->req->n_chunks <= 0;
     uint64_t t0 = clock_ns(), spent = 0;
-    int rc = quality_begin(&q, w, &any, e);
+    int rc = in->req->no_quality ? 0 : quality_begin(&q, w, &any, e);
     if (rc == 0 && any)
         rc = quality_chunks(&q, s, in_two ? SWEEP_LEAST_CHUNKS : INT_MAX, t->quality_enough_ns, t->quality_end_ns, e);
     spent = clock_ns() - t0;
@@ -242,6 +242,8 @@ static int run_group(struct sweep *s, const struct sweep_input *in, struct plan 
         timed |= speeds && has_speed(in, &p->cell[c]);
     double left = seconds_left(b), part = (double)(c1 - c0) / (p->n_cells - c0);
     double reserve = timed ? (isfinite(left) ? left : in->req->budget_s) * part * speed_share : 0;
+    if (in->req->no_quality)
+        reserve = left * part;
     struct group_time t = {.tasks_end_ns = after(left * part * tasks_share),
                            .quality_enough_ns = after(left * part - reserve),
                            .quality_end_ns = after(fmax(left - reserve, 0)),
@@ -408,13 +410,13 @@ static int run_plan(struct sweep *s, const struct sweep_input *in, struct plan *
     int rc = plan_order(p, e);
     bool by_layer = needs_layers(in, p), cycled = by_layer && !stand_ins && !in->req->no_speed;
     uint64_t quality_end = all_chunks ? 0 : after(stand_ins || cycled ? budget * (1 - shape_share) : budget);
-    if (rc == 0)
+    if (rc == 0 && !(in->req->no_quality && (by_layer || stand_ins)))
         rc = by_layer ? run_layers(s, in, p, quality_end, e) : run_groups(s, in, p, quality_end, !stand_ins, e);
     if (rc == ERR_CANCELLED) {
         s->interrupted = true;
         rc = 0;
     }
-    if (rc == 0)
+    if (rc == 0 && !in->req->no_quality)
         rc = add_unmeasured(s, in, p, e);
     if (rc == 0)
         rc = add_refused(s, in, p, e);

@@ -261,7 +261,7 @@ static int ask_logits(void *arg, int i_cell, struct session *session, struct err
     struct real_set *r = arg;
     struct measure_cell *cell = &r->cell[i_cell];
     const int i = r->format[i_cell];
-    if (!cell->runner->real || !cell->runner->logits || left_s(r) <= 0)
+    if (!cell->runner->real || !cell->runner->logits || r->in->req->no_quality || left_s(r) <= 0)
         return 0;
     char what[160];
     snprintf(what, sizeof what, "logits of %s in %s", r->rec[i_cell].format.name, r->rec[i_cell].framework.name);
@@ -275,7 +275,7 @@ static int measure_set(struct real_set *r, struct err *e)
     struct workload w = sweep_workload(r->in->req);
     bool logits = false;
     for (int k = 0; k < r->set->n; k++)
-        logits |= r->set->at[k]->runner->logits != NULL;
+        logits |= r->set->at[k]->runner->logits && !r->in->req->no_quality;
     struct measure_opts o;
     measure_defaults(&o);
     o.min_reps = FEWEST_REPS;
@@ -283,6 +283,7 @@ static int measure_set(struct real_set *r, struct err *e)
     o.budget_s = left_s(r) * (logits ? repeat_share : 1);
     o.end_ns = r->end_ns;
     o.seed = r->in->req->seed;
+    o.keep_workload = r->in->req->keep_workload;
     o.on_progress = on_progress;
     o.before_close = ask_logits;
     o.arg = r;

@@ -89,47 +89,87 @@ double sweep_session_bytes(const struct sweep_input *in)
     return (double)(need.kv_bytes + need.scratch_bytes);
 }
 
-static int measure_group(struct sweep *s, const struct sweep_input *in, const struct model *m,
-                         const struct speed_cell *sc, int n, uint64_t deadline_ns, struct err *e)
+/* With --resume: 1 when the store holds that cell's speed, as measured on this machine before; it becomes the sweep's.
+ */
+static int take_stored(struct sweep *s, const struct sweep_input *in, const struct record *wanted, struct err *e)
 {
-    struct measure_cell *cell = mem_alloc_n((size_t)n, sizeof *cell);
-    struct record *rec = mem_alloc_n((size_t)n, sizeof *rec);
+    if (!in->req->resume || !in->store)
+        return 0;
+    struct record *r = sweep_add(s);
+    if (!r)
+        return err_nomem(e, sizeof *r, "a record");
+    int have = store_find(in->store, wanted->cell_id, in->device->env_sha256, r, e);
+    s->n -= have != 1;
+    return have;
+}
+
+struct speed_set {
+    struct measure_cell *cell;
+    struct record *rec;
+    int *of; /* which of those asked for */
+    int n;
+};
+
+/* Those of sc[n] that are to be measured. */
+static int begin_cells(struct speed_set *set, struct sweep *s, const struct sweep_input *in, const struct model *m,
+                       const struct speed_cell *sc, int n, const struct workload *w, struct err *e)
+{
+    for (int i = 0; i < n; i++) {
+        struct record *r = &set->rec[set->n];
+        sweep_begin_speed(r, in, m, sc[i].cell, SPEED_BATCH);
+        r->speed_from = m->gguf ? FROM_MEASURED : FROM_SHAPE_MEASURED;
+        record_cell_id(r);
+        int have = take_stored(s, in, r, e);
+        if (have < 0)
+            return have;
+        if (have)
+            continue;
+        set->of[set->n] = i;
+        set->cell[set->n++] = (struct measure_cell){.runner = runner_find("own"),
+                                                    .weights = sc[i].weights,
+                                                    .threads = in->req->threads,
+                                                    .find_threads = in->req->find_threads,
+                                                    .n_ctx = w->n_prompt + w->n_gen,
+                                                    .n_batch = SPEED_BATCH,
+                                                    .isa = in->req->isa,
+                                                    .pool = in->pool};
+    }
+    return 0;
+}
+
+static int measure_group(struct sweep *s, const struct sweep_input *in, const struct model *m,
+                         const struct speed_cell *sc, int n_asked, uint64_t deadline_ns, struct err *e)
+{
+    struct speed_set set = {.cell = mem_alloc_n((size_t)n_asked, sizeof *set.cell),
+                            .rec = mem_alloc_n((size_t)n_asked, sizeof *set.rec),
+                            .of = mem_alloc_n((size_t)n_asked, sizeof *set.of)};
     struct workload w = sweep_workload(in->req);
     int32_t *tokens = sweep_prompt(in, m, &w);
-    int rc = cell && rec && tokens ? 0 : err_nomem(e, (unsigned long long)n * sizeof *rec, "the speed cells");
-    for (int i = 0; rc == 0 && i < n; i++) {
-        cell[i] = (struct measure_cell){.runner = runner_find("own"),
-                                        .weights = sc[i].weights,
-                                        .threads = in->req->threads,
-                                        .find_threads = in->req->find_threads,
-                                        .n_ctx = w.n_prompt + w.n_gen,
-                                        .n_batch = SPEED_BATCH,
-                                        .isa = in->req->isa,
-                                        .pool = in->pool};
-        sweep_begin_speed(&rec[i], in, m, sc[i].cell, SPEED_BATCH);
-        rec[i].speed_from = m->gguf ? FROM_MEASURED : FROM_SHAPE_MEASURED;
-        record_cell_id(&rec[i]);
-    }
-    struct progress p = {.in = in, .n = n};
+    int rc = set.cell && set.rec && set.of && tokens
+                 ? begin_cells(&set, s, in, m, sc, n_asked, &w, e)
+                 : err_nomem(e, (unsigned long long)n_asked * sizeof *set.rec, "the speed cells");
+    struct progress p = {.in = in, .n = set.n};
     snprintf(p.what, sizeof p.what, "speed of %.60s", m->d.name);
     w.tokens = tokens;
     struct measure_opts o;
     measure_defaults(&o);
     o.budget_s = seconds_left(deadline_ns);
     o.seed = in->req->seed;
+    o.keep_workload = in->req->keep_workload;
     o.on_progress = on_progress;
     o.arg = &p;
-    if (rc == 0)
-        rc = measure_cells(cell, rec, n, &w, &o, e);
+    if (rc == 0 && set.n > 0)
+        rc = measure_cells(set.cell, set.rec, set.n, &w, &o, e);
     if (rc == ERR_CANCELLED) {
         s->interrupted = true;
         rc = 0;
     }
-    for (int i = 0; rc == 0 && i < n; i++)
-        rc = keep_speed(s, in, m, &sc[i], &rec[i], e);
+    for (int i = 0; rc == 0 && i < set.n; i++)
+        rc = keep_speed(s, in, m, &sc[set.of[i]], &set.rec[i], e);
     mem_free(tokens);
-    mem_free(rec);
-    mem_free(cell);
+    mem_free(set.of);
+    mem_free(set.rec);
+    mem_free(set.cell);
     return rc;
 }
 

@@ -216,7 +216,7 @@ static int sweep_model(struct job *j, struct real *real, const char *name, struc
         budget_left_s(req.budget_s, seconds_since(t0)) * (c->req.demo ? 1 : 1 - budget_real_share(real->n_sets));
     if (rc == 0)
         rc = sweep_run(&s, &in, e);
-    if (rc == 0 && !s->interrupted)
+    if (rc == 0 && !s->interrupted && !c->req.no_quality)
         rc = sweep_kv(s, &in, e);
     if (rc == 0 && real->n_sets && !s->interrupted && (req.n_frameworks || has_own_speed(s, m)))
         rc = measure_frameworks(j, &in, real, s, t0, e);

@@ -3,6 +3,9 @@
 #include <stdatomic.h>
 #include "base/pool.h"
 #include "kernels/formats/range.h"
+#ifdef TEST_HOOKS
+#include "kernels/slow.h"
+#endif
 
 enum {
     GEMM_ROWS = 32,          /* rows decoded at once: one panel of the AVX-512 kernel, two of the AVX2 one */
@@ -85,11 +88,17 @@ static void run_rows(const struct parts_job *j, const struct linear_part *p, int
 {
     if (r0 >= r1)
         return;
+#ifdef TEST_HOOKS
+    const uint64_t t0 = clock_ns();
+#endif
     if (j->m == 0)
         p->kernel->matvec(p->y + r0, p->w, r0, r1, j->x);
     else
         p->kernel->matmul(p->y + r0, p->ldy, p->w, r0, r1, j->x, j->x_stride, j->m,
                           j->scratch + (size_t)i_thread * j->scratch_stride);
+#ifdef TEST_HOOKS
+    kernel_slow_down(p->kernel->name, t0);
+#endif
 }
 
 static void take_pieces(void *arg, int i_thread, int n_threads)
