@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -55,4 +56,19 @@ int sha256_file(const char *path, char out[65], struct err *e)
     EVP_MD_CTX_free(hash);
     close(fd);
     return rc;
+}
+
+static char of_program[65];
+
+static void hash_program(void)
+{
+    if (sha256_file("/proc/self/exe", of_program, NULL) < 0)
+        of_program[0] = 0;
+}
+
+const char *program_sha256(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, hash_program);
+    return of_program;
 }

@@ -37,6 +37,41 @@ void clock_iso8601(char out[32])
     strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
+/* "Z", "+01:00", "+0100", "-08" or nothing: seconds east. */
+static bool parse_zone(const char *s, int64_t *east)
+{
+    int h = 0, m = 0;
+    *east = 0;
+    if (!*s || strcmp(s, "Z") == 0)
+        return true;
+    if ((*s != '+' && *s != '-') || sscanf(s + 1, strchr(s, ':') ? "%2d:%2d" : "%2d%2d", &h, &m) < 1)
+        return false;
+    *east = (*s == '-' ? -1 : 1) * (h * 3600 + m * 60);
+    return true;
+}
+
+bool clock_parse(const char *text, int64_t *seconds)
+{
+    struct tm tm = {0};
+    int n = 0, at = 0;
+    int64_t east = 0;
+    if (sscanf(text, "%4d-%2d-%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &n) != 3 || n != 10)
+        return false;
+    if (text[n] &&
+        (sscanf(text + n, "%*1[Tt ]%2d:%2d:%2d%n", &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &at) != 3 || at != 9))
+        return false;
+    n += at;
+    if (text[n] == '.')
+        n += 1 + (int)strspn(text + n + 1, "0123456789");
+    if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 || tm.tm_min > 59 ||
+        tm.tm_sec > 60 || !parse_zone(text + n, &east))
+        return false;
+    tm.tm_year -= 1900;
+    tm.tm_mon -= 1;
+    *seconds = (int64_t)timegm(&tm) - east;
+    return true;
+}
+
 int file_map_open(struct file_map *m, const char *path, struct err *e)
 {
     *m = (struct file_map){0};

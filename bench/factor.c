@@ -7,13 +7,6 @@
 #include "base/mem.h"
 #include "bench/store_int.h"
 
-const char store_factor_sql[] =
-    "CREATE TABLE IF NOT EXISTS factor(hw_sha256 TEXT NOT NULL, class TEXT NOT NULL, framework TEXT NOT NULL,"
-    " version TEXT NOT NULL, backend TEXT NOT NULL, gpu_layers INTEGER NOT NULL, format TEXT NOT NULL,"
-    " model TEXT NOT NULL, model_sha256 TEXT NOT NULL, date TEXT NOT NULL, prefill REAL, prefill_lo REAL,"
-    " prefill_hi REAL, decode REAL, decode_lo REAL, decode_hi REAL,"
-    " PRIMARY KEY(hw_sha256, framework, backend, gpu_layers, format, model_sha256));";
-
 const char *device_class(const struct probe_device *d, char out[DEVICE_CLASS])
 {
     static const enum isa_bit best_first[] = {ISA_BIT_AMX_INT8, ISA_BIT_AVX512_VNNI, ISA_BIT_AVX512F, ISA_BIT_AVX_VNNI,
@@ -44,55 +37,36 @@ bool factor_of(struct factor *f, const struct record *framework, const struct re
 
 /* ---- in the store ---- */
 
-static void bind_interval(sqlite3_stmt *q, int i, struct interval v)
-{
-    const double x[] = {v.v, v.lo, v.hi};
-    for (int k = 0; k < 3; k++)
-        if (isfinite(x[k]))
-            sqlite3_bind_double(q, i + k, x[k]);
-}
-
 int store_put_factor(struct store *s, const struct factor *f, struct err *e)
 {
-    const char *const text[] = {f->hw_sha256, f->class_name, f->framework,    f->version, f->backend,
-                                f->format,    f->model,      f->model_sha256, f->date};
-    enum { N_TEXT = sizeof text / sizeof *text };
-    sqlite3_stmt *q = NULL;
-    int rc = sqlite3_prepare_v2(store_database(s),
-                                "INSERT OR REPLACE INTO factor(hw_sha256, class, framework, version, backend, format, "
-                                "model, model_sha256, date, gpu_layers, prefill, prefill_lo, prefill_hi, decode, "
-                                "decode_lo, decode_hi) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                                -1, &q, NULL);
-    if (rc == SQLITE_OK) {
-        for (int i = 0; i < N_TEXT; i++)
-            sqlite3_bind_text(q, i + 1, text[i], -1, SQLITE_TRANSIENT);
-        sqlite3_bind_int(q, N_TEXT + 1, f->gpu_layers);
-        bind_interval(q, N_TEXT + 2, f->prefill);
-        bind_interval(q, N_TEXT + 5, f->decode);
-        rc = sqlite3_step(q);
-    }
-    int result = rc == SQLITE_DONE ? 0 : store_complain(s, rc, e);
-    sqlite3_finalize(q);
-    return result;
+    int64_t rc =
+        db_run(s->db,
+               "INSERT INTO factor(hw_sha256, class, framework, version, backend, format, model, model_sha256, date,"
+               " gpu_layers, prefill, prefill_lo, prefill_hi, decode, decode_lo, decode_hi)"
+               " VALUES($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16)"
+               " ON CONFLICT(hw_sha256, framework, backend, gpu_layers, format, model_sha256) DO UPDATE SET"
+               " class = excluded.class, version = excluded.version, model = excluded.model, date = excluded.date,"
+               " prefill = excluded.prefill, prefill_lo = excluded.prefill_lo, prefill_hi = excluded.prefill_hi,"
+               " decode = excluded.decode, decode_lo = excluded.decode_lo, decode_hi = excluded.decode_hi",
+               DB_VALUES(db_text(f->hw_sha256), db_text(f->class_name), db_text(f->framework), db_text(f->version),
+                         db_text(f->backend), db_text(f->format), db_text(f->model), db_text(f->model_sha256),
+                         db_text(f->date), db_int(f->gpu_layers), db_real(f->prefill.v), db_real(f->prefill.lo),
+                         db_real(f->prefill.hi), db_real(f->decode.v), db_real(f->decode.lo), db_real(f->decode.hi)),
+               e);
+    return rc < 0 ? (int)rc : 0;
 }
 
-static void get_text(char *out, size_t size, sqlite3_stmt *q, int i)
+static void get_text(char *out, size_t size, const struct db_rows *q, int i)
 {
-    const char *text = (const char *)sqlite3_column_text(q, i);
-    snprintf(out, size, "%s", text ? text : "");
+    snprintf(out, size, "%s", db_get_text(q, i, NULL));
 }
 
-static double get_number(sqlite3_stmt *q, int i)
+static struct interval get_interval(const struct db_rows *q, int i)
 {
-    return sqlite3_column_type(q, i) == SQLITE_NULL ? NAN : sqlite3_column_double(q, i);
+    return (struct interval){db_get_real(q, i), db_get_real(q, i + 1), db_get_real(q, i + 2)};
 }
 
-static struct interval get_interval(sqlite3_stmt *q, int i)
-{
-    return (struct interval){get_number(q, i), get_number(q, i + 1), get_number(q, i + 2)};
-}
-
-static int add_row(struct factors *f, sqlite3_stmt *q, struct err *e)
+static int add_row(struct factors *f, const struct db_rows *q, struct err *e)
 {
     if (f->n == f->cap) {
         int cap = f->cap ? 2 * f->cap : 32;
@@ -112,7 +86,7 @@ static int add_row(struct factors *f, sqlite3_stmt *q, struct err *e)
     get_text(x->model, sizeof x->model, q, 6);
     get_text(x->model_sha256, sizeof x->model_sha256, q, 7);
     get_text(x->date, sizeof x->date, q, 8);
-    x->gpu_layers = sqlite3_column_int(q, 9);
+    x->gpu_layers = (int)db_get_int(q, 9);
     x->prefill = get_interval(q, 10);
     x->decode = get_interval(q, 13);
     return 0;
@@ -121,24 +95,16 @@ static int add_row(struct factors *f, sqlite3_stmt *q, struct err *e)
 int factors_load(struct factors *f, struct store *s, const struct probe_device *d, struct err *e)
 {
     char class_name[DEVICE_CLASS];
-    sqlite3_stmt *q = NULL;
+    struct db_rows *q;
     *f = (struct factors){0};
-    int step =
-            sqlite3_prepare_v2(store_database(s),
-                               "SELECT hw_sha256, class, framework, version, backend, format, model, model_sha256, "
-                               "date, gpu_layers, prefill, prefill_lo, prefill_hi, decode, decode_lo, decode_hi FROM "
-                               "factor WHERE hw_sha256 = ?1 OR class = ?2 ORDER BY hw_sha256 <> ?1, date DESC",
-                               -1, &q, NULL),
-        rc = 0;
-    if (step == SQLITE_OK) {
-        sqlite3_bind_text(q, 1, d->hw_sha256, -1, SQLITE_TRANSIENT);
-        sqlite3_bind_text(q, 2, device_class(d, class_name), -1, SQLITE_TRANSIENT);
-        while (rc == 0 && (step = sqlite3_step(q)) == SQLITE_ROW)
-            rc = add_row(f, q, e);
-    }
-    if (rc == 0 && step != SQLITE_DONE)
-        rc = store_complain(s, step, e);
-    sqlite3_finalize(q);
+    int rc = db_query(&q, s->db,
+                      "SELECT hw_sha256, class, framework, version, backend, format, model, model_sha256, date,"
+                      " gpu_layers, prefill, prefill_lo, prefill_hi, decode, decode_lo, decode_hi FROM factor"
+                      " WHERE hw_sha256 = $1 OR class = $2 ORDER BY hw_sha256 <> $1, date DESC",
+                      DB_VALUES(db_text(d->hw_sha256), db_text(device_class(d, class_name))), e);
+    while (rc == 0 && (rc = db_next(q, e)) > 0)
+        rc = add_row(f, q, e);
+    db_done(q);
     return rc;
 }
 

@@ -6,10 +6,6 @@
 #include "bench/rates.h"
 #include "bench/store_int.h"
 
-const char store_rates_sql[] =
-    "CREATE TABLE IF NOT EXISTS calibration(env_sha256 TEXT NOT NULL, threads INTEGER NOT NULL, isa TEXT NOT NULL,"
-    " build TEXT NOT NULL, date TEXT NOT NULL, json TEXT NOT NULL, PRIMARY KEY(env_sha256, threads, isa));";
-
 const char *const rate_shape_ids[RATE_SHAPES] = {"qwen3-0.6b", "llama-3.2-1b", "llama-3.1-8b"};
 
 const char *rates_build(char out[96])
@@ -160,14 +156,6 @@ void rates_remember(struct machine_rates *r, const struct machine_rates *earlier
 
 /* ---- the store ---- */
 
-static int finish(struct store *s, sqlite3_stmt *q, int rc, struct err *e)
-{
-    rc = rc == SQLITE_OK ? sqlite3_step(q) : rc;
-    int result = rc == SQLITE_DONE ? 0 : store_complain(s, rc, e);
-    sqlite3_finalize(q);
-    return result;
-}
-
 int store_put_rates(struct store *s, const struct machine_rates *r, struct err *e)
 {
     char isa[24];
@@ -175,19 +163,17 @@ int store_put_rates(struct store *s, const struct machine_rates *r, struct err *
     json_t *j = rates_to_json(r);
     json_print(&text, j, 0);
     json_decref(j);
-    sqlite3_stmt *q = NULL;
-    int rc = text.failed ? SQLITE_NOMEM
-                         : sqlite3_prepare_v2(store_database(s),
-                                              "INSERT OR REPLACE INTO calibration(env_sha256, isa, build, date, json, "
-                                              "threads) VALUES(?,?,?,?,?,?)",
-                                              -1, &q, NULL);
-    const char *const column[] = {r->env_sha256, isa_text(r->isa, isa), r->build, r->date, sbuf_str(&text)};
-    for (int i = 0; i < 5 && rc == SQLITE_OK; i++)
-        sqlite3_bind_text(q, i + 1, column[i], -1, SQLITE_TRANSIENT);
-    if (rc == SQLITE_OK)
-        sqlite3_bind_int(q, 6, r->threads);
+    int64_t rc = text.failed
+                     ? err_nomem(e, text.n, "the calibration")
+                     : db_run(s->db,
+                              "INSERT INTO calibration(env_sha256, isa, build, date, json, threads)"
+                              " VALUES($1,$2,$3,$4,$5,$6) ON CONFLICT(env_sha256, threads, isa) DO UPDATE SET"
+                              " build = excluded.build, date = excluded.date, json = excluded.json",
+                              DB_VALUES(db_text(r->env_sha256), db_text(isa_text(r->isa, isa)), db_text(r->build),
+                                        db_text(r->date), db_text(sbuf_str(&text)), db_int(r->threads)),
+                              e);
     sbuf_free(&text);
-    return finish(s, q, rc, e);
+    return rc < 0 ? (int)rc : 0;
 }
 
 static int read_text(struct machine_rates *out, const char *text, const char *where, struct err *e)
@@ -205,22 +191,12 @@ int store_get_rates(struct store *s, const char *env_sha256, int threads, uint64
                     struct err *e)
 {
     char mask[24];
-    sqlite3_stmt *q = NULL;
+    struct db_rows *q;
     *out = (struct machine_rates){.seen_gb_s = INTERVAL_NONE};
-    int rc = sqlite3_prepare_v2(store_database(s),
-                                "SELECT json FROM calibration WHERE env_sha256 = ? AND isa = ? AND threads = ?", -1, &q,
-                                NULL),
-        found = 0;
-    if (rc == SQLITE_OK) {
-        sqlite3_bind_text(q, 1, env_sha256, -1, SQLITE_TRANSIENT);
-        sqlite3_bind_text(q, 2, isa_text(isa, mask), -1, SQLITE_TRANSIENT);
-        sqlite3_bind_int(q, 3, threads);
-        rc = sqlite3_step(q);
-    }
-    if (rc == SQLITE_ROW)
-        found = read_text(out, (const char *)sqlite3_column_text(q, 0), store_path(s), e);
-    else if (rc != SQLITE_DONE)
-        found = store_complain(s, rc, e);
-    sqlite3_finalize(q);
-    return found;
+    int rc = db_query(&q, s->db, "SELECT json FROM calibration WHERE env_sha256 = $1 AND isa = $2 AND threads = $3",
+                      DB_VALUES(db_text(env_sha256), db_text(isa_text(isa, mask)), db_int(threads)), e);
+    if (rc == 0 && (rc = db_next(q, e)) > 0)
+        rc = read_text(out, db_get_text(q, 0, NULL), store_path(s), e);
+    db_done(q);
+    return rc;
 }

@@ -8,12 +8,13 @@
 #include <string.h>
 #include "base/hash.h"
 
+enum { SHOWN, WATCHED };
 #define SIZE(member) sizeof(((struct record *)0)->member)
 const struct record_field record_fields[] = {
 #define F(kind, group, key, member)                                                                          \
-    {FIELD_##kind, group, key, offsetof(struct record, member), SIZE(member), NULL, NULL, 0},
-#define M(kind, group, key, member, unit, better, doc)                                                       \
-    {FIELD_##kind, group, key, offsetof(struct record, member), SIZE(member), unit, doc, better},
+    {FIELD_##kind, group, key, offsetof(struct record, member), SIZE(member), NULL, NULL, 0, false},
+#define M(kind, group, key, member, unit, better, watch, doc)                                                      \
+    {FIELD_##kind, group, key, offsetof(struct record, member), SIZE(member), unit, doc, better, watch},
 #include "bench/record.def"
 #include "bench/metrics.def"
 #undef F

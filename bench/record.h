@@ -101,6 +101,7 @@ struct record {
     } workload;
     enum provenance quality_from, task_from, speed_from, memory_from;
     struct eval_quality quality;
+    struct samples chunk_kld, chunk_nll;            /* means of the first chunks, in order: compared in pairs */
     double kld_predicted;                           /* of a framework: what the equivalent kernels give there */
     struct task_result task;
     struct speed speed;
@@ -120,6 +121,13 @@ json_t *record_to_llama_bench(const struct record *r, bool decode);
 /* sha256 of model hash, format, framework and version, numerics, workload, threads, isa: what --resume looks up.
  * Call it before measuring: a small budget may shorten the workload, the cell stays the one that was asked for. */
 void record_cell_id(struct record *r);
+/* What is measured without what measures it: as the cell's id, less framework version, seed and instruction sets. */
+void record_cell_key(const struct record *r, char out[65]);
+/* What ran it: the key, instruction sets, kernels and seed. Model and format as they were loaded. */
+void record_config_sha256(const struct record *r, char out[65]);
+void record_artifact_sha256(const struct record *r, char out[65]);
+void record_workload_name(const struct record *r, char out[96]);   /* "pp512 tg64 t2", "text 3fa1b2c4 c512" */
+const char *record_commit(const struct record *r);                 /* the framework's, else this program's */
 void quality_none(struct eval_quality *q);
 void speed_none(struct speed *s);
 #endif

@@ -17,6 +17,7 @@ enum field_kind {
     FIELD_NUM,
     FIELD_IVL,
     FIELD_SAMPLES,
+    FIELD_CHUNKS,
     FIELD_PROVENANCE,
     FIELD_STATUS,
     N_FIELD_KINDS
@@ -27,6 +28,7 @@ struct record_field {
     size_t offset, size;
     const char *unit, *doc;     /* NULL: not a figure */
     int better;                 /* 1 more is better, -1 less, 0 neither */
+    bool watched;               /* by the gate */
 };
 extern const struct record_field record_fields[];
 extern const int n_record_fields;

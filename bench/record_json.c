@@ -107,6 +107,7 @@ static json_t *field_to_json(const struct record *r, const struct record_field *
     case FIELD_IVL:
         return interval_to_json(p);
     case FIELD_SAMPLES:
+    case FIELD_CHUNKS:
         return samples_to_json(p);
     case FIELD_PROVENANCE:
         return json_string(provenance_name(*(const enum provenance *)p));
@@ -238,6 +239,8 @@ json_t *record_to_json(const struct record *r)
     bool failed = !o;
     for (int i = 0; i < n_record_fields && !failed; i++) {
         const struct record_field *f = &record_fields[i];
+        if (f->kind == FIELD_CHUNKS && ((const struct samples *)((const char *)r + f->offset))->n == 0)
+            continue; /* records from before there were any keep their content, which the store knows them by */
         json_t *group = group_of(o, f->group);
         failed = !group || json_object_set_new(group, f->key, field_to_json(r, f)) != 0;
     }
@@ -405,6 +408,7 @@ static int field_from_json(struct record *r, const struct record_field *f, const
     case FIELD_IVL:
         return interval_from_json(p, v, f, e);
     case FIELD_SAMPLES:
+    case FIELD_CHUNKS:
         return samples_from_json(p, v, f, e);
     case FIELD_PROVENANCE:
         rc = name_from_json(&name, provenance_find, v, f, e);

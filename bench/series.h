@@ -1,4 +1,4 @@
-/* What the store holds, as series over time: one number a run (the median of its repetitions; a figure as recorded)
+/* What the store holds, as series over time: one number a run that ended well (the median of its repetitions)
  * for each cell and metric on each environment. The gate, the change points and the dashboard read these.
  * A series' key names what is measured, not what measured it: framework version, engine and artifact hashes and the
  * program's commit belong to the points. Figures of other programs (import --csv) are series too. */
@@ -20,19 +20,23 @@ struct series {
     char model[128], format[64], framework[48], workload[96]; /* for people: "pp512 tg64 d0 t2" */
     char metric[64], unit[24];
     int better;                        /* 1 higher, -1 lower */
-    int n;
+    int n;                             /* at least 1 */
     struct point *p;                   /* in order of time, then of run */
+    int64_t failed_run, failed_time;   /* the cell's newest run there that did not end well (why: its record), or 0 */
 };
 struct series_filter {                 /* NULL and 0: any */
-    const char *env_sha256, *model, *format, *framework, *metric, *cell_key;
-    int64_t since, until;              /* seconds since 1970 */
-    bool all_metrics;                  /* also those that no gate watches (better 0); else the watched ones */
+    const char *env_sha256, *model, *format, *framework, *metric, *cell_key, *key;
+    int64_t since, until;              /* seconds since 1970, both included */
+    int newest;                        /* only so many points, the newest ones, of each */
+    bool all_metrics;                  /* every metric that has a direction; else those that metrics.def has as WATCHED,
+                                        * those of other programs, or the one named */
 };
 /* In order of model, format, framework, workload, metric. The series stands during the call only. fn returns non-zero
- * to stop (and that is returned); it may read and write the store. */
+ * to stop (and that is returned); it may read and write the store. f NULL: all that is watched. */
 int series_each(struct store *s, const struct series_filter *f, int (*fn)(void *arg, const struct series *x), void *arg,
                 struct err *e);
-/* Repetitions of a run, or its chunks for "chunk_kld" and "chunk_nll", in order: how many there are; at most `most`. */
+/* Repetitions of a run (rates for decode_tok_s and prefill_tok_s), or its chunks for "chunk_kld" and "chunk_nll", in
+ * order: how many there are; at most `most` are copied. */
 int series_samples(struct store *s, int64_t run, const char *metric, double *out, int most, struct err *e);
 /* The whole record of a point. */
 int series_record(struct store *s, int64_t run, struct record *out, struct err *e);

@@ -1,10 +1,27 @@
 /* Inside the store only: what its files share. */
 #ifndef BENCH_STORE_INT_H
 #define BENCH_STORE_INT_H
-#include <sqlite3.h>
-#include "bench/store.h"
+#include "bench/db.h"
+#include "bench/series.h"
 
-extern const char store_factor_sql[], store_rates_sql[]; /* make their tables where there are none */
-sqlite3 *store_database(struct store *s);
-int store_complain(const struct store *s, int rc, struct err *e); /* SQLite's complaint as a sentence */
+struct store {
+    struct db *db;
+    char *path;
+};
+/* What a run's row holds besides its content. */
+struct run_row {
+    const char *kind;                        /* "cell" or "foreign" */
+    const char *device, *env_sha256, *hw_sha256, *model, *format, *framework;
+    int64_t time;                            /* 0 unknown */
+    char cell_key[65], artifact_sha256[65], engine_sha256[65], config_sha256[65], workload[96];
+    const char *commit;
+};
+extern const struct db_schema store_schema;
+void store_row_of(struct run_row *w, const struct record *r);
+/* The points that the figures of a run are in their series. */
+int store_put_points(struct db *d, int64_t run, const struct run_row *w, const struct record *r, struct err *e);
+int store_put_point(struct db *d, int64_t run, const struct run_row *w, const char *metric, const char *unit,
+                    int better, double value, int n, struct err *e);
+int store_put_sample(struct db *d, int64_t run, const char *metric, int rep, double value, struct err *e);
+int store_read_record(struct record *out, const struct db_rows *q, int column, const char *where, struct err *e);
 #endif

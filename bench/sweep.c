@@ -78,6 +78,7 @@ void sweep_describe(struct record *r, const struct sweep_input *in, const struct
             used += (size_t)snprintf(r->format.substitutions + used, sizeof r->format.substitutions - used, "%s%s:%s",
                                      used ? " " : "", m->d.tensor[i].name, c->assign[i].codec->name);
     snprintf(r->framework.name, sizeof r->framework.name, "own");
+    snprintf(r->framework.library_sha256, sizeof r->framework.library_sha256, "%s", program_sha256());
     snprintf(r->framework.version, sizeof r->framework.version, "%s", WHICHQUANT_VERSION);
     snprintf(r->framework.backend, sizeof r->framework.backend, "cpu");
     snprintf(r->framework.numerics, sizeof r->framework.numerics, "%s", recipe_numerics(c->recipe, in->req->numerics));

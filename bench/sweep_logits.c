@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/hash.h"
 #include "bench/budget.h"
+#include "bench/sweep_quality.h"
 
 enum { MOST_CHUNKS = 4, OWN = 0, FRAMEWORK = 1 };
 
@@ -74,6 +75,7 @@ static int judge(const struct sweep_logits *l, struct eval *v, struct record *r,
     if (rc < 0)
         return rc;
     r->quality = its;
+    quality_keep_chunks(r, v, FRAMEWORK);
     r->kld_predicted = own.kld;
     r->quality_from = FROM_MEASURED;
     r->workload.n_tokens = l->sweep->n_tokens;

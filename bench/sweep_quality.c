@@ -209,9 +209,22 @@ static int set_memory(const struct quality_run *q, struct record *r, struct err 
     return rc;
 }
 
+void quality_keep_chunks(struct record *r, const struct eval *v, int j)
+{
+    const double *kld, *nll;
+    const int n = eval_series(v, j, &kld, &nll), most = n < RECORD_MAX_SAMPLES ? n : RECORD_MAX_SAMPLES;
+    r->chunk_kld.n = r->chunk_nll.n = most;
+    for (int i = 0; i < most; i++) {
+        r->chunk_kld.x[i] = kld[i];
+        r->chunk_nll.x[i] = nll[i];
+    }
+}
+
 static int take_result(struct quality_run *q, int j, struct record *r, struct err *e)
 {
     int rc = eval_result(q->eval, j, &r->quality, e);
+    if (rc == 0)
+        quality_keep_chunks(r, q->eval, j);
     if (rc != ERR_DATA)
         return rc;
     r->status = STATUS_FAILED; /* this format breaks this model: a row that says so */

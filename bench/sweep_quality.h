@@ -45,4 +45,6 @@ int quality_save(struct quality_run *q, int j, int i, struct err *e);
 /* One of each of the first n candidates whose cell is not settled, and of the cells that are the same. */
 int quality_records(struct quality_run *q, int n, struct sweep *s, struct err *e);
 void quality_close(struct quality_run *q);
+/* The means of the chunks that candidate j has done, into its record. */
+void quality_keep_chunks(struct record *r, const struct eval *v, int j);
 #endif

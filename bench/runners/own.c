@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/os.h"
 #include "base/rng.h"
@@ -181,6 +182,7 @@ static void own_use_threads(struct session *s, int prefill_threads, int decode_t
 static void own_describe(const struct session *s, struct record *r)
 {
     snprintf(r->framework.name, sizeof r->framework.name, "own");
+    snprintf(r->framework.library_sha256, sizeof r->framework.library_sha256, "%s", program_sha256());
     snprintf(r->framework.version, sizeof r->framework.version, "%s", WHICHQUANT_VERSION);
     snprintf(r->framework.backend, sizeof r->framework.backend, "cpu");
     snprintf(r->kernels, sizeof r->kernels, "%s", engine_kernels(s->engine));

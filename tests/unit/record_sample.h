@@ -38,6 +38,7 @@ static inline void fill_field(struct record *r, const struct record_field *f, in
         *(struct interval *)p = (struct interval){v, v - 0.5, v + 0.25};
         break;
     case FIELD_SAMPLES:
+    case FIELD_CHUNKS:
         *(struct samples *)p = (struct samples){.n = 3, .x = {v, v + 1, v + 2}};
         break;
     case FIELD_PROVENANCE:
