@@ -5,11 +5,11 @@
  * plan's name DIR/cells.jsonl    a cell a line: cell, kind, model, format, framework, group, needs{ram_gib, features},
  * argv DIR/groups.tsv, DIR/groups/N.txt   what engines read: constraint, nodes; ids, one a line DIR/models/SHA256.gguf
  * (or a folder), DIR/slurm.sh, DIR/parallel.sh, DIR/run-cell.sh run-cell DIR/results/CELL/SHA16-CELL-MACHINE8.json: one
- * line, schema, plan_sha256, cell, machine, measured_at, status, fingerprint, records, sha256. The last is the SHA-256
- * of all bytes in front of `,"sha256":"`. collect  OUT/records.jsonl  a record a line as everywhere, with "fleet"
- * beside its own keys: cell, kind, machine, label, group, features, plan_sha256, result_sha256, clock OUT/machines.json
- * machines: id, label, features, fingerprints (what `probe --json` says), cells OUT/collected.json what was merged,
- * refused, missing;  OUT/missing.txt: cells to run again
+ * line, fleet_schema, plan_sha256, cell, machine, measured_at, status, fingerprint, records, sha256. The last is the
+ * SHA-256 of all bytes in front of `,"sha256":"`. collect  OUT/records.jsonl  a record a line as everywhere, with
+ * "fleet" beside its own keys: cell, kind, machine, label, group, features, plan_sha256, result_sha256, clock
+ * OUT/machines.json machines: id, label, features, fingerprints (what `probe --json` says), cells OUT/collected.json
+ * what was merged, refused, missing;  OUT/missing.txt: cells to run again
  *
  * A cell's id is the hash of what it measures. Nodes with the same features are interchangeable: each cell runs once
  * for each such group. Quality does not depend on the machine: those cells belong to group 0, any node. */
@@ -67,6 +67,28 @@ struct fleet_plan {
     struct fleet_cell *cell; /* in the order of cells.jsonl */
     int n_cells;
 };
+struct fleet_script { /* a file of the plan that holds no data: what an engine runs */
+    const char *name, *text;
+    size_t n;
+};
+struct fleet_job {
+    const struct request *req; /* formats, frameworks, prompt, gen, chunks, no_speed, budget_s, ... */
+    struct model *const *model;
+    const char *const *model_name; /* as it was given */
+    int n_models, reps;
+    bool no_quality;
+    double timeout_s; /* of a cell; then it is killed */
+    const struct fleet_nodes *nodes;
+    const struct fleet_script *script;
+    int n_scripts;
+};
+struct fleet_written {
+    char sha256[65];
+    int n_cells, n_left_out, n_groups;
+};
+/* dir must not be there, or be empty: it appears whole. Models are hashed and put there as hard links, else copies. */
+int fleet_plan_write(const struct fleet_job *j, const char *dir, struct fleet_written *w, struct err *e);
+
 /* Refuses (ERR_FORMAT) what is damaged or was changed after planning. */
 int fleet_plan_read(struct fleet_plan *p, const char *dir, struct err *e);
 void fleet_plan_free(struct fleet_plan *p);
