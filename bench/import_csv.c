@@ -7,13 +7,6 @@
 #include "bench/import_state.h"
 #include "bench/record_fields.h"
 
-enum { MOST_COLUMNS = 128, MOST_CELL = 1024 };
-
-struct cells {
-    int n;
-    char text[MOST_COLUMNS][MOST_CELL];
-};
-
 /* One cell from *p, which is left on the comma or line end behind it. Longer cells are cut: no figure is that long. */
 static void read_cell(const char **p, char *out)
 {
@@ -34,8 +27,7 @@ static void read_cell(const char **p, char *out)
     *p = s;
 }
 
-/* One line; false at the end of the text. */
-static bool read_line(const char **p, struct cells *c)
+bool import_csv_cells(const char **p, struct cells *c)
 {
     c->n = 0;
     if (!**p)
@@ -60,8 +52,8 @@ static int with_lines(struct import *im, int (*fn)(struct import *, const struct
         return err_nomem(im->e, 2 * sizeof *c, im->where);
     const char *p = im->text;
     int n_rows = 0, rc = 0;
-    read_line(&p, &c[0]);
-    while (rc == 0 && read_line(&p, &c[1])) {
+    import_csv_cells(&p, &c[0]);
+    while (rc == 0 && import_csv_cells(&p, &c[1])) {
         if (c[1].n == 1 && !c[1].text[0][0])
             continue;
         rc = fn(im, &c[0], &c[1], arg);
@@ -106,6 +98,11 @@ static const struct record_field *find_field(const char *name)
             return f;
     }
     return NULL;
+}
+
+bool import_csv_knows(const char *name)
+{
+    return find_field(name) != NULL;
 }
 
 static bool set_field(struct record *r, const struct record_field *f, const char *text)
@@ -164,6 +161,8 @@ static int metric_line(struct import *im, const struct cells *header, const stru
             m->r->memory_from = FROM_MEASURED;
         return 0;
     }
+    if (column(header, "better") >= 0)
+        return 0; /* another program's: import_foreign */
     size_t used = strlen(m->r->reason);
     snprintf(m->r->reason + used, sizeof m->r->reason - used, "%s%.60s",
              used ? ", " : "not understood: ", line->text[metric]);

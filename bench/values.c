@@ -102,8 +102,7 @@ static double days(int y, int m, int d)
     return era * 146097.0 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
-/* "2026-11-22", with T or a space "03:15", ":30", ".5" behind it, and Z or +01:00. */
-static bool read_date(const char *s, double *out)
+bool values_read_date(const char *s, double *out)
 {
     int y, month, d, used = 0, h = 0, minute = 0, zone_h, zone_m;
     double sec = 0;
@@ -146,7 +145,7 @@ static int read_time(struct reader *r, struct value_row *row)
 {
     const char *s = r->cell[TIME];
     snprintf(row->when, sizeof row->when, "%.31s", s);
-    bool date = read_date(s, &row->time), number = !date && read_number(s, &row->time) && isfinite(row->time);
+    bool date = values_read_date(s, &row->time), number = !date && read_number(s, &row->time) && isfinite(row->time);
     if (!date && !number)
         return err_set(r->e, ERR_FORMAT,
                        "%s: line %d: \"%.40s\" is no time; give a date such as 2026-11-22 or "

@@ -48,6 +48,7 @@ struct cli {
     double target_bpw;                           /* NaN: not asked for */
     struct text_list targets, record_files;
     const char *prices;
+    const char *source, *date; /* of imported figures */
     const char *target;             /* --device: a machine that is not here */
     struct target_flags described;  /* or its figures */
     struct text_list catalogue;     /* --model: ids of the catalogue */
