@@ -176,7 +176,10 @@ int import_csv_metrics(struct import *im)
         return ERR_NOMEM;
     int rc = with_lines(im, metric_line, &m);
     if (rc >= 0 && m.n_known == 0)
-        return err_set(im->e, ERR_FORMAT, "%s: no metric in it is one of `whichquant list metrics`", im->where);
+        return err_set(im->e, ERR_FORMAT,
+                       "%s: no metric in it is one of `whichquant list metrics`; for figures of another program add a "
+                       "column better (higher or lower)",
+                       im->where);
     m.r->speed.low_confidence = true; /* single figures without samples */
     record_cell_id(m.r);
     return rc;

@@ -42,8 +42,7 @@ static int find_columns(struct reader *r, const struct cells *header)
             if (strcasecmp(header->text[i], column_names[k].name) != 0)
                 continue;
             if (*place >= 0)
-                return err_set(r->e, ERR_FORMAT, "%s: line 1 has the column %s twice", r->where,
-                               column_names[k].name);
+                return err_set(r->e, ERR_FORMAT, "%s: line 1 has the column %s twice", r->where, column_names[k].name);
             *place = i;
         }
     r->n_columns = header->n;
@@ -164,9 +163,9 @@ static int find_metric(struct reader *r, const struct foreign *row, struct forei
             *out = &m[i];
             if (strcmp(m[i].unit, row->unit) != 0)
                 return bad_cell(r, "unit", row->unit, "is not the unit that the same metric has above");
-            return m[i].better == row->better
-                       ? 0
-                       : bad_cell(r, "better", row->better > 0 ? "higher" : "lower", "contradicts the same metric above");
+            return m[i].better == row->better ? 0
+                                              : bad_cell(r, "better", row->better > 0 ? "higher" : "lower",
+                                                         "contradicts the same metric above");
         }
     if ((run->n & (run->n - 1)) == 0) {
         size_t room = run->n ? 2 * (size_t)run->n : 1;

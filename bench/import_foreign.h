@@ -1,5 +1,5 @@
 /* Figures of another program out of a CSV: metric,value,better and, optionally, unit, time or date, commit; columns in
- * any order, names in any case. Rows of one time and commit are a run; a metric's rows within it are its repetitions. */
+ * any order, names in any case. Rows of one time and commit are a run; those of a metric within it its repetitions. */
 #ifndef BENCH_IMPORT_FOREIGN_H
 #define BENCH_IMPORT_FOREIGN_H
 #include "bench/series.h"

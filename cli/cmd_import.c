@@ -33,7 +33,8 @@ static int put_record(const struct cli *c, struct store *s, struct record *r, st
     return store_put(s, r, e);
 }
 
-static int store_all(const struct cli *c, struct record *rec, int n, const char **where, struct store **s, struct err *e)
+static int store_all(const struct cli *c, struct record *rec, int n, const char **where, struct store **s,
+                     struct err *e)
 {
     int rc = store_open(s, c->req.store_path, e);
     for (int i = 0; i < n && rc == 0; i++)
@@ -56,11 +57,13 @@ static int print_all(const struct record *rec, int n)
 /* What all runs of the file share. The machine is this one; with --device one that is known by that name alone. */
 static int describe_source(struct cli *c, struct foreign_run *like, struct err *e)
 {
-    const char *path = c->arg[0], *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+    const char *path = c->arg[0], *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path,
+               *dot = strrchr(name, '.');
     int n_name = c->source ? (int)strlen(c->source) : dot && dot > name ? (int)(dot - name) : (int)strlen(name);
     if (snprintf(like->source, sizeof like->source, "%.*s", n_name, c->source ? c->source : name) >=
         (int)sizeof like->source)
-        return err_set(e, ERR_USAGE, "the source's name %.60s... is too long; give a short one with --source", like->source);
+        return err_set(e, ERR_USAGE, "the source's name %.60s... is too long; give a short one with --source",
+                       like->source);
     if (!c->date)
         clock_iso8601(like->date);
     else if (!import_date(like->date, c->date))
@@ -107,7 +110,8 @@ static int report_foreign(const struct cli *c, const struct foreign_run *run, in
     }
     if (c->json)
         return cli_print_json(a);
-    printf("%d figures of %d runs of %s into %s\n", n_figures, n, n ? run[0].source : "", where);
+    printf("%s: %d figure%s in %d run%s, into %s\n", n ? run[0].source : c->arg[0], n_figures,
+           n_figures == 1 ? "" : "s", n, n == 1 ? "" : "s", where);
     return EXIT_DONE;
 }
 
@@ -132,7 +136,7 @@ static int import_others(struct cli *c, const char *text, struct err *e)
         rc = put_record(c, s, &rec[i], e);
     int code = rc < 0 ? cli_fail(e) : report_foreign(c, run, n, store_path(s));
     if (rc == 0 && n_rec && !c->json)
-        printf("%d records of the figures that are ours\n", n_rec);
+        printf("and %d record of what `whichquant list metrics` names\n", n_rec);
     store_close(s);
     mem_free(rec);
     import_foreign_free(run, n);
