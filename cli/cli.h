@@ -47,6 +47,10 @@ struct cli {
     int64_t target_bytes;                        /* of a mix; -1: not asked for */
     double target_bpw;                           /* NaN: not asked for */
     struct text_list targets, record_files;
+    struct {
+        const char *nodes, *engine, *plan, *plan_sha256, *results, *label, *sign_key, *allowed_signers;
+        bool once, again;
+    } fleet;
     const char *prices;
     const char *source, *date; /* of imported figures */
     const char *target;             /* --device: a machine that is not here */

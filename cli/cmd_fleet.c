@@ -15,7 +15,7 @@ enum { N_VERBS = sizeof verbs / sizeof *verbs };
 
 int cmd_fleet(struct cli *c)
 {
-    const char *names[N_VERBS + 1] = {0}, *word = c->arg[0];
+    const char *names[N_VERBS], *word = c->arg[0];
     const struct verb *v = NULL;
     for (int i = 0; i < N_VERBS; i++) {
         names[i] = verbs[i].name;

@@ -72,11 +72,10 @@ struct fleet_script { /* a file of the plan that holds no data: what an engine r
     size_t n;
 };
 struct fleet_job {
-    const struct request *req; /* formats, frameworks, prompt, gen, chunks, no_speed, budget_s, ... */
+    const struct request *req; /* formats, frameworks, prompt, gen, chunks, no_speed, no_quality, budget_s, ... */
     struct model *const *model;
     const char *const *model_name; /* as it was given */
     int n_models, reps;
-    bool no_quality;
     double timeout_s; /* of a cell; then it is killed */
     const struct fleet_nodes *nodes;
     const struct fleet_script *script;
