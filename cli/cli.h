@@ -53,6 +53,7 @@ struct cli {
     } fleet;
     const char *prices;
     const char *source, *date; /* of imported figures */
+    const char *since, *release;    /* of histories: a date, "90d"; a commit or a date */
     const char *target;             /* --device: a machine that is not here */
     struct target_flags described;  /* or its figures */
     struct text_list catalogue;     /* --model: ids of the catalogue */

@@ -129,6 +129,24 @@ void escape_markdown(struct sbuf *b, const char *s)
     each_character(b, s, emit_markdown);
 }
 
+/* No "</script" and no "<!--" can come out of it. */
+static void emit_script(struct sbuf *b, const char *c, int n)
+{
+    if (strchr("<>&'", *c))
+        sbuf_printf(b, "\\u%04x", *c);
+    else if (*c == '"' || *c == '\\')
+        sbuf_printf(b, "\\%c", *c);
+    else
+        sbuf_add(b, c, (size_t)n);
+}
+
+void escape_script(struct sbuf *b, const char *s)
+{
+    sbuf_putc(b, '"');
+    each_character(b, s, emit_script);
+    sbuf_putc(b, '"');
+}
+
 void escape_base64(struct sbuf *b, const void *p, size_t n)
 {
     static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -8,6 +8,7 @@ void escape_plain(struct sbuf *b, const char *s);    /* a terminal: no control c
 void escape_csv(struct sbuf *b, const char *s);      /* one RFC 4180 field; a formula gets an apostrophe in front */
 void escape_html(struct sbuf *b, const char *s);     /* text and quoted attributes */
 void escape_markdown(struct sbuf *b, const char *s); /* inline text, also inside table cells */
+void escape_script(struct sbuf *b, const char *s);   /* a JSON string with its quotes, also inside <script> */
 void escape_base64(struct sbuf *b, const void *p, size_t n);
 /* Plain text from column `indent` on, broken at spaces; ends the line. */
 void text_wrap(struct sbuf *out, const char *text, int indent, int width);

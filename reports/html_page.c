@@ -7,11 +7,11 @@
 
 extern const char asset_style[], asset_table[];
 
-static void script_hash(struct sbuf *out)
+static void script_hash(struct sbuf *out, const char *script)
 {
     char hex[65];
     unsigned char raw[32];
-    sha256_hex(asset_table, strlen(asset_table), hex);
+    sha256_hex(script, strlen(script), hex);
     for (int i = 0; i < 32; i++)
         for (int k = 0; k < 2; k++) {
             char c = hex[2 * i + k];
@@ -24,10 +24,19 @@ static void script_hash(struct sbuf *out)
 
 void html_page_begin(struct sbuf *out, const char *title, const char *date)
 {
+    html_page_begin_with(out, title, date, "", NULL);
+}
+
+void html_page_begin_with(struct sbuf *out, const char *title, const char *date, const char *style, const char *script)
+{
     sbuf_puts(out, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
                    "'unsafe-inline'; script-src ");
-    script_hash(out);
+    script_hash(out, asset_table);
+    if (script) {
+        sbuf_putc(out, ' ');
+        script_hash(out, script);
+    }
     sbuf_puts(out, "; base-uri 'none'; form-action 'none'\">\n<meta name=\"viewport\" content=\"width=device-width, "
                    "initial-scale=1\">\n"
                    "<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"referrer\" "
@@ -35,6 +44,7 @@ void html_page_begin(struct sbuf *out, const char *title, const char *date)
     escape_html(out, title);
     sbuf_puts(out, "</title>\n<style>\n");
     sbuf_puts(out, asset_style);
+    sbuf_puts(out, style);
     sbuf_puts(out, "</style>\n</head>\n<body>\n<div class=\"page\">\n<a class=\"skip\" href=\"#answer\">Skip to the "
                    "answer</a>\n<header class=\"top\"><span "
                    "class=\"brand\">whichquant</span><span class=\"where\">");
@@ -46,7 +56,16 @@ void html_page_begin(struct sbuf *out, const char *title, const char *date)
 
 void html_page_end(struct sbuf *out)
 {
+    html_page_end_with(out, NULL);
+}
+
+void html_page_end_with(struct sbuf *out, const char *script)
+{
     sbuf_puts(out, "</main>\n</div>\n<script>");
     sbuf_puts(out, asset_table);
+    if (script) {
+        sbuf_puts(out, "</script>\n<script>");
+        sbuf_puts(out, script);
+    }
     sbuf_puts(out, "</script>\n</body>\n</html>\n");
 }

@@ -12,6 +12,9 @@ enum { PAGE_BYTES = 990000, AFTER_TABLE_BYTES = 72000, AFTER_EVIDENCE_BYTES = 12
 /* html_page.c: from the doctype into <main>, and its end. */
 void html_page_begin(struct sbuf *out, const char *title, const char *date);
 void html_page_end(struct sbuf *out);
+/* The same with more of a style sheet and one more script ("" and NULL: none). */
+void html_page_begin_with(struct sbuf *out, const char *title, const char *date, const char *style, const char *script);
+void html_page_end_with(struct sbuf *out, const char *script);
 /* html_heat.c: a page of several models. */
 void html_heat(struct sbuf *out, const struct report_input *in, const struct grid *g);
 /* html_brief.c: the brief. */

@@ -207,6 +207,16 @@ static int run_gnuplot(const char *script, struct child_result *r, struct err *e
     return rc;
 }
 
+int plot_draw(struct sbuf *out, const struct sbuf *script, struct err *e)
+{
+    struct child_result r = {0};
+    int rc = script->failed ? err_nomem(e, script->n, "a plot") : run_gnuplot(sbuf_str(script), &r, e);
+    if (rc == 0 && r.out)
+        sbuf_puts(out, r.out);
+    child_result_free(&r);
+    return rc;
+}
+
 int plot_svg(struct sbuf *out, const struct plot *p, const struct report_input *in, bool for_page, struct err *e)
 {
     struct sbuf script = {0};

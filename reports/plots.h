@@ -14,6 +14,8 @@ extern const int n_plots;
 /* Appends the SVG: with colours as CSS variables for use inside a page, or plain as a file of its own.
  * 1 drawn, 0 nothing to draw, ERR_MISSING without gnuplot, ERR_TIMEOUT, ERR_CRASHED when it fails. */
 int plot_svg(struct sbuf *out, const struct plot *p, const struct report_input *in, bool for_page, struct err *e);
+/* The SVG that gnuplot makes of a script of one's own; the same errors. */
+int plot_draw(struct sbuf *out, const struct sbuf *script, struct err *e);
 /* plots/NAME.svg for each; none when one fails. */
 int plots_render(struct report_files *files, const struct report_input *in, struct err *e);
 #endif
