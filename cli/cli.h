@@ -46,6 +46,8 @@ struct cli {
     double sustain_s, silence_s, cell_timeout_s; /* 0: not asked for */
     int64_t target_bytes;                        /* of a mix; -1: not asked for */
     double target_bpw;                           /* NaN: not asked for */
+    double min_effect, p_change;                 /* NaN: not asked for */
+    bool explain, lower_better, higher_better;
     struct text_list targets, record_files;
     struct {
         const char *nodes, *engine, *plan, *plan_sha256, *results, *label, *sign_key, *allowed_signers;
