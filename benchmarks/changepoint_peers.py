@@ -3,8 +3,9 @@
 signal-processing-algorithms, ruptures, and simple rules. Precision, recall, F1 (a hit is within 3 nights) and flat series with
 any alarm. Series, seeds and scoring stand here; docs/CHANGE_POINTS.md has the results.
 
-usage: changepoint_peers.py WHICHQUANT [--seeds 1-8] [--series 120] [--only NAME,...] [--json FILE] [--quick]
+usage: changepoint_peers.py WHICHQUANT [--seeds 1-8] [--series 120] [--only 'NAME;...'] [--json FILE]
        changepoint_peers.py --write FOLDER --seeds N      the series of one seed and their true changes, as CSV
+       changepoint_peers.py WHICHQUANT --read FOLDER      the same on what stands there (tests/fixtures/series)
 Needs the packages of `pip install apache-otava==0.8.0 ruptures==1.1.10` and, without its service dependencies,
 `pip install --no-deps signal-processing-algorithms==2.1.6; pip install more_itertools structlog`; detectors that are not there
 are left out and named."""
@@ -206,7 +207,18 @@ def data(seed, n):
     return [v for v, _ in made], [t for _, t in made]
 
 
-def bake_off(program, seeds, n, only):
+def read(folder):
+    values, true = {}, {}
+    with open(os.path.join(folder, "nights.csv"), encoding="utf-8") as f:
+        for r in csv.DictReader(f):
+            values.setdefault(int(r["series"]), []).append(float(r["value"]))
+    with open(os.path.join(folder, "nights-changes.csv"), encoding="utf-8") as f:
+        for r in csv.DictReader(f):
+            true.setdefault(int(r["series"]), []).append(int(r["index"]))
+    return [values[i] for i in sorted(values)], [true.get(i, []) for i in sorted(values)]
+
+
+def bake_off(program, seeds, source, only):
     rows = {}
     for name, (make, version) in detectors(program).items():
         if only and name not in only:
@@ -218,7 +230,7 @@ def bake_off(program, seeds, n, only):
             continue
         per_seed, started = [], time.time()
         for seed in seeds:
-            values, true = data(seed, n)
+            values, true = source(seed)
             per_seed.append({"seed": seed, **score(run(values, seed), true)})
         rows[name] = {"version": version(), "per_seed": per_seed, "seconds": time.time() - started}
         print_row(name, rows[name])
@@ -242,7 +254,7 @@ def write(folder, seed, n):
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "nights.csv"), "w", encoding="utf-8") as f:
         f.write("time,value,series\n")
-        f.writelines(f"{k},{v:.6g},{i}\n" for i, x in enumerate(values) for k, v in enumerate(x))
+        f.writelines(f"{k},{v:.5g},{i}\n" for i, x in enumerate(values) for k, v in enumerate(x))
     with open(os.path.join(folder, "nights-changes.csv"), "w", encoding="utf-8") as f:
         f.write("series,index\n")
         f.writelines(f"{i},{k}\n" for i, x in enumerate(true) for k in x)
@@ -256,15 +268,19 @@ def main():
     a.add_argument("--only", default="")
     a.add_argument("--json")
     a.add_argument("--write")
+    a.add_argument("--read")
     o = a.parse_args()
     lo, _, hi = o.seeds.partition("-")
     seeds = list(range(int(lo), int(hi or lo) + 1))
+    seeds = seeds[:1] if o.read else seeds
     if o.write:
         return write(o.write, seeds[0], o.series)
-    rows = bake_off(os.path.abspath(o.program), seeds, o.series, [x for x in o.only.split(",") if x])
+    source = (lambda seed: read(o.read)) if o.read else (lambda seed: data(seed, o.series))
+    rows = bake_off(os.path.abspath(o.program), seeds, source, [x for x in o.only.split(";") if x])
     if o.json:
         with open(o.json, "w", encoding="utf-8") as f:
-            json.dump({"seeds": seeds, "series": o.series, "detectors": rows}, f, indent=1)
+            json.dump({"seeds": seeds, "detectors": rows}, f, indent=1)
+            f.write("\n")
     return 0
 
 

@@ -17,12 +17,14 @@ const struct changepoint_options changepoint_defaults = {.min_effect = 0.02,
                                                          .n_permutations = 199};
 
 enum { SPIKE_REACH = 7 };
-static const double spike_sigmas = 4;
+static const double spike_sigmas = 4, standard_errors = 4;
+static const double mad_to_sigma = 1.4826,
+                    median_to_mean = 1.2533; /* sqrt(pi / 2): their standard errors, of normals */
 
 struct candidate {
     int at;                    /* first value of the new level */
     double p_split, p, effect; /* effect: |difference of the medians| */
-    double needed;             /* of it */
+    double least, noise, needed;
 };
 struct detector {
     const struct changepoint_options *o;
@@ -93,16 +95,12 @@ static int right_of(const struct detector *d, int i)
     return i + 1 < d->n_c ? d->c[i + 1].at : d->n;
 }
 
-/* The smallest difference that counts: the effect asked for, and the noise around both levels. */
-static double needed(struct detector *d, int lo, int at, int hi, double before, double after)
+/* The effect asked for, as a difference of y. */
+static double least_difference(const struct detector *d, double before, double after)
 {
-    for (int i = lo; i < hi; i++)
-        d->draft[i] = fabs(d->y[i] - (i < at ? before : after));
-    double noise = 1.4826 * stats_median(d->draft + lo, hi - lo);
-    double least = d->ratios ? log1p(d->o->min_effect) : d->o->min_effect * fabs(before);
-    if (d->ratios && after < before)
-        least = -log1p(-d->o->min_effect);
-    return fmax(least, noise);
+    if (!d->ratios)
+        return d->o->min_effect * fabs(before);
+    return after < before ? -log1p(-d->o->min_effect) : log1p(d->o->min_effect);
 }
 
 static int weigh(struct detector *d, int i, struct err *e)
@@ -115,9 +113,61 @@ static int weigh(struct detector *d, int i, struct err *e)
                ? 2 /* more than any p: goes first */
                : stats_mann_whitney_two_sided(left, n_before, right, n_after);
     c->effect = fabs(after - before);
-    c->needed = needed(d, lo, c->at, hi, before, after);
-    if (isnan(c->p) || isnan(c->effect) || isnan(c->needed))
+    c->least = least_difference(d, before, after);
+    for (int k = lo; k < hi; k++)
+        d->draft[k] = fabs(d->y[k] - (k < c->at ? before : after));
+    c->noise = mad_to_sigma * stats_median(d->draft + lo, hi - lo);
+    if (isnan(c->p) || isnan(c->effect) || isnan(c->noise))
         return err_nomem(e, sizeof *left * (size_t)(hi - lo), "the levels beside a change");
+    return 0;
+}
+
+/* Neighbouring nights are often alike: the correlation of each value with the one before it when the levels are taken
+ * off, cut at three robust sigmas; 0 where it may be chance (one-sided 10 %). NaN without memory. */
+static double autocorrelation(struct detector *d)
+{
+    double *r = d->draft, products = 0, squares = 0;
+    for (int i = 0, k = 0; i <= d->n_c; i++) {
+        int hi = i < d->n_c ? d->c[i].at : d->n;
+        double level = stats_median(d->y + k, hi - k);
+        for (; k < hi; k++)
+            r[k] = d->y[k] - level;
+    }
+    double cut = 3 * stats_mad(r, d->n);
+    if (isnan(cut))
+        return NAN;
+    for (int k = 0, next = 0; k < d->n; k++) {
+        bool first = k == 0 || (next < d->n_c && d->c[next].at == k);
+        next += k > 0 && first;
+        r[k] = fmin(fmax(r[k], -cut), cut);
+        squares += r[k] * r[k];
+        products += first ? 0 : r[k] * r[k - 1];
+    }
+    double phi = squares > 0 ? products / squares : 0;
+    return phi > 1.28 / sqrt(d->n) ? fmin(phi, 0.9) : 0;
+}
+
+/* Of a mean of n values, each correlated by phi with the one before: its variance in units of one value's. */
+static double variance_of_mean(double phi, int n)
+{
+    double v = 1, f = phi;
+    for (int k = 1; k < n && f > 1e-6; k++, f *= phi)
+        v += 2 * (1 - (double)k / n) * f;
+    return v / n;
+}
+
+/* What each effect must reach: what was asked for, the noise around both levels, and four standard errors of a
+ * difference of two medians. */
+static int require(struct detector *d, struct err *e)
+{
+    double phi = autocorrelation(d);
+    if (isnan(phi))
+        return err_nomem(e, sizeof *d->y * (size_t)d->n, "the noise of the series");
+    for (int i = 0; i < d->n_c; i++) {
+        struct candidate *c = &d->c[i];
+        double v = variance_of_mean(phi, c->at - left_of(d, i)) + variance_of_mean(phi, right_of(d, i) - c->at);
+        c->needed = fmax(fmax(c->least, c->noise), standard_errors * median_to_mean * c->noise * sqrt(v));
+    }
     return 0;
 }
 
@@ -140,13 +190,29 @@ static int merge(struct detector *d, struct err *e)
     int rc = 0, drop;
     for (int i = 0; rc == 0 && i < d->n_c; i++)
         rc = weigh(d, i, e);
-    while (rc == 0 && (drop = weakest(d)) >= 0) {
+    while (rc == 0 && (rc = require(d, e)) == 0 && (drop = weakest(d)) >= 0) {
         d->n_c--;
         memmove(d->c + drop, d->c + drop + 1, (size_t)(d->n_c - drop) * sizeof *d->c);
         for (int i = drop > 0 ? drop - 1 : 0; rc == 0 && i <= drop && i < d->n_c; i++)
             rc = weigh(d, i, e);
     }
     return rc;
+}
+
+/* The energy statistic is drawn to the middle of a segment. The levels being known now, a change stands where the
+ * values fit them best: least distance to the level before, then to the one after. */
+static void relocate(struct detector *d, int i)
+{
+    int lo = left_of(d, i), hi = right_of(d, i), at = d->c[i].at;
+    double before = stats_median(d->y + lo, at - lo), after = stats_median(d->y + at, hi - at), sum = 0,
+           least = INFINITY;
+    for (int k = lo + 1; k <= hi - d->o->min_side; k++) {
+        sum += fabs(d->y[k - 1] - before) - fabs(d->y[k - 1] - after);
+        if (k - lo >= d->o->min_side && sum < least) {
+            least = sum;
+            d->c[i].at = k;
+        }
+    }
 }
 
 /* ---- the answer ---- */
@@ -181,7 +247,11 @@ static int detect(struct detector *d, const char *name, struct err *e)
     for (int i = 0; rc == 0 && i < d->n; i++)
         if (!isnan(d->p[i]))
             d->c[d->n_c++] = (struct candidate){.at = i, .p_split = d->p[i]};
-    return rc ? rc : merge(d, e);
+    if (rc == 0)
+        rc = merge(d, e);
+    for (int i = 0; rc == 0 && i < d->n_c; i++)
+        relocate(d, i);
+    return rc ? rc : merge(d, e); /* with sides that moved */
 }
 
 static int check(const struct changepoint_options *o, struct err *e)
