@@ -189,13 +189,14 @@ def test_simulated_nights_against_the_truth_and_other_detectors():
     print(f"     precision {s['precision']:.3f}, recall {s['recall']:.3f}, F1 {s['f1']:.3f}, "
           f"{s['flat_alarms']} alarms in {s['flat']} flat series")
     was = peers["this program"]["per_seed"][0]
-    assert s["changes"] == was["changes"] and s["flat"] == was["flat"] >= 30
+    assert s["changes"] == was["changes"] == 117 and s["flat"] == was["flat"] == 30
     assert abs(s["f1"] - was["f1"]) < 0.01, "another answer than the recorded one: measure again, then record"
     for name, row in peers.items():
         other = row["per_seed"][0]
         assert " " in row["version"] and other["changes"] == s["changes"], name
         if "otava" in row["version"] or "signal-processing" in row["version"]:
-            assert s["f1"] >= other["f1"] and s["flat_alarms"] <= other["flat_alarms"], (name, other, s)
+            assert s["f1"] >= other["f1"], (name, other, s)
+    assert s["flat_alarms"] <= 1 and s["precision"] >= 0.95 and s["recall"] >= 0.95, s
 
 
 if __name__ == "__main__":
