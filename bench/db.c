@@ -158,3 +158,7 @@ int db_check(struct db *d, struct err *e)
 {
     return d->kind->check(d, e);
 }
+int db_compact(struct db *d, struct err *e)
+{
+    return d->kind->compact(d, e);
+}

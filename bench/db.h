@@ -71,6 +71,8 @@ int db_end(struct db *d, int rc, struct err *e);
 
 /* Looks at every page that the database itself can check: what is wrong, as a sentence, or 0. */
 int db_check(struct db *d, struct err *e);
+/* Gives the room of deleted rows back, where the database does not do so by itself. */
+int db_compact(struct db *d, struct err *e);
 #define DB_VALUES(...)                    \
     (const struct db_value[]){__VA_ARGS__}, \
         (int)(sizeof((struct db_value[]){__VA_ARGS__}) / sizeof(struct db_value))

@@ -26,6 +26,7 @@ struct db_kind {
     int (*begin)(struct db *d, struct err *e);
     int (*end)(struct db *d, bool commit, struct err *e);
     int (*check)(struct db *d, struct err *e);
+    int (*compact)(struct db *d, struct err *e);
 };
 struct db {
     const struct db_kind *kind;

@@ -325,6 +325,11 @@ static int check(struct db *d, struct err *e)
     return check_by(d, "PRAGMA integrity_check(1)", e);
 }
 
+static int compact(struct db *d, struct err *e)
+{
+    return script(d, "VACUUM", e);
+}
+
 static int settle(struct db *d, struct err *e)
 {
     struct stat st;
@@ -354,4 +359,5 @@ const struct db_kind db_sqlite = {
     .begin = begin,
     .end = end,
     .check = check,
+    .compact = compact,
 };

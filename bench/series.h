@@ -56,7 +56,8 @@ struct change {
     char found_by[16];                  /* "gate" "history" */
     char note[256], link[256];          /* of a person */
 };
-/* The same change found again keeps its name: first 16 digits of the SHA-256 of series key and run_after. */
+/* The same change found again keeps its name, in other stores too: first 16 digits of the SHA-256 of series key and
+ * time, which are set before. */
 void change_id(struct change *c);
 int store_put_change(struct store *s, const struct change *c, struct err *e); /* a known id keeps its state and note */
 int store_each_change(struct store *s, const char *series, int (*fn)(void *arg, const struct change *c), void *arg,

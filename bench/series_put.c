@@ -194,7 +194,7 @@ static int put_metric(struct db *d, int64_t run, const struct run_row *w, const 
     return put < 0 ? (int)put : store_put_point(d, run, w, f->metric, f->unit, f->better, value, n, e);
 }
 
-static int put_foreign(struct db *d, const struct foreign_run *r, const char *json, struct err *e)
+int store_put_foreign_run(struct db *d, const struct foreign_run *r, const char *json, struct err *e)
 {
     char text[200];
     struct run_row w = {.kind = "foreign",
@@ -213,7 +213,7 @@ static int put_foreign(struct db *d, const struct foreign_run *r, const char *js
     int rc = id < 0 ? (int)id : 0;
     for (int i = 0; i < r->n && rc == 0 && id > 0; i++)
         rc = put_metric(d, id, &w, &r->metric[i], e);
-    return rc;
+    return rc < 0 ? rc : id > 0;
 }
 
 int store_put_foreign(struct store *s, const struct foreign_run *r, struct err *e)
@@ -224,7 +224,7 @@ int store_put_foreign(struct store *s, const struct foreign_run *r, struct err *
     json_decref(j);
     int rc = json.failed ? err_nomem(e, json.n, r->source) : db_begin(s->db, e);
     if (rc == 0)
-        rc = db_end(s->db, put_foreign(s->db, r, sbuf_str(&json), e), e);
+        rc = db_end(s->db, store_put_foreign_run(s->db, r, sbuf_str(&json), e), e);
     sbuf_free(&json);
-    return rc;
+    return rc < 0 ? rc : 0;
 }

@@ -138,7 +138,7 @@ static int record_text(struct sbuf *out, const struct record *r, struct err *e)
     return j && !out->failed ? 0 : err_nomem(e, out->n, "a record");
 }
 
-static int put_run(struct db *d, const struct record *r, const char *json, struct err *e)
+int store_put_run(struct db *d, const struct record *r, const char *json, struct err *e)
 {
     struct run_row w;
     store_row_of(&w, r);
@@ -146,7 +146,9 @@ static int put_run(struct db *d, const struct record *r, const char *json, struc
     if (id <= 0)
         return (int)id;
     int rc = insert_figures(d, id, r, e);
-    return rc == 0 ? store_put_points(d, id, &w, r, e) : rc;
+    if (rc == 0)
+        rc = store_put_points(d, id, &w, r, e);
+    return rc < 0 ? rc : 1;
 }
 
 int store_put(struct store *s, const struct record *r, struct err *e)
@@ -156,9 +158,9 @@ int store_put(struct store *s, const struct record *r, struct err *e)
     if (rc == 0)
         rc = db_begin(s->db, e);
     if (rc == 0)
-        rc = db_end(s->db, put_run(s->db, r, sbuf_str(&json), e), e);
+        rc = db_end(s->db, store_put_run(s->db, r, sbuf_str(&json), e), e);
     sbuf_free(&json);
-    return rc;
+    return rc < 0 ? rc : 0;
 }
 
 /* ---- reading ---- */

@@ -22,7 +22,7 @@ int change_state_find(const char *name)
 void change_id(struct change *c)
 {
     char text[96], hash[65];
-    snprintf(text, sizeof text, "%s %lld", c->series, (long long)c->run_after);
+    snprintf(text, sizeof text, "%s %lld", c->series, (long long)c->time);
     sha256_hex(text, strlen(text), hash);
     snprintf(c->id, sizeof c->id, "%.16s", hash);
 }
@@ -127,4 +127,20 @@ int store_set_change(struct store *s, const char *id, enum change_state state, c
                        " WHERE id = $1",
                        DB_VALUES(db_text(whole), db_text(change_state_name(state)), db_text(note), db_text(link)), e);
     return n < 0 ? (int)n : 0;
+}
+
+/* Of another store: 1 when it was new or said more, else 0. */
+int store_merge_change(struct db *d, const struct change *c, struct err *e)
+{
+    int64_t n = db_run(
+        d,
+        "INSERT INTO change(id, series, metric, run_before, run_after, time, level_before, level_after, effect,"
+        " p, state, found_by, note, link) VALUES($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)"
+        " ON CONFLICT(id) DO UPDATE SET state = excluded.state, note = excluded.note, link = excluded.link"
+        " WHERE change.state = 'new' AND excluded.state <> 'new'",
+        DB_VALUES(db_text(c->id), db_text(c->series), db_text(c->metric), db_int(c->run_before), db_int(c->run_after),
+                  db_int(c->time), db_real(c->before), db_real(c->after), db_real(c->effect), db_real(c->p),
+                  db_text(change_state_name(c->state)), db_text(c->found_by), db_text(c->note), db_text(c->link)),
+        e);
+    return n < 0 ? (int)n : n > 0;
 }

@@ -42,6 +42,12 @@ struct cli {
     const char *text, *prompt, *base_model, *base_logits, *save_logits, *shape, *isa, *from, *kernel, *device_name,
         *objective, *emit, *endpoint, *served_model, *api_key_env, *python,
         *artifact, *producer, *records, *measurements;
+    struct {
+        struct text_list metrics;
+        const char *since, *keep, *note, *link;
+        int keep_runs;
+        bool all_metrics;
+    } history;
     int n_predict, depth, reps, n_batch, rows, cols;
     double sustain_s, silence_s, cell_timeout_s; /* 0: not asked for */
     int64_t target_bytes;                        /* of a mix; -1: not asked for */
