@@ -30,6 +30,13 @@ struct text_list {
     const char **v;
     int n;
 };
+struct gate_options {
+    struct text_list fail_on;
+    const char *metric;
+    double max_ln_ppl;                       /* NaN: not asked for */
+    int window, min_runs, n_reruns, n_pairs; /* 0: not asked for */
+    bool ab;
+};
 struct cli {
     const struct command *command;
     const char **arg; /* positional arguments */
@@ -54,6 +61,7 @@ struct cli {
     double target_bpw;                           /* NaN: not asked for */
     double min_effect, p_change;                 /* NaN: not asked for */
     bool explain, lower_better, higher_better;
+    struct gate_options gate;
     struct text_list targets, record_files;
     struct {
         const char *nodes, *engine, *plan, *plan_sha256, *results, *label, *sign_key, *allowed_signers;

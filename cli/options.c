@@ -350,7 +350,12 @@ static int check_use(const struct constraints *w, struct err *e)
 
 int cli_parse(struct cli *c, int argc, char **argv, struct err *e)
 {
-    *c = (struct cli){.n_predict = 32, .target_bytes = -1, .target_bpw = NAN, .min_effect = NAN, .p_change = NAN};
+    *c = (struct cli){.n_predict = 32,
+                      .target_bytes = -1,
+                      .target_bpw = NAN,
+                      .min_effect = NAN,
+                      .p_change = NAN,
+                      .gate.max_ln_ppl = NAN};
     request_defaults(&c->req);
     const struct command *first = argc > 1 ? command_find(argv[1]) : NULL;
     c->command = first ? first : command_default();

@@ -6,7 +6,7 @@
 
 /* kind and method of c->id's metric. */
 void gate_cell_kind(struct gate_cell *c);
-int gate_runs_needed(enum gate_method m, const struct gate_policy *p);   /* before the newest one */
+int gate_runs_needed(enum gate_method m, const struct gate_policy *p); /* before the newest one */
 /* 1 worse than the baseline's scatter explains, -1 better, 0 neither; fills baseline, current, effect, noise. */
 int gate_screen(struct gate_cell *c, const struct gate_policy *p, const double *base, int n_base, double value);
 /* fresh[0] is what was screened, the others were run again. Unscreened cells have p = 1. */
@@ -25,6 +25,6 @@ int gate_decide(struct gate_cell *cell, int n, const struct gate_policy *p, stru
 void gate_finish(struct gate_report *r);
 int gate_verdict_order(enum gate_verdict v);
 const char *gate_verdict_title(enum gate_verdict v);
-const char *gate_verdict_counted(enum gate_verdict v);   /* the summary's name that it counts under */
+const char *gate_verdict_counted(enum gate_verdict v); /* the summary's name that it counts under */
 const char *gate_method_doc(enum gate_method m);
 #endif

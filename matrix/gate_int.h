@@ -5,7 +5,7 @@
 
 enum { MOST_FRESH = 64 };
 struct gate_choice {
-    int *base;                 /* points of the baseline, in order; `window` places */
+    int *base; /* points of the baseline, in order; `window` places */
     int n_base;
     int fresh, n_fresh;        /* tonight's: from that point on */
     const struct change *open; /* found before, nobody has set it aside: the baseline ends before it */
@@ -21,7 +21,7 @@ double gate_change_worse(const struct series *x, const struct change *c);
 void gate_since(struct gate_cell *c, const struct series *x, const struct gate_choice *choice);
 
 struct watched {
-    struct series x;           /* its points are its own */
+    struct series x; /* its points are its own */
     const struct change *change;
     int n_changes;
     struct gate_choice choice;
@@ -37,7 +37,7 @@ struct gate_night {
     int n, cap;
     struct change *change;
     int n_changes, cap_changes;
-    int64_t last_before;       /* the newest run before tonight */
+    int64_t last_before; /* the newest run before tonight */
     struct err *e;
 };
 int gate_read(struct gate_night *g);
