@@ -110,7 +110,7 @@ struct gate_line gate_headline(const struct gate_report *r)
     const char *what = strcmp(r->kind, "ab") == 0 ? "metrics" : "cells";
     int worse = r->count[GATE_REGRESSION], aside = 0;
     if (r->n == 0) {
-        snprintf(l.s, sizeof l.s, "NOTHING TO DECIDE: the store has no runs of %s", r->policy.since ? "then" : "anything");
+        snprintf(l.s, sizeof l.s, "NOTHING TO DECIDE: the store has no runs%s", r->policy.since ? " since then" : "");
         return l;
     }
     for (int i = 0; i < r->n; i++)
