@@ -6,6 +6,7 @@ any alarm. Series, seeds and scoring stand here; docs/CHANGE_POINTS.md has the r
 usage: changepoint_peers.py WHICHQUANT [--seeds 1-8] [--series 120] [--only 'NAME;...'] [--json FILE]
        changepoint_peers.py --write FOLDER --seeds N      the series of one seed and their true changes, as CSV
        changepoint_peers.py WHICHQUANT --read FOLDER      the same on what stands there (tests/fixtures/series)
+       changepoint_peers.py WHICHQUANT --power            how soon one step is found
 Needs the packages of `pip install apache-otava==0.8.0 ruptures==1.1.10` and, without its service dependencies,
 `pip install --no-deps signal-processing-algorithms==2.1.6; pip install more_itertools structlog`; detectors that are not there
 are left out and named."""
@@ -207,6 +208,22 @@ def data(seed, n):
     return [v for v, _ in made], [t for _, t in made]
 
 
+def power(program, n=200):
+    """Of one step after 60 nights, without spikes and correlation: the share that is found within the tolerance, by size, noise and
+    nights since."""
+    nights = (5, 7, 10, 15, 30)
+    print("| step | noise | " + " | ".join(f"{k} nights" for k in nights) + " |")
+    for step in (0.03, 0.05, 0.10):
+        for cv in (0.01, 0.02, 0.03):
+            shares = []
+            for k in nights:
+                r = random.Random(f"power/{step}/{cv}/{k}")
+                made = [[100 * math.exp(cv * student(r, 4) - (math.log(1 + step) if i >= 60 else 0)) for i in range(60 + k)]
+                        for _ in range(n)]
+                shares.append(sum(hits(f, [60]) for f in ours(program)(made, 0)) / n)
+            print(f"| {step:.0%} | {cv:.0%} | " + " | ".join(f"{100 * x:.0f} %" for x in shares) + " |", flush=True)
+
+
 def read(folder):
     values, true = {}, {}
     with open(os.path.join(folder, "nights.csv"), encoding="utf-8") as f:
@@ -269,10 +286,13 @@ def main():
     a.add_argument("--json")
     a.add_argument("--write")
     a.add_argument("--read")
+    a.add_argument("--power", action="store_true")
     o = a.parse_args()
     lo, _, hi = o.seeds.partition("-")
     seeds = list(range(int(lo), int(hi or lo) + 1))
     seeds = seeds[:1] if o.read else seeds
+    if o.power:
+        return power(os.path.abspath(o.program))
     if o.write:
         return write(o.write, seeds[0], o.series)
     source = (lambda seed: read(o.read)) if o.read else (lambda seed: data(seed, o.series))

@@ -53,7 +53,7 @@ struct cli {
         struct text_list metrics;
         const char *since, *keep, *note, *link;
         int keep_runs;
-        bool all_metrics;
+        bool all_metrics, changes;
     } history;
     int n_predict, depth, reps, n_batch, rows, cols;
     double sustain_s, silence_s, cell_timeout_s; /* 0: not asked for */

@@ -5,8 +5,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "bench/values.h"
-#include "cli/cli.h"
-#include "matrix/changepoint.h"
+#include "cli/changes.h"
 #include "reports/escape.h"
 
 enum { MOST_BYTES = 1 << 30 };
@@ -25,33 +24,39 @@ struct search {
     int n_changes, n_values, n_spikes, n_short, least;
 };
 
-/* How many values a change needs at least: all of one half above all of the other. */
-static int fewest_values(double p)
+int changes_fewest_values(double p)
 {
     double ways = 1; /* n over n/2 */
     int n = 1;
-    while (2 / ways > p && n < 1000)
-        n++, ways *= n % 2 ? 2.0 * n / (n + 1) : 2.0;
+    while (2 / ways > p && n < 1000) {
+        n++;
+        ways *= n % 2 ? 2.0 * n / (n + 1) : 2.0;
+    }
     return n;
+}
+
+int changes_options(const struct cli *c, struct changepoint_options *o, struct err *e)
+{
+    *o = changepoint_defaults;
+    if (!isnan(c->min_effect))
+        o->min_effect = c->min_effect;
+    if (isnan(c->p_change))
+        return 0;
+    if (!(c->p_change >= 1e-4 && c->p_change <= 0.5))
+        return err_set(e, ERR_USAGE, "--p %g: give one from 0.0001 to 0.5", c->p_change);
+    o->p_merge = c->p_change;
+    o->p_split = 2 * c->p_change;
+    o->n_permutations = (int)fmax(changepoint_defaults.n_permutations, ceil(2 / o->p_split) - 1);
+    return 0;
 }
 
 static int settings(struct search *s, struct err *e)
 {
-    const struct cli *c = s->c;
-    s->o = changepoint_defaults;
-    if (c->lower_better && c->higher_better)
+    if (s->c->lower_better && s->c->higher_better)
         return err_set(e, ERR_USAGE, "--lower-is-better and --higher-is-better exclude each other");
-    if (!isnan(c->min_effect))
-        s->o.min_effect = c->min_effect;
-    if (!isnan(c->p_change)) {
-        if (!(c->p_change >= 1e-4 && c->p_change <= 0.5))
-            return err_set(e, ERR_USAGE, "--p %g: give one from 0.0001 to 0.5", c->p_change);
-        s->o.p_merge = c->p_change;
-        s->o.p_split = 2 * c->p_change;
-        s->o.n_permutations = (int)fmax(changepoint_defaults.n_permutations, ceil(2 / s->o.p_split) - 1);
-    }
-    s->least = fewest_values(s->o.p_merge);
-    return 0;
+    int rc = changes_options(s->c, &s->o, e);
+    s->least = changes_fewest_values(s->o.p_merge);
+    return rc;
 }
 
 static int read_table(struct search *s, struct err *e)
@@ -204,6 +209,12 @@ static void as_csv(struct sbuf *b, const struct search *s)
         }
 }
 
+void changes_print_explanation(int indent, const struct changepoint *x)
+{
+    printf("%*smeans %.6g -> %.6g, standard deviations %.3g and %.3g, Student's t %.3g, its p %.2g\n", indent, "",
+           x->mean_before, x->mean_after, x->sd_before, x->sd_after, x->t, x->p_t);
+}
+
 static void print_row(const struct search *s, const struct found *f, const struct changepoint *x, int width)
 {
     const struct value_row *row = &f->series->row[x->index];
@@ -212,8 +223,7 @@ static void print_row(const struct search *s, const struct found *f, const struc
     printf("%5d  %-20.20s  %12.6g  %12.6g  %+8.2f %%  %7.2g  %s\n", x->index, row->when, x->before, x->after,
            100 * x->effect, x->p, judge(s->c, x));
     if (s->c->explain)
-        printf("%*s  means %.6g -> %.6g, standard deviations %.3g and %.3g, Student's t %.3g, its p %.2g\n",
-               width ? width + 7 : 5, "", x->mean_before, x->mean_after, x->sd_before, x->sd_after, x->t, x->p_t);
+        changes_print_explanation(width ? width + 9 : 7, x);
 }
 
 static void print_text(const struct search *s)

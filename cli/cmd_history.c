@@ -258,7 +258,7 @@ int cmd_history(struct cli *c)
         return unknown_action(c->arg[0]);
     if (store_open(&s, c->req.store_path, &e) < 0)
         return cli_fail(&e);
-    int code = c->n_args > 0 ? actions[i].run(c, s) : history_list(c, s);
+    int code = c->n_args > 0 ? actions[i].run(c, s) : c->history.changes ? history_changes(c, s) : history_list(c, s);
     store_close(s);
     return code;
 }

@@ -10,4 +10,5 @@ int history_time(const char *option, const char *text, int64_t *out, struct err 
 bool history_wants(const struct cli *c, const struct series *x);
 int history_filter(const struct cli *c, struct series_filter *f, struct err *e);
 int history_list(struct cli *c, struct store *s);
+int history_changes(struct cli *c, struct store *s);
 #endif

@@ -170,6 +170,75 @@ def test_many_series_and_long_ones():
     assert len(told) == 300 and {c["index"] for c in told} == {40}
 
 
+# ---- history --changes ----
+
+def import_nights(store, values, first=0, commit="c{:03}"):
+    rows = [(f"2026-{1 + i // 28:02}-{1 + i % 28:02}", f"{v:.4f}", commit.format(i)) for i, v in enumerate(values, first)]
+    file = path("nights.csv", table([("tok/s", v, "tok/s", "higher", d, c) for d, v, c in rows],
+                                    "metric,value,unit,better,date,commit"))
+    run("import", file, "--store", store, "--source", "vllm", "-q")
+
+
+def history(store, *args):
+    return json.loads(run("history", "--changes", "--store", store, "--json", *args).text)
+
+
+def test_a_change_of_the_store_is_told_once_and_keeps_its_id():
+    store, values = os.path.join(TMP, "once.db"), levels(40, 60, step=0.93, start=100)
+    import_nights(store, values[:41])
+    assert history(store)["changes"] == []
+    ids = set()
+    for n in range(41, 100, 3):
+        import_nights(store, values[n:n + 3], n)
+        told = history(store)
+        ids |= {c["id"] for c in told["changes"]}
+        assert len(ids) <= 1 and told["n_new"] == (len(ids) if not told["changes"] or told["changes"][0]["new"] else 0), told
+    (c,) = told["changes"]
+    assert c["index"] == 40 and c["verdict"] == "worse" and c["state"] == "new" and c["found_by"] == "history" and not c["new"]
+    assert (c["commit_before"], c["commit_after"], c["time"]) == ("c039", "c040", "2026-02-13T00:00:00Z"), c
+    assert abs(c["effect"] + 0.07) < 0.01 and c["metric"] == "tok/s" and c["model"] == "vllm" and not c["same_build"]
+
+
+def test_states_stay():
+    store, values = os.path.join(TMP, "states.db"), levels(30, 30, step=0.9, start=50) + levels(0, 30, step=1.02, start=50)
+    import_nights(store, values[:75])
+    first, second = history(store)["changes"]
+    assert (first["verdict"], second["verdict"], first["index"], second["index"]) == ("worse", "better", 30, 60)
+    run("history", "accept", first["id"][:8], "--note", "another thread count", "--store", store)
+    run("history", "noise", second["id"], "--store", store)
+    import_nights(store, values[75:], 75)
+    again = history(store)
+    assert [(c["id"], c["state"], c["new"]) for c in again["changes"]] == [(first["id"], "accepted", False),
+                                                                           (second["id"], "noise", False)]
+    text = run("history", "--changes", "--store", store, "--explain").text
+    assert first["id"][:8] in text and "accepted" in text and "another thread count" in text and "Student's t" in text
+    assert second["id"][:8] not in text and "1 called noise (-v shows)" in text and "c029..c030" in text
+    assert second["id"][:8] in run("history", "--changes", "--store", store, "-v").text
+    late = history(store, "--since", "2026-02-20")["changes"]
+    assert [c["id"] for c in late] == [second["id"]], "the whole series is looked at, whatever is told"
+
+
+def test_a_dry_run_stores_nothing():
+    store = os.path.join(TMP, "dry.db")
+    import_nights(store, levels(30, 30))
+    for _ in range(2):
+        told = history(store, "--dry-run")
+        assert told["n_new"] == 1 and told["changes"][0]["new"]
+    assert "(and not stored)" in run("history", "--changes", "--dry-run", "--store", store).text
+    assert history(store, "--min-effect", "20%")["changes"] == []
+    assert history(store)["n_new"] == 1 and history(store)["n_new"] == 0
+    p = run("history", "--changes", "--csv", "--store", store, expect=2)
+    assert "--json" in one_sentence(p)
+
+
+def test_the_store_and_a_table_of_it_agree():
+    store = os.path.join(TMP, "agree.db")
+    import_nights(store, levels(35, 40, step=1.05))
+    table_of_it = run("history", "--csv", "--store", store).text
+    (a,), (b,) = history(store)["changes"], found(path("agree.csv", table_of_it.encode()))["changes"]
+    assert (a["index"], a["before"], a["after"]) == (b["index"], b["before"], b["after"])
+
+
 def simulated():
     with open(os.path.join(FIXTURES, "nights-changes.csv"), encoding="utf-8") as f:
         true = {}
