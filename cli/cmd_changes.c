@@ -220,8 +220,11 @@ static void print_row(const struct search *s, const struct found *f, const struc
     const struct value_row *row = &f->series->row[x->index];
     if (width)
         printf("%-*.*s  ", width, width, f->series->name);
-    printf("%5d  %-20.20s  %12.6g  %12.6g  %+8.2f %%  %7.2g  %s\n", x->index, row->when, x->before, x->after,
-           100 * x->effect, x->p, judge(s->c, x));
+    char effect[16] = "-"; /* of a level that was 0 */
+    if (isfinite(x->effect))
+        snprintf(effect, sizeof effect, "%+.2f %%", 100 * x->effect);
+    printf("%5d  %-20.20s  %12.6g  %12.6g  %10s  %7.2g  %s\n", x->index, row->when, x->before, x->after, effect, x->p,
+           judge(s->c, x));
     if (s->c->explain)
         changes_print_explanation(width ? width + 9 : 7, x);
 }

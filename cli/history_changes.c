@@ -116,9 +116,12 @@ static void print_change(const struct report *r, const struct series_change *c)
     char date[32];
     const struct change *k = c->known;
     const struct point *p = c->series->p;
-    printf("  %.8s  %-12s  %s  %10.6g -> %-10.6g  %+7.2f %% %-6s  p %-7.2g", k->id,
+    char effect[16] = "-";
+    if (isfinite(k->effect))
+        snprintf(effect, sizeof effect, "%+.2f %%", 100 * k->effect);
+    printf("  %.8s  %-12s  %s  %10.6g -> %-10.6g  %9s %-6s  p %-7.2g", k->id,
            c->is_new ? "NEW" : change_state_name(k->state), date_of(k->time, date, "%Y-%m-%d"), k->before, k->after,
-           100 * k->effect, verdict(c), k->p);
+           effect, verdict(c), k->p);
     if (c->same_build)
         printf("  same build: the machine, not the code");
     else if (c->index > 0 && *p[c->index - 1].commit && *p[c->index].commit)

@@ -55,14 +55,16 @@ static int start(struct detector *d, const double *value, int n, struct err *e)
     d->draft = d->raw + 2 * k;
     d->p = d->raw + 3 * k;
     d->ratios = true;
+    double largest = 0; /* y of values that are no ratios: within one, where no difference overflows */
     for (int i = 0; i < n; i++)
         if (isfinite(value[i])) {
             d->ratios = d->ratios && value[i] > 0;
+            largest = fmax(largest, fabs(value[i]));
             d->index[d->n] = i;
             d->raw[d->n++] = value[i];
         }
     for (int i = 0; i < d->n; i++)
-        d->y[i] = d->ratios ? log(d->raw[i]) : d->raw[i];
+        d->y[i] = d->ratios ? log(d->raw[i]) : largest > 0 ? d->raw[i] / largest : 0;
     return 0;
 }
 
