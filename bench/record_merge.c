@@ -54,6 +54,16 @@ static void merge_samples(struct record *out, const struct record_field *f, cons
     }
 }
 
+/* Measured by one of the processes only: it is the same every time. */
+static void take_quality(struct record *out, const struct record *r)
+{
+    out->quality_from = r->quality_from;
+    out->quality = r->quality;
+    out->kld_predicted = r->kld_predicted;
+    out->chunk_kld = r->chunk_kld;
+    out->chunk_nll = r->chunk_nll;
+}
+
 void record_merge(struct record *out, const struct record *const *rec, int n)
 {
     const struct record *good[MOST], *latest = rec[0];
@@ -66,6 +76,8 @@ void record_merge(struct record *out, const struct record *const *rec, int n)
             good[n_good++] = rec[i];
     }
     *out = *latest;
+    for (int i = 0; i < n_good && out->quality_from == FROM_NOWHERE; i++)
+        take_quality(out, good[i]);
     if (n_good < 2)
         return;
     for (int i = 0; i < n_record_fields; i++) {

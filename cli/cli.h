@@ -70,6 +70,8 @@ struct cli {
     const char *prices;
     const char *source, *date; /* of imported figures */
     const char *since, *release;    /* of histories: a date, "90d"; a commit or a date */
+    const char *night;
+    int n_processes, n_baseline, keep; /* of nights; 0: not asked for */
     const char *target;             /* --device: a machine that is not here */
     struct target_flags described;  /* or its figures */
     struct text_list catalogue;     /* --model: ids of the catalogue */
@@ -114,6 +116,11 @@ extern const int n_commands;
 int cli_parse(struct cli *c, int argc, char **argv, struct err *e);
 void cli_free_options(struct cli *c); /* what parsing allocated: the lists */
 void cli_done(struct cli *c);
+/* options_repeat.c: the options of those groups that are not as usual, but for `except` (ends in NULL), as arguments of
+ * another start of the program. */
+int cli_repeat_options(const struct cli *c, int groups, const char *const *except, struct text_list *out,
+                       struct err *e);
+void cli_free_list(struct text_list *l); /* with its texts */
 void cli_help(FILE *f, const struct command *cmd);
 /* Nearest of the names, for "did you mean"; NULL when none is near. */
 const char *cli_nearest(const char *word, const char *const *names, int n);
