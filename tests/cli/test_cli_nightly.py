@@ -1,12 +1,18 @@
 #!/usr/bin/env python3
 """Nights: figures of other programs imported, one night after another measured, judged and written, whatever goes wrong
 in between. Arguments and end: harness.py."""
+import fcntl
 import json
 import os
+import resource
+import shutil
+import signal
 import sqlite3
+import subprocess
 import sys
+import time
 
-from harness import PROGRAM, TMP, main, one_sentence, path, run
+from harness import ENV, PROGRAM, TMP, main, one_sentence, path, run
 
 
 def query(store, sql):
@@ -117,6 +123,220 @@ def test_speeds_are_found_again():
 def test_the_slow_kernel_is_for_test_builds_only():
     with open(PROGRAM, "rb") as f:
         assert b"WHICHQUANT_TEST_SLOW" not in f.read()
+
+
+
+# ---- nights ----
+
+DAY, FIRST = 86400, 1795312800      # 2026-11-22T02:00:00Z
+QUALITY = ["nightly", "default", "-f", "q8_0,q4_0", "--frameworks", "own", "--chunks", "2", "-t", "1", "--no-speed", "-q"]
+SPEED = ["nightly", "default", "-f", "q4_0", "--frameworks", "own", "--prompt", "8", "--gen", "4", "-t", "1", "--no-quality", "-q",
+         "--processes", "2", "--budget", "60s"]
+
+
+class Nights:
+    """A machine: its data folder, its store, its clock."""
+
+    def __init__(self, name):
+        self.home = os.path.join(TMP, name)
+        self.env = {**ENV, "XDG_DATA_HOME": self.home}
+        self.store, self.out = os.path.join(self.home, "whichquant", "store.db"), os.path.join(self.home, "out")
+        self.pending = os.path.join(self.home, "whichquant", "nights")
+
+    def at(self, day):
+        return {**self.env, "SOURCE_DATE_EPOCH": str(FIRST + day * DAY)}
+
+    def run(self, *args, day=0, expect=0, **more):
+        return run(*args, "-o", self.out, expect=expect, env=self.at(day), **more)
+
+    def start(self, *args):
+        return subprocess.Popen([PROGRAM, *args, "-o", self.out], env=self.env, cwd=TMP, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def query(self, sql):
+        return query(self.store, sql)
+
+    def sound(self):
+        return self.query("PRAGMA integrity_check") == [("ok",)]
+
+
+def rows(store, sql="SELECT id, cell_id, date, run_id FROM run ORDER BY id"):
+    try:
+        with sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=20) as db:
+            return db.execute(sql).fetchall()
+    except sqlite3.OperationalError:
+        return []       # not there yet
+
+
+def wait_for(condition, p, seconds=240):
+    end = time.time() + seconds
+    while not condition():
+        assert p.poll() is None and time.time() < end, (p.poll(), p.stderr.read()[-600:] if p.poll() is not None else "too slow")
+        time.sleep(0.02)
+
+
+def test_nights_one_after_another():
+    m = Nights("nights")
+    os.makedirs(os.path.join(m.out, "notes"))
+    path("nights/out/2026-01-01", b"a file of the user's")
+    for day in range(10):
+        m.run(*QUALITY, "--keep", "3", day=day)
+    nights = ["2026-11-29", "2026-11-30", "2026-12-01"]
+    assert sorted(os.listdir(m.out)) == ["2026-01-01", *nights, "latest", "notes"]
+    assert os.readlink(os.path.join(m.out, "latest")) == nights[-1]
+    for night in nights:
+        files = set(os.listdir(os.path.join(m.out, night)))
+        assert {"gate.json", "gate.md", "gate.xml", "records.jsonl", "dashboard.html"} <= files, files
+    with open(os.path.join(m.out, "latest", "records.jsonl"), encoding="utf-8") as f:
+        records = [json.loads(line) for line in f]
+    assert sorted(r["format"]["name"] for r in records) == ["gguf/q4_0", "gguf/q8_0"]
+    assert {r["run_id"] for r in records} == {"nightly-2026-12-01"} and {r["date"] for r in records} == {"2026-12-01T02:00:00Z"}
+    assert m.query("SELECT format, count(*), count(DISTINCT run_id) FROM run GROUP BY format ORDER BY format") == [
+        ("gguf/q4_0", 10, 10), ("gguf/q8_0", 10, 10)]
+    with open(os.path.join(m.out, "latest", "gate.json"), encoding="utf-8") as f:
+        report = json.load(f)
+    assert report["summary"]["regressed"] == 0 and report["summary"]["insufficient"] == 0, report["summary"]
+    assert sorted(os.listdir(m.pending)) == ["2026-12-01", "lock"]
+    before = m.query("SELECT id, content_sha256 FROM run ORDER BY id")
+    p = m.run(*[a for a in QUALITY if a != "-q"], "--keep", "3", day=9)     # the same night once more
+    assert "2 of 2 cells were measured before" in p.err, p.err
+    assert m.query("SELECT id, content_sha256 FROM run ORDER BY id") == before
+    # the clock jumped back
+    p = m.run(*QUALITY, day=2, expect=1)
+    assert "the clock says 2026-11-24T02:00:00Z" in one_sentence(p) and "2026-12-01T02:00:00Z" in p.err
+    assert m.query("SELECT id, content_sha256 FROM run ORDER BY id") == before and m.sound()
+    assert os.readlink(os.path.join(m.out, "latest")) == nights[-1]
+
+
+def test_first_nights():
+    m = Nights("first")
+    p = m.run(*[a for a in QUALITY if a != "-q"], "--baseline-now", "8")
+    assert "baseline: run 8 of 8" in p.err
+    assert m.query("SELECT count(DISTINCT run_id), count(*) FROM run") == [(9, 18)]
+    m = Nights("alone")
+    m.run(*QUALITY)
+    assert m.run(*QUALITY, "--strict", expect=5, day=1).err == ""
+
+
+def test_one_night_at_a_time():
+    m = Nights("lock")
+    os.makedirs(m.pending)
+    with open(os.path.join(m.pending, "lock"), "w", encoding="utf-8") as f:
+        f.write("process 4711, since 2026-11-22T02:00:00Z\n")
+        f.flush()
+        fcntl.flock(f, fcntl.LOCK_EX)
+        p = m.run(*QUALITY, expect=1)
+        assert "process 4711, since 2026-11-22T02:00:00Z" in one_sentence(p) and "another nightly run" in p.err
+        assert os.listdir(m.pending) == ["lock"] and not os.path.exists(m.store) and not os.path.exists(m.out)
+    m.run(*QUALITY)     # whoever held it is gone
+
+
+def test_killed_night_goes_on():
+    m = Nights("killed")
+    first, second = (os.path.join(m.pending, "tonight", f"m0-speed{k}.db") for k in (1, 2))
+    p = m.start(*SPEED, "--night", "tonight")
+    wait_for(lambda: os.path.exists(second), p)     # the first process is through, the second is at work
+    measured = rows(first)
+    assert len(measured) >= 2, measured
+    refused = run(*SPEED, "--night", "tonight", env=m.env, expect=1)
+    assert f"process {p.pid}, since 20" in one_sentence(refused)
+    p.kill()
+    p.wait()
+    assert not os.path.exists(m.out) and not rows(m.store)
+    assert run(*SPEED, "--night", "tonight", "-o", m.out, env=m.env).err == ""
+    assert rows(first) == measured, "nothing is measured again"
+    again = rows(second)
+    assert [r[1] for r in again] == [r[1] for r in measured]
+    kept = [json.loads(j) for (j,) in m.query("SELECT json FROM run ORDER BY id")]
+    assert sorted(r["cell_id"] for r in kept) == sorted(r[1] for r in measured)
+    assert {r["run_id"] for r in kept} == {"nightly-tonight"}
+    for r in kept:      # the median of the processes, with the repetitions of both
+        of = [json.loads(j) for db in (first, second) for (j,) in rows(db, f"SELECT json FROM run WHERE cell_id = '{r['cell_id']}'")]
+        values = sorted(x["speed"]["decode_tok_s"]["v"] for x in of)
+        assert len(of) == 2 and abs(r["speed"]["decode_tok_s"]["v"] / (sum(values) / 2) - 1) < 1e-9
+        assert [r["speed"]["decode_tok_s"][k] for k in ("lo", "hi")] == values
+        assert sorted(r["speed"]["decode_ns"]) == sorted(ns for x in of for ns in x["speed"]["decode_ns"])
+
+
+def test_interrupted_night():
+    m = Nights("interrupted")
+    p = m.start(*SPEED, "--night", "x")
+    wait_for(lambda: os.path.exists(os.path.join(m.pending, "x", "m0-speed1.db")), p)
+    p.send_signal(signal.SIGINT)
+    _, err = p.communicate(timeout=120)
+    assert p.returncode == 130 and b"the same command goes on" in err, (p.returncode, err)
+    assert not os.path.exists(m.out)
+
+
+def test_a_night_that_was_cut_off_is_kept():
+    m, other = Nights("cut"), os.path.join(TMP, "cut-other.db")
+    m.run(*QUALITY, "--night", "a")
+    p = run(*[a for a in QUALITY if a != "-q"], "--night", "b", "--store", other, env=m.at(1))
+    assert "night a was cut off: the 2 cells that it had measured are kept" in p.err, p.err
+    assert query(other, "SELECT run_id, count(*) FROM run GROUP BY run_id ORDER BY run_id") == [("nightly-a", 2), ("nightly-b", 2)]
+    assert sorted(os.listdir(m.pending)) == ["b", "lock"]
+
+
+def test_full_disk():
+    m = Nights("full")
+    m.run(*QUALITY)
+    before = m.query("SELECT id, content_sha256 FROM run ORDER BY id")
+    size = os.path.getsize(m.store)
+
+    def little_room():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, size // 2))
+
+    p = subprocess.run([PROGRAM, *QUALITY, "-o", m.out], env=m.at(1), cwd=TMP, stdin=subprocess.DEVNULL, preexec_fn=little_room,
+                       restore_signals=False, capture_output=True, timeout=120)
+    sentences = p.stderr.decode().strip().split("\n")
+    assert p.returncode == 1 and all(x.startswith("whichquant: ") for x in sentences) and len(sentences) <= 2, sentences
+    assert m.query("SELECT id, content_sha256 FROM run ORDER BY id") == before and m.sound()
+    assert os.readlink(os.path.join(m.out, "latest")) == "2026-11-22" and sorted(os.listdir(m.out)) == ["2026-11-22", "latest"]
+    m.run(*QUALITY, day=1)      # room again
+    assert len(m.query("SELECT id FROM run")) == 2 * len(before) and m.sound()
+
+
+def test_full_disk_of_the_reports():
+    """A real one, where the system lets us have it: 40 kB are too few for the page, the store is elsewhere."""
+    m = Nights("reports")
+    os.makedirs(m.out)
+    script = 'mount -t tmpfs -o size=40k none "$1" && shift && exec "$@"'
+    p = subprocess.run(["unshare", "-rm", "sh", "-c", script, "sh", m.out, PROGRAM, *QUALITY, "-o", m.out], env=m.at(0),
+                       cwd=TMP, capture_output=True, timeout=120)
+    err = p.stderr.decode()
+    if "unshare" in err or "mount" in err:
+        return          # no namespaces for this user; test_full_disk has shown the rest
+    assert p.returncode == 1 and "whichquant: " in err and "o space left" in err, err
+    assert len(m.query("SELECT id FROM run")) == 2 and m.sound()
+
+
+def test_folders_of_others_are_left_alone():
+    m = Nights("theirs")
+    os.makedirs(os.path.join(m.out, "2026-11-22"))
+    path("theirs/out/2026-11-22/thesis.txt", b"years of work")
+    os.makedirs(os.path.join(m.out, "latest"))
+    p = m.run(*QUALITY, expect=1)
+    assert "2026-11-22 is no night of this program's" in one_sentence(p)
+    p = m.run(*QUALITY, day=1, expect=1)
+    assert "latest is no link of this program's" in one_sentence(p)
+    assert os.listdir(os.path.join(m.out, "2026-11-22")) == ["thesis.txt"] and os.listdir(os.path.join(m.out, "latest")) == []
+
+
+def test_a_model_that_is_not_there():
+    m = Nights("absent")
+    p = m.run("nightly", "no-such-model.gguf", *QUALITY[1:], expect=1)
+    assert "no-such-model.gguf: no such file" in one_sentence(p)
+    assert len(m.query("SELECT id FROM run")) == 2 and os.path.exists(os.path.join(m.out, "latest", "gate.json"))
+    m = Nights("nothing")
+    p = m.run("nightly", "no-such-model.gguf", *QUALITY[2:], expect=1)
+    assert "nothing was measured tonight" in p.err and not os.path.exists(m.out)
+
+
+def test_nightly_usage():
+    for args in (["nightly"], [*QUALITY, "--night", "../x"], [*QUALITY, "--night", ""], [*QUALITY, "--processes", "99"],
+                 [*QUALITY, "--no-quality"], [*QUALITY, "--budget", "soon"], [*QUALITY, "--night", "x" * 25]):
+        one_sentence(run(*args, expect=2))
 
 
 if __name__ == "__main__":
