@@ -146,7 +146,10 @@ static int judge(struct night *n, int *code, struct err *e)
         rc = night_out_open(&out, c->req.out_dir, e);
     if (rc < 0)
         return rc;
+    const bool quiet = c->req.quiet;
+    c->req.quiet = true; /* the folder has another name when it is complete */
     *code = cli_gate(c, n->store, &p, &hooks, stdout, *out.temp ? out.temp : NULL);
+    c->req.quiet = quiet;
     rc = night_keep_reruns(n, e);
     if (*out.temp && *code != EXIT_FAILED && rc == 0)
         write_night(n, &out);

@@ -131,7 +131,7 @@ def test_the_slow_kernel_is_for_test_builds_only():
 DAY, FIRST = 86400, 1795312800      # 2026-11-22T02:00:00Z
 QUALITY = ["nightly", "default", "-f", "q8_0,q4_0", "--frameworks", "own", "--chunks", "2", "-t", "1", "--no-speed", "-q"]
 SPEED = ["nightly", "default", "-f", "q4_0", "--frameworks", "own", "--prompt", "8", "--gen", "4", "-t", "1", "--no-quality", "-q",
-         "--processes", "2", "--budget", "60s"]
+         "--processes", "2", "--budget", "10s"]
 
 
 class Nights:
