@@ -10,20 +10,6 @@ bool db_is_url(const char *where)
     return strncasecmp(where, "postgresql://", 13) == 0 || strncasecmp(where, "postgres://", 11) == 0;
 }
 
-/* "postgresql://user:secret@host/db?password=x" -> "postgresql://user@host/db" */
-static char *name_of(const char *where)
-{
-    char *name = mem_strdup(where);
-    if (!name || !db_is_url(where))
-        return name;
-    name[strcspn(name, "?")] = 0;
-    char *host = strrchr(name, '@'), *user = strstr(name, "://") + 3;
-    char *colon = host ? memchr(user, ':', (size_t)(host - user)) : NULL;
-    if (colon)
-        memmove(colon, host, strlen(host) + 1);
-    return name;
-}
-
 static void expand(struct sbuf *out, const char *sql, const struct db_words *words)
 {
     while (*sql) {
@@ -86,7 +72,7 @@ int db_open(struct db **out, const char *where, const struct db_schema *schema, 
         return err_nomem(e, sizeof *d, "the store");
     d->kind = db_is_url(where) ? &db_postgres : &db_sqlite;
     d->where = mem_strdup(where);
-    d->name = name_of(where);
+    d->name = mem_strdup(db_is_url(where) ? "the PostgreSQL database" : where); /* a URL may hold a password */
     int rc = d->where && d->name ? open_schema(d, schema, e) : err_nomem(e, strlen(where), "the store");
     if (rc < 0)
         db_close(d);

@@ -15,33 +15,13 @@
 
 /* ---- writing ---- */
 
-/* Bytes of the UTF-8 character at s, 0 when it is not one that JSON can hold. */
-static int utf8_length(const unsigned char *s)
-{
-    if (s[0] < 0x80)
-        return 1;
-    int n = s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-    if (s[0] < 0xc2 || s[0] > 0xf4)
-        return 0;
-    for (int i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    bool overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
-    bool surrogate = s[0] == 0xed && s[1] >= 0xa0, beyond = s[0] == 0xf4 && s[1] >= 0x90;
-    return overlong || surrogate || beyond ? 0 : n;
-}
-
 static json_t *text_to_json(const char *s)
 {
     json_t *v = json_string(s);
     if (v)
         return v;
     struct sbuf b = {0};
-    for (const unsigned char *p = (const unsigned char *)s; *p;) {
-        int n = utf8_length(p);
-        sbuf_add(&b, n ? (const char *)p : "?", n ? (size_t)n : 1);
-        p += n ? n : 1;
-    }
+    sbuf_add_utf8(&b, s);
     v = b.failed ? NULL : json_string(sbuf_str(&b));
     sbuf_free(&b);
     return v;

@@ -14,9 +14,11 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/os.h"
-#include "bench/series.h"
+#include "bench/store_file.h"
+#include "bench/store_int.h"
 
 static char folder[64], path[96];
+static const char *place = path; /* or the URL of a server: tests/cli/postgres.py */
 
 static int make_folder(void **state)
 {
@@ -28,9 +30,22 @@ static int make_folder(void **state)
     return 0;
 }
 
+/* An empty database again. */
+static void empty_server(void)
+{
+    struct child_result r;
+    const char *const argv[] = {
+        "psql", "-X", "-q", "-d", place, "-c", "DROP SCHEMA public CASCADE; CREATE SCHEMA public", NULL};
+    assert_int_equal(child_run(&(struct child_cmd){.argv = argv, .timeout_ms = 30000}, &r, NULL), 0);
+    assert_int_equal(r.exit_code, 0);
+    child_result_free(&r);
+}
+
 static int clean(void **state)
 {
     (void)state;
+    if (place != path)
+        empty_server();
     static const char *const suffix[] = {"", "-wal", "-shm", "-journal"};
     for (size_t i = 0; i < sizeof suffix / sizeof *suffix; i++) {
         char p[128];
@@ -119,7 +134,7 @@ static struct seen read_series(struct store *s, const struct series_filter *f)
 static void nights_become_points(void **state)
 {
     (void)state;
-    struct store *s = open_ok(path);
+    struct store *s = open_ok(place);
     struct record r;
     for (int i = 9; i >= 0; i--) { /* a clock that went back: points stand by their time all the same */
         night(&r, i, "gguf/q4_0");
@@ -158,7 +173,7 @@ static void nights_become_points(void **state)
 static void filters(void **state)
 {
     (void)state;
-    struct store *s = open_ok(":memory:");
+    struct store *s = open_ok(place);
     struct record r;
     int64_t t;
     for (int i = 0; i < 10; i++) {
@@ -184,7 +199,7 @@ static void filters(void **state)
 static void failed_and_predicted_runs_are_no_points(void **state)
 {
     (void)state;
-    struct store *s = open_ok(":memory:");
+    struct store *s = open_ok(place);
     struct record r;
     night(&r, 0, "gguf/q4_0");
     put_ok(s, &r);
@@ -273,7 +288,7 @@ static void keys(void **state)
 static void chunks_travel(void **state)
 {
     (void)state;
-    struct store *s = open_ok(":memory:");
+    struct store *s = open_ok(place);
     struct record r, back;
     night(&r, 0, "gguf/q4_0");
     json_t *j = record_to_json(&r);
@@ -299,7 +314,7 @@ static void chunks_travel(void **state)
 static void foreign_figures(void **state)
 {
     (void)state;
-    struct store *s = open_ok(":memory:");
+    struct store *s = open_ok(place);
     struct foreign m[2] = {{.metric = "requests_s", .unit = "1/s", .better = 1, .n = 3, .value = {5, 9, 7}},
                            {.metric = "p99_ms", .unit = "ms", .better = -1, .n = 1, .value = {12.5}}};
     struct foreign_run f = {.source = "vllm nightly",
@@ -340,7 +355,7 @@ static int count_changes(void *arg, const struct change *c)
 static void changes_keep_what_people_said(void **state)
 {
     (void)state;
-    struct store *s = open_ok(":memory:");
+    struct store *s = open_ok(place);
     struct err e = {0};
     struct change
         c = {.run_before = 4, .run_after = 5, .time = 77, .before = 10, .after = 8, .effect = -0.2, .p = 0.01},
@@ -369,6 +384,189 @@ static void changes_keep_what_people_said(void **state)
     memset(&back, 0, sizeof back);
     store_each_change(s, "other", count_changes, &back, &e);
     assert_string_equal(back.id, "");
+    store_close(s);
+}
+
+static void open_change(struct store *s, const struct series *x, int i, enum change_state state)
+{
+    struct change c = {.run_before = x->p[i - 1].run, .run_after = x->p[i].run, .time = x->p[i].time, .state = state};
+    struct err e = {0};
+    snprintf(c.series, sizeof c.series, "%s", x->key);
+    snprintf(c.metric, sizeof c.metric, "%s", x->metric);
+    change_id(&c);
+    if (store_put_change(s, &c, &e) < 0)
+        fail_msg("%s", e.text);
+}
+
+static int put_changes(void *arg, const struct series *x)
+{
+    open_change(arg, x, 60, strcmp(x->format, "gguf/q4_0") ? CHANGE_NOISE : CHANGE_NEW);
+    return 55;
+}
+
+/* 100 nights of two formats, in each a change in night 60: open in the one, called noise in the other. */
+static void pruning_spares_what_open_changes_rest_on(void **state)
+{
+    (void)state;
+    struct store *s = open_ok(place);
+    struct record r;
+    struct err e = {0};
+    struct prune_count n;
+    for (int i = 0; i < 200; i++) {
+        night(&r, 0, i % 2 ? "gguf/q4_0" : "gguf/q8_0");
+        snprintf(r.date, sizeof r.date, "2026-%02d-%02dT03:00:00Z", i / 2 / 28 + 1, i / 2 % 28 + 1);
+        put_ok(s, &r);
+    }
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(
+            series_each(s, &(struct series_filter){.format = i ? "gguf/q4_0" : "gguf/q8_0"}, put_changes, s, &e), 55);
+    assert_int_equal(store_prune(s, &(struct prune_rule){.keep_runs = 5, .dry_run = true}, &n, &e), 0);
+    assert_true(n.runs == 95 + 95 - 60 && n.kept == 60 && n.samples == 3 * n.runs);
+    assert_int_equal(read_series(s, NULL).n_points, 200);
+    assert_int_equal(store_prune(s, &(struct prune_rule){.keep_runs = 5}, &n, &e), 0);
+    assert_int_equal(read_series(s, &(struct series_filter){.format = "gguf/q8_0"}).n_points, 5);
+    struct seen x = read_series(s, &(struct series_filter){.format = "gguf/q4_0"});
+    assert_int_equal(x.n_points, 65); /* nights 30 to 89 and the last 5 */
+    double v[4];
+    assert_int_equal(series_samples(s, x.first_point.run, "decode_tok_s", v, 4, NULL), 3);
+    int64_t t;
+    clock_parse("2026-04-15", &t);
+    assert_int_equal(store_prune(s, &(struct prune_rule){.before = t}, &n, &e), 0);
+    assert_int_equal(read_series(s, &(struct series_filter){.format = "gguf/q8_0"}).n, 1);
+    assert_int_equal(store_prune(s, &(struct prune_rule){.before = INT64_MAX}, &n, &e), 0);
+    assert_int_equal(read_series(s, NULL).n_points, 60);
+    assert_int_equal(n.kept, 60);
+    store_close(s);
+}
+
+static int add_line(void *arg, const char *line, size_t n)
+{
+    sbuf_add(arg, line, n);
+    sbuf_putc(arg, '\n');
+    return 0;
+}
+
+static void say(void *arg, const char *sentence)
+{
+    snprintf(arg, 512, "%s", sentence);
+}
+
+static void write_text(const char *p, const struct sbuf *b)
+{
+    assert_int_equal(file_write(p, b->p, b->n, NULL), 0);
+}
+
+/* Out, into another store (in reverse order of lines), out again: the same bytes. */
+static void files_hold_everything(void **state)
+{
+    (void)state;
+    struct store *s = open_ok(place), *t;
+    struct record r;
+    struct err e = {0};
+    struct sbuf first = {0}, second = {0}, reversed = {0};
+    char file[128], said[512] = "";
+    struct import_count n = {0};
+    struct verify_count v;
+    for (int i = 0; i < 20; i++) {
+        night(&r, i, "gguf/q4_0");
+        snprintf(r.reason, sizeof r.reason, "\xff not UTF-8 \xc3\xa9");
+        put_ok(s, &r);
+    }
+    struct foreign m = {.metric = "requests_s", .unit = "1/s", .better = 1, .n = 2, .value = {5, 9}};
+    assert_int_equal(
+        store_put_foreign(s, &(struct foreign_run){.source = "x", .date = "2026-02-03", .metric = &m, .n = 1}, &e), 0);
+    struct seen x = read_series(s, &(struct series_filter){.metric = "decode_tok_s"});
+    struct change c = {.run_before = x.first_point.run,
+                       .run_after = x.last_point.run,
+                       .time = x.last_point.time,
+                       .before = 3,
+                       .after = 4,
+                       .effect = 1. / 3,
+                       .p = 0.001,
+                       .state = CHANGE_ACCEPTED,
+                       .note = "ok"};
+    snprintf(c.series, sizeof c.series, "%s", x.last.key);
+    change_id(&c);
+    assert_int_equal(store_put_change(s, &c, &e), 0);
+    assert_int_equal(store_export(s, add_line, &first, &e), 0);
+    assert_int_equal(store_verify(s, say, said, &v, &e), 0);
+    assert_string_equal(said, "");
+    assert_true(v.runs == 21 && v.problems == 0);
+    store_close(s);
+    char *end = first.p + first.n - 1;
+    for (char *p = end; p >= first.p; p--)
+        if (p == first.p || p[-1] == '\n') {
+            sbuf_add(&reversed, p, (size_t)(end - p) + 1);
+            end = p - 1;
+        }
+    snprintf(file, sizeof file, "%s/all.jsonl", folder);
+    write_text(file, &reversed);
+    t = open_ok(":memory:");
+    if (store_import(t, file, &n, &e) < 0)
+        fail_msg("%s", e.text);
+    assert_true(n.records == 20 && n.foreign == 1 && n.changes == 1 && n.known == 0);
+    n = (struct import_count){0};
+    assert_int_equal(store_import(t, file, &n, &e), 0);
+    assert_true(n.records == 0 && n.foreign == 0 && n.changes == 0 && n.known == 22);
+    write_text(file, &first); /* the change's runs are there now */
+    assert_int_equal(store_import(t, file, &n, &e), 0);
+    assert_int_equal(store_export(t, add_line, &second, &e), 0);
+    unlink(file);
+    const char *of_change = strstr(first.p, "{\"change\"");
+    assert_non_null(of_change);
+    assert_memory_equal(first.p, second.p, (size_t)(of_change - first.p));
+    assert_int_equal(read_series(t, NULL).n_points, 21);
+    struct change back = {0};
+    store_each_change(t, NULL, count_changes, &back, &e);
+    assert_true(back.state == CHANGE_ACCEPTED && strcmp(back.note, "ok") == 0 && strcmp(back.id, c.id) == 0);
+    store_close(t);
+    sbuf_free(&first);
+    sbuf_free(&second);
+    sbuf_free(&reversed);
+}
+
+static int alter(struct store *s, const char *sql)
+{
+    return db_script(s->db, sql, NULL);
+}
+
+static void verify_finds_what_was_altered(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sql, *undo, *said;
+    } change[] = {
+        {"UPDATE figure SET value = value * 2 WHERE metric = 'decode_tok_s' AND run = 2",
+         "UPDATE figure SET value = value / 2 WHERE metric = 'decode_tok_s' AND run = 2", "figures"},
+        {"UPDATE sample SET value = value + 1 WHERE run = 3 AND rep = 1",
+         "UPDATE sample SET value = value - 1 WHERE run = 3 AND rep = 1", "repetitions"},
+        {"UPDATE series_point SET value = value * 2 WHERE run = 4",
+         "UPDATE series_point SET value = value / 2 WHERE run = 4", "points"},
+        {"UPDATE run SET cell_key = 'x' || cell_key WHERE id = 5",
+         "UPDATE run SET cell_key = substr(cell_key, 2) WHERE id = 5", "another cell"},
+        {"UPDATE run SET json = json || ' ' WHERE id = 6", "UPDATE run SET json = trim(json) WHERE id = 6", "content"},
+        {"DELETE FROM sample WHERE run = 7 AND rep = 2", "SELECT 1", "repetitions"},
+    };
+    struct store *s = open_ok(place);
+    struct record r;
+    struct err e = {0};
+    struct verify_count n;
+    for (int i = 0; i < 20; i++) {
+        night(&r, i, "gguf/q4_0");
+        put_ok(s, &r);
+    }
+    char said[512] = "";
+    for (size_t i = 0; i < sizeof change / sizeof *change; i++) {
+        assert_int_equal(store_verify(s, say, said, &n, &e), 0);
+        assert_string_equal(said, "");
+        assert_int_equal(alter(s, change[i].sql), 0);
+        assert_int_equal(store_verify(s, say, said, &n, &e), 0);
+        assert_true(n.problems >= 1 && n.runs == 20);
+        if (!strstr(said, change[i].said) && !strstr(said, "points"))
+            fail_msg("\"%s\" does not say %s", said, change[i].said);
+        assert_int_equal(alter(s, change[i].undo), 0);
+        said[0] = 0;
+    }
     store_close(s);
 }
 
@@ -473,14 +671,23 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(nights_become_points, clean),
-        cmocka_unit_test(filters),
-        cmocka_unit_test(failed_and_predicted_runs_are_no_points),
+        cmocka_unit_test_teardown(filters, clean),
+        cmocka_unit_test_teardown(failed_and_predicted_runs_are_no_points, clean),
         cmocka_unit_test(keys),
-        cmocka_unit_test(chunks_travel),
-        cmocka_unit_test(foreign_figures),
-        cmocka_unit_test(changes_keep_what_people_said),
+        cmocka_unit_test_teardown(chunks_travel, clean),
+        cmocka_unit_test_teardown(foreign_figures, clean),
+        cmocka_unit_test_teardown(changes_keep_what_people_said, clean),
+        cmocka_unit_test_teardown(pruning_spares_what_open_changes_rest_on, clean),
+        cmocka_unit_test_teardown(files_hold_everything, clean),
+        cmocka_unit_test_teardown(verify_finds_what_was_altered, clean),
+    };
+    const struct CMUnitTest of_files[] = {
         cmocka_unit_test_teardown(a_store_of_schema_1_is_brought_up_to_date, clean),
         cmocka_unit_test_teardown(a_failed_upgrade_changes_nothing, clean),
     };
-    return cmocka_run_group_tests_name("series", tests, make_folder, remove_folder);
+    if (getenv("WHICHQUANT_TEST_STORE"))
+        place = getenv("WHICHQUANT_TEST_STORE");
+    int failed = cmocka_run_group_tests_name("series", tests, make_folder, remove_folder);
+    place = path;
+    return failed + cmocka_run_group_tests_name("series of files", of_files, make_folder, remove_folder);
 }

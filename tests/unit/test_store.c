@@ -21,9 +21,23 @@
 #include "tests/unit/record_sample.h"
 
 static char folder[64], path[96];
+static const char *place = path; /* or the URL of a server: tests/cli/postgres.py */
+
+/* An empty database again. */
+static void empty_server(void)
+{
+    struct child_result r;
+    const char *const argv[] = {"psql", "-X", "-q", "-d", place, "-c",
+                                "DROP SCHEMA public CASCADE; CREATE SCHEMA public", NULL};
+    assert_int_equal(child_run(&(struct child_cmd){.argv = argv, .timeout_ms = 30000}, &r, NULL), 0);
+    assert_int_equal(r.exit_code, 0);
+    child_result_free(&r);
+}
 
 static void remove_store(void)
 {
+    if (place != path)
+        empty_server();
     static const char *const suffix[] = {"", "-wal", "-shm", "-journal"};
     for (size_t i = 0; i < sizeof suffix / sizeof *suffix; i++) {
         char p[128];
@@ -107,7 +121,7 @@ static int n_records(struct store *s)
 static void put_and_find(void **state)
 {
     (void)state;
-    struct store *s = open_ok(path);
+    struct store *s = open_ok(place);
     struct record r, back;
     for (int i = 0; i < 6; i++) {
         numbered(&r, i);
@@ -125,7 +139,7 @@ static void put_and_find(void **state)
     assert_int_equal(store_find(s, "cell1", "elsewhere", &back, NULL), 0);
     assert_int_equal(store_find(s, "cell9", "env", &back, NULL), 0);
     store_close(s);
-    s = open_ok(path);
+    s = open_ok(place);
     assert_int_equal(n_records(s), 7);
     store_close(s);
 }
@@ -149,7 +163,7 @@ static int in_order(void *arg, const struct record *r)
 static void each_is_ordered_and_filtered(void **state)
 {
     (void)state;
-    struct store *s = open_ok(":memory:");
+    struct store *s = open_ok(place);
     struct record r;
     for (int i = 9; i >= 0; i--) {
         numbered(&r, i);
@@ -206,7 +220,7 @@ static void figures_and_samples_are_rows(void **state)
 static void chunks(void **state)
 {
     (void)state;
-    struct store *s = open_ok(path);
+    struct store *s = open_ok(place);
     struct sbuf b = {0};
     assert_int_equal(store_put_chunk(s, "c", 3, "a\0b", 3, NULL), 0);
     assert_int_equal(store_put_chunk(s, "c", 3, "x\0yz", 4, NULL), 0); /* measured again: replaced */
@@ -258,7 +272,7 @@ static void factors_are_kept_by_machine_and_class(void **state)
         a_factor("here", "x86_64 avx512_vnni", "a", 3),
     };
     remove_store();
-    assert_int_equal(store_open(&s, path, &e), 0);
+    assert_int_equal(store_open(&s, place, &e), 0);
     for (size_t i = 0; i < sizeof put / sizeof *put; i++)
         assert_int_equal(store_put_factor(s, &put[i], &e), 0);
     assert_int_equal(factors_load(&f, s, &d, &e), 0);
@@ -278,7 +292,7 @@ static void factors_are_kept_by_machine_and_class(void **state)
 static void write_until_killed(int fd, int first)
 {
     struct store *s;
-    if (store_open(&s, path, NULL) < 0)
+    if (store_open(&s, place, NULL) < 0)
         _exit(9);
     struct record *r = malloc(sizeof *r);
     for (int i = first;; i++) {
@@ -310,7 +324,7 @@ static void sigkill_loses_no_acknowledged_cell(void **state)
             acknowledged++;
         close(p[0]);
         first++; /* one more may have been stored before it could be said */
-        struct store *s = open_ok(path);
+        struct store *s = open_ok(place);
         int n = n_records(s);
         assert_in_range(n, acknowledged, acknowledged + round + 1);
         store_close(s);
@@ -322,7 +336,7 @@ static int writer(void *arg)
 {
     struct store *s;
     struct err e = {0};
-    if (store_open(&s, path, &e) < 0)
+    if (store_open(&s, place, &e) < 0)
         return 1;
     struct record *r = malloc(sizeof *r);
     int rc = 0, base = *(int *)arg;
@@ -353,7 +367,7 @@ static void writers_share(void **state)
         assert_true(WIFEXITED(status));
         assert_int_equal(WEXITSTATUS(status), 0);
     }
-    struct store *s = open_ok(path);
+    struct store *s = open_ok(place);
     assert_int_equal(n_records(s), 120);
     store_close(s);
 }
@@ -526,12 +540,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(put_and_find, clean),
-        cmocka_unit_test(each_is_ordered_and_filtered),
-        cmocka_unit_test_teardown(figures_and_samples_are_rows, clean),
+        cmocka_unit_test_teardown(each_is_ordered_and_filtered, clean),
         cmocka_unit_test_teardown(chunks, clean),
         cmocka_unit_test_teardown(factors_are_kept_by_machine_and_class, clean),
         cmocka_unit_test_teardown(sigkill_loses_no_acknowledged_cell, clean),
         cmocka_unit_test_teardown(writers_share, clean),
+    };
+    const struct CMUnitTest of_files[] = {
+        cmocka_unit_test_teardown(figures_and_samples_are_rows, clean),
         cmocka_unit_test_teardown(other_peoples_files_are_left_alone, clean),
         cmocka_unit_test_teardown(an_empty_file_becomes_a_store, clean),
         cmocka_unit_test_teardown(damage_is_said, clean),
@@ -539,5 +555,9 @@ int main(void)
         cmocka_unit_test_teardown(a_full_disk_loses_only_the_new_cell, clean),
         cmocka_unit_test_teardown(no_memory, clean),
     };
-    return cmocka_run_group_tests_name("store", tests, make_folder, remove_folder);
+    if (getenv("WHICHQUANT_TEST_STORE"))
+        place = getenv("WHICHQUANT_TEST_STORE");
+    int failed = cmocka_run_group_tests_name("store", tests, make_folder, remove_folder);
+    place = path;
+    return failed + cmocka_run_group_tests_name("store of files", of_files, make_folder, remove_folder);
 }
