@@ -45,6 +45,11 @@ def test_named_series():
     assert 1 <= len(drift) <= 3 and all(c["effect"] < 0 for c in drift), drift
 
 
+def test_the_nile_fell_in_1899():
+    (c,) = found(fixture("nile"))["changes"]
+    assert c["time"] == "1899" and c["index"] == 28 and c["before"] == 1130 and c["after"] == 842.5
+
+
 def test_contract():
     p = run("changes", fixture("step"), "--json")
     told = json.loads(p.text)
