@@ -9,22 +9,32 @@
 #include "reports/dashboard.h"
 #include "reports/plot_parts.h"
 
-enum { MOST_BARS = 24, MOST_SERIES = 6, WIDE = 720, LABEL = 58 };
+enum { MOST_BARS = 24, MOST_SERIES = 6, WIDE = 720, LABEL = 48 };
 
 struct bar {
     const struct dashboard_line *l;
     double v;
 };
 
+/* Text that gnuplot cannot take for anything else. */
+static void clean(char out[LABEL + 1], const char *text)
+{
+    int n = 0;
+    for (const char *c = text; *c && n < LABEL; c++)
+        out[n++] = isalnum((unsigned char)*c) || strchr("_.,:@=+-/% ", *c) ? *c : '?';
+    out[n] = 0;
+}
+
+/* "Qwen3-4B q4_k_m decode_tok_s, llama.cpp": the model's name gives way where that is long. */
 static void label_of(char out[LABEL + 1], const struct dashboard_line *l)
 {
-    struct sbuf name = {0};
-    int n = 0;
-    dashboard_line_name(&name, l);
-    for (const char *c = sbuf_str(&name); *c && n < LABEL; c++)
-        out[n++] = isalnum((unsigned char)*c) || strchr("_.,:@=+-/ ", *c) ? *c : '?';
-    out[n] = 0;
-    sbuf_free(&name);
+    char text[512];
+    const char *comma = *l->id.framework ? ", " : "";
+    int room = LABEL - (int)(strlen(format_scheme(l->id.format)) + strlen(l->id.metric) + strlen(comma) +
+                             strlen(l->id.framework) + 2);
+    snprintf(text, sizeof text, "%.*s %s %s%s%s", room > 8 ? room : 8, l->id.model, format_scheme(l->id.format),
+             l->id.metric, comma, l->id.framework);
+    clean(out, text);
 }
 
 static int largest_first(const void *a, const void *b)
@@ -101,10 +111,8 @@ static void put_verticals(struct sbuf *b, const struct dashboard_line *l)
 static void script_of_series(struct sbuf *b, const struct dashboard_line *l)
 {
     char label[LABEL + 1], unit[LABEL + 1];
-    struct dashboard_line only_unit = {0};
-    snprintf(only_unit.id.metric, sizeof only_unit.id.metric, "%s", l->id.unit);
     label_of(label, l);
-    label_of(unit, &only_unit);
+    clean(unit, l->id.unit);
     plot_begin(b, WIDE, 280);
     put_verticals(b, l);
     sbuf_printf(
@@ -123,11 +131,11 @@ static void script_of_series(struct sbuf *b, const struct dashboard_line *l)
     for (int i = 0; i < l->n; i++)
         sbuf_printf(b, "%d %.8g %.8g %.8g\n", l->p[i].night, l->p[i].value,
                     isfinite(l->p[i].lo) ? l->p[i].lo : l->p[i].value,
-                    isfinite(l->p[i].hi) ? l->p[i].hi : l->p[i].value);
+                    isfinite(l->p[i].lo) ? l->p[i].hi - l->p[i].lo : 0);
     sbuf_printf(
         b,
-        "END\nplot $p using 1:2:3:4 with yerrorbars pt -1 lw 1 lc rgb '%s', $p using 1:2 with points pt 7 ps 0.35 "
-        "lc rgb '%s'\n",
+        "END\nplot $p using 1:3:(0):4 with vectors nohead lw 1.5 lc rgb '%s', $p using 1:2 with points pt 7 ps 0.3 lc "
+        "rgb '%s'\n",
         paint_hex(SOFT), paint_hex(FRONT));
 }
 

@@ -67,6 +67,14 @@
     });
     line.release = { outcome: a[18][0], before: a[18][1], after: a[18][2], effect: a[18][3], p: a[18][4], nBefore: a[18][5],
                      nAfter: a[18][6], nChanges: a[18][7] };
+    if (line.unit === "B") {
+      line.unit = "MiB";
+      line.factor = 1 / 1048576;
+      line.changes.concat(line.release).forEach(function (c) {
+        if (c.before !== null) c.before *= line.factor;
+        if (c.after !== null) c.after *= line.factor;
+      });
+    }
     line.name = [line.model, line.format].filter(Boolean).join(" ") || line.metric;
     line.of = [line.framework && "on " + line.framework, line.workload, line.metric + (line.unit && line.unit !== "1" ? ", " + line.unit : ""),
                data.devices.length > 1 && line.device].filter(Boolean).join(" \u00b7 ");
@@ -92,7 +100,7 @@
       return out;
     }
     var scale = Math.pow(10, Math.abs(line.exponent));
-    function real(v) { return line.exponent < 0 ? v / scale : v * scale; }
+    function real(v) { return (line.exponent < 0 ? v / scale : v * scale) * (line.factor || 1); }
     line.night = runs();
     line.build = runs();
     line.samples = runs();
@@ -106,6 +114,13 @@
       if (!below) continue;
       line.lo[i] = real(whole[i] - signed(below - 1));
       line.hi[i] = real(whole[i] + signed(next()));
+    }
+    line.at = new Float64Array(n);   // several runs of a night stand beside each other
+    for (i = 0; i < n;) {
+      var end = i;
+      while (end < n && line.night[end] === line.night[i]) end++;
+      for (var k = i; k < end; k++) line.at[k] = line.night[k] + 0.9 * (k - i) / Math.max(1, end - i - 1);
+      i = end;
     }
     line.env = new Int32Array(n);
     for (i = 0; i < line.envs.length; i += 2) line.env.fill(line.envs[i + 1], line.envs[i]);
@@ -139,8 +154,8 @@
   var first = data.nights[0], last = data.nights[data.nights.length - 1], range = 0;
   function from() { return range && last - range + 1 > first ? last - range + 1 : first; }
   function scale(x0, x1) {
-    var a = from(), width = Math.max(1, last - a);
-    return function (night) { return x0 + (x1 - x0) * (last === a ? 0.5 : (night - a) / width); };
+    var a = from(), width = Math.max(1, last - a + (last - a < 60 ? 0.9 : 0));
+    return function (night) { return x0 + (x1 - x0) * (night - a) / width; };
   }
   // Beginnings of months or years, or days, at least `room` pixels apart.
   function ticks(x, room) {
@@ -186,7 +201,7 @@
     for (var i = 0; i < line.n; i++) {
       if (line.night[i] < a) continue;
       if (pen === "L" && apart(line, i)) pen = "M";
-      var at = x(line.night[i]).toFixed(1) + " " + y(line.value[i]).toFixed(1);
+      var at = x(line.at[i]).toFixed(1) + " " + y(line.value[i]).toFixed(1);
       if (pen === "M" && (i + 1 === line.n || apart(line, i + 1))) dots += "M" + at + "h.01";   // alone between gaps
       path += pen + at;
       pen = "L";
@@ -196,13 +211,13 @@
     var steps = "";
     levels(line).forEach(function (l) {
       if (line.night[l.to - 1] < a) return;
-      steps += "M" + x(Math.max(a, line.night[l.from])).toFixed(1) + " " + y(l.value).toFixed(1) + "H" + x(line.night[l.to - 1]).toFixed(1);
+      steps += "M" + x(Math.max(a, line.at[l.from])).toFixed(1) + " " + y(l.value).toFixed(1) + "H" + x(line.at[l.to - 1]).toFixed(1);
     });
     draw(s, "path", { "class": "levels", d: steps });
     for (var k = 2; k < line.envs.length; k += 2)
-      if (line.night[line.envs[k]] >= a) draw(s, "path", { "class": "env", d: "M" + x(line.night[line.envs[k]]).toFixed(1) + " 1V" + (height - 1) });
+      if (line.night[line.envs[k]] >= a) draw(s, "path", { "class": "env", d: "M" + x(line.at[line.envs[k]]).toFixed(1) + " 1V" + (height - 1) });
     line.changes.forEach(function (c) {
-      if (line.night[c.index] >= a) markAt(s, c, x(line.night[c.index]), y(line.value[c.index]), 13);
+      if (line.night[c.index] >= a) markAt(s, c, x(line.at[c.index]), y(line.value[c.index]), 13);
     });
   }
   function axis(parent) {
@@ -415,18 +430,18 @@
     });
     var band = "", points = "", outliers = "", builds = "", artifacts = "";
     for (i = start; i < line.n; i++) {
-      var px = x(line.night[i]).toFixed(1), py = y(line.value[i]).toFixed(1);
+      var px = x(line.at[i]).toFixed(1), py = y(line.value[i]).toFixed(1);
       if (!isNaN(line.lo[i])) band += "M" + px + " " + y(line.lo[i]).toFixed(1) + "V" + y(line.hi[i]).toFixed(1);
       if (line.outlier[i]) outliers += "M" + (px - 4) + " " + (py - 4) + "l8 8m0-8l-8 8";
       else points += "M" + px + " " + py + "h.01";
       if (i && line.build[i] !== line.build[i - 1]) builds += "M" + px + " " + (bottom + 7) + "v7";
     }
-    line.artifacts.forEach(function (k) { if (k >= start) artifacts += "M" + x(line.night[k]).toFixed(1) + " " + (bottom + 6) + "l4 9h-8z"; });
+    line.artifacts.forEach(function (k) { if (k >= start) artifacts += "M" + x(line.at[k]).toFixed(1) + " " + (bottom + 6) + "l4 9h-8z"; });
     draw(s, "path", { "class": "band", d: band });
     var steps = "";
     levels(line).forEach(function (l) {
       if (l.to - 1 < start) return;
-      steps += "M" + x(line.night[Math.max(start, l.from)]).toFixed(1) + " " + y(l.value).toFixed(1) + "H" + x(line.night[l.to - 1]).toFixed(1);
+      steps += "M" + x(line.at[Math.max(start, l.from)]).toFixed(1) + " " + y(l.value).toFixed(1) + "H" + x(line.at[l.to - 1]).toFixed(1);
     });
     draw(s, "path", { "class": "points" + (line.n - start > 400 ? " many" : ""), d: points });
     draw(s, "path", { "class": "outliers", d: outliers });
@@ -435,13 +450,13 @@
     draw(s, "path", { "class": "artifacts", d: artifacts });
     for (i = 2; i < line.envs.length; i += 2) {
       if (line.envs[i] < start) continue;
-      var at = x(line.night[line.envs[i]]), end = at > right - 130;
+      var at = x(line.at[line.envs[i]]), end = at > right - 130;
       draw(s, "path", { "class": "env", d: "M" + at.toFixed(1) + " " + top + "V" + bottom });
       draw(s, "text", { x: (at + (end ? -5 : 5)).toFixed(1), y: bottom - 6, "text-anchor": end ? "end" : "start" }, "fingerprint " + data.envs[line.envs[i + 1]].slice(0, 8));
     }
     line.changes.forEach(function (c) {
       if (c.index < start) return;
-      var cx = x(line.night[c.index]);
+      var cx = x(line.at[c.index]);
       draw(s, "path", { "class": "cut s-" + data.states[c.state], d: "M" + cx.toFixed(1) + " " + top + "V" + bottom });
       markAt(s, c, cx, top - 12, 17);
     });
@@ -452,16 +467,16 @@
     var cursor = draw(s, "path", { "class": "cursor", d: "" }), said = add(box, "output", { "class": "said" }, "Point at a run, or use the arrow keys."), at = line.n;
     function say(i) {
       at = Math.max(start, Math.min(line.n - 1, i));
-      cursor.setAttribute("d", "M" + x(line.night[at]).toFixed(1) + " " + top + "V" + bottom + "m-5 " + (y(line.value[at]) - bottom).toFixed(1) + "h10");
+      cursor.setAttribute("d", "M" + x(line.at[at]).toFixed(1) + " " + top + "V" + bottom + "m-5 " + (y(line.value[at]) - bottom).toFixed(1) + "h10");
       said.textContent = describe(line, at);
     }
     s.addEventListener("pointermove", function (e) {
       var r = s.getBoundingClientRect(), want = (e.clientX - r.left) * s.viewBox.baseVal.width / r.width, lo = start, hi = line.n - 1;
       while (lo < hi) {
         var m = (lo + hi) >> 1;
-        if (x(line.night[m]) < want) lo = m + 1; else hi = m;
+        if (x(line.at[m]) < want) lo = m + 1; else hi = m;
       }
-      say(lo > start && want - x(line.night[lo - 1]) < x(line.night[lo]) - want ? lo - 1 : lo);
+      say(lo > start && want - x(line.at[lo - 1]) < x(line.at[lo]) - want ? lo - 1 : lo);
     });
     s.addEventListener("keydown", function (e) {
       var step = { ArrowLeft: -1, ArrowRight: 1, PageUp: -30, PageDown: 30, Home: -1e9, End: 1e9 }[e.key];
@@ -593,7 +608,8 @@
   if (by.metric.options.length > 2) {
     var counts = new Map();
     lines.forEach(function (l) { counts.set(l.metric, (counts.get(l.metric) || 0) + 1); });
-    if (lines.length > 400) by.metric.value = Array.from(counts).sort(function (a, b) { return b[1] - a[1]; })[0][0];
+    var most = Array.from(counts).sort(function (a, b) { return b[1] - a[1]; })[0];
+    if (lines.length > 400 && most[1] >= 50) by.metric.value = most[0];
   }
   route(false);
 })();
