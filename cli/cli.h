@@ -69,7 +69,7 @@ struct cli {
     } fleet;
     const char *prices;
     const char *source, *date; /* of imported figures */
-    const char *since, *release;    /* of histories: a date, "90d"; a commit or a date */
+    const char *since, *release;     /* of the gate: a time; of a dashboard: a commit or a date */
     const char *night;
     int n_processes, n_baseline, keep; /* of nights; 0: not asked for */
     const char *target;             /* --device: a machine that is not here */

@@ -1,6 +1,7 @@
 /* dashboard: the history of the store as a page that opens anywhere. */
 #include <string.h>
 #include "base/os.h"
+#include "cli/history.h"
 #include "cli/job.h"
 #include "reports/dashboard.h"
 
@@ -16,7 +17,7 @@ static int read_options(const struct cli *c, struct dashboard_options *o, struct
     if (!c->req.out_dir)
         return err_set(e, ERR_USAGE,
                        "dashboard needs a place: give -o FOLDER (the page and its pictures) or -o FILE.html");
-    return c->since ? dashboard_time(c->since, &o->since, e) : 0;
+    return c->history.since ? history_time("since", c->history.since, &o->since, e) : 0;
 }
 
 /* What was named must be there: a store that opening makes has no history. */

@@ -1,4 +1,4 @@
-/* Inside the history command only: what its files share. */
+/* What the files of the history command share, and others that read histories. */
 #ifndef CLI_HISTORY_H
 #define CLI_HISTORY_H
 #include "bench/series.h"

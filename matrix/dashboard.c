@@ -20,43 +20,6 @@ void dashboard_line_key(char key[17], const struct series *s)
     snprintf(key, 17, "%.16s", hex);
 }
 
-/* --- time --- */
-static int64_t days_of(int year, int month, int day) /* of the proleptic Gregorian calendar, since 1970 */
-{
-    int64_t y = year - (month <= 2);
-    int64_t era = y / 400, of_era = y - era * 400;
-    int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
-static bool read_date(const char *text, int64_t *out)
-{
-    static const int most[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    int year, month, day, end = 0;
-    if (strlen(text) < 10 || sscanf(text, "%4d-%2d-%2d%n", &year, &month, &day, &end) != 3 || end != 10)
-        return false;
-    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    if (year < 1970 || month < 1 || month > 12 || day < 1 || day > most[month - 1] - (month == 2 && !leap))
-        return false;
-    *out = days_of(year, month, day) * DAY;
-    return true;
-}
-
-int dashboard_time(const char *text, int64_t *out, struct err *e)
-{
-    char *end, now[32];
-    int64_t today = 0;
-    if (strlen(text) == 10 && read_date(text, out))
-        return 0;
-    long days = strtol(text, &end, 10);
-    clock_iso8601(now);
-    if (end == text || strcmp(end, "d") != 0 || days < 1 || days > 100000 || !read_date(now, &today))
-        return err_set(e, ERR_USAGE, "\"%.40s\" is no date; give one such as 2026-11-01, or days back such as 90d",
-                       text);
-    *out = today - days * DAY > 0 ? today - days * DAY : 1;
-    return 0;
-}
-
 /* --- adding --- */
 static int line_of(struct dashboard *d, const struct series *s, struct err *e)
 {
@@ -238,7 +201,7 @@ static int find_release(struct dashboard *d, const char *name, struct err *e)
     if (!name || !*name)
         return 0;
     snprintf(d->release, sizeof d->release, "%s", name);
-    if (strlen(name) == 10 && read_date(name, &d->release_time))
+    if (clock_parse(name, &d->release_time))
         return 0;
     for (int i = 0; i < d->n; i++)
         for (int k = 0; k < d->line[i].n; k++) {

@@ -82,6 +82,4 @@ void dashboard_interval(double *x, int n, double *lo, double *hi);
 /* dashboard_line.c, of dashboard_finish: points in order, from `since` on; all else. room: 2 n. */
 void dashboard_line_trim(struct dashboard_line *l, int64_t since);
 void dashboard_line_finish(struct dashboard_line *l, int64_t release_time, double *room);
-/* "2026-11-01" at its beginning, or "90d" before now: seconds since 1970; ERR_USAGE. */
-int dashboard_time(const char *text, int64_t *out, struct err *e);
 #endif

@@ -335,8 +335,10 @@ def hostile(page, url):
         check(f"hostile {view}: shown as text", "<img src=" in page.evaluate("document.body.innerText"))
         check(f"hostile {view}: the title is its own", page.evaluate("document.title") != "pwned")
         quiet(page, "hostile " + view)
-    check("hostile: a build is text", "</script><b>" in page.evaluate("document.querySelector('table.runs').innerText") or
-          "</script><b>" in page.evaluate("document.getElementById('data').textContent.includes('\\\\u003c') ? '</script><b>' : ''"))
+    all_rows(page)
+    check("hostile: a build is text", "</script><b>" in page.evaluate("document.querySelector('table.runs').innerText"))
+    check("hostile: only web addresses are links", page.evaluate(
+        "[...document.querySelectorAll('table.changes a')].every(a => /^https?:/.test(a.href))"))
     check("hostile: no script by the policy", page.evaluate(
         "new Promise(done => { let s = document.createElement('script'); s.textContent = 'window.broke = 1';"
         " document.body.append(s); setTimeout(() => done(window.broke === undefined), 50) })"))

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "base/mem.h"
+#include "base/os.h"
 #include "matrix/dashboard.h"
 
 enum { DAY = 86400, MOST = 400 };
@@ -88,30 +89,6 @@ static void test_interval(void **state)
     assert_true(isnan(lo) && isnan(hi));
     dashboard_interval(&one, 0, &lo, &hi);
     assert_true(isnan(lo) && isnan(hi));
-}
-
-static void test_time(void **state)
-{
-    (void)state;
-    int64_t t;
-    struct err e = {0};
-    static const struct {
-        const char *text;
-        int64_t seconds;
-    } good[] = {{"1970-01-01", 0}, {"2000-02-29", 951782400}, {"2026-11-22", 1795305600}, {"2100-03-01", 4107542400}};
-    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-        assert_int_equal(dashboard_time(good[i].text, &t, &e), 0);
-        assert_int_equal(t, good[i].seconds);
-    }
-    setenv("SOURCE_DATE_EPOCH", "1795305700", 1);
-    assert_int_equal(dashboard_time("90d", &t, &e), 0);
-    assert_int_equal(t, 1795305600 - 90 * DAY);
-    unsetenv("SOURCE_DATE_EPOCH");
-    static const char *const bad[] = {
-        "",  "yesterday", "2026-02-29",       "2100-02-29", "2026-13-01",           "2026-1-1", "0d", "-3d",
-        "3", "3days",     "2026-11-22T00:00", "1969-12-31", "99999999999999999999d"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_int_equal(dashboard_time(bad[i], &t, &e), ERR_USAGE);
 }
 
 static void test_nights(void **state)
@@ -359,7 +336,7 @@ static void test_store(void **state)
     dashboard_free(&d);
     /* of the last nights only: the change lies before them, and is not found anew at their edge */
     int64_t since;
-    assert_int_equal(dashboard_time("2026-02-10", &since, &e), 0);
+    assert_true(clock_parse("2026-02-10", &since));
     d = load(s, since);
     assert_int_equal(d.line[0].n, 13);
     assert_int_equal(d.line[0].n_changes, 0);
@@ -391,9 +368,9 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_interval), cmocka_unit_test(test_time),       cmocka_unit_test(test_nights),
-        cmocka_unit_test(test_open),     cmocka_unit_test(test_gone_again), cmocka_unit_test(test_environments),
-        cmocka_unit_test(test_release),  cmocka_unit_test(test_store),      cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_interval),   cmocka_unit_test(test_nights),       cmocka_unit_test(test_open),
+        cmocka_unit_test(test_gone_again), cmocka_unit_test(test_environments), cmocka_unit_test(test_release),
+        cmocka_unit_test(test_store),      cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
