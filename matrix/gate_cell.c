@@ -268,7 +268,7 @@ static enum gate_verdict decide_ranks(struct gate_cell *c, const struct gate_pol
         SAY(c, "%.1f %% %s in one run, which was not run again: %d more would tell", by, word(c), p->n_reruns);
         return GATE_INSUFFICIENT;
     }
-    if (c->suspect * c->effect < p->min_effect) {
+    if (c->suspect * c->effect < fmax(p->min_effect, p->screen_sigmas * c->noise)) { /* as one run had to, at first */
         SAY(c, "suspicious at first, not so in %d fresh runs", c->n_new);
         return GATE_NONE;
     }

@@ -43,16 +43,28 @@ static int put_new(struct gate_night *g, struct watched *w, struct gate_cell *c,
     return store_put_change(g->store, &n, g->e);
 }
 
+/* Back where it was: all that was open and for the worse has ended. */
+static int put_fixed(struct gate_night *g, const struct watched *w, struct gate_cell *c)
+{
+    int rc = 0;
+    for (int i = 0; i < w->n_changes && rc == 0; i++) {
+        const struct change *of = &w->change[i];
+        if (!gate_change_open(of) || gate_change_worse(&w->x, of) <= 0)
+            continue;
+        take_change(c, of);
+        c->state = CHANGE_FIXED;
+        rc = store_set_change(g->store, of->id, CHANGE_FIXED, NULL, NULL, g->e);
+    }
+    return rc;
+}
+
 int gate_register(struct gate_night *g, struct watched *w, struct gate_cell *c)
 {
     const struct change *open = w->choice.open;
     bool moved =
         c->verdict == GATE_REGRESSION || c->verdict == GATE_IMPROVEMENT || c->verdict == GATE_ENVIRONMENT_DRIFT;
-    if (!moved && open && c->verdict == GATE_NONE && !c->suspect && gate_change_worse(&w->x, open) > 0) {
-        take_change(c, open);
-        c->state = CHANGE_FIXED;
-        return store_set_change(g->store, open->id, CHANGE_FIXED, NULL, NULL, g->e);
-    }
+    if (!moved && open && c->verdict == GATE_NONE && !c->suspect)
+        return put_fixed(g, w, c);
     if (!moved)
         return 0;
     gate_since(c, &w->x, &w->choice);

@@ -27,6 +27,17 @@ static bool is_after(double v, double before, double after)
     return fabs(v - after) < fabs(v - before);
 }
 
+bool gate_change_open(const struct change *c)
+{
+    return c->state == CHANGE_NEW || c->state == CHANGE_ACKNOWLEDGED;
+}
+
+static bool is_same_level(const struct series *x, const struct change *c, const struct gate_policy *p)
+{
+    double newest = x->p[x->n - 1].value, worse = -x->better * (newest / c->after - 1);
+    return is_after(newest, c->before, c->after) && worse <= p->min_effect;
+}
+
 /* Does point i lie where a regression was that is fixed now? */
 static bool in_fixed(const struct series *x, const struct change *change, int n_changes, int i)
 {
@@ -46,24 +57,25 @@ static bool in_fixed(const struct series *x, const struct change *change, int n_
 void gate_choose(struct gate_choice *out, const struct series *x, const struct change *change, int n_changes,
                  const struct gate_policy *p)
 {
-    int start = 0, tonight = p->since ? first_from(x, p->since) : x->n - 1;
+    int start = 0, tonight = p->since ? first_from(x, p->since) : x->n - 1, end = tonight;
     out->n_base = 0;
     out->open = NULL;
     out->open_at = tonight;
     for (int i = 0; i < n_changes; i++) {
         const struct change *c = &change[i];
         int at = first_from(x, c->time);
-        bool is_open = c->state == CHANGE_NEW || c->state == CHANGE_ACKNOWLEDGED;
-        bool settled = is_open && gate_change_worse(x, c) < 0 && tonight - at >= p->min_runs;
+        bool settled = gate_change_open(c) && gate_change_worse(x, c) < 0 && tonight - at >= p->min_runs;
         if (c->state == CHANGE_ACCEPTED || settled) {
             start = at;
+            end = tonight;
             out->open = NULL;
-        } else if (is_open && !out->open) {
+        } else if (gate_change_open(c)) {
+            end = at < end ? at : end;
             out->open = c;
             out->open_at = at;
         }
     }
-    int end = out->open && out->open_at < tonight ? out->open_at : tonight, n = 0;
+    int n = 0;
     for (int i = end - 1; i >= start && n < p->window; i--)
         if (isfinite(x->p[i].value) && !in_fixed(x, change, n_changes, i))
             out->base[n++] = i;
@@ -74,10 +86,9 @@ void gate_choose(struct gate_choice *out, const struct series *x, const struct c
     }
     out->n_base = n;
     out->fresh = tonight;
-    /* Still as bad as it was found: the runs since then are fresh ones of the same thing. */
+    /* Still as bad as it was found, no worse: the runs since then are fresh ones of the same thing. */
     int back = x->n - 1 - p->n_reruns;
-    if (out->open && tonight < x->n && is_after(x->p[x->n - 1].value, out->open->before, out->open->after) &&
-        back < tonight)
+    if (out->open && tonight < x->n && is_same_level(x, out->open, p) && back < tonight)
         out->fresh = back > out->open_at ? back : out->open_at < tonight ? out->open_at : tonight;
     if (x->n - out->fresh > MOST_FRESH)
         out->fresh = x->n - MOST_FRESH;

@@ -8,7 +8,7 @@ struct gate_choice {
     int *base; /* points of the baseline, in order; `window` places */
     int n_base;
     int fresh, n_fresh;        /* tonight's: from that point on */
-    const struct change *open; /* found before, nobody has set it aside: the baseline ends before it */
+    const struct change *open; /* the last that nobody has settled; the baseline ends before the first of them */
     int open_at;               /* its first point */
 };
 /* Which of a series' points are the baseline and which are tonight's, given the changes that are known of it (in order
@@ -16,6 +16,7 @@ struct gate_choice {
 void gate_choose(struct gate_choice *out, const struct series *x, const struct change *change, int n_changes,
                  const struct gate_policy *p);
 /* > 0: that change of a series is for the worse. */
+bool gate_change_open(const struct change *c);
 double gate_change_worse(const struct series *x, const struct change *c);
 /* Since when: first_bad and last_good of a confirmed move. */
 void gate_since(struct gate_cell *c, const struct series *x, const struct gate_choice *choice);
