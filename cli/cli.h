@@ -67,7 +67,8 @@ struct cli {
         const char *nodes, *engine, *plan, *plan_sha256, *results, *label, *sign_key, *allowed_signers;
         bool once, again;
     } fleet;
-    const char *prices;
+    struct text_list needs;         /* of fleet report: "NAME: --ctx 8192 ..." */
+    const char *prices, *needs_file;
     const char *source, *date; /* of imported figures */
     const char *since, *release;     /* of the gate: a time; of a dashboard: a commit or a date */
     const char *night;
@@ -114,6 +115,8 @@ extern const struct command commands[];
 extern const int n_commands;
 
 int cli_parse(struct cli *c, int argc, char **argv, struct err *e);
+/* Limits (options of G_LIMITS) as words, on top of those that c has. c->req points into the words. */
+int cli_parse_limits(struct cli *c, const char *const *word, int n, struct err *e);
 void cli_free_options(struct cli *c); /* what parsing allocated: the lists */
 void cli_done(struct cli *c);
 /* options_repeat.c: the options of those groups that are not as usual, but for `except` (ends in NULL), as arguments of
@@ -149,7 +152,7 @@ void cli_progress_end(const struct cli *c);
 /* cmd_choose.c: was a machine that is not here, or no model file, asked about? Then the catalogue is ranked. */
 bool cli_wants_choice(const struct cli *c);
 int cli_choose(struct cli *c);
-/* cmd_compare.c: several machines, or prices of them. */
+/* fleet/report.c: several machines, or prices of them. */
 bool cli_wants_comparison(const struct cli *c);
 int cli_compare(struct cli *c);
 /* This machine's calibration: of the store, or measured now (a few seconds) and kept there. */

@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "bench/engine/kv.h"
 
-enum type { FLAG, INT, NUM, TEXT, LIST, SIZE, TIME, U64 };
+enum type { FLAG, INT, NUM, TEXT, LIST, LINES, SIZE, TIME, U64 };
 struct option_row {
     const char *name;
     char letter;
@@ -145,10 +145,10 @@ static size_t item_length(const char *text)
     return n;
 }
 
-static int parse_list(struct text_list *l, const char *text, struct err *e)
+static int parse_list(struct text_list *l, const char *text, bool whole, struct err *e)
 {
     while (*text) {
-        size_t n = item_length(text);
+        size_t n = whole ? strlen(text) : item_length(text);
         const char **v = mem_resize(l->v, (size_t)(l->n + 1) * sizeof *v);
         if (v)
             l->v = v;
@@ -164,7 +164,7 @@ static int parse_list(struct text_list *l, const char *text, struct err *e)
 void cli_free_options(struct cli *c)
 {
     for (int i = 0; i < N_ROWS; i++) {
-        if (rows[i].type != LIST)
+        if (rows[i].type != LIST && rows[i].type != LINES)
             continue;
         struct text_list *l = (struct text_list *)((char *)c + rows[i].at);
         for (int j = 0; j < l->n; j++)
@@ -195,7 +195,8 @@ static int store_value(struct cli *c, const struct option_row *o, const char *te
         *(const char **)at = text;
         return 0;
     case LIST:
-        return parse_list((struct text_list *)at, text, e);
+    case LINES:
+        return parse_list((struct text_list *)at, text, o->type == LINES, e);
     case SIZE:
         rc = parse_scaled(o, text, &v, e);
         if (rc == 0)
@@ -348,6 +349,15 @@ static int check_use(const struct constraints *w, struct err *e)
     return 0;
 }
 
+static int take_objective(struct cli *c, struct err *e)
+{
+    int o = c->objective ? objective_find(c->objective) : (int)c->req.want.objective;
+    if (o < 0)
+        return err_set(e, ERR_USAGE, "--objective %s: give balanced, quality, speed, memory or energy", c->objective);
+    c->req.want.objective = (enum objective)o;
+    return 0;
+}
+
 int cli_parse(struct cli *c, int argc, char **argv, struct err *e)
 {
     *c = (struct cli){.n_predict = 32,
@@ -389,14 +399,28 @@ int cli_parse(struct cli *c, int argc, char **argv, struct err *e)
         setenv("WHICHQUANT_PYTHON", c->python, 1); /* runners take no options */
     if ((rc = take_kv(c, e)) || (rc = check_use(&c->req.want, e)))
         return rc;
-    if (c->objective) {
-        int o = objective_find(c->objective);
-        if (o < 0)
-            return err_set(e, ERR_USAGE, "--objective %s: give balanced, quality, speed, memory or energy",
-                           c->objective);
-        c->req.want.objective = (enum objective)o;
+    return take_objective(c, e);
+}
+
+int cli_parse_limits(struct cli *c, const char *const *word, int n, struct err *e)
+{
+    int rc = 0;
+    for (int i = 0; i < n && rc == 0; i++) {
+        const struct option_row *o = NULL;
+        for (int k = 0; k < N_ROWS; k++)
+            if (rows[k].groups & G_LIMITS && strncmp(word[i], "--", 2) == 0 && !strcmp(word[i] + 2, rows[k].name))
+                o = &rows[k];
+        if (!o)
+            return err_set(e, ERR_USAGE, "\"%.60s\" is no limit; those of `whichquant decide --help` are, such as "
+                           "--ctx 8192 --min-decode 15", word[i]);
+        const bool flag = o->type == FLAG;
+        if (!flag && i + 1 == n)
+            return err_set(e, ERR_USAGE, "--%s needs a value", o->name);
+        rc = store_value(c, o, flag ? "" : word[++i], e);
     }
-    return 0;
+    if (rc == 0)
+        rc = check_use(&c->req.want, e);
+    return rc < 0 ? rc : take_objective(c, e);
 }
 
 static void help_options(FILE *f, int groups)

@@ -6,7 +6,7 @@
 #include "base/sbuf.h"
 #include "cli/cli.h"
 
-enum type { FLAG, INT, NUM, TEXT, LIST, SIZE, TIME, U64 };
+enum type { FLAG, INT, NUM, TEXT, LIST, LINES, SIZE, TIME, U64 };
 static const struct {
     const char *name;
     enum type type;
@@ -60,7 +60,8 @@ static int add_value(struct text_list *out, int i, const void *at, struct err *e
         break;
     case TEXT:
         return add_both(out, rows[i].name, *(const char *const *)at, e);
-    case LIST: {
+    case LIST:
+    case LINES: {
         const struct text_list *l = at;
         for (int k = 0; k < l->n && rc == 0; k++)
             rc = add_both(out, rows[i].name, l->v[k], e);
@@ -72,7 +73,8 @@ static int add_value(struct text_list *out, int i, const void *at, struct err *e
 
 static size_t size_of(enum type t)
 {
-    return t == FLAG ? sizeof(bool) : t == INT ? sizeof(int) : t == LIST ? sizeof(struct text_list) : sizeof(int64_t);
+    const bool list = t == LIST || t == LINES;
+    return t == FLAG ? sizeof(bool) : t == INT ? sizeof(int) : list ? sizeof(struct text_list) : sizeof(int64_t);
 }
 
 /* Two spellings, or one option of several commands. */

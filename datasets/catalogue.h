@@ -14,7 +14,7 @@ extern const char dataset_worker[], dataset_worker_onnxruntime[], dataset_worker
 /* datasets/producers: Python sources, workers with one call more. */
 extern const char dataset_producer_nncf[], dataset_producer_olive[];
 
-enum { CSV_FIELDS = 48, CSV_ROW = 2048 };
+enum { CSV_FIELDS = 64, CSV_ROW = 2048 };
 struct csv_row {
     int n;
     const char *field[CSV_FIELDS];

@@ -15,7 +15,7 @@ static int make_devices(const char *dir)
     struct err e = {0};
     int rc = device_case_open(&c, &e);
     if (rc == 0)
-        rc = reports_write_devices(dir, &c.p, &e);
+        rc = reports_write_fleet(dir, &c.fleet, &e);
     device_case_close(&c);
     if (rc < 0)
         fprintf(stderr, "%s\n", e.text);

@@ -33,7 +33,8 @@ def test_side_by_side():
     with open(os.path.join(out, "report.html"), encoding="utf-8") as f:
         page = f.read()
     assert page.endswith("</html>\n") and "79.90 EUR" in page and "are different models" not in page
-    assert sorted(os.listdir(out)) == ["procurement.csv", "raspberry-pi-5-8gb", "report.html", "rtx-4090", "summary.md"]
+    assert sorted(os.listdir(out)) == ["fleet.json", "procurement.csv", "raspberry-pi-5-8gb", "report.html", "rtx-4090",
+                                       "standard.csv", "summary.md"]
 
 
 def test_forms():

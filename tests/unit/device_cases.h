@@ -2,7 +2,7 @@
  * them, one on which nothing fits, one without a price. */
 #ifndef TESTS_DEVICE_CASES_H
 #define TESTS_DEVICE_CASES_H
-#include "reports/devices.h"
+#include "reports/fleet.h"
 #include "tests/unit/report_cases.h"
 
 enum { N_OFFERS = 5 };
@@ -10,7 +10,8 @@ struct device_case {
     struct decision *decision[N_OFFERS];
     struct offer offer[N_OFFERS];
     struct prices prices;
-    struct procurement p;
+    struct fleet fleet; /* of one set of limits */
+    struct procurement *p;
 };
 
 static const char case_prices[] = "device,price,currency,date\r\n"
@@ -43,12 +44,19 @@ static inline int device_case_open(struct device_case *c, struct err *e)
                                      .watts = of[i].watts,
                                      .price = price_of(&c->prices, of[i].id)};
     }
-    return rc == 0 ? procurement_make(&c->p, c->offer, N_OFFERS, e) : rc;
+    static struct request req;
+    request_defaults(&req);
+    if (rc == 0)
+        rc = fleet_open(&c->fleet, 1, N_OFFERS, e);
+    if (rc == 0)
+        rc = fleet_add(&c->fleet, c->offer, "", "", &req.want, e);
+    c->p = rc == 0 ? &c->fleet.need[0].table : NULL;
+    return rc;
 }
 
 static inline void device_case_close(struct device_case *c)
 {
-    procurement_free(&c->p);
+    fleet_close(&c->fleet);
     prices_free(&c->prices);
     for (int i = 0; i < N_OFFERS; i++)
         decision_free(c->decision[i]);

@@ -88,9 +88,9 @@ static void test_procurement(void **state)
     struct device_case c;
     struct err e = {0};
     assert_int_equal(device_case_open(&c, &e), 0);
-    const struct procured *r = c.p.row;
-    assert_int_equal(c.p.n, N_OFFERS);
-    for (int i = 0; i < c.p.n; i++) {
+    const struct procured *r = c.p->row;
+    assert_int_equal(c.p->n, N_OFFERS);
+    for (int i = 0; i < c.p->n; i++) {
         const struct decision *d = c.decision[i];
         assert_int_equal(d->recommended >= 0, *r[i].format != 0);
         if (d->recommended >= 0)
@@ -101,20 +101,23 @@ static void test_procurement(void **state)
     assert_true(isnan(r[2].decode_tok_s) && isnan(r[2].tok_s_per_watt) && r[2].watts == 5); /* nothing fits */
     assert_true(isnan(r[3].watts) && isnan(r[3].tok_s_per_watt) && r[3].price == 10);
     assert_true(isnan(r[4].price) && !*r[4].currency);
-    assert_false(c.p.one_model);
-    assert_string_equal(c.p.currency, "EUR");
-    assert_int_equal(c.p.cheapest, 3);
+    assert_false(c.p->one_model);
+    assert_string_equal(c.p->currency, "EUR");
+    assert_int_equal(c.p->cheapest, 3);
     /* another currency: prices are not compared */
     struct price dollars = {.device = "laptop", .currency = "USD", .date = "2026-11-02", .amount = 1};
     c.offer[4].price = &dollars;
-    procurement_free(&c.p);
-    assert_int_equal(procurement_make(&c.p, c.offer, N_OFFERS, &e), 0);
-    assert_int_equal(c.p.cheapest, -1);
-    assert_string_equal(c.p.currency, "");
+    struct procurement p;
+    assert_int_equal(procurement_make(&p, c.offer, N_OFFERS, &e), 0);
+    assert_int_equal(p.cheapest, -1);
+    assert_string_equal(p.currency, "");
+    assert_int_equal(procurement_cheapest(&p, "USD"), 4); /* each currency by itself */
+    assert_int_equal(procurement_cheapest(&p, "EUR"), 3);
+    procurement_free(&p);
     device_case_close(&c);
-    assert_int_equal(procurement_make(&c.p, NULL, 0, &e), 0);
-    assert_int_equal(c.p.fastest, -1);
-    procurement_free(&c.p);
+    assert_int_equal(procurement_make(&p, NULL, 0, &e), 0);
+    assert_int_equal(p.fastest, -1);
+    procurement_free(&p);
 }
 
 /* Read back by the CSV reader of datasets/: the products of the columns are those of the table. */
@@ -126,10 +129,10 @@ static void test_devices_csv(void **state)
     struct csv csv;
     struct err e = {0};
     assert_int_equal(device_case_open(&c, &e), 0);
-    assert_int_equal(report_devices_csv(&b, &c.p, &e), 0);
+    assert_int_equal(report_fleet_csv(&b, &c.fleet, &e), 0);
     assert_true(csv_open(&csv, sbuf_str(&b)));
     assert_int_equal(csv.head.n, n_procurement_columns);
-    for (int i = 0; i < c.p.n; i++) {
+    for (int i = 0; i < c.p->n; i++) {
         assert_true(csv_next(&csv));
         assert_int_equal(csv.row.n, n_procurement_columns);
         assert_string_equal(csv_text(&csv, "device"), c.offer[i].device);
@@ -153,7 +156,7 @@ static void test_devices_text(void **state)
     struct sbuf md = {0}, html = {0};
     struct err e = {0};
     assert_int_equal(device_case_open(&c, &e), 0);
-    assert_int_equal(report_devices_markdown(&md, &c.p, &e), 0);
+    assert_int_equal(report_fleet_markdown(&md, &c.fleet, &e), 0);
     for (const char *p = sbuf_str(&md); *p; p++)
         assert_true(*p != '<' && (*p == '\n' || (unsigned char)*p >= ' '));
     int n_lines = 0;
@@ -169,7 +172,7 @@ static void test_devices_text(void **state)
         n_lines += bars > 0;
     }
     assert_int_equal(n_lines, N_OFFERS + 2);
-    assert_int_equal(report_devices_html(&html, &c.p, &e), 0);
+    assert_int_equal(report_fleet_html(&html, &c.fleet, &e), 0);
     assert_null(strstr(html.p, "<script>document"));
     assert_null(strstr(html.p, "<img"));
     assert_non_null(strstr(html.p, "1100.50 EUR<span class=\"of\">2026-11-02</span>"));
@@ -251,11 +254,11 @@ static void test_full_disk(void **state)
     for (int old = 0; old < 2; old++) {
         struct rlimit small = {.rlim_cur = 3000, .rlim_max = was.rlim_max};
         setrlimit(RLIMIT_FSIZE, &small);
-        int rc = reports_write_devices(dir, &c.p, &e);
+        int rc = reports_write_fleet(dir, &c.fleet, &e);
         setrlimit(RLIMIT_FSIZE, &was);
         assert_int_equal(rc, ERR_IO);
         assert_non_null(strstr(e.text, "cannot write"));
-        assert_int_equal(count_entries(dir), old ? 3 : 0);
+        assert_int_equal(count_entries(dir), old ? 5 : 0);
         snprintf(path, sizeof path, "%s/report.html", dir);
         char *text = NULL;
         size_t n = 0;
@@ -264,7 +267,7 @@ static void test_full_disk(void **state)
             assert_non_null(strstr(text, "</html>"));
             mem_free(text);
         } else {
-            assert_int_equal(reports_write_devices(dir, &c.p, &e), 0);
+            assert_int_equal(reports_write_fleet(dir, &c.fleet, &e), 0);
         }
     }
     static struct report_case r;
@@ -289,14 +292,14 @@ static void test_memory_failures(void **state)
     struct device_case c;
     struct err e = {0};
     assert_int_equal(device_case_open(&c, &e), 0);
-    int (*const writer[])(struct sbuf *, const struct procurement *, struct err *) = {
-        report_devices_csv, report_devices_markdown, report_devices_html, report_devices_text};
-    for (int k = 0; k < 4; k++) {
+    int (*const writer[])(struct sbuf *, const struct fleet *, struct err *) = {
+        report_fleet_csv, report_fleet_markdown, report_fleet_html, report_fleet_text, report_standard_csv};
+    for (int k = 0; k < 5; k++) {
         bool done = false;
         for (long n = 1; n < 2000 && !done; n++) {
             struct sbuf b = {0};
             mem_fail_from(n);
-            int rc = writer[k](&b, &c.p, &e);
+            int rc = writer[k](&b, &c.fleet, &e);
             mem_fail_from(0);
             assert_true(rc == 0 || rc == ERR_NOMEM);
             done = rc == 0;
