@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include "base/json.h"
 #include "base/mem.h"
 
-enum { MOST_CELL = 128 };
+enum { MOST_CELL = sizeof((struct values *)0)->name };
 enum column { TIME, VALUE, SERIES, N_COLUMNS };
 static const char *const column_names[N_COLUMNS] = {"time", "value", "series"};
 
@@ -189,6 +190,11 @@ static int read_value(struct reader *r, struct value_row *row)
 static int more_series(struct reader *r, const char *name)
 {
     struct value_table *t = r->t;
+    json_t *utf8 = json_string(name);
+    json_decref(utf8);
+    if (!utf8 || strlen(name) == MOST_CELL - 1) /* cut: another name may begin alike */
+        return err_set(r->e, ERR_FORMAT, "%s: line %d: the name of the series is %s", r->where, r->row_line,
+                       utf8 ? "too long" : "not UTF-8");
     if ((t->n & (t->n - 1)) == 0) { /* a power of two: full */
         size_t n = t->n ? 2 * (size_t)t->n : 1;
         struct values *series = mem_resize(t->series, n * sizeof *series);

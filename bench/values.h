@@ -13,7 +13,7 @@ struct value_row {
     char when[32];             /* the time as it stands there */
 };
 struct values {
-    char name[128];            /* "" where there is no column series */
+    char name[600];            /* "" where there is no column series */
     struct value_row *row;
     int n;
 };

@@ -223,8 +223,8 @@ static void print_row(const struct search *s, const struct found *f, const struc
     char effect[16] = "-"; /* of a level that was 0 */
     if (isfinite(x->effect))
         snprintf(effect, sizeof effect, "%+.2f %%", 100 * x->effect);
-    printf("%5d  %-20.20s  %12.6g  %12.6g  %10s  %7.2g  %s\n", x->index, row->when, x->before, x->after, effect, x->p,
-           judge(s->c, x));
+    printf("%5d  %-20.20s  %12.6g  %12.6g  %10s  %7.2g", x->index, row->when, x->before, x->after, effect, x->p);
+    printf(*judge(s->c, x) ? "  %s\n" : "%s\n", judge(s->c, x));
     if (s->c->explain)
         changes_print_explanation(width ? width + 9 : 7, x);
 }
@@ -236,7 +236,7 @@ static void print_text(const struct search *s)
         int n = (int)strlen(s->table.series[i].name);
         width = s->found[i].n && n > width ? n : width;
     }
-    width = width > 40 ? 40 : width;
+    width = width > 60 ? 60 : width;
     if (s->n_changes)
         printf("%*s%s%5s  %-20s  %12s  %12s  %10s  %7s\n", -width, width ? "series" : "", width ? "  " : "", "index",
                "time", "before", "after", "change", "p");
@@ -251,7 +251,7 @@ static void print_text(const struct search *s)
     if (s->table.n > 1)
         printf(" of %d series", s->table.n);
     if (s->n_spikes)
-        printf("; %d isolated spike%s, which make no change", s->n_spikes, s->n_spikes == 1 ? "" : "s");
+        printf("; %d isolated spike%s left aside", s->n_spikes, s->n_spikes == 1 ? "" : "s");
     putchar('\n');
 }
 
@@ -285,9 +285,10 @@ static int answer(const struct search *s, struct err *e)
         as_csv(&b, s);
     else if (!s->c->req.out_dir)
         print_text(s);
+    int rc = b.failed ? err_nomem(e, b.n, "the changes") : 0;
     fputs(sbuf_str(&b), stdout);
     sbuf_free(&b);
-    return EXIT_DONE;
+    return rc < 0 ? cli_fail(e) : EXIT_DONE;
 }
 
 int cmd_changes(struct cli *c)

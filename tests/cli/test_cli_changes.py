@@ -157,6 +157,7 @@ def test_refused():
     refuse(good + b"2026-11-22,10\n", "line 42", "a date where the first one was a number")
     refuse(b"time,value\n2026-13-01,4\n", "line 2", "no time")
     refuse(b"time,value\n0,\x001\n", "zero bytes")
+    refuse(b"time,value,series\n0,1,caf\xe9\n", "line 2", "UTF-8")
     refuse(good, "--min-effect", args=("--min-effect", "small"), code=2)
     refuse(good, "[0, 1)", args=("--min-effect", "1"), code=2)
     refuse(good, "--p", args=("--p", "0"), code=2)

@@ -119,6 +119,23 @@ static void refused(void **state)
     }
 }
 
+/* Names that differ far behind are two; one that had to be cut is refused. */
+static void long_names(void **state)
+{
+    (void)state;
+    char text[2000], name[1000];
+    struct value_table t;
+    struct err e = {0};
+    memset(name, 'n', sizeof name);
+    snprintf(text, sizeof text, "value,series\n1,%.590sa\n2,%.590sb\n", name, name);
+    read_good(&t, text);
+    assert_int_equal(t.n, 2);
+    values_free(&t);
+    snprintf(text, sizeof text, "value,series\n1,%.700s\n", name);
+    assert_int_equal(values_read(&t, text, strlen(text), "t.csv", &e), ERR_FORMAT);
+    assert_non_null(strstr(e.text, "line 2: the name of the series is too long"));
+}
+
 static void no_memory(void **state)
 {
     (void)state;
@@ -137,7 +154,8 @@ static void no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(dates), cmocka_unit_test(cells),   cmocka_unit_test(order_by_time_then_by_line),
-        cmocka_unit_test(many),  cmocka_unit_test(refused), cmocka_unit_test(no_memory)};
+        cmocka_unit_test(dates),    cmocka_unit_test(cells),   cmocka_unit_test(order_by_time_then_by_line),
+        cmocka_unit_test(many),     cmocka_unit_test(refused), cmocka_unit_test(long_names),
+        cmocka_unit_test(no_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
