@@ -178,11 +178,11 @@ def test_many_series_and_long_ones():
 
 # ---- history --changes ----
 
-def import_nights(store, values, first=0, commit="c{:03}"):
+def import_nights(store, values, first=0, commit="c{:03}", args=()):
     rows = [(f"2026-{1 + i // 28:02}-{1 + i % 28:02}", f"{v:.4f}", commit.format(i)) for i, v in enumerate(values, first)]
     file = path("nights.csv", table([("tok/s", v, "tok/s", "higher", d, c) for d, v, c in rows],
                                     "metric,value,unit,better,date,commit"))
-    run("import", file, "--store", store, "--source", "vllm", "-q")
+    run("import", file, "--store", store, "--source", "vllm", "-q", *args)
 
 
 def history(store, *args):
@@ -235,6 +235,14 @@ def test_a_dry_run_stores_nothing():
     assert history(store)["n_new"] == 1 and history(store)["n_new"] == 0
     p = run("history", "--changes", "--csv", "--store", store, expect=2)
     assert "--json" in one_sentence(p)
+
+
+def test_another_machine_is_another_series():
+    store = os.path.join(TMP, "machines.db")
+    import_nights(store, levels(30, 0, start=100))
+    import_nights(store, levels(30, 0, start=115), 30, args=("--device", "pi5"))
+    told = history(store)
+    assert told["changes"] == [] and told["n_series"] == 2
 
 
 def test_the_store_and_a_table_of_it_agree():
