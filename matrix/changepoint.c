@@ -184,7 +184,8 @@ static int weakest(const struct detector *d)
     }
     if (d->n_c > 0 && d->c[p].p > d->o->p_merge)
         return p;
-    return d->n_c > 0 && d->c[effect].effect < d->c[effect].needed ? effect : -1;
+    const struct candidate *c = d->n_c > 0 ? &d->c[effect] : NULL;
+    return c && (c->effect < c->needed || c->effect == 0) ? effect : -1;
 }
 
 static int merge(struct detector *d, struct err *e)

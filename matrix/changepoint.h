@@ -1,6 +1,6 @@
 /* Where the level of a series changed: energy statistic with a seeded permutation test, recursion and merge
  * (docs/CHANGE_POINTS.md has the method, its sources and the comparison with other detectors). Deterministic: the seed
- * comes from the series' name, so the same series gives the same answer on every machine. */
+ * comes from the series' name. */
 #ifndef MATRIX_CHANGEPOINT_H
 #define MATRIX_CHANGEPOINT_H
 #include <stdbool.h>

@@ -287,6 +287,26 @@ static void long_series(void **state)
     mem_free(v);
 }
 
+/* Other values, the same median, no smallest effect: no change of the level. */
+static void no_change_of_nothing(void **state)
+{
+    (void)state;
+    static struct answer a;
+    struct changepoint_options any = changepoint_defaults;
+    double v[60];
+    any.min_effect = 0;
+    for (int i = 0; i < 60; i++)
+        v[i] = i >= 30 && i % 5 < 2 ? 7 : 5;
+    ask(&a, v, 60, "x", &any);
+    assert_int_equal(a.n, 0);
+    for (int i = 0; i < 60; i++)
+        v[i] = i < 30 ? 5 : 5.0001;
+    ask(&a, v, 60, "x", &any);
+    assert_true(a.n == 1 && a.index[0] == 30);
+    ask(&a, v, 60, "x", NULL);
+    assert_int_equal(a.n, 0);
+}
+
 static void options_that_make_no_sense(void **state)
 {
     (void)state;
@@ -343,6 +363,7 @@ int main(void)
         cmocka_unit_test(too_few_values_find_nothing),
         cmocka_unit_test(stays_as_the_series_grows),
         cmocka_unit_test(long_series),
+        cmocka_unit_test(no_change_of_nothing),
         cmocka_unit_test(options_that_make_no_sense),
         cmocka_unit_test(no_memory_anywhere),
     };
