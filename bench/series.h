@@ -38,6 +38,10 @@ int series_each(struct store *s, const struct series_filter *f, int (*fn)(void *
 /* Repetitions of a run (rates for decode_tok_s and prefill_tok_s), or its chunks for "chunk_kld" and "chunk_nll", in
  * order: how many there are; at most `most` are copied. */
 int series_samples(struct store *s, int64_t run, const char *metric, double *out, int most, struct err *e);
+/* The same of all runs of a series from `since` on (0: all), in the order of its points; runs without are left out. fn
+ * may change v; it returns a negative code to stop, and must not use the store. */
+int series_samples_each(struct store *s, const struct series *x, int64_t since,
+                        int (*fn)(void *arg, int64_t run, double *v, int n), void *arg, struct err *e);
 /* The whole record of a point. */
 int series_record(struct store *s, int64_t run, struct record *out, struct err *e);
 

@@ -72,22 +72,31 @@ static int put_found(struct loading *l, const struct changepoint *found, int n)
     return rc;
 }
 
+struct intervals { /* in the making: repetitions come in the order of the points */
+    const struct series *series;
+    const struct columns *c;
+    int at;
+};
+
+static int take_interval(void *arg, int64_t run, double *x, int n)
+{
+    struct intervals *v = arg;
+    while (v->at < v->series->n && v->series->p[v->at].run != run)
+        v->at++;
+    if (v->at < v->series->n)
+        dashboard_interval(x, n, &v->c->lo[v->at], &v->c->hi[v->at]);
+    return 0;
+}
+
 /* Intervals of the medians, of the runs that will be shown. */
 static int read_samples(struct loading *l, const struct columns *c)
 {
-    const struct series *s = l->series;
-    double x[RECORD_MAX_SAMPLES];
-    for (int i = 0; i < s->n; i++) {
-        int n = 0;
+    struct intervals v = {l->series, c, 0};
+    for (int i = 0; i < l->series->n; i++) {
         c->lo[i] = c->hi[i] = NAN;
-        if (s->p[i].n_samples > 1 && s->p[i].time >= l->o->since)
-            n = series_samples(l->store, s->p[i].run, s->metric, x, RECORD_MAX_SAMPLES, l->e);
-        if (n < 0)
-            return n;
-        dashboard_interval(x, n < RECORD_MAX_SAMPLES ? n : RECORD_MAX_SAMPLES, &c->lo[i], &c->hi[i]);
-        c->n_samples[i] = s->p[i].n_samples;
+        c->n_samples[i] = l->series->p[i].n_samples;
     }
-    return 0;
+    return series_samples_each(l->store, l->series, l->o->since, take_interval, &v, l->e);
 }
 
 static int take_columns(struct loading *l, const struct columns *c)

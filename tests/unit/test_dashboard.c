@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include "base/mem.h"
 #include "base/os.h"
+#include "bench/stats.h"
 #include "matrix/dashboard.h"
 
 enum { DAY = 86400, MOST = 400 };
@@ -344,6 +345,67 @@ static void test_store(void **state)
     store_close(s);
 }
 
+/* All repetitions of a series at once are those that one run after the other has. */
+struct compared {
+    struct store *s;
+    int n_runs;
+    int64_t run[40];
+    double x[40][8];
+    int n[40];
+};
+
+static int keep_samples(void *arg, int64_t run, double *x, int n)
+{
+    struct compared *c = arg;
+    assert_true(c->n_runs < 40 && n <= 8);
+    c->run[c->n_runs] = run;
+    c->n[c->n_runs] = n;
+    memcpy(c->x[c->n_runs++], x, (size_t)n * sizeof *x);
+    return 0;
+}
+
+static int compare_samples(void *arg, const struct series *s)
+{
+    struct compared *c = arg;
+    struct err e = {0};
+    c->n_runs = 0;
+    assert_int_equal(series_samples_each(c->s, s, s->p[2].time, keep_samples, c, &e), 0);
+    assert_int_equal(c->n_runs, s->n - 2);
+    for (int i = 0; i < c->n_runs; i++) {
+        double x[8];
+        assert_int_equal(c->run[i], s->p[i + 2].run);
+        assert_int_equal(series_samples(c->s, c->run[i], s->metric, x, 8, &e), c->n[i]);
+        for (int k = 0; k < c->n[i]; k++)
+            assert_true(fabs(x[k] / c->x[i][k] - 1) < 1e-12);
+        assert_true(fabs(stats_median(x, c->n[i]) / s->p[i + 2].value - 1) < 1e-9);
+    }
+    return 0;
+}
+
+static void test_samples(void **state)
+{
+    (void)state;
+    struct compared c;
+    struct err e = {0};
+    struct record r;
+    assert_int_equal(store_open(&c.s, ":memory:", &e), 0);
+    put_nights(c.s, 10);
+    for (int i = 0; i < 10; i++) {
+        record_init(&r);
+        snprintf(r.date, sizeof r.date, "2026-01-%02dT03:00:00Z", i + 1);
+        snprintf(r.env_sha256, sizeof r.env_sha256, "env");
+        snprintf(r.model.sha256, sizeof r.model.sha256, "m");
+        r.workload.n_gen = 64;
+        r.speed.decode_ns = (struct samples){.n = 3, .x = {2e9 + i, 1e9, 4e9}};
+        r.speed.decode_tok_s = (struct interval){64e9 / (2e9 + i), 1, 99};
+        r.status = STATUS_OK;
+        assert_int_equal(store_put(c.s, &r, &e), 0);
+    }
+    assert_int_equal(series_each(c.s, NULL, compare_samples, &c, &e), 0);
+    assert_int_equal(c.n_runs, 8);
+    store_close(c.s);
+}
+
 static void test_no_memory(void **state)
 {
     (void)state;
@@ -370,7 +432,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_interval),   cmocka_unit_test(test_nights),       cmocka_unit_test(test_open),
         cmocka_unit_test(test_gone_again), cmocka_unit_test(test_environments), cmocka_unit_test(test_release),
-        cmocka_unit_test(test_store),      cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_store),      cmocka_unit_test(test_samples),      cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
