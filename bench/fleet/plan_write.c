@@ -63,6 +63,13 @@ static json_t *begin_argv(const char *verb, const char *format, const char *fram
     return a;
 }
 
+/* What both kinds take. */
+static void say_threads(json_t *argv, const struct request *req)
+{
+    if (req->threads > 0)
+        say(argv, "-t", "%.0f", req->threads);
+}
+
 static json_t *argv_of_speed(const struct fleet_job *j, const char *format, const char *framework)
 {
     json_t *a = begin_argv("bench", format, framework);
@@ -72,6 +79,7 @@ static json_t *argv_of_speed(const struct fleet_job *j, const char *format, cons
         say(a, "-r", "%.0f", j->reps);
     if (isfinite(j->req->budget_s))
         say(a, "--budget", "%gs", j->req->budget_s);
+    say_threads(a, j->req);
     return a;
 }
 
@@ -81,6 +89,7 @@ static json_t *argv_of_quality(const struct fleet_job *j, const char *format)
     json_array_append_new(a, json_string("--no-speed"));
     say(a, "--chunks", "%.0f", j->req->n_chunks);
     say(a, "--n-ctx", "%.0f", j->req->n_ctx_eval);
+    say_threads(a, j->req);
     return a;
 }
 
