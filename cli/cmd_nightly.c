@@ -14,8 +14,12 @@ static int take_options(struct night *n, struct err *e)
 {
     struct cli *c = n->cli;
     char now[32];
+    int64_t t = 0;
+    struct tm tm;
     clock_iso8601(now);
-    snprintf(n->id, sizeof n->id, "%.10s", now);
+    clock_parse(now, &t);
+    localtime_r(&(time_t){(time_t)t}, &tm); /* people name nights by their own calendar */
+    strftime(n->id, sizeof n->id, "%Y-%m-%d", &tm);
     if (c->night &&
         (strlen(c->night) > 24 || !*c->night || c->night[0] == '.' ||
          strspn(c->night, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") < strlen(c->night)))

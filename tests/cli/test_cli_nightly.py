@@ -4,7 +4,9 @@ in between. Arguments and end: harness.py."""
 import fcntl
 import json
 import os
+import re
 import resource
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -12,7 +14,9 @@ import subprocess
 import sys
 import time
 
-from harness import ENV, PROGRAM, TMP, main, one_sentence, path, run
+from harness import ENV, PROGRAM, ROOT, TMP, main, one_sentence, path, run
+
+SLOW = os.environ.get("WHICHQUANT_SLOW", PROGRAM)   # the same program, built with -Dtest_hooks=true
 
 
 def query(store, sql):
@@ -139,7 +143,7 @@ class Nights:
 
     def __init__(self, name):
         self.home = os.path.join(TMP, name)
-        self.env = {**ENV, "XDG_DATA_HOME": self.home}
+        self.env = {**ENV, "XDG_DATA_HOME": self.home, "TZ": "UTC"}
         self.store, self.out = os.path.join(self.home, "whichquant", "store.db"), os.path.join(self.home, "out")
         self.pending = os.path.join(self.home, "whichquant", "nights")
 
@@ -214,8 +218,12 @@ def test_first_nights():
     assert "baseline: run 8 of 8" in p.err
     assert m.query("SELECT count(DISTINCT run_id), count(*) FROM run") == [(9, 18)]
     m = Nights("alone")
+    m.env["TZ"] = "NZDT-13"     # 15:00 there: a night is named by the calendar of the place
     m.run(*QUALITY)
     assert m.run(*QUALITY, "--strict", expect=5, day=1).err == ""
+    env = {**m.at(1), "TZ": "JST-9", "SOURCE_DATE_EPOCH": str(FIRST + DAY + 14 * 3600)}
+    run(*QUALITY, "-o", m.out, env=env)
+    assert sorted(os.listdir(m.out)) == ["2026-11-22", "2026-11-23", "2026-11-24", "latest"]
 
 
 def test_one_night_at_a_time():
@@ -337,6 +345,82 @@ def test_nightly_usage():
     for args in (["nightly"], [*QUALITY, "--night", "../x"], [*QUALITY, "--night", ""], [*QUALITY, "--processes", "99"],
                  [*QUALITY, "--no-quality"], [*QUALITY, "--budget", "soon"], [*QUALITY, "--night", "x" * 25]):
         one_sentence(run(*args, expect=2))
+
+
+# ---- examples ----
+
+def example(name):
+    with open(os.path.join(ROOT, "docs", "examples", name), encoding="utf-8") as f:
+        return f.read()
+
+
+def test_commands_of_examples_are_understood():
+    """Every line that starts this program, with --help behind it: commands and options must exist."""
+    n = 0
+    for name in sorted(os.listdir(os.path.join(ROOT, "docs", "examples"))):
+        for line in example(name).split("\n"):
+            m = re.search(r"whichquant (nightly|import|gate|dashboard|sweep|history) .*", line)
+            if not m or line.lstrip().startswith("#"):
+                continue
+            words = shlex.split(m[0].split(" > ")[0])
+            run(*words[1:], "--help")
+            n += 1
+    assert n >= 5, n
+
+
+def test_systemd_units():
+    folder = os.path.join(TMP, "units")
+    os.makedirs(folder)
+    for name in ("whichquant-nightly.service", "whichquant-nightly.timer"):
+        text = example(name)
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+            f.write(text.replace("/usr/local/bin/whichquant", PROGRAM))
+        sections = re.findall(r"^\[(\w+)\]$", text, re.M)
+        keys = [line for line in text.split("\n") if line and not line.startswith(("#", "["))]
+        assert sections[0] == "Unit" and all(re.match(r"[A-Z]\w+=\S", k) for k in keys), (sections, keys)
+    if shutil.which("systemd-analyze"):     # where systemd itself can be asked
+        p = subprocess.run(["systemd-analyze", "verify", "--man=no", *(os.path.join(folder, x) for x in sorted(os.listdir(folder)))],
+                           capture_output=True, text=True, timeout=60)
+        assert p.returncode == 0 and p.stderr == "", p.stderr
+
+
+def test_the_workflow_is_one():
+    text = example("whichquant-gate.yml")
+    assert "\t" not in text and re.search(r"^on:$", text, re.M) and re.search(r"^jobs:$", text, re.M)
+    for line in text.split("\n"):
+        assert (len(line) - len(line.lstrip())) % 2 == 0, line
+
+
+# ---- the alarm ----
+
+def test_a_slow_kernel_is_found():
+    """Ten nights that were like the first; then the kernel that decodes q4_0 takes ten times as long. Nothing is said of
+    what else a busy machine may do to other cells: the slow one must be among the regressions."""
+    kernels = run("kernels", "--check", "--kernel", "matvec_q4_0").text.split("\n")
+    name = next(line.split()[1] for line in kernels if line.startswith("PASS"))
+    m = Nights("slow")
+    args = ["nightly", "default", "-f", "q4_0", "--frameworks", "own", "--prompt", "8", "--gen", "8", "-t", "1", "--no-quality", "-q",
+            "--processes", "1", "--budget", "8s"]
+    m.run(*args)
+    with open(os.path.join(m.out, "latest", "records.jsonl"), encoding="utf-8") as f:
+        records = [json.loads(line) for line in f]
+    lines = []
+    for day in range(1, 10):
+        for r in records:
+            r = json.loads(json.dumps(r))
+            r["date"] = f"2026-11-{22 - day:02d}T02:00:00Z"
+            for key in ("prefill_tok_s", "decode_tok_s", "ttft_ms"):
+                r["speed"][key]["v"] *= 1 + 0.001 * (day * 7 % 5 - 2)
+            lines.append(json.dumps(r))
+    run("import", path("slow.jsonl", "\n".join(lines).encode()), env=m.env)
+    slow = {**m.at(1), "WHICHQUANT_TEST_SLOW": f"{name}=10"}
+    p = subprocess.run([SLOW, *args, "--json", "--budget", "20s"], env=slow, cwd=TMP, capture_output=True, timeout=400)
+    assert p.returncode == 3, (p.returncode, p.stderr[-600:])
+    report = json.loads(p.stdout)
+    bad = {(c["model"], c["metric"]) for c in report["cells"] if c["verdict"] == "regression"}
+    assert {("qwen3-0.6b", "decode_tok_s"), ("llama-3.2-1b", "decode_tok_s")} <= bad, bad
+    reruns = m.query("SELECT run_id, count(*) FROM run WHERE run_id LIKE 'nightly-2026-11-23%' GROUP BY run_id ORDER BY run_id")
+    assert reruns == [("nightly-2026-11-23", 2)] + [(f"nightly-2026-11-23+{k}", 2) for k in (1, 2, 3)], reruns
 
 
 if __name__ == "__main__":
