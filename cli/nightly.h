@@ -28,6 +28,7 @@ struct night {
     struct text_list options; /* of every sweep */
     uint64_t end_ns;
     int n_turns, n_reruns;           /* of the gate's runs again: how many there may be, how many were begun */
+    bool said_late;            /* that there was no time to run again */
     bool any_failed;                 /* a sweep ended badly: said, and the exit code's matter */
     struct night_cells cells, again; /* tonight's; what was run again */
 };

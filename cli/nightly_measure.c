@@ -270,11 +270,12 @@ static int keep_cells(struct night *n, struct night_cells *c, const char *run_id
         if (rc > 0 && is_of_run(there->run_id, run_id)) {
             ++*n_there;
             rc = 0;
-        } else if (rc >= 0) {
-            rc = 0;
-            if (c->v[i].r.status != STATUS_NOT_REACHED)
-                rc = store_put(n->store, &c->v[i].r, e);
+            continue;
         }
+        *n_there += rc > 0 && strcmp(there->date, c->v[i].r.date) > 0; /* a later night's: this one is there or late */
+        if (rc >= 0 && c->v[i].r.status != STATUS_NOT_REACHED)
+            rc = store_put(n->store, &c->v[i].r, e);
+        rc = rc > 0 ? 0 : rc;
     }
     mem_free(there);
     return rc;

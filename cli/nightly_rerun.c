@@ -108,8 +108,14 @@ int night_rerun(void *arg, const struct series *const *s, int n_series, double *
     for (int i = 0; i < n_series; i++)
         value[i] = NAN;
     const int turn = ++n->n_reruns, left = n->n_turns > turn ? n->n_turns - turn + 1 : 1;
-    if (night_left_s(n) <= 0)
+    if (night_left_s(n) <= 0) {
+        if (!n->said_late)
+            cli_warn("the night's %.0f s are spent: %d suspicious figures are not run again, so they stay unconfirmed; "
+                     "give --budget more, or measure fewer formats",
+                     n->cli->req.budget_s, n_series);
+        n->said_late = true;
         return 0;
+    }
     wait_a_while(n);
     double budget_s = night_left_s(n) / left;
     snprintf(folder, sizeof folder, "%.3000s/%s", n->data, n->id);
