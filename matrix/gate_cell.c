@@ -112,7 +112,9 @@ int gate_screen(struct gate_cell *c, const struct gate_policy *p, const double *
     c->effect = worse_by(c, value);
     c->ratio = (struct interval){value / c->baseline, NAN, NAN};
     double limit = fmax(p->screen_floor, p->screen_sigmas * c->noise);
-    c->suspect = c->effect > limit ? 1 : c->effect < -limit ? -1 : 0;
+    /* as a factor either way: a rate can fall by no more than all of it, and noise may be wider than that */
+    double moved = -c->id.better * (c->ratio.v < 1 ? 1 - 1 / c->ratio.v : c->ratio.v - 1);
+    c->suspect = moved > limit ? 1 : moved < -limit ? -1 : 0;
     return c->suspect;
 }
 

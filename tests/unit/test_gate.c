@@ -73,6 +73,9 @@ static void what_the_screen_lets_pass(void **state)
     c.id.better = 1;
     assert_int_equal(gate_screen(&c, p, same, 4, 98.4), 1);
     assert_true(fabs(c.effect - 0.016) < 1e-12);
+    double wild[] = {50, 60, 80, 100, 100, 120, 140, 150}; /* on a busy machine: MAD over median 0.44 */
+    assert_int_equal(gate_screen(&c, p, wild, 8, 60), 0);
+    assert_int_equal(gate_screen(&c, p, wild, 8, 40), 1); /* 60 % of a rate is 2.5 times the time */
 }
 
 static enum gate_verdict alone(struct gate_cell *c)
