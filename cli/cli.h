@@ -70,7 +70,7 @@ struct cli {
     struct text_list needs;         /* of fleet report: "NAME: --ctx 8192 ..." */
     const char *prices, *needs_file;
     const char *source, *date; /* of imported figures */
-    const char *since, *release;     /* of the gate: a time; of a dashboard: a commit or a date */
+    const char *release;             /* of a dashboard: a commit or a date */
     const char *night;
     int n_processes, n_baseline, keep; /* of nights; 0: not asked for */
     const char *target;             /* --device: a machine that is not here */

@@ -1,11 +1,10 @@
 /* gate: did anything get worse? Of the store's newest runs against those before, or of two commands (--ab). */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/os.h"
 #include "cli/gate.h"
+#include "cli/history.h"
 #include "reports/report_gate.h"
 
 static int take_fail_on(const struct text_list *names, unsigned *out, struct err *e)
@@ -28,26 +27,6 @@ static int take_fail_on(const struct text_list *names, unsigned *out, struct err
     return 0;
 }
 
-/* A date, or how long ago: 36h, 7d. */
-static int take_since(const char *text, int64_t *out, struct err *e)
-{
-    static const struct {
-        char unit;
-        int64_t seconds;
-    } units[] = {{'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 7 * 86400}};
-    char *end;
-    double n = strtod(text, &end);
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-        if (end != text && end[0] == units[i].unit && !end[1] && n > 0 && n < 1e6) {
-            *out = (int64_t)time(NULL) - (int64_t)(n * (double)units[i].seconds);
-            return 0;
-        }
-    if (clock_parse(text, out) && *out > 0)
-        return 0;
-    return err_set(e, ERR_USAGE,
-                   "--since %.40s: give a date such as 2026-11-21T03:00:00Z, or a time ago such as 12h or 7d", text);
-}
-
 static void take_number(double asked, double *out)
 {
     *out = isnan(asked) ? *out : asked;
@@ -64,8 +43,8 @@ int cli_gate_policy(const struct cli *c, struct gate_policy *out, struct err *e)
     out->min_runs = o->min_runs ? o->min_runs : out->min_runs;
     out->n_reruns = o->n_reruns ? o->n_reruns : out->n_reruns;
     int rc = take_fail_on(&o->fail_on, &out->fail_on, e);
-    if (rc == 0 && c->since)
-        rc = take_since(c->since, &out->since, e);
+    if (rc == 0 && c->history.since)
+        rc = history_time("since", c->history.since, &out->since, e);
     if (rc == 0 && out->min_effect >= 1)
         rc = err_set(e, ERR_USAGE, "--min-effect %g: give a share below 1, such as 2%% or 0.02", out->min_effect);
     if (rc == 0 && out->window > 1000)
