@@ -104,6 +104,10 @@ int64_t db_run(struct db *d, const char *sql, const struct db_value *v, int n, s
 {
     return d->kind->run(d, sql, v, n, e);
 }
+int db_put(struct db *d, const char *sql, const struct db_value *v, int n, struct err *e)
+{
+    return d->kind->put(d, sql, v, n, e);
+}
 int db_query(struct db_rows **out, struct db *d, const char *sql, const struct db_value *v, int n, struct err *e)
 {
     *out = NULL;

@@ -57,6 +57,9 @@ const char *db_name(const struct db *d);                /* for people: a path, o
 int db_script(struct db *d, const char *sql, struct err *e);
 /* One statement; sql is kept prepared. Returns the number of rows that it changed. */
 int64_t db_run(struct db *d, const char *sql, const struct db_value *v, int n, struct err *e);
+/* The same where nobody asks how many, inside db_begin and db_end: it may be sent with the next ones, and what is wrong
+ * with it be said by one of those or by db_end. */
+int db_put(struct db *d, const char *sql, const struct db_value *v, int n, struct err *e);
 int db_query(struct db_rows **out, struct db *d, const char *sql, const struct db_value *v, int n, struct err *e);
 int db_next(struct db_rows *q, struct err *e);          /* 1: on a row; 0: there are no more */
 int64_t db_get_int(const struct db_rows *q, int column);

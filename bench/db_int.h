@@ -17,6 +17,7 @@ struct db_kind {
     int (*settle)(struct db *d, struct err *e); /* once the schema stands */
     int (*script)(struct db *d, const char *sql, struct err *e);
     int64_t (*run)(struct db *d, const char *sql, const struct db_value *v, int n, struct err *e);
+    int (*put)(struct db *d, const char *sql, const struct db_value *v, int n, struct err *e);
     int (*query)(struct db_rows **out, struct db *d, const char *sql, const struct db_value *v, int n, struct err *e);
     int (*next)(struct db_rows *q, struct err *e);
     int64_t (*get_int)(const struct db_rows *q, int column);

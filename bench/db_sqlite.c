@@ -151,6 +151,12 @@ static int64_t run(struct db *d, const char *sql, const struct db_value *v, int 
     return rc < 0 ? rc : changed;
 }
 
+static int put(struct db *d, const char *sql, const struct db_value *v, int n, struct err *e)
+{
+    int64_t rc = run(d, sql, v, n, e);
+    return rc < 0 ? (int)rc : 0;
+}
+
 static int query(struct db_rows **out, struct db *d, const char *sql, const struct db_value *v, int n, struct err *e)
 {
     sqlite3_stmt *q;
@@ -351,6 +357,7 @@ const struct db_kind db_sqlite = {
     .settle = settle,
     .script = script,
     .run = run,
+    .put = put,
     .query = query,
     .next = next,
     .get_int = get_int,

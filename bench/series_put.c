@@ -32,6 +32,30 @@ static int64_t head_of(const char *sha256)
     return (int64_t)strtoull(head, NULL, 16);
 }
 
+/* The series that a cell has so far: asked for once a run. */
+struct cell_series {
+    struct {
+        char metric[64];
+        int64_t id;
+    } at[96];
+    int n;
+};
+
+static int read_cell_series(struct cell_series *c, struct db *d, const struct run_row *w, struct err *e)
+{
+    struct db_rows *q;
+    c->n = 0;
+    int rc = db_query(&q, d, "SELECT metric, id FROM series WHERE cell_key = $1 AND env_sha256 = $2 LIMIT 96",
+                      DB_VALUES(db_text(w->cell_key), db_text(w->env_sha256)), e);
+    while (rc == 0 && (rc = db_next(q, e)) > 0) {
+        snprintf(c->at[c->n].metric, sizeof c->at[0].metric, "%s", db_get_text(q, 0, NULL));
+        c->at[c->n++].id = db_get_int(q, 1);
+        rc = 0;
+    }
+    db_done(q);
+    return rc;
+}
+
 static int64_t find_series(struct db *d, const char *key, struct err *e)
 {
     struct db_rows *q;
@@ -45,10 +69,13 @@ static int64_t find_series(struct db *d, const char *key, struct err *e)
 }
 
 /* The id of a series, made where it is new. */
-static int64_t series_id(struct db *d, const struct run_row *w, const char *metric, const char *unit, int better,
-                         struct err *e)
+static int64_t series_id(struct db *d, const struct run_row *w, const struct cell_series *known, const char *metric,
+                         const char *unit, int better, struct err *e)
 {
     char text[320], key[65];
+    for (int i = 0; i < known->n; i++)
+        if (strcmp(known->at[i].metric, metric) == 0)
+            return known->at[i].id;
     snprintf(text, sizeof text, "%s\n%s\n%s", w->env_sha256, w->cell_key, metric);
     sha256_hex(text, strlen(text), key);
     int64_t id = find_series(d, key, e);
@@ -64,22 +91,21 @@ static int64_t series_id(struct db *d, const struct run_row *w, const char *metr
     return id < 0 ? id : find_series(d, key, e);
 }
 
-int store_put_point(struct db *d, int64_t run, const struct run_row *w, const char *metric, const char *unit,
-                    int better, double value, int n, struct err *e)
+static int put_point(struct db *d, int64_t run, const struct run_row *w, const struct cell_series *known,
+                     const char *metric, const char *unit, int better, double value, int n, struct err *e)
 {
-    int64_t id = series_id(d, w, metric, unit, better, e);
+    int64_t id = series_id(d, w, known, metric, unit, better, e);
     if (id <= 0)
         return (int)id;
     char commit[16];
     snprintf(commit, sizeof commit, "%.15s", w->commit);
-    id = db_run(d,
-                "INSERT INTO series_point(series, time, run, value, n, artifact, engine, config, tool_commit)"
-                " VALUES($1,$2,$3,$4,$5,$6,$7,$8,$9)",
-                DB_VALUES(db_int(id), db_int(w->time), db_int(run), db_real(value), db_int(n),
-                          db_int(head_of(w->artifact_sha256)), db_int(head_of(w->engine_sha256)),
-                          db_int(head_of(w->config_sha256)), db_text(commit)),
-                e);
-    return id < 0 ? (int)id : 0;
+    return db_put(d,
+                  "INSERT INTO series_point(series, time, run, value, n, artifact, engine, config, tool_commit)"
+                  " VALUES($1,$2,$3,$4,$5,$6,$7,$8,$9)",
+                  DB_VALUES(db_int(id), db_int(w->time), db_int(run), db_real(value), db_int(n),
+                            db_int(head_of(w->artifact_sha256)), db_int(head_of(w->engine_sha256)),
+                            db_int(head_of(w->config_sha256)), db_text(commit)),
+                  e);
 }
 
 /* What was predicted is no history of the machine. */
@@ -116,12 +142,13 @@ static int n_behind(const struct record *r, const char *metric)
 
 int store_put_points(struct db *d, int64_t run, const struct run_row *w, const struct record *r, struct err *e)
 {
-    int rc = 0;
+    struct cell_series known;
+    int rc = r->status == STATUS_OK ? read_cell_series(&known, d, w, e) : 0;
     for (int i = 0; i < n_record_fields && rc == 0 && r->status == STATUS_OK; i++) {
         const struct record_field *f = &record_fields[i];
         double v = f->unit && f->better ? record_figure(r, f).v : NAN;
         if (isfinite(v) && !is_predicted(r, f))
-            rc = store_put_point(d, run, w, f->key, f->unit, f->better, v, n_behind(r, f->key), e);
+            rc = put_point(d, run, w, &known, f->key, f->unit, f->better, v, n_behind(r, f->key), e);
     }
     return rc;
 }
@@ -176,22 +203,21 @@ static int64_t insert_foreign(struct db *d, const struct foreign_run *r, const s
     return id;
 }
 
-static int put_metric(struct db *d, int64_t run, const struct run_row *w, const struct foreign *f, struct err *e)
+static int put_metric(struct db *d, int64_t run, const struct run_row *w, const struct cell_series *known,
+                      const struct foreign *f, struct err *e)
 {
     double finite[RECORD_MAX_SAMPLES];
     int n = 0, rc = 0;
-    for (int k = 0; k < f->n && k < RECORD_MAX_SAMPLES && rc >= 0; k++)
+    for (int k = 0; k < f->n && k < RECORD_MAX_SAMPLES && rc == 0; k++)
         if (isfinite(f->value[k])) {
             finite[n++] = f->value[k];
             rc = store_put_sample(d, run, f->metric, k, f->value[k], e);
         }
     if (rc < 0 || n == 0)
-        return rc < 0 ? rc : 0;
+        return rc;
     double value = stats_median(finite, n);
-    int64_t put = db_run(
-        d, "INSERT INTO figure(run, metric, value, lo, hi, unit) VALUES($1,$2,$3,$4,$5,$6)",
-        DB_VALUES(db_int(run), db_text(f->metric), db_real(value), db_real(NAN), db_real(NAN), db_text(f->unit)), e);
-    return put < 0 ? (int)put : store_put_point(d, run, w, f->metric, f->unit, f->better, value, n, e);
+    rc = store_put_figure(d, run, f->metric, (struct interval){value, NAN, NAN}, f->unit, e);
+    return rc < 0 ? rc : put_point(d, run, w, known, f->metric, f->unit, f->better, value, n, e);
 }
 
 int store_put_foreign_run(struct db *d, const struct foreign_run *r, const char *json, struct err *e)
@@ -210,9 +236,10 @@ int store_put_foreign_run(struct db *d, const struct foreign_run *r, const char 
     snprintf(text, sizeof text, "foreign\n%s", r->source);
     sha256_hex(text, strlen(text), w.cell_key);
     int64_t id = insert_foreign(d, r, &w, json, e);
-    int rc = id < 0 ? (int)id : 0;
+    struct cell_series known;
+    int rc = id > 0 ? read_cell_series(&known, d, &w, e) : (int)id;
     for (int i = 0; i < r->n && rc == 0 && id > 0; i++)
-        rc = put_metric(d, id, &w, &r->metric[i], e);
+        rc = put_metric(d, id, &w, &known, &r->metric[i], e);
     return rc < 0 ? rc : id > 0;
 }
 

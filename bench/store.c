@@ -98,15 +98,22 @@ static int64_t insert_run(struct db *d, const struct record *r, const struct run
 
 int store_put_sample(struct db *d, int64_t run, const char *metric, int rep, double value, struct err *e)
 {
-    return (int)db_run(d, "INSERT INTO sample(run, metric, rep, value) VALUES($1,$2,$3,$4)",
-                       DB_VALUES(db_int(run), db_text(metric), db_int(rep), db_real(value)), e);
+    return db_put(d, "INSERT INTO sample(run, metric, rep, value) VALUES($1,$2,$3,$4)",
+                  DB_VALUES(db_int(run), db_text(metric), db_int(rep), db_real(value)), e);
+}
+
+int store_put_figure(struct db *d, int64_t run, const char *metric, struct interval v, const char *unit, struct err *e)
+{
+    return db_put(d, "INSERT INTO figure(run, metric, value, lo, hi, unit) VALUES($1,$2,$3,$4,$5,$6)",
+                  DB_VALUES(db_int(run), db_text(metric), db_real(v.v), db_real(v.lo), db_real(v.hi), db_text(unit)),
+                  e);
 }
 
 static int insert_samples(struct db *d, int64_t run, const struct record_field *f, const struct samples *x,
                           struct err *e)
 {
     int rc = 0;
-    for (int i = 0; i < x->n && i < RECORD_MAX_SAMPLES && rc >= 0; i++)
+    for (int i = 0; i < x->n && i < RECORD_MAX_SAMPLES && rc == 0; i++)
         if (isfinite(x->x[i]))
             rc = store_put_sample(d, run, f->key, i, x->x[i], e);
     return rc;
@@ -114,19 +121,16 @@ static int insert_samples(struct db *d, int64_t run, const struct record_field *
 
 static int insert_figures(struct db *d, int64_t run, const struct record *r, struct err *e)
 {
-    int64_t rc = 0;
-    for (int i = 0; i < n_record_fields && rc >= 0; i++) {
+    int rc = 0;
+    for (int i = 0; i < n_record_fields && rc == 0; i++) {
         const struct record_field *f = &record_fields[i];
         struct interval v = f->unit ? record_figure(r, f) : INTERVAL_NONE;
         if (f->kind == FIELD_SAMPLES || f->kind == FIELD_CHUNKS)
             rc = insert_samples(d, run, f, (const struct samples *)((const char *)r + f->offset), e);
         if (isfinite(v.v))
-            rc = db_run(d, "INSERT INTO figure(run, metric, value, lo, hi, unit) VALUES($1,$2,$3,$4,$5,$6)",
-                        DB_VALUES(db_int(run), db_text(f->key), db_real(v.v), db_real(v.lo), db_real(v.hi),
-                                  db_text(f->unit)),
-                        e);
+            rc = store_put_figure(d, run, f->key, v, f->unit, e);
     }
-    return rc < 0 ? (int)rc : 0;
+    return rc;
 }
 
 static int record_text(struct sbuf *out, const struct record *r, struct err *e)

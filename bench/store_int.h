@@ -23,8 +23,7 @@ int store_put_run(struct db *d, const struct record *r, const char *json, struct
 int store_put_foreign_run(struct db *d, const struct foreign_run *r, const char *json, struct err *e);
 /* The points that the figures of a run are in their series. */
 int store_put_points(struct db *d, int64_t run, const struct run_row *w, const struct record *r, struct err *e);
-int store_put_point(struct db *d, int64_t run, const struct run_row *w, const char *metric, const char *unit,
-                    int better, double value, int n, struct err *e);
+int store_put_figure(struct db *d, int64_t run, const char *metric, struct interval v, const char *unit, struct err *e);
 int store_put_sample(struct db *d, int64_t run, const char *metric, int rep, double value, struct err *e);
 int store_merge_change(struct db *d, const struct change *c, struct err *e);
 int store_read_record(struct record *out, const struct db_rows *q, int column, const char *where, struct err *e);

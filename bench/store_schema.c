@@ -41,6 +41,7 @@ static const char schema_2[] =
     " env_sha256 {text} NOT NULL, hw_sha256 {text} NOT NULL, device {text} NOT NULL, model {text} NOT NULL,"
     " format {text} NOT NULL, framework {text} NOT NULL, workload {text} NOT NULL, metric {text} NOT NULL,"
     " unit {text} NOT NULL, better BIGINT NOT NULL);"
+    "CREATE INDEX series_of_cell ON series(cell_key, env_sha256);"
     "CREATE TABLE series_point(series BIGINT NOT NULL REFERENCES series(id), time BIGINT NOT NULL,"
     " run BIGINT NOT NULL REFERENCES run(id), value DOUBLE PRECISION NOT NULL, n BIGINT NOT NULL,"
     " artifact BIGINT NOT NULL, engine BIGINT NOT NULL, config BIGINT NOT NULL, tool_commit {text} NOT NULL,"
