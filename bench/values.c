@@ -91,6 +91,7 @@ static int read_header(struct reader *r)
                        "%s: line 1 has no column \"value\"; the header needs time,value and may "
                        "have series",
                        r->where);
+    r->t->timed = r->place[TIME] >= 0;
     return 0;
 }
 

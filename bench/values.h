@@ -20,6 +20,7 @@ struct values {
 struct value_table {
     struct values *series;     /* in order of their first rows */
     int n;
+    bool timed;                /* there is a column time */
     int n_missing, first_missing;   /* empty or "nan": how many, line of the first */
     int n_disorder, first_disorder; /* rows earlier than the row before them in their series; they were sorted */
 };

@@ -110,6 +110,8 @@ static void warn_of_table(const struct search *s)
 {
     const struct value_table *t = &s->table;
     const char *where = strcmp(s->c->arg[0], "-") ? s->c->arg[0] : "stdin";
+    if (!t->timed && !s->c->req.quiet)
+        cli_warn("%s has no column \"time\": the rows are taken in the order in which they stand", where);
     if (t->n_missing && !s->c->req.quiet)
         cli_warn("%s: %d value%s missing (the first in line %d); left out, the others keep their index", where,
                  t->n_missing, t->n_missing == 1 ? " is" : "s are", t->first_missing);

@@ -124,6 +124,11 @@ def test_gaps_are_named_and_left_out():
     assert "3 values are missing (the first in line 5)" in one_sentence(p)
 
 
+def test_rows_without_a_time_are_in_order_and_it_is_said():
+    p = run("changes", path("bare.csv", table([(v,) for v in levels(20, 20)], "value")), "--json")
+    assert json.loads(p.text)["changes"][0]["index"] == 20 and 'no column "time"' in one_sentence(p)
+
+
 def test_disorder_is_sorted_and_said():
     rows = list(enumerate(levels(20, 20)))
     p = run("changes", path("back.csv", table(rows[::-1])), "--json")
