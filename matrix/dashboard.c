@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 
-enum { LAST_DAY = 4000000, MOST_MISSING = 4000, DAY = 86400 };
+enum { LAST_DAY = 4000000, MOST_MISSING = 4000, DAY = 86400, LEAST_COMMIT = 4 };
 
 void dashboard_line_key(char key[17], const struct series *s)
 {
@@ -203,7 +203,7 @@ static int find_release(struct dashboard *d, const char *name, struct err *e)
     snprintf(d->release, sizeof d->release, "%s", name);
     if (clock_parse(name, &d->release_time))
         return 0;
-    for (int i = 0; i < d->n; i++)
+    for (int i = 0; i < d->n && strlen(name) >= LEAST_COMMIT; i++)
         for (int k = 0; k < d->line[i].n; k++) {
             const struct dashboard_point *p = &d->line[i].p[k];
             if (strncmp(d->build[p->build], name, strlen(name)) == 0 && p->time + 1 > d->release_time)
@@ -212,8 +212,8 @@ static int find_release(struct dashboard *d, const char *name, struct err *e)
     if (d->release_time)
         return 0;
     return err_set(e, ERR_USAGE,
-                   "--release %.60s: no run in the store is of that commit; give another, or a date such as "
-                   "2026-11-01",
+                   "--release %.60s: no run in the store is of that commit (at least 4 of its digits); give another, "
+                   "or a date such as 2026-11-01",
                    name);
 }
 

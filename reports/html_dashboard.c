@@ -8,7 +8,7 @@
 #include "reports/writers.h"
 
 extern const char asset_dashboard_style[], asset_dashboard[];
-enum { MOST_LISTED = 12 };
+enum { MOST_LISTED = 6 };
 
 /* A shape a state, drawn once: colours alone tell nobody apart. Index: enum change_state; the last for a change of
  * state new for the better. */

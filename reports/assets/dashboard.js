@@ -611,5 +611,5 @@
     var most = Array.from(counts).sort(function (a, b) { return b[1] - a[1]; })[0];
     if (lines.length > 400 && most[1] >= 50) by.metric.value = most[0];
   }
-  route(false);
+  route(location.hash.length > 1);
 })();

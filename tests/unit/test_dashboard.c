@@ -271,8 +271,11 @@ static void test_release(void **state)
     dashboard_free(&d);
     struct err e = {0};
     add(&d, &s);
-    assert_int_equal(dashboard_finish(&d, &(struct dashboard_options){.release = "c99"}, &e), ERR_USAGE);
-    assert_non_null(strstr(e.text, "c99"));
+    assert_int_equal(dashboard_finish(&d, &(struct dashboard_options){.release = "c9999"}, &e), ERR_USAGE);
+    assert_non_null(strstr(e.text, "c9999"));
+    dashboard_free(&d);
+    add(&d, &s);
+    assert_int_equal(dashboard_finish(&d, &(struct dashboard_options){.release = "c1"}, &e), ERR_USAGE);
     dashboard_free(&d);
 }
 
