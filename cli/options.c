@@ -443,6 +443,8 @@ static const char epilogue[] =
     "\nENVIRONMENT\n"
     "  NO_COLOR, CI           plain output\n"
     "  XDG_DATA_HOME          where the store of measurements lives\n"
+    "  XDG_STATE_HOME         where fleet keeps this machine's id\n"
+    "  WHICHQUANT_SELF        what fleet starts to measure in, where that is a wrapper (numactl, an emulator)\n"
     "  LLAMA_CACHE, HF_HOME   searched for models given by name\n"
     "  LLAMA_CPP_PATH         folder of llama-bench and llama-server, beside PATH\n"
     "  OLLAMA_HOST            where Ollama listens (127.0.0.1:11434)\n"

@@ -18,7 +18,7 @@ for file in bin/*/* models/*; do if [ -e "$file" ]; then files+=(--basefile "$fi
 
 # Hosts of different groups measure at the same time; what may run anywhere waits until they are free.
 run_group() { # name hosts
-    local log=logs/$1.joblog ids=groups/$1.txt options=() host
+    local log=logs/$1.joblog ids=groups/$1.txt options=() hosts host
     if [ -n "$only" ]; then
         ids=logs/$1.missing log=logs/$1.missing.joblog
         grep -xFf "$only" "groups/$1.txt" >"$ids" || return 0
@@ -27,10 +27,13 @@ run_group() { # name hosts
         options+=(--resume-failed)
     fi
     if [ "$2" = - ]; then set -- "$1" "${FLEET_HOSTS-:}"; fi
-    IFS=, read -ra hosts <<<"$2"
-    for host in "${hosts[@]}"; do options+=(--sshlogin "$host"); done
-    parallel --will-cite --ssh "${FLEET_SSH:-ssh}" -j1 --retries "${FLEET_RETRIES:-3}" --joblog "$log" --workdir "$folder" \
-        "${files[@]}" --return 'results/{}' "${options[@]}" sh ./run-cell.sh {} --results results -q :::: "$ids"
+    if [ "$2" != : ]; then
+        IFS=, read -ra hosts <<<"$2"
+        for host in "${hosts[@]}"; do options+=(--sshlogin "$host"); done
+        options+=(--workdir "$folder" "${files[@]}" --return 'results/{}')
+    fi
+    parallel --will-cite --ssh "${FLEET_SSH:-ssh}" -j1 --retries "${FLEET_RETRIES:-3}" --joblog "$log" \
+        "${options[@]}" sh ./run-cell.sh {} --results results -q :::: "$ids"
 }
 failed=0 pids=()
 while IFS=$'\t' read -r group _ nodes _; do
