@@ -12,8 +12,8 @@ struct listing {
     json_t *all; /* --json */
     struct sbuf csv;
     int n;
-    bool several; /* more than one environment */
-    char env[65];
+    struct series last;
+    bool twins; /* rows of the same names */
 };
 
 static const char *date_of(int64_t t, char out[32])
@@ -126,10 +126,18 @@ static void csv_rows(struct sbuf *b, const struct series *x)
     }
 }
 
+static bool same_names(const struct series *a, const struct series *b)
+{
+    return !strcmp(a->model, b->model) && !strcmp(a->format, b->format) && !strcmp(a->framework, b->framework) &&
+           !strcmp(a->workload, b->workload) && !strcmp(a->metric, b->metric);
+}
+
 static void print_row(struct listing *l, const struct series *x)
 {
+    static const double mib = 1024 * 1024;
     char from[32], to[32], noise[16] = "-";
     struct summary m = summarize(x);
+    const bool bytes = strcmp(x->unit, "B") == 0;
     if (l->n == 0)
         printf("%-18s %-20s %-12s %-22s %-15s %5s  %-10s %-10s %12s %12s %7s\n", "model", "format", "framework",
                "workload", "metric", "runs", "first", "newest", "median", "last", "noise");
@@ -138,11 +146,11 @@ static void print_row(struct listing *l, const struct series *x)
     date_of(x->p[0].time, from);
     date_of(x->p[x->n - 1].time, to);
     printf("%-18.18s %-20.20s %-12.12s %-22.22s %-15s %5d  %-10.10s %-10.10s %12.6g %12.6g %7s %s%s\n", x->model,
-           x->format, x->framework, x->workload, x->metric, x->n, from, to, m.median, m.last, noise,
-           strcmp(x->unit, "1") ? x->unit : "",
+           x->format, x->framework, x->workload, x->metric, x->n, from, to, m.median / (bytes ? mib : 1),
+           m.last / (bytes ? mib : 1), noise, bytes ? "MiB" : strcmp(x->unit, "1") ? x->unit : "",
            x->failed_time > x->p[x->n - 1].time ? "  (its newest run failed)" : "");
-    l->several |= l->n > 0 && strcmp(l->env, x->env_sha256) != 0;
-    snprintf(l->env, sizeof l->env, "%s", x->env_sha256);
+    l->twins |= l->n > 0 && same_names(&l->last, x);
+    l->last = *x;
 }
 
 static int take(void *arg, const struct series *x)
@@ -186,8 +194,8 @@ int history_list(struct cli *c, struct store *s)
                c->history.since || c->history.metrics.n || c->catalogue.n || c->formats.n || c->frameworks.n
                    ? " that match"
                    : "");
-    else if (l.several)
-        puts("Rows with the same names are of different environments: --json names them.");
+    else if (l.twins)
+        puts("Rows of the same names are of other environments or settings: --json tells them apart.");
     sbuf_free(&l.csv);
     return cli_flush();
 }
