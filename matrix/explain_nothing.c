@@ -155,13 +155,16 @@ void explain_undecided(struct judge *j)
 {
     static const char *const figure[N_OBJECTIVES] = {"quality", "quality", "speed", "memory", "energy per token"};
     struct decision *d = j->d;
-    const struct row *gate = NULL; /* the first that a gate asked for cannot judge */
+    const struct row *gate = NULL;     /* the first that a gate asked for cannot judge */
+    const struct row *untimed = NULL;  /* the first that only lacks a speed which a limit needs */
     bool tried = false;
     for (int i = 0; i < d->n_rows; i++) {
         const struct row *r = &d->row[i];
         tried = tried || (r->ran && !r->own);
         if (!gate && !r->own && r->vetoes && __builtin_ctzll(r->vetoes) == RULE_undecided_quality)
             gate = r;
+        if (!untimed && !r->own && r->vetoes == RULE_BIT(unknown_speed))
+            untimed = r;
     }
     if (!d->n_rows)
         d->headline = "Nothing was measured, so nothing is recommended";
@@ -169,6 +172,11 @@ void explain_undecided(struct judge *j)
         d->headline = say(j, "No cell could be run, so nothing is recommended: %s", d->row[0].reason);
     else if (gate)
         d->headline = say(j, "Undecided: of %s, %s", row_name(j, gate), gate->reason);
+    else if (untimed)
+        d->headline =
+            say(j, "Undecided: of what keeps the other limits, such as %s, no %s was measured: %s needs it",
+                          row_name(j, untimed), isfinite(untimed->decode_tok_s) ? "time to the first token" : "speed",
+                          isfinite(untimed->decode_tok_s) ? "--max-ttft" : "a limit");
     else
         d->headline =
             say(j, "Undecided: no row has a measured %s, which the answer depends on", figure[j->want->objective]);

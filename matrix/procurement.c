@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "base/os.h"
+#include "matrix/standard.h"
 
 static const struct procured unknown = {
 #define STR(name)          .name = "",
@@ -126,8 +127,9 @@ static void mark_best(struct procurement *p)
     p->one_model = true;
     for (int i = 0; i < p->n; i++) {
         const struct procured *r = &p->row[i];
-        p->one_model = p->one_model && (!*model || !*r->model || strcmp(model, r->model) == 0);
-        model = *r->model ? r->model : model;
+        const char *known = model_known_as(r->model);
+        p->one_model = p->one_model && (!*model || !*known || strcmp(model, known) == 0);
+        model = *known ? known : model;
         if (*r->currency && !*p->currency)
             p->currency = r->currency;
         one_currency = one_currency && (!*r->currency || strcmp(r->currency, p->currency) == 0);

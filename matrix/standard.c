@@ -21,11 +21,10 @@ struct entries {
     int n;
 };
 
-/* Records name a model as its file does, predictions as the catalogue does. */
-static const char *model_of(const struct row *r)
+const char *model_known_as(const char *name)
 {
-    const struct catalogue_model *m = catalogue_model_find(r->model);
-    return m ? m->id : r->model;
+    const struct catalogue_model *m = catalogue_model_find(name);
+    return m ? m->id : name;
 }
 
 static bool within(const struct row *r, double max_kld)
@@ -65,7 +64,7 @@ static int list_entries(struct entries *l, const struct standard *s, const struc
             const bool by_format = s->kind == STANDARD_FORMAT;
             if (!within(r, max_kld) || (by_format && strcmp(first_model(d[m], i, max_kld), r->model) != 0))
                 continue;
-            l->at[l->n++] = (struct entry){by_format ? "" : model_of(r), r->format, m, r};
+            l->at[l->n++] = (struct entry){by_format ? "" : model_known_as(r->model), r->format, m, r};
         }
     qsort(l->at, (size_t)l->n, sizeof *l->at, compare_entries);
     return 0;
@@ -266,7 +265,8 @@ const char *standard_why_not(const struct standard_key *k, int machine, const st
         return timed(k->row[machine]) ? "" : "its speed there is not known";
     for (int i = 0; i < d->n_rows; i++) {
         const struct row *r = &d->row[i];
-        if (r->own || strcmp(r->format, k->format) != 0 || (*k->model && strcmp(model_of(r), k->model) != 0))
+        if (r->own || strcmp(r->format, k->format) != 0 ||
+            (*k->model && strcmp(model_known_as(r->model), k->model) != 0))
             continue;
         if (*r->reason)
             return r->reason;

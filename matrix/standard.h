@@ -39,6 +39,8 @@ struct standard_want {
 int standard_make(struct standard *s, enum standard_kind kind, const struct decision *const *decision, int n,
                   const struct standard_want *want, struct err *e);
 void standard_free(struct standard *s);
+/* A model as the catalogue names it, where it is one of its models: records name it as their file does. */
+const char *model_known_as(const char *name);
 /* Why the key does not run on that machine: its reason there, "not measured there", "" where it runs. */
 const char *standard_why_not(const struct standard_key *k, int machine, const struct decision *d);
 #endif

@@ -11,13 +11,24 @@
 
 static const double nearly_all = 0.99, gib = 1073741824.0;
 
-static bool is_better(const struct row *a, const struct row *b)
+/* Would a, if nothing forbade it, take the place of the pick? As the choice ranks: published scores before others, a
+ * clearly better one, or as good and faster. */
+static bool is_better(const struct row *a, const struct row *pick, enum objective o)
 {
-    if (!b)
+    const double x = a->task_score, y = pick ? pick->task_score : NAN;
+    if (!pick)
         return true;
-    if (a->scored && b->scored && nearly_all * a->task_score > b->task_score)
+    if (o == OBJECTIVE_SPEED)
+        return a->decode_tok_s > pick->decode_tok_s;
+    if (o != OBJECTIVE_BALANCED && o != OBJECTIVE_QUALITY)
+        return false; /* more memory or bandwidth saves neither memory nor energy */
+    if (a->scored != pick->scored)
+        return a->scored;
+    if (nearly_all * x > y)
         return true;
-    return strcmp(a->model, b->model) == 0 && a->kld < b->kld;
+    if (o == OBJECTIVE_QUALITY)
+        return strcmp(a->model, pick->model) == 0 && a->kld < pick->kld;
+    return x >= nearly_all * y && a->decode_tok_s > pick->decode_tok_s;
 }
 
 static const struct row *pick_of(const struct decision *d)
@@ -40,12 +51,12 @@ static struct upgrade_choice choice_of(const struct row *r)
 
 /* ---- memory ---- */
 
-static const struct row *first_with_memory(const struct decision *d)
+static const struct row *first_with_memory(const struct decision *d, enum objective o)
 {
     const struct row *best = NULL;
     for (int i = 0; i < d->n_rows; i++) {
         const struct row *r = &d->row[i];
-        if (only_for(r, RULE_BIT(memory)) && r->peak_bytes > 0 && is_better(r, pick_of(d)) &&
+        if (only_for(r, RULE_BIT(memory)) && r->peak_bytes > 0 && is_better(r, pick_of(d), o) &&
             (!best || r->peak_bytes < best->peak_bytes))
             best = r;
     }
@@ -75,7 +86,7 @@ static int find_memory(struct upgrade *u, const struct choose_input *in, const s
     struct request req = *in->req;
     struct choose_input more = *in;
     struct decision *then = NULL;
-    const struct row *first = first_with_memory(d);
+    const struct row *first = first_with_memory(d, in->req->want.objective);
     if (!first)
         return 0;
     u->usable_bytes = first->peak_bytes;
@@ -93,12 +104,12 @@ static int find_memory(struct upgrade *u, const struct choose_input *in, const s
 
 /* ---- bandwidth ---- */
 
-static const struct row *first_with_bandwidth(const struct decision *d)
+static const struct row *first_with_bandwidth(const struct decision *d, enum objective o)
 {
     const struct row *best = NULL;
     for (int i = 0; i < d->n_rows; i++) {
         const struct row *r = &d->row[i];
-        if (only_for(r, RULE_BIT(min_decode)) && is_better(r, pick_of(d)) &&
+        if (only_for(r, RULE_BIT(min_decode)) && is_better(r, pick_of(d), o) &&
             (!best || r->decode_tok_s > best->decode_tok_s))
             best = r;
     }
@@ -123,21 +134,39 @@ static int speed_with(struct interval *out, const struct choose_input *one, doub
     return rc;
 }
 
-/* The factor at which that end of the interval reaches the limit; NaN: within `most` it never does. */
+static bool reaches(const struct interval *v, size_t end, double limit)
+{
+    return *(const double *)((const char *)v + end) >= limit; /* not where nothing is predicted */
+}
+
+/* A factor at which that end of the interval reaches the limit, in steps: far from the devices that were measured
+ * nothing is predicted. NaN: none. */
+static int grow(double *k, const struct choose_input *one, size_t end, double limit, struct err *e)
+{
+    static const double step = 1.15, most = 64;
+    struct interval v = {0, 0, 0};
+    int rc = 0;
+    for (*k = 1; *k <= most && rc == 0; *k *= step) {
+        rc = speed_with(&v, one, *k, e);
+        if (isnan(v.v) || reaches(&v, end, limit))
+            break;
+    }
+    if (!reaches(&v, end, limit))
+        *k = NAN;
+    return rc;
+}
+
+/* The least such factor. */
 static int bisect(double *k, const struct choose_input *one, size_t end, double limit, struct err *e)
 {
     enum { STEPS = 24 };
-    static const double most = 64;
-    double lo = 1.0 / 64, hi = most;
     struct interval v;
-    int rc = speed_with(&v, one, hi, e);
-    *k = NAN;
-    if (rc < 0 || !(*(double *)((char *)&v + end) >= limit))
-        return rc;
-    for (int i = 0; i < STEPS && rc == 0; i++) {
+    int rc = grow(k, one, end, limit, e);
+    double lo = *k / 64, hi = *k;
+    for (int i = 0; i < STEPS && rc == 0 && isfinite(hi); i++) {
         double middle = sqrt(lo * hi);
         rc = speed_with(&v, one, middle, e);
-        if (*(double *)((char *)&v + end) >= limit)
+        if (reaches(&v, end, limit))
             hi = middle;
         else
             lo = middle;
@@ -150,7 +179,7 @@ static int find_bandwidth(struct upgrade *u, const struct choose_input *in, cons
 {
     static const size_t ends[] = {offsetof(struct interval, v), offsetof(struct interval, hi),
                                   offsetof(struct interval, lo)};
-    const struct row *first = first_with_bandwidth(d);
+    const struct row *first = first_with_bandwidth(d, in->req->want.objective);
     struct request req = *in->req;
     if (!first || !(in->target->bandwidth_gb_s > 0))
         return 0;
@@ -182,5 +211,10 @@ int upgrade_find(struct upgrade *u, const struct target *t, const struct decisio
     const struct choose_input in = {.target = t, .req = req, .models = models, .n_models = n_models};
     *u = UPGRADE_NONE;
     int rc = find_memory(u, &in, d, e);
-    return rc < 0 ? rc : find_bandwidth(u, &in, d, e);
+    if (rc == 0)
+        rc = find_bandwidth(u, &in, d, e);
+    if (rc == 0 && d->recommended < 0 && u->usable_bytes < 0 && !isfinite(u->bandwidth_gb_s.v))
+        snprintf(u->note, sizeof u->note,
+                 "neither more memory nor more bandwidth alone would let anything run within the limits");
+    return rc;
 }

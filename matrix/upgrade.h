@@ -1,5 +1,6 @@
-/* What more memory or more bandwidth would let a machine run: predicted, whatever was measured on it. Better is a
- * clearly better task score, or less loss of the same model; where nothing fits, anything that does. */
+/* What more memory or more bandwidth would let a machine run: predicted, whatever was measured on it. Better is what
+ * the choice itself would take: a clearly better task score, or as good and faster; where nothing fits, anything that
+ * does. */
 #ifndef MATRIX_UPGRADE_H
 #define MATRIX_UPGRADE_H
 #include "bench/request.h"

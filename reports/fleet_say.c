@@ -191,6 +191,8 @@ static void say_bandwidth(struct sbuf *b, const struct procured *r)
     sbuf_printf(b, "est. %s GB/s of memory bandwidth", figure_rate(r->more_bandwidth_gb_s).s);
     if (isfinite(lo) && isfinite(hi))
         sbuf_printf(b, " (%s to %s)", figure_rate(lo).s, figure_rate(hi).s);
+    else if (isfinite(lo))
+        sbuf_printf(b, " (%s or more)", figure_rate(lo).s);
     sbuf_printf(b, ": %s becomes fast enough", r->more_bandwidth_choice);
 }
 

@@ -110,7 +110,7 @@ static void candidates(struct sbuf *out, const struct fleet_need *n)
     const struct standard *s = &n->model;
     if (s->n_keys < 2)
         return;
-    html_table_begin(out, "What all machines can run", "devices sortable");
+    html_table_begin(out, "What all machines can run", "candidates sortable");
     sbuf_puts(out,
               "<thead><tr><th scope=\"col\" class=\"text\">model in a format</th><th scope=\"col\" data-high>runs on"
               "</th><th scope=\"col\" data-high>least tok/s</th><th scope=\"col\" class=\"text\">slowest or missing"
@@ -274,7 +274,7 @@ int report_fleet_html(struct sbuf *out, const struct fleet *f, struct err *e)
     }
     sbuf_puts(out, "</section>\n");
     if (n_rows > 8)
-        filter(out, n_rows);
+        filter(out, n_rows + (f->n_needs > 1 ? f->n_machines : 0));
     if (f->n_needs > 1)
         overview(out, f);
     for (int s = 0; s < f->n_needs; s++)

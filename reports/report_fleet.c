@@ -104,7 +104,7 @@ static void put_cell(struct sbuf *cell, const struct device_column *c, const str
     const char *from = device_from(c, r);
     const bool estimated = c->from == FROM_SPEED && *from && strcmp(from, "measured") != 0;
     if (c == &device_columns[1] && !*r->format)
-        sbuf_printf(&b, "none%s%s", *r->binding_limit ? ": " : "", r->binding_limit);
+        choice_say(&b, r);
     else
         c->say(&b, r);
     if (estimated && isfinite(r->decode_tok_s))
@@ -154,32 +154,43 @@ static void say_all(struct sbuf *out, struct sentences *s, const char *prefix)
     sentences_free(s);
 }
 
-/* What needs more than a cell: why nothing fits, users, old prices. */
+/* What needs more than a cell. */
+static void remark_none(struct sbuf *b, const struct procured *r)
+{
+    if (!*r->format)
+        sbuf_printf(b, "%s: %s", r->name, r->reason);
+}
+
+static void remark_users(struct sbuf *b, const struct procured *r)
+{
+    if (r->users >= 0)
+        sbuf_printf(b, "%s: %lld at once, %s (%s)", r->name, (long long)r->users, r->users_note, r->users_model);
+}
+
+static void remark_price(struct sbuf *b, const struct procured *r)
+{
+    if (strcmp(r->price_note, "old") == 0)
+        sbuf_printf(b, "%s: %.2f %s of %s is %lld days old: ask again", r->name, r->price, r->currency, r->price_date,
+                    (long long)r->price_age_days);
+    else if (*r->price_note)
+        sbuf_printf(b, "%s: %.2f %s is dated %s, after this report", r->name, r->price, r->currency, r->price_date);
+}
+
 static void remarks(struct sbuf *out, const struct procurement *p)
 {
-    for (int i = 0; i < p->n; i++) {
-        const struct procured *r = &p->row[i];
-        struct sbuf b = {0};
-        if (!*r->format)
-            sbuf_printf(&b, "%s: %s", r->name, r->reason);
-        if (b.n)
-            paragraph(out, "None", sbuf_str(&b));
-        sbuf_free(&b);
-        if (r->users >= 0)
-            sbuf_printf(&b, "%s: %lld at once, %s (%s)", r->name, (long long)r->users, r->users_note, r->users_model);
-        if (b.n)
-            paragraph(out, "Users", sbuf_str(&b));
-        sbuf_free(&b);
-        if (strcmp(r->price_note, "old") == 0)
-            sbuf_printf(&b, "%s: %.2f %s of %s is %lld days old: ask again", r->name, r->price, r->currency,
-                        r->price_date, (long long)r->price_age_days);
-        else if (*r->price_note)
-            sbuf_printf(&b, "%s: %.2f %s is dated %s, after this report", r->name, r->price, r->currency,
-                        r->price_date);
-        if (b.n)
-            paragraph(out, "Price", sbuf_str(&b));
-        sbuf_free(&b);
-    }
+    static const struct {
+        const char *label;
+        void (*say)(struct sbuf *b, const struct procured *r);
+    } remark[] = {{"None", remark_none}, {"Users", remark_users}, {"Price", remark_price}};
+    for (size_t k = 0; k < sizeof remark / sizeof *remark; k++)
+        for (int i = 0; i < p->n; i++) {
+            struct sbuf b = {0};
+            remark[k].say(&b, &p->row[i]);
+            if (b.n)
+                paragraph(out, remark[k].label, sbuf_str(&b));
+            out->failed = out->failed || b.failed;
+            sbuf_free(&b);
+        }
 }
 
 static void upgrades(struct sbuf *out, const struct procurement *p)

@@ -258,16 +258,40 @@ int machines_load(struct machines *m, struct cli *c, const char *const *paths, i
 
 /* ---- decisions ---- */
 
-/* Under the limits of a set, with these models of the catalogue. */
-static int choose_for(struct decision **out, struct cli *c, const struct target *t, const struct need *need,
-                      const char *const *models, int n_models, struct err *e)
+static bool was_measured(const struct machines *m, const char *model)
+{
+    for (int i = 0; i < m->n; i++)
+        for (int r = 0; r < m->of[i]->n_own; r++)
+            if (strcasecmp(m->of[i]->rec[r].model.name, model) == 0)
+                return true;
+    return false;
+}
+
+int machines_models(const struct machines *m, int i, const struct cli *c, const char *models[MOST_MODELS])
+{
+    const struct machine *k = m->of[i];
+    int n = 0;
+    for (int a = 0; a < k->n_catalogue; a++)
+        models[n++] = k->catalogue[a];
+    for (int a = 0; a < c->catalogue.n && k->n_catalogue == 0 && n < MOST_MODELS; a++)
+        if (catalogue_model_find(c->catalogue.v[a]) || !was_measured(m, c->catalogue.v[a]))
+            models[n++] = c->catalogue.v[a];
+    return n;
+}
+
+/* Under the limits of a set, with the models of the catalogue that the report is about. */
+static int choose_for(struct decision **out, struct machines *m, int i, struct cli *c, const struct need *need,
+                      struct err *e)
 {
     const struct request was = c->req;
     const struct text_list catalogue = c->catalogue;
+    const char *models[MOST_MODELS];
+    const int n = machines_models(m, i, c, models);
+    if (n == 0 && catalogue.n > 0)
+        return err_set(e, ERR_USAGE, "nothing is predicted: %.60s is none of the catalogue's models", catalogue.v[0]);
     c->req = need->req;
-    if (n_models)
-        c->catalogue = (struct text_list){(const char **)(uintptr_t)models, n_models};
-    int rc = cli_choose_for(c, t, out, e);
+    c->catalogue = (struct text_list){models, n};
+    int rc = cli_choose_for(c, &m->of[i]->target, out, e);
     c->req = was;
     c->catalogue = catalogue;
     return rc;
@@ -279,7 +303,7 @@ int machines_decide(struct decision **out, struct machines *m, int i, struct cli
     struct machine *k = m->of[i];
     const bool predict = k->described || (!k->measured && k->has_target);
     if (predict)
-        return choose_for(out, c, &k->target, need, k->catalogue, k->n_catalogue, e);
+        return choose_for(out, m, i, c, need, e);
     return matrix_decide(out, k->rec, k->n_rec, NULL,
                          k->has_probe    ? &k->probe
                          : k->has_target ? &k->target.device
@@ -299,7 +323,7 @@ int machines_predict(struct decision **out, struct machines *m, int i, struct cl
         snprintf(why, 160, "nothing is predicted: its models are none of the catalogue's");
     if (*why)
         return 0;
-    return choose_for(out, c, &k->target, need, k->catalogue, k->n_catalogue, e);
+    return choose_for(out, m, i, c, need, e);
 }
 
 void machines_free(struct machines *m)

@@ -8,7 +8,7 @@
 #include "bench/record.h"
 #include "matrix/matrix.h"
 
-enum { MOST_MACHINES = 256 };
+enum { MOST_MACHINES = 256, MOST_MODELS = 64 };
 struct machine {
     char id[72], label[96], folder[72];
     char device[128];           /* what it is: a name, or of a described one its id */
@@ -19,7 +19,7 @@ struct machine {
     struct target target;       /* what predictions are made for, where has_target */
     struct probe_device probe;  /* its fingerprint, where has_probe */
     bool described, has_target, has_probe, measured; /* measured: some speed is */
-    const char *catalogue[64];                       /* models of its records that the catalogue knows */
+    const char *catalogue[MOST_MODELS];                     /* models of its records that the catalogue knows */
     int n_catalogue;
 };
 struct machines {
@@ -35,5 +35,7 @@ int machines_decide(struct decision **out, struct machines *m, int i, struct cli
  */
 int machines_predict(struct decision **out, struct machines *m, int i, struct cli *c, const struct need *need,
                      char why[160], struct err *e);
+/* Models of the catalogue that machine i is asked about; 0: all. */
+int machines_models(const struct machines *m, int i, const struct cli *c, const char *models[MOST_MODELS]);
 void machines_free(struct machines *m);
 #endif

@@ -51,23 +51,22 @@ static const struct price *find_price(const struct fleet_job *p, const struct ma
     return NULL;
 }
 
-static int predict_upgrade(struct fleet_job *p, int i, const struct need *need, struct spot *cell, struct err *e)
+static int predict_upgrade(struct fleet_job *p, int i, const struct need *need, struct spot *spot, struct err *e)
 {
     struct machine *k = p->machines.of[i];
     struct decision *d = NULL;
     const bool own = k->described || !k->measured;
-    cell->upgrade = UPGRADE_NONE;
-    int rc = own ? 0 : machines_predict(&d, &p->machines, i, p->cli, need, cell->upgrade.note, e);
-    const struct decision *from = own ? cell->decision : d;
-    const bool asked = p->cli->catalogue.n > 0;
-    const char *const *models = k->n_catalogue ? k->catalogue : asked ? p->cli->catalogue.v : NULL;
-    char note[sizeof cell->upgrade.note];
-    memcpy(note, cell->upgrade.note, sizeof note);
+    spot->upgrade = UPGRADE_NONE;
+    int rc = own ? 0 : machines_predict(&d, &p->machines, i, p->cli, need, spot->upgrade.note, e);
+    const struct decision *from = own ? spot->decision : d;
+    const char *models[MOST_MODELS];
+    char note[sizeof spot->upgrade.note];
+    memcpy(note, spot->upgrade.note, sizeof note);
     if (rc == 0 && from && k->has_target)
-        rc = upgrade_find(&cell->upgrade, &k->target, from, &need->req, models,
-                          k->n_catalogue ? k->n_catalogue : p->cli->catalogue.n, e);
+        rc = upgrade_find(&spot->upgrade, &k->target, from, &need->req, models,
+                          machines_models(&p->machines, i, p->cli, models), e);
     if (*note)
-        memcpy(cell->upgrade.note, note, sizeof note);
+        memcpy(spot->upgrade.note, note, sizeof note);
     decision_free(d);
     return rc;
 }
@@ -77,23 +76,23 @@ static int decide(struct fleet_job *p, int s, int i, struct err *e)
     struct machine *k = p->machines.of[i];
     const struct need *need = &p->needs.need[s];
     const int at = s * p->machines.n + i;
-    struct spot *cell = &p->cell[at];
-    int rc = machines_decide(&cell->decision, &p->machines, i, p->cli, need, e);
+    struct spot *spot = &p->cell[at];
+    int rc = machines_decide(&spot->decision, &p->machines, i, p->cli, need, e);
     if (rc == 0)
-        rc = predict_upgrade(p, i, need, cell, e);
+        rc = predict_upgrade(p, i, need, spot, e);
     if (rc < 0)
         return err_context(e, "%s", k->name);
-    capacity_find(&cell->capacity, k->served, k->n_served, &need->req.want);
+    capacity_find(&spot->capacity, k->served, k->n_served, &need->req.want);
     p->offer[at] = (struct offer){.device = k->device,
                                   .name = k->name,
                                   .machine = k->id,
                                   .figures = k->measured ? "measured" : "predicted",
-                                  .decision = cell->decision,
+                                  .decision = spot->decision,
                                   .watts = k->has_target ? k->target.tdp_w : NAN,
                                   .watts_from = "rated",
                                   .price = find_price(p, k),
-                                  .capacity = &cell->capacity,
-                                  .upgrade = &cell->upgrade};
+                                  .capacity = &spot->capacity,
+                                  .upgrade = &spot->upgrade};
     return 0;
 }
 

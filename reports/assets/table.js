@@ -53,7 +53,7 @@ document.querySelectorAll("table.sortable").forEach(function (table) {
 });
 document.querySelectorAll(".filter").forEach(function (box) {
   var words = box.querySelector("#filter-words"), runs = box.querySelector("#filter-runs"), count = box.querySelector("output");
-  var rows = Array.prototype.map.call(document.querySelector("table.rows").tBodies[0].rows, function (row) {
+  var rows = Array.prototype.map.call(document.querySelectorAll("table.rows tbody tr, table.devices tbody tr"), function (row) {
     return { row: row, text: row.textContent.toLowerCase(), runs: !/\b(over|veto|cannot|failed)\b/.test(row.className) };
   });
   function apply() {

@@ -172,7 +172,7 @@ def check_standard(told, names, rows, where):
         assert b["slowest"] in slowest, (where, b["slowest"], slowest)
         tied = {key for key, x in found.items() if x["kept"] and x["decode"][2] >= k["decode"][1]}
         assert {(t["model"], t["format"]) for t in told["tied"]} == tied and told["verdict"] == ("tie" if len(tied) > 1 else "found"), where
-        assert told["surest"]["decode_tok_s_lo"] == max(x["decode"][1] for x in found.values() if x["kept"]), where
+        assert math.isclose(told["surest"]["decode_tok_s_lo"], max(x["decode"][1] for x in found.values() if x["kept"]), rel_tol=1e-9), where
     now, dropped = found.get(best), None
     for i in range(len(rows) if len(rows) > 1 else 0):
         less, key = search(rows, skip=i)
@@ -224,6 +224,243 @@ def test_measured_fleets():
             ended[need["one_model_in_one_format"]["verdict"]] += 1
             ended["without"] += need["one_model_in_one_format"]["without"] is not None
     assert all(ended[k] >= 5 for k in ("none", "tie", "found", "without", "empty")), ended
+
+
+# ---- described machines: what is predicted stands in their matrix.csv ----
+
+def published():
+    """Models of the catalogue that have a published score for chat."""
+    with open(os.path.join(ROOT, "datasets", "models.csv"), encoding="utf-8") as f:
+        return {r["id"] for r in csv.DictReader(f)
+                if (r["score_mmlu"] or r["score_gsm8k"] or r["score_humaneval"]) and "chat" in r["tasks"]}
+
+
+def predicted_rows(folder, want, scored):
+    rows = []
+    for r in read_matrix(folder):
+        known = r["decode_tok_s"] and tuple(float(r["decode_tok_s" + x]) for x in ("", "_lo", "_hi"))
+        if r["verdict"] not in ("recommended", "ok", "dominated") or not r["kld"] or float(r["kld"]) > want.get("max_kld", 0.1):
+            continue
+        if not known:
+            continue   # a limit on speed is asked for
+        assert int(r["peak_bytes"]) <= int(r["usable_bytes"]) and known[0] >= want["min_decode"], r
+        rows.append((r["model"], r["format"], known or None, (float(r["task_score"]), r["model"] in scored) if r["task_score"] else None))
+    return rows
+
+
+def test_mixed_fleets():
+    devices = ["raspberry-pi-5-8gb", "raspberry-pi-5-16gb", "rtx-4090", "rtx-3060-12gb", "apple-m4-pro", "apple-m2", "intel-n100",
+               "jetson-nano-4gb", "t4", "ryzen-ai-max-395"]
+    models, scored = ["qwen3-1.7b", "qwen3-4b", "llama-3.2-1b", "gemma-2-2b", "phi-3.5-mini", "qwen2.5-7b"], published()
+    ended = {"none": 0, "tie": 0, "found": 0, "mixed": 0}
+    for seed in range(16):
+        rng = random.Random(seed)
+        chosen, asked = rng.sample(devices, rng.randint(2, 5)), rng.sample(models, rng.randint(1, 3))
+        want = {"min_decode": rng.choice([0.5, 3, 10, 30]), "max_kld": rng.choice([0.1, 0.02])}
+        out, where = os.path.join(TMP, f"mixed{seed}"), []
+        args = ["--devices", ",".join(chosen), "--model", ",".join(asked), "--min-decode", str(want["min_decode"]), "--max-kld", str(want["max_kld"])]
+        cells = {}
+        if seed % 2:   # and one that was measured, under the file's own name of the model
+            machine = {"id": "", "label": "", "hw": "", "device": "Lab machine", "usable": 64 * GIB}
+            cells = {(asked[0], fmt, "llama.cpp"): {"status": "ok", "decode": (v, v * 0.9, v * 1.1), "cache": False, "peak": GIB,
+                                                    "has_kld": True} for fmt, v in zip(FORMATS, rng.sample([2.0, 9.0, 33.0, 60.0, 90.0], 5))}
+            records = list(records_of([machine], [cells]))
+            where = [path(f"lab{seed}.jsonl", "".join(json.dumps({**r, "model": {**r["model"], "name": r["model"]["name"].upper()}}) + "\n"
+                                                      for r in records).encode())]
+            ended["mixed"] += 1
+        p = run("fleet", "report", *where, *args, "-o", out, "--json", "-q", expect=None)
+        assert p.returncode in (0, 4), (seed, p.err)
+        need = json.loads(p.text)["needs"][0]
+        assert [r["figures"] for r in need["rows"]] == ["measured"] * bool(cells) + ["predicted"] * len(chosen)
+        rows = usable_rows([machine], [cells], want) if cells else []
+        rows += [predicted_rows(os.path.join(out, d), want, scored) for d in chosen]
+        check_standard(need["one_model_in_one_format"], [r["name"] for r in need["rows"]], rows, seed)
+        check_rows(need, seed)
+        ended[need["one_model_in_one_format"]["verdict"]] += 1
+        with open(os.path.join(out, "procurement.csv"), encoding="utf-8", newline="") as f:
+            for told, row in zip(need["rows"], csv.DictReader(f)):
+                assert all((row[k] or None) == v or (isinstance(v, (int, float)) and math.isclose(float(row[k]), v, rel_tol=1e-9))
+                           for k, v in told.items()), (seed, told, row)
+        with open(os.path.join(out, "standard.csv"), encoding="utf-8", newline="") as f:
+            best = [(r["model"], r["format"]) for r in csv.DictReader(f) if r["best"] == "true" and r["kind"] == "model in a format"]
+        told = need["one_model_in_one_format"]["best"]
+        assert best == ([(told["model"], told["format"])] if told else []), (seed, best, told)
+    assert ended["none"] >= 2 and ended["tie"] + ended["found"] >= 6 and ended["mixed"] == 8, ended
+
+
+# ---- users ----
+
+def search_users(steps, ttft_ms, each):
+    """steps: {n: (ttft_p95 or None, tok/s of all, ok)}"""
+    best = 0
+    for n in sorted(steps):
+        p95, rate, ok = steps[n]
+        if not ok or p95 is None or p95 > ttft_ms or (each is not None and rate / n < each):
+            return best
+        best = n
+    return best
+
+
+def test_users():
+    empty = reached = 0
+    for seed in range(20):
+        rng = random.Random(seed)
+        machine = {"id": "ab" * 16, "label": "rack", "hw": "cd" * 32, "device": "Test CPU", "usable": 16 * GIB}
+        steps = {n: (None if rng.random() < 0.04 else 100 * n * rng.uniform(0.3, 3), rng.uniform(20, 400), rng.random() > 0.05)
+                 for n in (1, 2, 4, 8, 16, 32) if rng.random() < 0.8}
+        records = [record(machine, "m", "gguf/q4_0", "llama.cpp", decode=(20, 19, 21), kld=0.05, peak=GIB)]
+        for n, (p95, rate, ok) in steps.items():
+            records.append(record(machine, "m", "as served", "endpoint", streams=n, decode=(rate, rate, rate), ttft_p95=p95,
+                                  status="ok" if ok else "failed", reason="" if ok else "connection refused"))
+            records.append(record(machine, "m", "as served", "endpoint", streams=n, decode=(9999, 9999, 9999), ttft_p95=1,
+                                  date="2026-01-01T00:00:00Z"))   # an earlier run of the same: does not count
+        rng.shuffle(records)
+        folder = collected(f"users{seed}", [machine], records)
+        each = rng.choice([None, 5.0, 15.0])
+        args = ["--need", "a: --max-ttft 2s" + (f" --min-decode {each}" if each else ""), "--need", "b: --min-decode 1"]
+        a, b = (n["rows"][0] for n in json.loads(run("fleet", "report", folder, *args, "--json", "-q", expect=None).text)["needs"])
+        want = search_users(steps, 2000, each) if steps else None
+        assert a["users"] == want and b["users"] is None, (seed, a["users"], want, steps)
+        assert b["decode_tok_s"] == 20, "speeds of several users are none of one"
+        if want:
+            assert math.isclose(a["users_tok_s_each"], steps[want][1] / want) and math.isclose(a["users_ttft_p95_ms"], steps[want][0])
+            assert (a["users_note"] == "the largest number tried") == (want == max(steps)), a
+        empty += want is None
+        reached += bool(want)
+    assert reached >= 8, (reached, empty)
+    folder = collected("nobody", [machine], records[:0] + [record(machine, "m", "gguf/q4_0", "llama.cpp", decode=(20, 19, 21), kld=0.05, peak=GIB)])
+    row = json.loads(run("fleet", "report", folder, "--max-ttft", "2s", "--json", "-q", expect=None).text)["needs"][0]["rows"][0]
+    assert row["users"] is None and row["users_note"] == "not measured"
+
+
+# ---- power and prices ----
+
+def test_power_and_prices():
+    machines = [{"id": f"{i}{i}" * 16, "label": name, "hw": "ab" * 32, "device": "Test CPU", "usable": 8 * GIB}
+                for i, name in enumerate(("one", "two", "three"))]
+    records = [record(m, "m", "gguf/q4_0", "llama.cpp", decode=(20.0 * (i + 1), 19, 61), kld=0.05, peak=GIB, energy=0.5 if i == 0 else None)
+               for i, m in enumerate(machines)]
+    prices = path("fleet-prices.csv", b"device,price,currency,date\none,500,EUR,2026-11-01\ntwo,500,EUR,2026-08-01\n"
+                                      b"three,100,USD,2026-12-24\nrtx-4090,1899,EUR,2026-08-24\n")
+    env = {**os.environ, "XDG_DATA_HOME": TMP, "LC_ALL": "C", "SOURCE_DATE_EPOCH": "1795305600"}   # 2026-11-22
+    folder = collected("priced", machines, records)
+    p = run("fleet", "report", folder, "--device", "rtx-4090", "--model", "m,qwen3-4b", "--prices", prices, "--json", "-q", env=env)
+    rows = json.loads(p.text)["needs"][0]["rows"]
+    assert [(r["price_age_days"], r["price_note"]) for r in rows] == [(21, None), (113, "old"), (-32, "ahead"), (90, None)], rows
+    assert rows[0]["watts_from"] == "rapl" and rows[0]["watts"] == 10 and rows[0]["tok_s_per_watt"] == 2
+    assert rows[1]["watts"] is None and rows[3]["watts_from"] == "rated" and rows[3]["watts"] == 450
+    assert [r["tok_s_per_1000"] for r in rows[:3]] == [40, 80, 600]
+    text = run("fleet", "report", folder, "--device", "rtx-4090", "--model", "m,qwen3-4b", "--prices", prices, "--md", "-q", env=env).text
+    assert "Most for the money: two, 80.0 tok/s per 1000 EUR" not in text and "per 1000 EUR" in text
+    assert "Most for the money: three, 600 tok/s per 1000 USD" in text and "2026-08-01, 113 days old" in text and "after this report" in text
+
+
+# ---- upgrades: where they start, by asking about machines on both sides ----
+
+def described(name, **more):
+    return path(name, json.dumps({"name": name, "class": "mini-pc", "os": "linux", "memory_gib": 8, "usable_gib": 5, "cores": 8,
+                                  "bandwidth_gb_s": 60, "isa": ["avx2", "fma", "f16c"], "backends": ["cpu"], **more}).encode())
+
+
+def test_upgrades():
+    models = ["--model", "qwen3-0.6b,qwen3-1.7b,qwen3-4b,qwen3-8b,qwen2.5-7b"]
+
+    def ask(file, *limits):
+        p = run("fleet", "report", "--device", file, *models, *limits, "--json", "-q", expect=None)
+        return json.loads(p.text)["needs"][0]["rows"][0]
+
+    def pick(r):
+        return (r["model"], r["format"])
+
+    now = ask(described("box.json"), "--min-decode", "0.5")
+    start = now["more_usable_bytes"]
+    assert now["model"] and start > 5 * GIB
+    below = ask(described("below.json", usable_gib=(start - 4096) / GIB), "--min-decode", "0.5")
+    above = ask(described("above.json", usable_gib=(start + 4096) / GIB), "--min-decode", "0.5")
+    assert pick(below) == pick(now) and pick(above) != pick(now) and above["task_score"] > now["task_score"], (now, below, above)
+    assert now["more_memory_gib"] > 8 and now["more_memory_choice"]
+    fast = ask(described("box2.json", usable_gib=7), "--min-decode", "18")
+    first = fast["more_bandwidth_gb_s"]
+    assert fast["more_bandwidth_gb_s_lo"] < first < (fast["more_bandwidth_gb_s_hi"] or math.inf) and first > 60, fast
+    below = ask(described("slow.json", usable_gib=7, bandwidth_gb_s=first * 0.995), "--min-decode", "18")
+    above = ask(described("fast.json", usable_gib=7, bandwidth_gb_s=first * 1.005), "--min-decode", "18")
+    assert pick(below) == pick(fast) and pick(above) != pick(fast), (fast, below, above)
+    assert fast["more_bandwidth_choice"].startswith(above["model"] + " "), (fast, above)
+    none = ask(described("tiny.json", memory_gib=1, usable_gib=0.2, bandwidth_gb_s=10), "--min-decode", "0.5")
+    assert none["format"] is None and none["more_usable_bytes"] and none["binding_limit"] == "memory"
+    least = min(int(r["peak_bytes"]) for r in tiny_rows() if r["verdict"] == "cannot-run" and float(r["kld"] or 9) <= 0.1)
+    assert none["more_usable_bytes"] == least, (none["more_usable_bytes"], least)
+
+
+def tiny_rows():
+    out = os.path.join(TMP, "tiny-out")
+    run("decide", "--device", os.path.join(TMP, "tiny.json"), "--model", "qwen3-0.6b,qwen3-1.7b,qwen3-4b,qwen3-8b,qwen2.5-7b",
+        "--min-decode", "0.5", "-o", out, "-q", expect=4)
+    return read_matrix(out)
+
+
+# ---- other machines' quality, twins, imports ----
+
+def test_whose_figures():
+    a = {"id": "aa" * 16, "label": "twin", "hw": "11" * 32, "device": "Same CPU", "usable": 8 * GIB}
+    b = {**a, "id": "bb" * 16}
+    records = [record(a, "m", "gguf/q8_0", "llama.cpp", kld=0.003, peak=GIB),
+               record(b, "m", "gguf/q8_0", "llama.cpp", decode=(30, 29, 31), peak=GIB)]
+    rows = json.loads(run("fleet", "report", collected("twins", [a, b], records), "--json", "-q").text)["needs"][0]["rows"]
+    assert [r["name"] for r in rows] == ["twin (aaaaaaaa)", "twin (bbbbbbbb)"]
+    assert rows[1]["kld"] == 0.003 and rows[1]["decode_tok_s"] == 30 and rows[0]["decode_tok_s"] is None
+    bench = [{"build_commit": "abc", "cpu_info": "Phone SoC", "gpu_info": "", "backends": "CPU", "model_filename": "m.gguf",
+              "model_type": "llama 1B Q8_0", "model_size": GIB, "model_n_params": 10 ** 9, "n_threads": 4, "n_prompt": 0, "n_gen": 64,
+              "n_depth": 0, "avg_ts": 12.0, "stddev_ts": 0.1, "samples_ns": [5333333333] * 5, "test_time": "2026-11-01T00:00:00Z"}]
+    phone = path("phone.json", json.dumps(bench).encode())
+    p = run("fleet", "report", os.path.join(TMP, "twins"), phone, "--json", "-q")
+    assert [r["device"] for r in json.loads(p.text)["needs"][0]["rows"]] == ["Same CPU", "Same CPU", "Phone SoC"]
+
+
+# ---- sets of limits; what is refused ----
+
+def test_needs():
+    one = ["fleet", "report", "--device", "raspberry-pi-5-8gb", "--model", "qwen3-1.7b", "-q", "--json"]
+    line = json.loads(run(*one, "--need", "chat: --ctx 2048 --min-decode 2", "--need", "x: --ram 1G", expect=None).text)["needs"]
+    as_csv = json.loads(run(*one, "--needs", path("n.csv", b"name,ctx,min-decode,ram\r\nchat,2048,2,\r\nx,,,1G\r\n"), expect=None).text)["needs"]
+    as_json = json.loads(run(*one, "--needs", path("n.json", b'{"chat": {"ctx": 2048, "min-decode": 2}, "x": {"ram": "1G"}}'), expect=None).text)["needs"]
+    listed = json.loads(run(*one, "--needs", path("l.json", b'[{"name": "chat", "ctx": 2048, "min-decode": 2}, {"name": "x", "ram": "1G"}]'),
+                            expect=None).text)["needs"]
+    assert line == as_csv == as_json == listed and [n["need"] for n in line] == ["chat", "x"]
+    assert line[0]["rows"][0]["format"] and line[1]["rows"][0]["format"] is None and line[1]["rows"][0]["binding_limit"] == "memory"
+    both = json.loads(run(*one, "--min-decode", "2", "--need", "a: --ctx 2048", "--need", "b: --min-decode 3").text)["needs"]
+    assert "at least 2 tok/s" in both[0]["limits"] and "at least 3 tok/s" in both[1]["limits"], both
+
+
+def test_refused():
+    def refuse(*args, words, code=2):
+        p = run("fleet", "report", *args, "-q", expect=code)
+        assert words in one_sentence(p) and not p.text, (p.err, p.text)
+
+    pi = ["--device", "raspberry-pi-5-8gb"]
+    refuse(words="no machine")
+    refuse(*pi, "--need", "--ctx 8192", words="a name, a colon and limits")
+    refuse(*pi, "--need", ": --ctx 8192", words="needs a name")
+    refuse(*pi, "--need", "a: --contexts 8192", words="is no limit")
+    refuse(*pi, "--need", "a: --ctx", words="needs a value")
+    refuse(*pi, "--need", "a: --ctx many", words="whole number")
+    refuse(*pi, "--need", "a: --license 'mit", words="quote")
+    refuse(*pi, "--need", "a: --ctx 1024", "--need", "A: --ctx 2048", words="twice")
+    refuse(*pi, *[x for i in range(17) for x in ("--need", f"n{i}: --ctx 1024")], words="more than 16")
+    refuse(*pi, "--needs", path("bad.csv", b"ctx\n8192\n"), words="first line", code=1)
+    refuse(*pi, "--needs", path("empty.csv", b"name,ctx\n"), words="no set", code=1)
+    refuse(*pi, "--needs", path("bad.json", b'{"a": {"ctx": [1]}}'), words="a number or a text", code=1)
+    refuse(*pi, "--needs", path("zero.csv", b"name,ctx\na,\0"), words="zero bytes", code=1)
+    refuse(*pi, "--needs", os.path.join(TMP, "no.csv"), words="no.csv", code=1)
+    refuse(os.path.join(TMP, "nowhere"), words="nowhere", code=1)
+    os.makedirs(os.path.join(TMP, "bare"))
+    refuse(os.path.join(TMP, "bare"), words="neither records.jsonl nor machines.json", code=1)
+    refuse(path("broken.jsonl", b'{"schema": 1, "cell_id": "x", "status": "ok"}\n{"schema": 1, "cell'), words="line 2", code=1)
+    refuse(path("newer.jsonl", b'{"schema": 99, "cell_id": "x"}\n'), words="schema 99", code=1)
+    os.makedirs(os.path.join(TMP, "odd"))
+    with open(os.path.join(TMP, "odd", "machines.json"), "w", encoding="utf-8") as f:
+        f.write('{"machines": [{"label": "x"}]}')
+    refuse(os.path.join(TMP, "odd"), words='without "id"', code=1)
 
 
 if __name__ == "__main__":
