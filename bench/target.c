@@ -183,9 +183,22 @@ static json_t *isa_states(const struct target *t)
     return o;
 }
 
+/* The word of the table's instructions that says what an NVIDIA GPU computes: "sm_86"; "" none. */
+static void find_capability(char out[16], const struct target *t)
+{
+    char word[48];
+    out[0] = 0;
+    for (const char *at = t->isa_text; !*out && next_word(&at, word);)
+        if (!strncmp(word, "sm_", 3))
+            snprintf(out, 16, "%.15s", word);
+}
+
 static json_t *accelerators(const struct target *t, const char *backend)
 {
+    char capability[16];
     json_t *list = json_array(), *o = json_object();
+    find_capability(capability, t);
+    json_put(o, "capability", json_str_or_null(*capability ? capability : NULL));
     json_put(o, "name", json_string(t->name));
     json_put(o, "api", json_string(backend));
     json_put(o, "memory_bytes", t->memory_bytes < 0 ? json_null() : json_integer(t->memory_bytes));

@@ -85,6 +85,9 @@ static void describe_constraints(struct making *m)
     if (isfinite(m->d->kld_limit))
         add_pair(b->constraint, &b->n_constraints, "KLD, at most",
                  say(j, "%.3g%s", m->d->kld_limit, m->d->kld_limit_asked ? "" : " (default)"));
+    if (!isfinite(w->min_decode_tok_s) && isfinite(m->d->min_decode_tok_s))
+        add_pair(b->constraint, &b->n_constraints, number[0].name,
+                 say(j, "%.3g tok/s (default)", m->d->min_decode_tok_s));
     for (size_t i = 0; i < sizeof number / sizeof *number; i++)
         if (isfinite(number[i].v))
             add_pair(b->constraint, &b->n_constraints, number[i].name, say(j, "%g %s", number[i].v, number[i].unit));

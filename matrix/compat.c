@@ -44,6 +44,25 @@ static bool at_home(const struct csv *c, const struct probe_device *d)
            list_has(csv_text(c, "os"), os, strlen(os));
 }
 
+static int capability_of(const char *text)
+{
+    const char *sm = strstr(text, "sm_");
+    int n = 0;
+    return sm && sscanf(sm, "sm_%5d", &n) == 1 ? n : 0;
+}
+
+/* Is the GPU of an older kind than the row needs? Only where both are known. */
+static bool too_old(const struct csv *c, const struct probe_device *d, char why[160])
+{
+    const char *needs = csv_text(c, "needs");
+    const int least = capability_of(needs), has = d->n_gpus > 0 ? capability_of(d->gpu[0].capability) : 0;
+    if (least == 0 || has == 0 || has >= least)
+        return false;
+    snprintf(why, 160, "%s needs a GPU of compute capability %d.%d, this one has %d.%d", csv_text(c, "framework"),
+             least / 10, least % 10, has / 10, has % 10);
+    return true;
+}
+
 /* Rows of other frameworks are passed over unread: a choice among all models asks thousands of times. */
 static bool next_of(struct csv *c, const char *framework)
 {
@@ -69,6 +88,9 @@ bool compat_check(const char *framework, const char *format, const char *backend
         drives = true;
         if (device && !at_home(&c, device))
             continue;
+        if (device && strcmp(csv_text(&c, "backend"), "cuda") == 0 && strcmp(backend, "cuda") == 0 &&
+            too_old(&c, device, why))
+            return false;
         snprintf(why, 160, "%s", csv_text(&c, "note"));
         return strcmp(csv_text(&c, "support"), "no") != 0;
     }

@@ -155,8 +155,8 @@ void explain_undecided(struct judge *j)
 {
     static const char *const figure[N_OBJECTIVES] = {"quality", "quality", "speed", "memory", "energy per token"};
     struct decision *d = j->d;
-    const struct row *gate = NULL;     /* the first that a gate asked for cannot judge */
-    const struct row *untimed = NULL;  /* the first that only lacks a speed which a limit needs */
+    const struct row *gate = NULL;    /* the first that a gate asked for cannot judge */
+    const struct row *untimed = NULL; /* the first that only lacks a speed which a limit needs */
     bool tried = false;
     for (int i = 0; i < d->n_rows; i++) {
         const struct row *r = &d->row[i];
@@ -175,8 +175,8 @@ void explain_undecided(struct judge *j)
     else if (untimed)
         d->headline =
             say(j, "Undecided: of what keeps the other limits, such as %s, no %s was measured: %s needs it",
-                          row_name(j, untimed), isfinite(untimed->decode_tok_s) ? "time to the first token" : "speed",
-                          isfinite(untimed->decode_tok_s) ? "--max-ttft" : "a limit");
+                row_name(j, untimed), isfinite(untimed->decode_tok_s) ? "time to the first token" : "speed",
+                isfinite(untimed->decode_tok_s) ? "--max-ttft" : "a limit");
     else
         d->headline =
             say(j, "Undecided: no row has a measured %s, which the answer depends on", figure[j->want->objective]);

@@ -17,6 +17,7 @@ const struct field accel_fields[] = {
     ROW("", "name", STR, probe_accel, name, NO) ROW("", "vendor", STR, probe_accel, vendor, NO)
         ROW("", "driver", STR, probe_accel, driver, ENV) ROW("", "api", STR, probe_accel, api, NO)
             ROW("", "pci_id", STR, probe_accel, pci_id, HW) ROW("", "memory_bytes", I64, probe_accel, memory_bytes, ENV)
+                ROW("", "capability", STR, probe_accel, capability, NO)
                 ROW("", "software", BOOL, probe_accel, software, HW)};
 const struct field cache_fields[] = {
     ROW("", "level", INT, probe_cache, level, HW) ROW("", "bytes", I64, probe_cache, bytes, HW)

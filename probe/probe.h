@@ -23,6 +23,7 @@ struct probe_cache {
 struct probe_accel {               /* a GPU or an NPU */
     char name[128], vendor[64], driver[64], api[64];   /* api: where it was seen: "vulkan cuda pci" */
     char pci_id[16];               /* "10de:2684" */
+    char capability[16];           /* compute capability, "sm_86"; "" unknown */
     int64_t memory_bytes;          /* -1 unknown */
     bool software;                 /* lavapipe, PoCL: the CPU in disguise */
 };

@@ -5,6 +5,8 @@
 #include "reports/escape.h"
 #include "reports/writers.h"
 
+enum { MOST_ROWS = 200 }; /* of the table: a summary is read, matrix.csv holds all */
+
 /* A fence longer than any run of backticks inside. */
 static void fenced(struct sbuf *b, const char *s)
 {
@@ -119,8 +121,10 @@ int report_markdown(struct sbuf *out, const struct report_input *in, struct err 
             "same top | %speak memory | verdict | why |\n|--:|---|---|---|--:|--:|--:|--:|--:|--:|%s--:|---|---|"
             "\n",
             tasks ? "accuracy kept | " : "", tasks ? "--:|" : "");
-    for (int i = 0; i < d->n_rows; i++)
+    for (int i = 0; i < d->n_rows && i < MOST_ROWS; i++)
         table_row(out, &d->row[i], tasks);
+    if (d->n_rows > MOST_ROWS)
+        sbuf_printf(out, "\n%d further rows, ranked below these, stand in matrix.csv.\n", d->n_rows - MOST_ROWS);
     bullets(out, "At other limits", d->neighbours, d->n_neighbours);
     bullets(out, "What would change the answer", d->changes, d->n_changes);
     bullets(out, "Left open", d->undecided, d->n_undecided);

@@ -34,6 +34,29 @@ static void frameworks_run_where_they_are_made_for(void **state)
     assert_true(runs("onnxruntime-genai", "onnx/int4-g32-sym", "cpu", "arm64", "ios", why));
 }
 
+/* A GPU is refused only where what it computes is known and too old. */
+static void old_gpus_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *capability;
+        bool takes;
+    } gpu[] = {{"sm_61", false}, {"sm_70", false}, {"sm_75", true}, {"sm_86", true}, {"sm_120", true}, {"", true}};
+    struct probe_device d;
+    char why[160];
+    memset(&d, 0, sizeof d);
+    snprintf(d.cpu.arch, sizeof d.cpu.arch, "x86_64");
+    snprintf(d.os.name, sizeof d.os.name, "Debian GNU/Linux 12");
+    d.n_gpus = 1;
+    for (size_t i = 0; i < sizeof gpu / sizeof *gpu; i++) {
+        snprintf(d.gpu[0].capability, sizeof d.gpu[0].capability, "%s", gpu[i].capability);
+        assert_int_equal(compat_check("mlx", "mlx/4bit-g64", "cuda", &d, why), gpu[i].takes);
+        if (!gpu[i].takes)
+            assert_non_null(strstr(why, "needs a GPU of compute capability 7.5, this one has "));
+        assert_true(compat_check("llama.cpp", "gguf/q4_k_m", "cuda", &d, why)); /* from 5.0 on */
+    }
+}
+
 static void elsewhere_they_are_refused_with_the_reason(void **state)
 {
     (void)state;
@@ -117,6 +140,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frameworks_run_where_they_are_made_for),
         cmocka_unit_test(elsewhere_they_are_refused_with_the_reason),
+        cmocka_unit_test(old_gpus_are_refused),
         cmocka_unit_test(what_is_not_known_is_no_reason),
         cmocka_unit_test(every_row_is_complete),
         cmocka_unit_test(recipes_agree_with_the_table),

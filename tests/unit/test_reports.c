@@ -289,12 +289,13 @@ static void test_markdown(void **state)
         struct report_case *c = open_case(report_cases[k].name);
         char *text = render("md", &c->in);
         bool fence = false;
-        int n_table = 0, n_claims = 0;
+        int n_table = 0, n_claims = 0, n_more = 0;
         for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
             if (strncmp(line, "```", 3) == 0)
                 fence = !fence;
             if (fence)
                 continue;
+            sscanf(line, "%d further rows", &n_more);
             int bars = 0;
             for (const char *p = line; *p; p++) {
                 if (*p == '\\' && p[1])
@@ -310,7 +311,8 @@ static void test_markdown(void **state)
             }
         }
         assert_false(fence);
-        assert_int_equal(n_table, c->decision->n_rows ? c->decision->n_rows + 2 : 0);
+        assert_int_equal(n_table + n_more, c->decision->n_rows ? c->decision->n_rows + 2 : 0);
+        assert_true(n_table <= 202 && (n_more == 0 || n_table == 202));
         assert_int_equal(n_claims, c->decision->n_rows && c->decision->n_claims ? c->decision->n_claims + 2 : 0);
         mem_free(text);
         decision_free(c->decision);
