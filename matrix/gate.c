@@ -197,7 +197,7 @@ static void test_suspect(struct gate_night *g, struct watched *w, struct gate_ce
     if (c->method == GATE_RANKS)
         gate_test_ranks(c, g->p, base, n, w->fresh, w->n_fresh);
     else
-        gate_test_threshold(c, g->p, base, n, w->fresh, w->n_fresh);
+        gate_test_threshold(c, g->p, n, w->fresh, w->n_fresh);
 }
 
 /* ---- all of it ---- */

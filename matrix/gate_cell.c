@@ -137,8 +137,7 @@ void gate_test_ranks(struct gate_cell *c, const struct gate_policy *p, const dou
     c->ratio = stats_ratio_of_medians(fresh, n_fresh, base, n_base, p->ci_level, p->n_resamples, seed_of(c, p));
 }
 
-void gate_test_threshold(struct gate_cell *c, const struct gate_policy *p, const double *base, int n_base,
-                         const double *fresh, int n_fresh)
+void gate_test_threshold(struct gate_cell *c, const struct gate_policy *p, int n_base, const double *fresh, int n_fresh)
 {
     double limit = fmax(p->min_effect, p->screen_sigmas * c->noise);
     bool all = true;
@@ -147,7 +146,6 @@ void gate_test_threshold(struct gate_cell *c, const struct gate_policy *p, const
     c->ratio = (struct interval){c->current / c->baseline, NAN, NAN};
     c->n_base = n_base;
     c->n_new = n_fresh;
-    (void)base;
     for (int i = 0; i < n_fresh; i++)
         all &= c->suspect * worse_by(c, fresh[i]) >= limit;
     c->suspect = all ? c->suspect : 0;
@@ -266,13 +264,14 @@ static enum gate_verdict decide_ranks(struct gate_cell *c, const struct gate_pol
     double by = 100 * fabs(c->effect);
     if (!c->suspect)
         return GATE_NONE;
+    if (c->suspect * c->effect < fmax(p->min_effect, p->screen_sigmas * c->noise)) { /* as one run had to, at first */
+        if (c->n_new > 1)
+            SAY(c, "suspicious at first, not so in %d fresh runs", c->n_new);
+        return GATE_NONE;
+    }
     if (c->n_new < 2) {
         SAY(c, "%.1f %% %s in one run, which was not run again: %d more would tell", by, word(c), p->n_reruns);
         return GATE_INSUFFICIENT;
-    }
-    if (c->suspect * c->effect < fmax(p->min_effect, p->screen_sigmas * c->noise)) { /* as one run had to, at first */
-        SAY(c, "suspicious at first, not so in %d fresh runs", c->n_new);
-        return GATE_NONE;
     }
     bool larger = c->suspect * -c->id.better > 0;
     if (c->p_adjusted <= p->q && (larger ? c->ratio.lo > 1 : c->ratio.hi < 1))

@@ -12,8 +12,8 @@ int gate_screen(struct gate_cell *c, const struct gate_policy *p, const double *
 /* fresh[0] is what was screened, the others were run again. Unscreened cells have p = 1. */
 void gate_test_ranks(struct gate_cell *c, const struct gate_policy *p, const double *base, int n_base,
                      const double *fresh, int n_fresh);
-void gate_test_threshold(struct gate_cell *c, const struct gate_policy *p, const double *base, int n_base,
-                         const double *fresh, int n_fresh);
+void gate_test_threshold(struct gate_cell *c, const struct gate_policy *p, int n_base, const double *fresh,
+                         int n_fresh);
 /* The same chunks of text in both runs; c->baseline and c->current are the figures. */
 void gate_test_chunks(struct gate_cell *c, const struct gate_policy *p, const double *base, const double *now, int n);
 void gate_test_answers(struct gate_cell *c, const struct gate_policy *p, const struct task_result *base,

@@ -54,6 +54,7 @@ static void a_lone_regression(void **state)
     assert_int_equal(lone(20, 3, &p, &adjusted), GATE_INSUFFICIENT); /* the smallest p there is passes no more */
     assert_true(fabs(p - 1.0 / 1771) < 1e-12 && fabs(adjusted - 300.0 / 1771) < 1e-9);
     assert_int_equal(lone(30, 1, &p, &adjusted), GATE_INSUFFICIENT); /* not run again */
+    assert_true(adjusted == 1);                                      /* one run is no evidence */
 }
 
 static void what_the_screen_lets_pass(void **state)
@@ -121,7 +122,7 @@ static void memory_has_a_limit(void **state)
         assert_int_equal(c.kind, GATE_MEMORY);
         assert_int_equal(c.method, GATE_THRESHOLD);
         assert_int_equal(gate_screen(&c, &gate_defaults, base, 5, 104), 1);
-        gate_test_threshold(&c, &gate_defaults, base, 5, k ? one : all, 2);
+        gate_test_threshold(&c, &gate_defaults, 5, k ? one : all, 2);
         assert_int_equal(alone(&c), k ? GATE_NONE : GATE_REGRESSION);
     }
 }
