@@ -27,19 +27,37 @@ void change_id(struct change *c)
     snprintf(c->id, sizeof c->id, "%.16s", hash);
 }
 
+#define INSERT_CHANGE                                                                                                  \
+    "INSERT INTO change(id, series, metric, run_before, run_after, time, level_before, level_after, effect, p, state," \
+    " found_by, note, link) VALUES($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14) ON CONFLICT(id) DO UPDATE SET "
+
+static int64_t insert(struct db *d, const char *sql, const struct change *c, struct err *e)
+{
+    return db_run(d, sql,
+                  DB_VALUES(db_text(c->id), db_text(c->series), db_text(c->metric), db_int(c->run_before),
+                            db_int(c->run_after), db_int(c->time), db_real(c->before), db_real(c->after),
+                            db_real(c->effect), db_real(c->p), db_text(change_state_name(c->state)),
+                            db_text(c->found_by), db_text(c->note), db_text(c->link)),
+                  e);
+}
+
 int store_put_change(struct store *s, const struct change *c, struct err *e)
 {
-    int64_t rc = db_run(
-        s->db,
-        "INSERT INTO change(id, series, metric, run_before, run_after, time, level_before, level_after, effect,"
-        " p, state, found_by, note, link) VALUES($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)"
-        " ON CONFLICT(id) DO UPDATE SET run_before = excluded.run_before, level_before = excluded.level_before,"
-        " level_after = excluded.level_after, effect = excluded.effect, p = excluded.p",
-        DB_VALUES(db_text(c->id), db_text(c->series), db_text(c->metric), db_int(c->run_before), db_int(c->run_after),
-                  db_int(c->time), db_real(c->before), db_real(c->after), db_real(c->effect), db_real(c->p),
-                  db_text(change_state_name(c->state)), db_text(c->found_by), db_text(c->note), db_text(c->link)),
-        e);
-    return rc < 0 ? (int)rc : 0;
+    int64_t n = insert(s->db,
+                       INSERT_CHANGE "run_before = excluded.run_before, level_before = excluded.level_before,"
+                                     " level_after = excluded.level_after, effect = excluded.effect, p = excluded.p",
+                       c, e);
+    return n < 0 ? (int)n : 0;
+}
+
+/* Of another store: 1 when it was new or said more, else 0. */
+int store_merge_change(struct db *d, const struct change *c, struct err *e)
+{
+    int64_t n = insert(d,
+                       INSERT_CHANGE "state = excluded.state, note = excluded.note, link = excluded.link"
+                                     " WHERE change.state = 'new' AND excluded.state <> 'new'",
+                       c, e);
+    return n < 0 ? (int)n : n > 0;
 }
 
 static void take_text(char *out, size_t size, const struct db_rows *q, int column)
@@ -98,6 +116,8 @@ static int find_change(struct store *s, const char *start, char out[17], struct 
     if (n < 4 || n > 16)
         return err_set(e, ERR_USAGE, "\"%s\" names no change: give 4 to 16 digits of its id", start);
     snprintf(pattern, sizeof pattern, "%s%%", start);
+    for (char *c = pattern; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
     int found = 0, rc = db_query(&q, s->db, "SELECT id FROM change WHERE id LIKE $1 ORDER BY id LIMIT 2",
                                  DB_VALUES(db_text(pattern)), e);
     while (rc == 0 && (rc = db_next(q, e)) > 0) {
@@ -127,20 +147,4 @@ int store_set_change(struct store *s, const char *id, enum change_state state, c
                        " WHERE id = $1",
                        DB_VALUES(db_text(whole), db_text(change_state_name(state)), db_text(note), db_text(link)), e);
     return n < 0 ? (int)n : 0;
-}
-
-/* Of another store: 1 when it was new or said more, else 0. */
-int store_merge_change(struct db *d, const struct change *c, struct err *e)
-{
-    int64_t n = db_run(
-        d,
-        "INSERT INTO change(id, series, metric, run_before, run_after, time, level_before, level_after, effect,"
-        " p, state, found_by, note, link) VALUES($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)"
-        " ON CONFLICT(id) DO UPDATE SET state = excluded.state, note = excluded.note, link = excluded.link"
-        " WHERE change.state = 'new' AND excluded.state <> 'new'",
-        DB_VALUES(db_text(c->id), db_text(c->series), db_text(c->metric), db_int(c->run_before), db_int(c->run_after),
-                  db_int(c->time), db_real(c->before), db_real(c->after), db_real(c->effect), db_real(c->p),
-                  db_text(change_state_name(c->state)), db_text(c->found_by), db_text(c->note), db_text(c->link)),
-        e);
-    return n < 0 ? (int)n : n > 0;
 }

@@ -16,12 +16,14 @@ struct listing {
     bool twins; /* rows of the same names */
 };
 
-static const char *date_of(int64_t t, char out[32])
+static const char *date_of(int64_t t, char out[32]) /* "": the record has none */
 {
     time_t seconds = (time_t)t;
     struct tm tm;
     gmtime_r(&seconds, &tm);
-    strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    out[0] = 0;
+    if (t)
+        strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
     return out;
 }
 
@@ -57,7 +59,7 @@ static json_t *points_json(const struct series *x)
     for (int i = 0; i < x->n; i++) {
         const struct point *p = &x->p[i];
         json_t *o = json_object();
-        json_put(o, "time", json_string(date_of(p->time, date)));
+        json_put(o, "time", json_str_or_null(date_of(p->time, date)));
         json_put(o, "value", json_num(p->value));
         json_put(o, "run", json_integer(p->run));
         json_put(o, "n_samples", json_integer(p->n_samples));
@@ -146,8 +148,11 @@ static void print_row(struct listing *l, const struct series *x)
     date_of(x->p[0].time, from);
     date_of(x->p[x->n - 1].time, to);
     printf("%-18.18s %-20.20s %-12.12s %-22.22s %-15s %5d  %-10.10s %-10.10s %12.6g %12.6g %7s %s%s\n", x->model,
-           x->format, x->framework, x->workload, x->metric, x->n, from, to, m.median / (bytes ? mib : 1),
-           m.last / (bytes ? mib : 1), noise, bytes ? "MiB" : strcmp(x->unit, "1") ? x->unit : "",
+           x->format, x->framework, x->workload, x->metric, x->n, *from ? from : "undated", *to ? to : "undated",
+           m.median / (bytes ? mib : 1), m.last / (bytes ? mib : 1), noise,
+           bytes                  ? "MiB"
+           : strcmp(x->unit, "1") ? x->unit
+                                  : "",
            x->failed_time > x->p[x->n - 1].time ? "  (its newest run failed)" : "");
     l->twins |= l->n > 0 && same_names(&l->last, x);
     l->last = *x;

@@ -161,7 +161,7 @@ def test_changes(store):
     assert "no change" in one_sentence(run("history", "accept", "ffff", "--store", store, expect=1))
     assert "4 to 16" in one_sentence(run("history", "accept", "01", "--store", store, expect=2))
     run("history", "accept", "--store", store, expect=2)
-    run("history", "noise", "0123", "--note", "it's 100 %", "--link", "https://example.org/7", "--store", store)
+    run("history", "noise", "0123456789ABC", "--note", "it's 100 %", "--link", "https://example.org/7", "--store", store)
     out = [json.loads(x) for x in run("history", "export", "--store", store).text.split("\n")[:-1]][-1]["change"]
     assert out["state"] == "noise" and out["note"] == "it's 100 %" and out["link"] == "https://example.org/7", out
     run("history", "import", lines("h.jsonl", [{"change": change}]), "--store", store)      # what was said here stands
