@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 
+import postgres
 from harness import ENV, PROGRAM, ROOT, TMP, main, one_sentence, path, run
 
 SLOW = os.environ.get("WHICHQUANT_SLOW", PROGRAM)   # the same program, built with -Dtest_hooks=true
@@ -339,6 +340,31 @@ def test_a_model_that_is_not_there():
     m = Nights("nothing")
     p = m.run("nightly", "no-such-model.gguf", *QUALITY[2:], expect=1)
     assert "nothing was measured tonight" in p.err and not os.path.exists(m.out)
+
+
+def test_a_database_server_that_goes_away():
+    """Nothing that was measured is lost with it: the night goes on when it is back. Without PostgreSQL: not here."""
+    if not postgres.program("initdb"):
+        return
+    m, cluster = Nights("server"), postgres.Cluster()
+    try:
+        store = ["--store", cluster.new("nights")]
+        runs = lambda: cluster.sql("SELECT run_id, count(*) FROM run GROUP BY run_id ORDER BY run_id", "nights").stdout.split()
+        m.run(*QUALITY, *store, "--night", "a")
+        assert runs() == ["nightly-a|2"]
+        p, pending = m.start(*QUALITY, *store, "--night", "b", "--chunks", "20"), os.path.join(m.pending, "b", "m0-quality.db")
+        wait_for(lambda: os.path.exists(pending), p)
+        cluster.stop()
+        _, err = p.communicate(timeout=240)
+        assert p.returncode == 1 and err.count(b"whichquant: ") == 1, (p.returncode, err)
+        measured = rows(pending)
+        assert len(measured) == 2, measured
+        one_sentence(m.run(*QUALITY, *store, "--night", "b", "--chunks", "20", expect=1))
+        cluster.start()
+        m.run(*QUALITY, *store, "--night", "b", "--chunks", "20")
+        assert rows(pending)[:2] == measured and runs() == ["nightly-a|2", "nightly-b|2"], runs()
+    finally:
+        cluster.close()
 
 
 def test_nightly_usage():
