@@ -104,6 +104,13 @@ static double worse_by(const struct gate_cell *c, double value)
     return -c->id.better * (value / c->baseline - 1);
 }
 
+/* As a factor either way, to be laid beside noise: a rate falls by no more than all of it, and noise may be wider. */
+static double worse_as_factor(const struct gate_cell *c, double value)
+{
+    double ratio = value / c->baseline;
+    return -c->id.better * (ratio < 1 ? 1 - 1 / ratio : ratio - 1);
+}
+
 int gate_screen(struct gate_cell *c, const struct gate_policy *p, const double *base, int n_base, double value)
 {
     c->baseline = stats_median(base, n_base);
@@ -112,8 +119,7 @@ int gate_screen(struct gate_cell *c, const struct gate_policy *p, const double *
     c->effect = worse_by(c, value);
     c->ratio = (struct interval){value / c->baseline, NAN, NAN};
     double limit = fmax(p->screen_floor, p->screen_sigmas * c->noise);
-    /* as a factor either way: a rate can fall by no more than all of it, and noise may be wider than that */
-    double moved = -c->id.better * (c->ratio.v < 1 ? 1 - 1 / c->ratio.v : c->ratio.v - 1);
+    double moved = worse_as_factor(c, value);
     c->suspect = moved > limit ? 1 : moved < -limit ? -1 : 0;
     return c->suspect;
 }
@@ -147,7 +153,7 @@ void gate_test_threshold(struct gate_cell *c, const struct gate_policy *p, int n
     c->n_base = n_base;
     c->n_new = n_fresh;
     for (int i = 0; i < n_fresh; i++)
-        all &= c->suspect * worse_by(c, fresh[i]) >= limit;
+        all &= c->suspect * worse_as_factor(c, fresh[i]) >= limit;
     c->suspect = all ? c->suspect : 0;
 }
 
@@ -264,7 +270,8 @@ static enum gate_verdict decide_ranks(struct gate_cell *c, const struct gate_pol
     double by = 100 * fabs(c->effect);
     if (!c->suspect)
         return GATE_NONE;
-    if (c->suspect * c->effect < fmax(p->min_effect, p->screen_sigmas * c->noise)) { /* as one run had to, at first */
+    /* as one run had to, at first */
+    if (c->suspect * worse_as_factor(c, c->current) < fmax(p->min_effect, p->screen_sigmas * c->noise)) {
         if (c->n_new > 1)
             SAY(c, "suspicious at first, not so in %d fresh runs", c->n_new);
         return GATE_NONE;
