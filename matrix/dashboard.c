@@ -96,7 +96,7 @@ int dashboard_add(struct dashboard *d, const struct series *s, const struct dash
         l->failed = s->failed_time;
     for (int i = 0; i < s->n; i++) {
         const struct point *q = &s->p[i];
-        if (!isfinite(q->value))
+        if (!isfinite(q->value) || q->time <= 0) /* no figure; no date, so no night */
             continue;
         if ((build = build_of(d, q, build, e)) < 0)
             return build;

@@ -10,7 +10,7 @@ extern const char asset_style[], asset_table[];
 static void script_hash(struct sbuf *out, const char *script)
 {
     char hex[65];
-    unsigned char raw[32];
+    unsigned char raw[32] = {0};
     sha256_hex(script, strlen(script), hex);
     for (int i = 0; i < 32; i++)
         for (int k = 0; k < 2; k++) {

@@ -223,6 +223,20 @@ static void write_truth(const char *dir, const struct dashboard *d)
     fclose(f);
 }
 
+/* A node whose clock stood in the year 2572 for two nights, and runs without a date. */
+static void make_clock(struct made *m)
+{
+    begin(m, "wrong-clock", formats[0], frameworks[0], workloads[0], "lab", 0, "env");
+    for (int night = 0; night < 20; night++)
+        put_run(m, night < 10 || night > 11 ? night : 200000 + night, 40, 0.005, false);
+    end(m);
+    begin(m, "no-date", formats[0], frameworks[0], workloads[0], "lab", 0, "env");
+    for (int night = 0; night < 5; night++)
+        put_run(m, night, 40, 0.005, false);
+    m->s.p[0].time = 0;
+    end(m);
+}
+
 static void warn(void *arg, const char *sentence)
 {
     (void)arg;
@@ -233,9 +247,8 @@ int main(int argc, char **argv)
 {
     static struct made m;
     if (argc < 3)
-        return fprintf(
-                   stderr,
-                   "usage: make_dashboard history|hostile|odd|single|empty PATH [CELLS NIGHTS METRICS [RELEASE]]\n"),
+        return fprintf(stderr, "usage: make_dashboard history|hostile|odd|clock|single|empty PATH [CELLS NIGHTS "
+                               "METRICS [RELEASE]]\n"),
                1;
     int n_cells = argc > 3 ? atoi(argv[3]) : 60, n_nights = argc > 4 ? atoi(argv[4]) : 200,
         n_metrics = argc > 5 ? atoi(argv[5]) : 2;
@@ -252,6 +265,8 @@ int main(int argc, char **argv)
         make_hostile(&m), o.release = "</scr";
     else if (strcmp(argv[1], "odd") == 0)
         make_odd(&m);
+    else if (strcmp(argv[1], "clock") == 0)
+        make_clock(&m);
     else if (strcmp(argv[1], "single") == 0)
         make_single(&m);
     int rc = dashboard_finish(&m.d, &o, &m.e);

@@ -18,7 +18,7 @@ from cdp import Browser, find_chromium
 from test_report import VIEWS, check, click, failures, png_mean, quiet, run_checks
 
 MAKE = sys.argv[1]
-CASES = {"history": ["60", "200", "2", "2025-01-20"], "hostile": [], "odd": [], "single": [], "empty": []}
+CASES = {"history": ["60", "200", "2", "2025-01-20"], "hostile": [], "odd": [], "clock": [], "single": [], "empty": []}
 ROWS = "[...document.querySelectorAll('#view tbody tr')].filter(r => r.checkVisibility())"
 NAMES = f"{ROWS}.map(r => r.cells[0].textContent)"
 
@@ -417,7 +417,7 @@ def main():
                 make(case, directory)
                 url = "file://" + directory + "/dashboard.html"
                 look(page, case, url, shots)
-                if case in ("odd", "single"):
+                if case in ("odd", "clock", "single"):
                     page.view(1200, 900)
                     page.open(url)
                     packed(page, directory, case)
@@ -438,6 +438,8 @@ def main():
                     without_script(page, url)
                 elif case == "odd":
                     odd(page, url, directory)
+                elif case == "clock":
+                    check("clock: a run without a date is on no night", sorted(a[8] for a in embedded(page)["lines"]) == [4, 20])
                 elif case == "hostile":
                     hostile(page, url)
                     pictures(directory, ["changes.svg", "noise.svg"] + [f"series-{i}.svg" for i in range(1, 6)])
