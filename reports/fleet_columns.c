@@ -169,8 +169,9 @@ static void add_first(struct device_first *first, int *n, const char *words, con
     if (row < 0 || *n == MOST_FIRSTS)
         return;
     first[*n] = (struct device_first){.words = words, .row = &p->row[row]};
-    snprintf(first[*n].figure, sizeof first->figure, "%s %s%s%s", figure_rate(figure).s, unit, *currency ? " " : "",
-             currency);
+    const bool measured = strcmp(p->row[row].speed_from, "measured") == 0;
+    snprintf(first[*n].figure, sizeof first->figure, "%s%s %s%s%s", measured ? "" : "est. ", figure_rate(figure).s,
+             unit, *currency ? " " : "", currency);
     (*n)++;
 }
 

@@ -45,7 +45,7 @@ static void add(struct sbuf *b, const char *text)
     sbuf_printf(b, "%s%s", b->n ? ", " : "", text);
 }
 
-static void describe(struct need *s)
+static void describe(struct need *s, bool predicts)
 {
     const struct constraints *w = &s->req.want;
     char t[96];
@@ -58,7 +58,7 @@ static void describe(struct need *s)
         add(&b, t);                                                                                                    \
     }
     LIMIT(isfinite(w->min_decode_tok_s), "at least %.4g tok/s", w->min_decode_tok_s)
-    LIMIT(!isfinite(w->min_decode_tok_s) && w->objective == OBJECTIVE_BALANCED,
+    LIMIT(predicts && !isfinite(w->min_decode_tok_s) && w->objective == OBJECTIVE_BALANCED,
           "predicted machines at least %d tok/s where they can (default)", DEFAULT_MIN_DECODE)
     LIMIT(isfinite(w->max_ttft_s), "first token within %s", figure_ms(w->max_ttft_s * 1000).s)
     LIMIT(isfinite(w->max_kld), "KLD under %.3g", w->max_kld)
@@ -109,7 +109,7 @@ static int add_need(struct needs *out, const struct cli *base, const char *name,
     if (rc < 0)
         return err_context(e, "%s, %s", where, name);
     s->req = c.req;
-    describe(s);
+    describe(s, base->targets.n > 0);
     return 0;
 }
 
@@ -249,7 +249,7 @@ int needs_make(struct needs *out, const struct cli *c, struct err *e)
     if (rc == 0 && out->n == 0) {
         out->n = 1;
         out->need[0].req = c->req;
-        describe(&out->need[0]);
+        describe(&out->need[0], c->targets.n > 0);
     }
     if (rc < 0)
         needs_free(out);

@@ -81,6 +81,19 @@ static void test_prices_bad(void **state)
     assert_non_null(strstr(e.text, "/no/such/prices.csv"));
 }
 
+/* Days as `date -d` counts them. */
+static void test_days(void **state)
+{
+    (void)state;
+    assert_int_equal(days_between("2026-11-22", "2026-11-22T10:00:00Z"), 0);
+    assert_int_equal(days_between("2024-02-28", "2024-03-01"), 2);
+    assert_int_equal(days_between("2026-02-28", "2026-03-01"), 1);
+    assert_int_equal(days_between("2026-12-31", "2027-01-01"), 1);
+    assert_int_equal(days_between("1990-01-01", "2026-11-22"), 13474);
+    assert_int_equal(days_between("2026-11-22", "2026-08-24"), -90);
+    assert_true(days_between("", "2026-11-22") == INT64_MIN);
+}
+
 /* --- the table --- */
 static void test_procurement(void **state)
 {
@@ -314,6 +327,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_prices),      cmocka_unit_test(test_prices_bad),      cmocka_unit_test(test_procurement),
+        cmocka_unit_test(test_days),
         cmocka_unit_test(test_devices_csv), cmocka_unit_test(test_devices_text),    cmocka_unit_test(test_grid),
         cmocka_unit_test(test_full_disk),   cmocka_unit_test(test_memory_failures),
     };
