@@ -27,7 +27,11 @@ class Cluster:
         self.process = None
         subprocess.run([program("initdb"), "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale",
                         "--no-sync"], check=True, stdout=subprocess.DEVNULL, cwd=self.folder, **self.who)
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
 
     def start(self):
         log = open(os.path.join(self.folder, "log"), "ab")
