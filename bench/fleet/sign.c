@@ -17,7 +17,7 @@ static int ask(const char *const *argv, const char *input, char **out, const cha
     struct err why = {0};
     int rc = child_run(&cmd, &r, &why);
     if (rc < 0)
-        return err_set(e, rc, "%s: %s; signatures need ssh-keygen of OpenSSH 8.1 or newer", what, why.text);
+        return err_set(e, rc, "%s: %s; signatures need OpenSSH's ssh-keygen", what, why.text);
     if (r.exit_code != 0 || r.timed_out) {
         char last[200];
         text_last_line(last, sizeof last, r.n_err ? r.err : r.out);

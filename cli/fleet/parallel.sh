@@ -4,6 +4,7 @@
 #   bash parallel.sh               every cell; run it again and it goes on where it was, failed ones again
 #   bash parallel.sh missing.txt   only the cells of that file (`fleet collect` writes one)
 #   FLEET_HOSTS=a,user@b           hosts of a plan without --nodes (this machine)
+#   FLEET_SIGN_KEY=/path/of/key    a key of each host, which signs its results
 #   FLEET_SSH='ssh -p 2222'  FLEET_RETRIES=3  FLEET_FOLDER=whichquant-fleet   how, how often, where on the hosts
 set -eu
 only=${1-}
@@ -32,8 +33,9 @@ run_group() { # name hosts
         for host in "${hosts[@]}"; do options+=(--sshlogin "$host"); done
         options+=(--workdir "$folder" "${files[@]}" --return 'results/{}')
     fi
-    parallel --will-cite --ssh "${FLEET_SSH:-ssh}" -j1 --retries "${FLEET_RETRIES:-3}" --joblog "$log" \
-        "${options[@]}" sh ./run-cell.sh {} --results results -q :::: "$ids"
+    # -q: names with spaces stay what they are, also on the other side
+    parallel --will-cite --ssh "${FLEET_SSH:-ssh}" -j1 --retries "${FLEET_RETRIES:-3}" --joblog "$log" "${options[@]}" \
+        -q sh ./run-cell.sh {} --results results -q ${FLEET_SIGN_KEY:+--sign-key "$FLEET_SIGN_KEY"} :::: "$ids"
 }
 failed=0 pids=()
 while IFS=$'\t' read -r group _ nodes _; do

@@ -1,6 +1,7 @@
 """A Slurm cluster on this machine alone: one slurmctld and a slurmd for each node, on loopback, without munge or an
 installation. Every process is stopped by its own pid."""
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -85,7 +86,7 @@ class Cluster:
         os.makedirs(os.path.join(folder, "state"))
         host, ports = socket.gethostname().split(".")[0], free_ports(len(nodes) + 1)
         with open(self.conf, "w", encoding="utf-8") as f:
-            f.write(CONF.format(dir=folder, host=host, port=ports[0], user="root" if os.getuid() == 0 else os.environ["USER"],
+            f.write(CONF.format(dir=folder, host=host, port=ports[0], user=pwd.getpwuid(os.getuid()).pw_name,
                                 plugins=plugin_folder()))
             for (name, features), port in zip(nodes.items(), ports[1:]):
                 os.makedirs(os.path.join(folder, f"spool-{name}"))
@@ -129,7 +130,10 @@ class Cluster:
             time.sleep(0.2)
 
     def members(self, node):
-        """Processes of jobs on that node of this cluster."""
+        return [pid for pid, _ in self.of_node(node)]
+
+    def of_node(self, node):
+        """[(pid, is it the job's own)] of jobs on that node of this cluster, with their keepers."""
         found = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
@@ -143,28 +147,35 @@ class Cluster:
             job = f"SLURMD_NODENAME={node}".encode() in words
             step = b"slurmstepd" in line and self.process[node].pid != int(pid) and self.is_step_of(int(pid), node)
             if ours and (job or step):
-                found.append(int(pid))
+                found.append((int(pid), job))
         return found
 
     def is_step_of(self, pid, node):
         """slurmstepd keeps a socket in its node's spool folder open or works there."""
         try:
-            with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace"):
-                pass
             links = [os.readlink(f"/proc/{pid}/cwd")]
             links += [os.readlink(f"/proc/{pid}/fd/{f}") for f in os.listdir(f"/proc/{pid}/fd")]
         except OSError:
             return False
         return any(f"slurmd-{node}.log" in x or f"spool-{node}" in x for x in links)
 
+    def send(self, node, signals):
+        for pid in [self.process[node].pid] + self.members(node):
+            for sig in signals:
+                try:
+                    os.kill(pid, sig)
+                except ProcessLookupError:
+                    pass
+
     def kill_node(self, name):
-        """As if its power had gone: the daemon and whatever ran there."""
-        for pid in [self.process[name].pid] + self.members(name):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        """As if its power had gone: the daemon and whatever ran there. False: it was idle, and goes on."""
+        self.send(name, [signal.SIGSTOP])
+        if not any(job for _, job in self.of_node(name)):
+            self.send(name, [signal.SIGCONT])
+            return False
+        self.send(name, [signal.SIGKILL])
         self.process.pop(name).wait()
+        return True
 
     def logs(self):
         text = ""
@@ -181,12 +192,11 @@ class Cluster:
             end = time.time() + 10
             while self.jobs() and time.time() < end:
                 time.sleep(0.2)
-        for node in self.nodes:
-            for pid in self.members(node) if node in self.process else []:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+        for pid in [pid for node in self.nodes if node in self.process for pid in self.members(node)]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
         for p in reversed(list(self.process.values())):
             p.terminate()
         for p in self.process.values():

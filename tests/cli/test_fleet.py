@@ -86,6 +86,9 @@ def test_plan():
     assert [c["cell"] for c in cells(again)] == [c["cell"] for c in every], "a cell's id is what it measures"
     for script in ("slurm.sh", "parallel.sh", "run-cell.sh"):
         assert subprocess.run(["bash", "-n", os.path.join(plan, script)]).returncode == 0
+    hostile = os.path.join(TMP, "it's $(odd)")
+    told = run("fleet", "plan", "default", "-f", "q8_0", "-o", hostile).text
+    assert "bash '" + hostile.replace("'", "'\\''") + "'/slurm.sh" in told, told
     only = os.path.join(TMP, "only")
     run("fleet", "plan", "default", "-f", "q8_0", "--engine", "slurm", "-o", only)
     assert os.path.exists(os.path.join(only, "slurm.sh")) and not os.path.exists(os.path.join(only, "parallel.sh"))

@@ -12,7 +12,7 @@ import time
 
 from harness import ENV, PROGRAM, ROOT, TMP, main, path, run
 
-FORMATS = "q8_0,q4_0,q4_1,q5_0,q5_1,q6_k,q5_k_m,q4_k_m,q4_k_s,q3_k_m,q2_k,iq4_nl"
+FORMATS = "q8_0,q4_0,q4_1,q5_0,q5_1,q6_k,q5_k_m,q4_k_m,q3_k_m,iq4_nl"
 HOSTS = os.path.join(TMP, "hosts")
 FAR = {**ENV, "FAKE_HOSTS": HOSTS, "FLEET_SSH": os.path.join(ROOT, "tests", "cli", "fakessh"), "FLEET_RETRIES": "2"}
 
@@ -92,6 +92,19 @@ def missing_only(plan, out, n_cells):
     finish(plan, os.path.join(out, "missing.txt"))
     assert before < set(results_here(plan)) and len(set(results_here(plan)) - before) == 2
     assert json.loads(run("fleet", "collect", plan, "-o", out, "--json").text)["n_done"] == n_cells
+
+
+def test_signed_on_the_hosts():
+    key = os.path.join(TMP, "the lab's key")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    with open(key + ".pub", "rb") as f:
+        allowed = path("allowed", b"lab@example.org " + f.read())
+    plan = os.path.join(TMP, "signed")
+    run("fleet", "plan", "default", "-o", plan, "-f", "q8_0", "--no-speed", "--chunks", "1")
+    finish(plan, FLEET_HOSTS="n1,n3", FLEET_SIGN_KEY=key, WHICHQUANT=PROGRAM)
+    told = json.loads(run("fleet", "collect", plan, "-o", os.path.join(TMP, "signed-out"), "--allowed-signers", allowed,
+                          "--json", "--strict").text)
+    assert told["n_done"] == 1 and told["refused"] == [], told
 
 
 def test_a_host_that_is_not_there():
