@@ -155,6 +155,8 @@ static int judge(struct night *n, int *code, struct err *e)
     *code = cli_gate(c, n->store, &p, &hooks, stdout, *out.temp ? out.temp : NULL);
     c->req.quiet = quiet;
     rc = night_keep_reruns(n, e);
+    if (rc == 0 && *code != EXIT_FAILED)
+        rc = night_find_changes(n, p.min_effect, e);
     if (*out.temp && *code != EXIT_FAILED && rc == 0)
         write_night(n, &out);
     night_out_abort(&out);

@@ -71,4 +71,7 @@ struct night_out {
 int night_out_open(struct night_out *o, const char *dir, struct err *e);
 int night_out_commit(struct night_out *o, const char *id, int keep, struct err *e);
 void night_out_abort(struct night_out *o);
+
+/* nightly_changes.c: detects and stores changes of level in this environment's series; says how many are new. */
+int night_find_changes(struct night *n, double min_effect, struct err *e);
 #endif

@@ -227,6 +227,20 @@ def test_first_nights():
     assert sorted(os.listdir(m.out)) == ["2026-11-22", "2026-11-23", "2026-11-24", "latest"]
 
 
+def test_changes_of_the_history_are_found():
+    m = Nights("late")
+    source = path("late.csv")
+    with open(source, "w") as f:        # 4 % slower from the 21st day on: no single night stands out
+        print("metric,value,unit,better,date", file=f)
+        for i in range(40):
+            print(f"lag,{(50 if i < 20 else 52) * (1 + i * 7 % 5 / 200)},ms,lower,2026-{9 + i // 20:02}-{i % 20 + 1:02}", file=f)
+    run("import", source, "--source", "server", env=m.env)
+    found = [line for line in m.run(*[a for a in QUALITY if a != "-q"]).err.split("\n") if "found in the history" in line]
+    assert found == ["1 change of level found in the history; `whichquant history --changes` lists it"], found
+    assert m.query("SELECT metric, state, found_by FROM change") == [("lag", "new", "history")]
+    assert "found in the history" not in m.run(*[a for a in QUALITY if a != "-q"], day=1).err
+
+
 def test_one_night_at_a_time():
     m = Nights("lock")
     os.makedirs(m.pending)
