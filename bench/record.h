@@ -114,6 +114,9 @@ struct record {
     char command[512];                              /* the line that repeats or runs it */
 };
 void record_init(struct record *r);                 /* everything unknown: NaN, -1, "" */
+/* What every record of ours says first: this program and its commit, now, the run and the machine. */
+void record_begin(struct record *r, const char *run_id, const struct probe_device *d);
+const char *program_commit(void);                   /* "8ee8ec6c1a2b", of changed sources "8ee8ec6c1a2b+"; "" unknown */
 json_t *record_to_json(const struct record *r);     /* NULL only when out of memory; bad UTF-8 is replaced */
 int record_from_json(struct record *r, const json_t *j, struct err *e);
 /* One row of llama-bench's table, all its fields and ours: its pp test (decode false) or its tg test (decode true). */

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/hash.h"
+#include "base/os.h"
 #include "bench/record.h"
+#include "commit.h"
 
 static size_t add_parts(char *text, size_t size, size_t n, const char *const *part, size_t n_parts)
 {
@@ -92,4 +94,20 @@ const char *record_commit(const struct record *r)
 {
     const char *dash = strchr(r->framework.version, '-');
     return r->framework.version[0] == 'b' && dash ? dash + 1 : r->tool_commit;
+}
+
+const char *program_commit(void)
+{
+    return WHICHQUANT_COMMIT;
+}
+
+void record_begin(struct record *r, const char *run_id, const struct probe_device *d)
+{
+    clock_iso8601(r->date);
+    snprintf(r->tool_version, sizeof r->tool_version, "%s", WHICHQUANT_VERSION);
+    snprintf(r->tool_commit, sizeof r->tool_commit, "%s", program_commit());
+    snprintf(r->run_id, sizeof r->run_id, "%s", run_id);
+    snprintf(r->hw_sha256, sizeof r->hw_sha256, "%s", d->hw_sha256);
+    snprintf(r->env_sha256, sizeof r->env_sha256, "%s", d->env_sha256);
+    snprintf(r->device, sizeof r->device, "%s", d->cpu.brand);
 }

@@ -47,13 +47,9 @@ struct record *sweep_add(struct sweep *s)
 void sweep_describe(struct record *r, const struct sweep_input *in, const struct model *m, const struct plan_cell *c)
 {
     bool quantized = false;
-    clock_iso8601(r->date);
-    snprintf(r->run_id, sizeof r->run_id, "%s", in->run_id);
+    record_begin(r, in->run_id, in->device);
     r->isa = in->req->isa;
     const struct codec *source = m->gguf ? model_source_codec(m, &quantized) : NULL;
-    snprintf(r->hw_sha256, sizeof r->hw_sha256, "%s", in->device->hw_sha256);
-    snprintf(r->env_sha256, sizeof r->env_sha256, "%s", in->device->env_sha256);
-    snprintf(r->device, sizeof r->device, "%s", in->device->cpu.brand);
     snprintf(r->model.name, sizeof r->model.name, "%s", m->d.name);
     snprintf(r->model.arch, sizeof r->model.arch, "%s", m->d.arch->name);
     snprintf(r->model.sha256, sizeof r->model.sha256, "%s", m->sha256);

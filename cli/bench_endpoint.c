@@ -51,11 +51,7 @@ void bench_begin_record(const struct bench_job *j, struct record *r, const struc
 {
     const struct cli *c = j->cli;
     record_init(r);
-    clock_iso8601(r->date);
-    snprintf(r->run_id, sizeof r->run_id, "%s", j->in.run_id);
-    snprintf(r->hw_sha256, sizeof r->hw_sha256, "%s", c->device->hw_sha256);
-    snprintf(r->env_sha256, sizeof r->env_sha256, "%s", c->device->env_sha256);
-    snprintf(r->device, sizeof r->device, "%s", c->device->cpu.brand);
+    record_begin(r, j->in.run_id, c->device);
     snprintf(r->framework.name, sizeof r->framework.name, "%s", runner->name);
     r->workload.n_prompt = c->req.want.n_prompt;
     r->workload.n_gen = c->req.want.n_gen;

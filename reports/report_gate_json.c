@@ -180,7 +180,7 @@ int gate_write_json(struct sbuf *out, const struct gate_report *r, struct err *e
     json_t *o = json_object(), *tool = json_object(), *cells = json_array();
     json_put(tool, "name", json_string("whichquant"));
     json_put(tool, "version", json_string(WHICHQUANT_VERSION));
-    json_put(tool, "commit", json_null());
+    json_put(tool, "commit", report_string_json(program_commit()));
     for (int i = 0; i < r->n; i++)
         json_array_append_new(cells, cell_json(&r->cell[i]));
     json_put(o, "schema", json_integer(GATE_SCHEMA));

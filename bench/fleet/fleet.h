@@ -76,6 +76,7 @@ struct fleet_job {
     struct model *const *model;
     const char *const *model_name; /* as it was given */
     int n_models, reps;
+    const char *isa; /* --isa of every cell; NULL: what the node can */
     double timeout_s; /* of a cell; then it is killed */
     const struct fleet_nodes *nodes;
     const struct fleet_script *script;

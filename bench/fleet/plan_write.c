@@ -1,4 +1,5 @@
 /* A plan as files: cells of every model, format, framework and group of nodes; what is left out, and why. */
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -64,10 +65,18 @@ static json_t *begin_argv(const char *verb, const char *format, const char *fram
 }
 
 /* What both kinds take. */
-static void say_threads(json_t *argv, const struct request *req)
+static void say_common(json_t *argv, const struct fleet_job *j)
 {
-    if (req->threads > 0)
-        say(argv, "-t", "%.0f", req->threads);
+    if (j->req->threads > 0)
+        say(argv, "-t", "%.0f", j->req->threads);
+    if (j->req->seed) {
+        json_array_append_new(argv, json_string("--seed"));
+        json_array_append_new(argv, json_sprintf("%" PRIu64, j->req->seed));
+    }
+    if (j->isa) {
+        json_array_append_new(argv, json_string("--isa"));
+        json_array_append_new(argv, json_string(j->isa));
+    }
 }
 
 static json_t *argv_of_speed(const struct fleet_job *j, const char *format, const char *framework)
@@ -79,7 +88,7 @@ static json_t *argv_of_speed(const struct fleet_job *j, const char *format, cons
         say(a, "-r", "%.0f", j->reps);
     if (isfinite(j->req->budget_s))
         say(a, "--budget", "%gs", j->req->budget_s);
-    say_threads(a, j->req);
+    say_common(a, j);
     return a;
 }
 
@@ -89,7 +98,7 @@ static json_t *argv_of_quality(const struct fleet_job *j, const char *format)
     json_array_append_new(a, json_string("--no-speed"));
     say(a, "--chunks", "%.0f", j->req->n_chunks);
     say(a, "--n-ctx", "%.0f", j->req->n_ctx_eval);
-    say_threads(a, j->req);
+    say_common(a, j);
     return a;
 }
 

@@ -125,13 +125,9 @@ int cell_without_figures(struct cell_run *r, enum record_status status, const ch
     struct record *rec = mem_alloc(sizeof *rec);
     int rc = rec ? begin_records(r, e) : err_nomem(e, sizeof *rec, "a record");
     if (rc == 0) {
-        const struct probe_device *d = r->c->device;
         record_init(rec);
-        clock_iso8601(rec->date);
+        record_begin(rec, "", r->c->device);
         snprintf(rec->run_id, sizeof rec->run_id, "%s-%ld", rec->date, (long)getpid());
-        snprintf(rec->hw_sha256, sizeof rec->hw_sha256, "%s", d->hw_sha256);
-        snprintf(rec->env_sha256, sizeof rec->env_sha256, "%s", d->env_sha256);
-        snprintf(rec->device, sizeof rec->device, "%s", d->cpu.brand);
         snprintf(rec->model.name, sizeof rec->model.name, "%s", r->model->name);
         snprintf(rec->model.sha256, sizeof rec->model.sha256, "%s", r->model->sha256);
         snprintf(rec->format.name, sizeof rec->format.name, "%s", r->cell->format);

@@ -89,6 +89,7 @@ static int write_plan(struct cli *c, struct model **model, struct err *e)
                                 .model_name = c->arg,
                                 .n_models = c->n_args,
                                 .reps = c->reps,
+                                .isa = c->isa,
                                 .timeout_s = c->cell_timeout_s > 0 ? c->cell_timeout_s : usual_timeout_s,
                                 .nodes = &nodes,
                                 .script = script,
@@ -105,6 +106,11 @@ int fleet_plan(struct cli *c)
     struct err e = {0};
     if (!c->req.out_dir) {
         cli_warn("fleet plan needs -o DIR: the folder that it writes");
+        return EXIT_USAGE;
+    }
+    uint64_t any; /* what the nodes have is theirs to say */
+    if (c->isa && !isa_narrow(c->isa, UINT64_MAX, &any)) {
+        cli_warn("--isa %s: give scalar, avx2, avx512, avx512_vnni, neon, dotprod or a CPU flag", c->isa);
         return EXIT_USAGE;
     }
     set_defaults(c);

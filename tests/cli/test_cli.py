@@ -184,6 +184,11 @@ def test_kv_axis_of_a_sweep():
     assert float(q8["kld"]) > float(q8["kv_kld"]) and int(q4["kv_bytes"]) < int(q8["kv_bytes"])
     assert "-ctk q8_0 -ctv q8_0" in q8["command"] and q8["quality_from"] == "predicted"
     records = [json.loads(line) for line in open(os.path.join(out, "records.jsonl"))]
+    built_from = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True).stdout.strip()
+    version = run("--version").text
+    for r in records:
+        assert r["tool_version"] and r["tool_version"] in version, r["tool_version"]
+        assert r["tool_commit"].rstrip("+") == built_from, (r["tool_commit"], built_from)
     refused = [r for r in records if r["workload"]["n_ctx"] == 8192]
     assert len(refused) == 3 and all("trained for contexts of 512" in r["reason"] for r in refused)
 

@@ -89,6 +89,9 @@ def test_plan():
     hostile = os.path.join(TMP, "it's $(odd)")
     told = run("fleet", "plan", "default", "-f", "q8_0", "-o", hostile).text
     assert "bash '" + hostile.replace("'", "'\\''") + "'/slurm.sh" in told, told
+    for c in cells(plan_of("with options", MODEL, "-f", "q8_0", "--seed", "18446744073709551615", "--isa", "neon", "-t", "2")):
+        words = c["argv"]
+        assert [words[words.index(o) + 1] for o in ("--seed", "--isa", "-t")][:2] == ["18446744073709551615", "neon"], words
     only = os.path.join(TMP, "only")
     run("fleet", "plan", "default", "-f", "q8_0", "--engine", "slurm", "-o", only)
     assert os.path.exists(os.path.join(only, "slurm.sh")) and not os.path.exists(os.path.join(only, "parallel.sh"))
@@ -107,6 +110,7 @@ def test_plan_refused():
     refuse("-o", os.path.join(TMP, "no"), words="MODEL", code=2)
     refuse("default", "-o", os.path.join(TMP, "no"), "--engine", "condor", words="slurm or parallel", code=2)
     refuse("default", "-o", os.path.join(TMP, "no"), "-f", "q9_9", words="q9_9", code=2)
+    refuse("default", "-o", os.path.join(TMP, "no"), "-f", "q8_0", "--isa", "avx3", words="avx3", code=2)
     refuse("default", "-o", os.path.join(TMP, "no"), "-f", "q8_0", "--frameworks", "lama.cpp", words="lama.cpp", code=2)
     refuse("default", "-o", ROOT, "-f", "q8_0", words="is there already", code=2)
     refuse("default", "-o", os.path.join(TMP, "no"), "-f", "q8_0", "--no-speed", "--no-quality", words="nothing", code=2)
