@@ -12,6 +12,7 @@ if [ -n "$only" ]; then only=$(CDPATH= cd -- "$(dirname -- "$only")" && pwd)/$(b
 [ -z "$only" ] || [ -r "$only" ] || { echo "parallel.sh: cannot read $only" >&2; exit 1; }
 dir=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
 cd -- "$dir"
+export PARALLEL_SHELL=/bin/sh # one quoting everywhere, whatever the login shells are, or where SHELL is not set
 command -v parallel >/dev/null || { echo "parallel.sh: install GNU parallel" >&2; exit 1; }
 folder=${FLEET_FOLDER:-whichquant-fleet}/$(sha256sum plan.json | cut -c1-12)
 files=(--basefile plan.json --basefile cells.jsonl --basefile run-cell.sh)

@@ -15,6 +15,7 @@ from harness import ENV, PROGRAM, ROOT, TMP, main, path, run
 FORMATS = "q8_0,q4_0,q4_1,q5_0,q5_1,q6_k,q5_k_m,q4_k_m,q3_k_m,iq4_nl"
 HOSTS = os.path.join(TMP, "hosts")
 FAR = {**ENV, "FAKE_HOSTS": HOSTS, "FLEET_SSH": os.path.join(ROOT, "tests", "cli", "fakessh"), "FLEET_RETRIES": "2"}
+FAR.pop("SHELL", None)  # a host, as under cron, may have none
 
 
 def lines(folder, name):
