@@ -66,6 +66,15 @@ class Cluster:
         return self.url(name)
 
 
+def beside(name):
+    """An empty database on the server of WHICHQUANT_TEST_STORE; None where that is not set."""
+    url = os.environ.get("WHICHQUANT_TEST_STORE")
+    if url:
+        subprocess.run([program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", f'CREATE DATABASE "{name}"'],
+                       check=True)
+    return url and url.replace("/store?", f"/{name}?")
+
+
 if __name__ == "__main__":
     if not program("initdb"):
         print("no PostgreSQL here (Debian: postgresql)")

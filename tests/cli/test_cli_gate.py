@@ -13,6 +13,7 @@ import time
 import xml.etree.ElementTree as ElementTree
 
 from harness import ENV, PROGRAM, TMP, main, one_sentence, path, run
+from postgres import beside
 
 HEADLINE = "cells regressed"
 
@@ -22,7 +23,7 @@ def day(i):
 
 
 def new_store(name):
-    return ["--store", os.path.join(TMP, name + ".db")]
+    return ["--store", beside(name) or os.path.join(TMP, name + ".db")]
 
 
 def put_foreign(store, nights):
