@@ -165,7 +165,7 @@ static int take_series(void *arg, const struct series *x)
         return err_set(r->e, ERR_CANCELLED, "stopped after %d series; what was found so far is stored", r->n_series);
     r->n_series++;
     r->n_short += x->n < r->least;
-    return changes_each(r->s, x, &r->o, r->c->dry_run, take_change, r, r->e);
+    return changes_each(r->s, x, &r->o, r->c->dry_run, NULL, take_change, r, r->e);
 }
 
 static void print_end(const struct report *r)

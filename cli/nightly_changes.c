@@ -20,7 +20,7 @@ static int count_new(void *arg, const struct series_change *c)
 static int look_at(void *arg, const struct series *x)
 {
     struct late *l = arg;
-    return changes_each(l->night->store, x, &l->o, false, count_new, l, l->e);
+    return changes_each(l->night->store, x, &l->o, false, NULL, count_new, l, l->e);
 }
 
 int night_find_changes(struct night *n, double min_effect, struct err *e)

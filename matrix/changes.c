@@ -110,23 +110,23 @@ static struct series_change describe(const struct matching *m, int k)
     return c;
 }
 
-static int detect(struct matching *m, const struct changepoint_options *o)
+static int detect(struct matching *m, const struct changepoint_options *o, bool *outlier)
 {
     double *value = mem_alloc_n((size_t)m->x->n, sizeof *value);
     if (!value)
         return err_nomem(m->e, (size_t)m->x->n * sizeof *value, "a series");
     for (int i = 0; i < m->x->n; i++)
         value[i] = m->x->p[i].value;
-    int rc = changepoint_find(&m->found, &m->n_found, NULL, value, m->x->n, m->x->key, o, m->e);
+    int rc = changepoint_find(&m->found, &m->n_found, outlier, value, m->x->n, m->x->key, o, m->e);
     mem_free(value);
     return rc;
 }
 
-int changes_each(struct store *s, const struct series *x, const struct changepoint_options *o, bool dry,
+int changes_each(struct store *s, const struct series *x, const struct changepoint_options *o, bool dry, bool *outlier,
                  int (*fn)(void *arg, const struct series_change *c), void *arg, struct err *e)
 {
     struct matching m = {.x = x, .e = e};
-    int rc = detect(&m, o);
+    int rc = detect(&m, o, outlier);
     if (rc == 0)
         rc = store_each_change(s, x->key, keep_known, &m, e);
     if (rc == 0)

@@ -14,7 +14,7 @@ struct series_change {
     bool same_build;                 /* the runs beside it had one artifact, engine and configuration, all known */
 };
 /* Detects, stores what is new (unless dry), then calls fn for each change of the series in order of time, until fn
- * returns non-zero (and that is returned). */
-int changes_each(struct store *s, const struct series *x, const struct changepoint_options *o, bool dry,
+ * returns non-zero (and that is returned). outlier[x->n] is filled before, as changepoint_find does; it may be NULL. */
+int changes_each(struct store *s, const struct series *x, const struct changepoint_options *o, bool dry, bool *outlier,
                  int (*fn)(void *arg, const struct series_change *c), void *arg, struct err *e);
 #endif

@@ -74,7 +74,7 @@ static int look(void *arg, const struct series *x)
     t->n_points = x->n;
     memcpy(t->p, x->p, (size_t)x->n * sizeof *x->p);
     snprintf(t->key, sizeof t->key, "%s", x->key);
-    return changes_each(store, x, NULL, false, tell, t, NULL);
+    return changes_each(store, x, NULL, false, NULL, tell, t, NULL);
 }
 
 static void ask(struct told *t, int64_t since)
