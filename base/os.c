@@ -28,13 +28,19 @@ void clock_sleep_ms(unsigned ms)
     nanosleep(&t, NULL);
 }
 
+const char *clock_format(char out[32], int64_t seconds)
+{
+    time_t t = (time_t)seconds;
+    struct tm tm;
+    if (!gmtime_r(&t, &tm) || !strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm))
+        out[0] = 0;
+    return out;
+}
+
 void clock_iso8601(char out[32])
 {
     const char *fixed = getenv("SOURCE_DATE_EPOCH");
-    time_t now = fixed && *fixed ? (time_t)strtoll(fixed, NULL, 10) : time(NULL);
-    struct tm tm;
-    gmtime_r(&now, &tm);
-    strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    clock_format(out, fixed && *fixed ? strtoll(fixed, NULL, 10) : (int64_t)time(NULL));
 }
 
 /* "Z", "+01:00", "+0100", "-08" or nothing: seconds east. */

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 #include "base/mem.h"
+#include "base/os.h"
 #include "bench/import_state.h"
 #include "bench/values.h"
 
@@ -80,10 +80,7 @@ bool import_date(char out[32], const char *text)
     }
     if (!(seconds >= 0 && seconds < 253402300800.0)) /* the year 10000 */
         return false;
-    time_t t = (time_t)seconds;
-    struct tm tm;
-    gmtime_r(&t, &tm);
-    return strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) > 0;
+    return *clock_format(out, (int64_t)seconds) != 0;
 }
 
 static const char *cell(const struct reader *r, const struct cells *line, enum column c)

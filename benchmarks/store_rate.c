@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include "base/mem.h"
 #include "base/os.h"
@@ -18,10 +17,7 @@ enum { CELLS = 300, REPS = 5 };
 static void fill(struct record *r, int night, int cell, struct rng *rng)
 {
     record_init(r);
-    time_t t = 1704067200 + (time_t)night * 86400;
-    struct tm tm;
-    gmtime_r(&t, &tm);
-    strftime(r->date, sizeof r->date, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    clock_format(r->date, 1704067200 + (int64_t)night * 86400);
     snprintf(r->run_id, sizeof r->run_id, "night%d", night);
     snprintf(r->tool_commit, sizeof r->tool_commit, "%07x", night);
     snprintf(r->env_sha256, sizeof r->env_sha256, "%064d", 1);

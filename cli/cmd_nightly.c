@@ -58,13 +58,10 @@ static int check_clock(struct night *n, struct err *e)
     int rc = series_each(n->store, &f, found_later, &latest, e);
     if (rc < 0 || latest == 0)
         return rc;
-    struct tm tm;
-    gmtime_r(&(time_t){(time_t)latest}, &tm);
-    strftime(then, sizeof then, "%Y-%m-%dT%H:%M:%SZ", &tm);
     return err_set(e, ERR_DATA,
                    "the clock says %s, but this machine's newest run in the store is of %s: set the clock; nothing was "
                    "measured",
-                   now, then);
+                   now, clock_format(then, latest));
 }
 
 /* ---- what is written ---- */

@@ -2,7 +2,6 @@
  * state, but for what somebody called noise (-v shows that too). */
 #include <math.h>
 #include <string.h>
-#include <time.h>
 #include "base/os.h"
 #include "cli/changes.h"
 #include "cli/history.h"
@@ -19,15 +18,6 @@ struct report {
     int n, n_new, n_noise;
     char series[600]; /* heading that was printed last */
 };
-
-static const char *date_of(int64_t t, char out[32], const char *form)
-{
-    time_t seconds = (time_t)t;
-    struct tm tm;
-    gmtime_r(&seconds, &tm);
-    strftime(out, 32, form, &tm);
-    return out;
-}
 
 static const char *verdict(const struct series_change *c)
 {
@@ -78,7 +68,7 @@ static json_t *to_json(const struct series_change *c)
                  {"workload", x->workload},
                  {"metric", x->metric},
                  {"unit", x->unit},
-                 {"time", date_of(k->time, date, "%Y-%m-%dT%H:%M:%SZ")},
+                 {"time", clock_format(date, k->time)},
                  {"verdict", verdict(c)},
                  {"note", k->note},
                  {"link", k->link}};
@@ -119,8 +109,8 @@ static void print_change(const struct report *r, const struct series_change *c)
     char effect[16] = "-";
     if (isfinite(k->effect))
         snprintf(effect, sizeof effect, "%+.2f %%", 100 * k->effect);
-    printf("  %.8s  %-12s  %s  %10.6g -> %-10.6g  %9s %-6s  p %-7.2g", k->id,
-           c->is_new ? "NEW" : change_state_name(k->state), date_of(k->time, date, "%Y-%m-%d"), k->before, k->after,
+    printf("  %.8s  %-12s  %.10s  %10.6g -> %-10.6g  %9s %-6s  p %-7.2g", k->id,
+           c->is_new ? "NEW" : change_state_name(k->state), clock_format(date, k->time), k->before, k->after,
            effect, verdict(c), k->p);
     if (c->same_build)
         printf("  same build: the machine, not the code");

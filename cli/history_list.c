@@ -1,8 +1,8 @@
 /* The series of the store: a row each for people; --json with every point; --csv a row a point, as `changes` reads it.
  */
 #include <string.h>
-#include <time.h>
 #include "base/mem.h"
+#include "base/os.h"
 #include "base/sbuf.h"
 #include "bench/stats_compare.h"
 #include "cli/history.h"
@@ -18,13 +18,8 @@ struct listing {
 
 static const char *date_of(int64_t t, char out[32]) /* "": the record has none */
 {
-    time_t seconds = (time_t)t;
-    struct tm tm;
-    gmtime_r(&seconds, &tm);
     out[0] = 0;
-    if (t)
-        strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    return out;
+    return t ? clock_format(out, t) : out;
 }
 
 struct summary {

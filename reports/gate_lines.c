@@ -2,8 +2,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/os.h"
 #include "matrix/gate_cell.h"
 #include "reports/report_files.h"
 #include "reports/report_gate.h"
@@ -79,10 +79,8 @@ struct gate_line gate_values(const struct gate_cell *c)
 struct gate_line gate_time(int64_t seconds)
 {
     struct gate_line l = {""};
-    time_t t = (time_t)seconds;
-    struct tm tm;
-    if (seconds && gmtime_r(&t, &tm))
-        strftime(l.s, sizeof l.s, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    if (seconds)
+        clock_format(l.s, seconds);
     return l;
 }
 

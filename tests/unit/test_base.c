@@ -450,6 +450,14 @@ static void words_of_a_list(void **state)
     assert_false(words_have("gguf base", "bas", 3) || words_have("gguf base", "uf", 2) || words_have("", "gguf", 4));
 }
 
+static void times_are_written_in_utc(void **state)
+{
+    (void)state;
+    char out[32];
+    assert_string_equal(clock_format(out, 0), "1970-01-01T00:00:00Z");
+    assert_string_equal(clock_format(out, INT64_MAX), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -472,6 +480,7 @@ int main(void)
         cmocka_unit_test(pool_covers_every_index_once),
         cmocka_unit_test(pool_uses_as_many_as_it_is_told),
         cmocka_unit_test(nan_is_null_in_json),
+        cmocka_unit_test(times_are_written_in_utc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
