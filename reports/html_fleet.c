@@ -225,17 +225,6 @@ static void one_need(struct sbuf *out, const struct fleet_need *n)
     sbuf_puts(out, "</section>\n");
 }
 
-static void filter(struct sbuf *out, int n_rows)
-{
-    sbuf_printf(out,
-                "<div class=\"filter\" role=\"search\" hidden>\n"
-                "<label for=\"filter-words\">Filter by words</label>\n"
-                "<input type=\"search\" id=\"filter-words\" autocomplete=\"off\">\n"
-                "<label><input type=\"checkbox\" id=\"filter-runs\"> only what runs within the limits</label>\n"
-                "<output id=\"filter-count\" for=\"filter-words filter-runs\">%d rows</output>\n</div>\n",
-                n_rows);
-}
-
 static void downloads(struct sbuf *out, const struct fleet *f)
 {
     struct sbuf csv = {0};
@@ -274,7 +263,7 @@ int report_fleet_html(struct sbuf *out, const struct fleet *f, struct err *e)
     }
     sbuf_puts(out, "</section>\n");
     if (n_rows > 8)
-        filter(out, n_rows + (f->n_needs > 1 ? f->n_machines : 0));
+        html_filter(out, n_rows + (f->n_needs > 1 ? f->n_machines : 0));
     if (f->n_needs > 1)
         overview(out, f);
     for (int s = 0; s < f->n_needs; s++)

@@ -96,3 +96,14 @@ void html_table_end(struct sbuf *out)
 {
     sbuf_puts(out, "</tbody>\n</table>\n</div>\n");
 }
+
+void html_filter(struct sbuf *out, int n_rows)
+{
+    sbuf_printf(out,
+                "<div class=\"filter\" role=\"search\" hidden>\n"
+                "<label for=\"filter-words\">Filter by words</label>\n"
+                "<input type=\"search\" id=\"filter-words\" autocomplete=\"off\">\n"
+                "<label><input type=\"checkbox\" id=\"filter-runs\"> only what runs within the limits</label>\n"
+                "<output id=\"filter-count\" for=\"filter-words filter-runs\">%d rows</output>\n</div>\n",
+                n_rows);
+}

@@ -48,4 +48,6 @@ void html_entry_and_free(struct sbuf *out, const char *name, struct sbuf *value)
 /* A scrolling region with a table that begins; html_table_end closes both. */
 void html_table_begin(struct sbuf *out, const char *label, const char *classes);
 void html_table_end(struct sbuf *out);
+/* Of all rows of the page; hidden until the script that makes it work shows it. */
+void html_filter(struct sbuf *out, int n_rows);
 #endif

@@ -205,18 +205,6 @@ static void table_row(struct sbuf *out, const struct facts *f, const struct row 
     sbuf_putc(out, '\n');
 }
 
-/* Hidden until the script that makes it work shows it. */
-static void filters(struct sbuf *out, const struct grid *g)
-{
-    sbuf_printf(out,
-                "<div class=\"filter\" role=\"search\" hidden>\n"
-                "<label for=\"filter-words\">Filter by words</label>\n"
-                "<input type=\"search\" id=\"filter-words\" autocomplete=\"off\">\n"
-                "<label><input type=\"checkbox\" id=\"filter-runs\"> only what runs within the limits</label>\n"
-                "<output id=\"filter-count\" for=\"filter-words filter-runs\">%d rows</output>\n</div>\n",
-                g->n_rows);
-}
-
 void html_table(struct sbuf *out, const struct report_input *in, const struct grid *g)
 {
     const struct decision *d = in->decision;
@@ -226,7 +214,7 @@ void html_table(struct sbuf *out, const struct report_input *in, const struct gr
         return;
     sbuf_puts(out, "<section id=\"candidates\">\n<h2>All candidates</h2>\n");
     html_text(out, "<p class=\"lead\">", d->coverage, ". Click a heading to sort.</p>\n");
-    filters(out, g);
+    html_filter(out, g->n_rows);
     html_table_begin(out, "Candidates",
                      f.models       ? f.frameworks ? "rows sortable models frameworks" : "rows sortable models"
                      : f.frameworks ? "rows sortable frameworks"
