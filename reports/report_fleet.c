@@ -202,9 +202,7 @@ static void upgrades(struct sbuf *out, const struct procurement *p)
         struct sentences s;
         struct sbuf name = {0};
         upgrades_say(&s, &p->row[i]);
-        sbuf_printf(&name, "%s: from ", p->row[i].name);
-        if (s.n && !*s.label[0])
-            name.p[name.n -= 5] = 0;
+        sbuf_printf(&name, s.n && !*s.label[0] ? "%s: " : "%s: from ", p->row[i].name);
         say_all(out, &s, sbuf_str(&name));
         out->failed = out->failed || name.failed;
         sbuf_free(&name);
