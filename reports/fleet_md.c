@@ -121,9 +121,10 @@ static void one_need(struct sbuf *out, const struct fleet_need *n)
         sbuf_printf(out, ", %s\n", first[i].figure);
     }
     machines(out, p);
-    if (upgrades_any(p))
+    const bool any = upgrades_any(p);
+    if (any)
         sbuf_puts(out, "\nWhat an upgrade would allow, predicted:\n\n");
-    for (int i = 0; i < p->n && upgrades_any(p); i++) {
+    for (int i = 0; i < p->n && any; i++) {
         upgrades_say(&s, &p->row[i]);
         lines(out, &s, p->row[i].name);
     }

@@ -249,14 +249,11 @@ int report_fleet_html(struct sbuf *out, const struct fleet *f, struct err *e)
     for (int s = 0; s < f->n_needs; s++) {
         struct sentences all;
         standard_say(&all, &f->need[s]);
-        for (int i = 0; i < all.n; i++) {
-            if (i == 0) {
-                sbuf_puts(out, "<p class=\"why\">");
-                if (*f->need[s].table.need)
-                    html_text(out, "<b>", f->need[s].table.need, "</b>: ");
-                escape_html(out, sbuf_str(&all.of[0]));
-                sbuf_puts(out, ".</p>\n");
-            }
+        if (all.n) {
+            sbuf_puts(out, "<p class=\"why\">");
+            if (*f->need[s].table.need)
+                html_text(out, "<b>", f->need[s].table.need, "</b>: ");
+            html_text(out, "", sbuf_str(&all.of[0]), ".</p>\n");
         }
         sentences_free(&all);
         n_rows += f->need[s].table.n;
