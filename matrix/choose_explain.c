@@ -20,8 +20,7 @@ static const char *limits_words(struct judge *j)
 {
     const struct decision *d = j->d;
     struct sbuf b = {0};
-    const char *ram = j->usable_bytes >= 0 ? figure_bytes(j->usable_bytes).s : "";
-    if (*ram)
+    if (j->usable_bytes >= 0)
         sbuf_printf(&b, " in %s", figure_bytes(j->usable_bytes).s);
     if (isfinite(j->min_decode_tok_s))
         sbuf_printf(&b, " at %.3g tok/s or more%s", j->min_decode_tok_s,
