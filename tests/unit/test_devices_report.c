@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include "base/mem.h"
 #include "base/os.h"
+#include "base/temp.h"
 #include "datasets/catalogue.h"
 #include "matrix/grid.h"
 #include "reports/columns.h"
@@ -241,16 +242,6 @@ static int count_entries(const char *dir)
     return n - 2;
 }
 
-static void remove_tree(const char *dir)
-{
-    const char *argv[] = {"/bin/rm", "-rf", dir, NULL};
-    struct child_cmd cmd = {.argv = argv, .timeout_ms = 10000};
-    struct child_result r = {0};
-    struct err e = {0};
-    child_run(&cmd, &r, &e);
-    child_result_free(&r);
-}
-
 /* A limit on file sizes stops the writing where a full disk would: nothing of the new report is there, the old one is
  * whole. */
 static void test_full_disk(void **state)
@@ -285,7 +276,7 @@ static void test_full_disk(void **state)
     }
     static struct report_case r;
     assert_int_equal(case_open(&r, "measured", &e), 0);
-    remove_tree(dir);
+    temp_remove(dir);
     assert_int_equal(dir_make(dir, &e), 0);
     struct rlimit small = {.rlim_cur = 30000, .rlim_max = was.rlim_max};
     setrlimit(RLIMIT_FSIZE, &small);
@@ -296,7 +287,7 @@ static void test_full_disk(void **state)
     assert_int_equal(count_entries(dir), 0);
     decision_free(r.decision);
     device_case_close(&c);
-    remove_tree(dir);
+    temp_remove(dir);
 }
 
 static void test_memory_failures(void **state)

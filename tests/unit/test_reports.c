@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/os.h"
+#include "base/temp.h"
 #include "reports/columns.h"
 #include "reports/escape.h"
 #include "reports/plots.h"
@@ -427,16 +428,6 @@ static void count_warning(void *arg, const char *sentence)
     n_warnings++;
 }
 
-static void remove_tree(const char *dir)
-{
-    const char *argv[] = {"/bin/rm", "-rf", dir, NULL};
-    struct child_cmd cmd = {.argv = argv, .timeout_ms = 10000};
-    struct child_result r = {0};
-    struct err e = {0};
-    child_run(&cmd, &r, &e);
-    child_result_free(&r);
-}
-
 static void expect_files(const char *dir, bool with_plots, const struct report_input *in)
 {
     static const char *const names[] = {"report.html",   "matrix.csv", "records.jsonl",
@@ -481,7 +472,7 @@ static void test_directory(void **state)
     mem_free(path);
     mem_free(gnuplot);
     decision_free(c->decision);
-    remove_tree(dir);
+    temp_remove(dir);
 }
 
 static void test_memory_failures(void **state)
