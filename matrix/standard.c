@@ -170,7 +170,6 @@ static void try_without(struct standard *s, bool by_score)
         if (i < 0 || (now.format && !gains(&s->key[i], &now, by_score)))
             continue;
         now = s->gained = s->key[i];
-        s->gained.row = NULL;
         s->dropped = m;
     }
 }

@@ -28,7 +28,7 @@ struct standard {
     int best, surest;           /* keys: of the highest speed; of the highest lower end; -1: nothing runs everywhere */
     int n_tied;                 /* keys that share the first place, the best among them */
     int dropped;                /* the machine without which the answer gains most; -1: it gains with none */
-    struct standard_key gained; /* the answer then; its row[] stays NULL */
+    struct standard_key gained; /* the answer then */
     const struct row **rows;
 };
 struct standard_want {

@@ -34,10 +34,10 @@ static void add_key(struct sbuf *b, const struct standard_key *k)
     sbuf_puts(b, k->format);
 }
 
-/* Where the binding figure comes from. */
-static const char *from_of(const struct standard_key *k)
+/* The speed on the slowest machine. */
+static void add_least(struct sbuf *b, const struct standard_key *k)
 {
-    return k->row && k->binding >= 0 ? k->row[k->binding]->speed_from : "predicted";
+    add_speed(b, &k->decode, k->row[k->binding]->speed_from);
 }
 
 /* ---- what all can run ---- */
@@ -48,7 +48,7 @@ static void say_answer(struct sentences *out, const struct standard *s, const st
     struct sbuf *b = add(out, s->kind == STANDARD_MODEL ? "All" : "One format");
     add_key(b, k);
     sbuf_printf(b, s->n_machines > 1 ? " runs on all %d machines: at least " : " runs: ", s->n_machines);
-    add_speed(b, &k->decode, from_of(k));
+    add_least(b, k);
     if (s->n_machines > 1)
         sbuf_printf(b, ", on the slowest, %s", p->row[k->binding].name);
     if (s->kind == STANDARD_FORMAT) {
@@ -130,9 +130,8 @@ static void say_dropped(struct sentences *out, const struct standard *s, const s
     sbuf_printf(b, "%s: ", p->row[s->dropped].name);
     add_key(b, g);
     sbuf_puts(b, ", at least ");
-    sbuf_printf(b, "%s tok/s", figure_rate(g->decode.v).s);
-    struct figure range = figure_range(g->decode.lo, g->decode.hi);
-    sbuf_printf(b, "%s%s%s on %s", *range.s ? " (" : "", range.s, *range.s ? ")" : "", p->row[g->binding].name);
+    add_least(b, g);
+    sbuf_printf(b, " on %s", p->row[g->binding].name);
     if (s->kind == STANDARD_MODEL && isfinite(g->score))
         sbuf_printf(b, "; task score %s", figure_score(g->score).s);
 }

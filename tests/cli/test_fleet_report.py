@@ -252,7 +252,7 @@ def test_mixed_fleets():
     devices = ["raspberry-pi-5-8gb", "raspberry-pi-5-16gb", "rtx-4090", "rtx-3060-12gb", "apple-m4-pro", "apple-m2", "intel-n100",
                "jetson-nano-4gb", "t4", "ryzen-ai-max-395"]
     models, scored = ["qwen3-1.7b", "qwen3-4b", "llama-3.2-1b", "gemma-2-2b", "phi-3.5-mini", "qwen2.5-7b"], published()
-    ended = {"none": 0, "tie": 0, "found": 0, "mixed": 0}
+    ended = {"none": 0, "tie": 0, "found": 0, "mixed": 0, "without": 0}
     for seed in range(16):
         rng = random.Random(seed)
         chosen, asked = rng.sample(devices, rng.randint(2, 5)), rng.sample(models, rng.randint(1, 3))
@@ -285,7 +285,14 @@ def test_mixed_fleets():
             best = [(r["model"], r["format"]) for r in csv.DictReader(f) if r["best"] == "true" and r["kind"] == "model in a format"]
         told = need["one_model_in_one_format"]["best"]
         assert best == ([(told["model"], told["format"])] if told else []), (seed, best, told)
-    assert ended["none"] >= 2 and ended["tie"] + ended["found"] >= 6 and ended["mixed"] == 8, ended
+        without = need["one_model_in_one_format"]["without"]
+        if without:   # its speed says so too where it is no measured one
+            with open(os.path.join(out, "summary.md"), encoding="utf-8") as f:
+                line = next(x for x in f if x.startswith("- Without: "))
+            slowest = next(r for r in need["rows"] if r["name"] == without["slowest"])
+            assert ("at least est. " in line) == (slowest["figures"] == "predicted"), (seed, line, slowest)
+            ended["without"] += 1
+    assert ended["without"] >= 2 and ended["none"] >= 2 and ended["tie"] + ended["found"] >= 6 and ended["mixed"] == 8, ended
 
 
 # ---- users ----
