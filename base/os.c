@@ -37,10 +37,15 @@ const char *clock_format(char out[32], int64_t seconds)
     return out;
 }
 
-void clock_iso8601(char out[32])
+int64_t clock_seconds(void)
 {
     const char *fixed = getenv("SOURCE_DATE_EPOCH");
-    clock_format(out, fixed && *fixed ? strtoll(fixed, NULL, 10) : (int64_t)time(NULL));
+    return fixed && *fixed ? strtoll(fixed, NULL, 10) : (int64_t)time(NULL);
+}
+
+void clock_iso8601(char out[32])
+{
+    clock_format(out, clock_seconds());
 }
 
 /* "Z", "+01:00", "+0100", "-08" or nothing: seconds east. */

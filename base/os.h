@@ -11,7 +11,8 @@ void clock_sleep_ms(unsigned ms);
 /* Seconds since 1970 of "2026-11-21", "2026-11-21T09:15:00" with "Z", "+01:00" or nothing (UTC), fractions dropped. */
 bool clock_parse(const char *text, int64_t *seconds);
 const char *clock_format(char out[32], int64_t seconds);   /* "2026-11-21T09:15:00Z"; "" beyond any calendar; out */
-void clock_iso8601(char out[32]);                 /* UTC now, "2026-11-21T09:15:00Z"; honours SOURCE_DATE_EPOCH */
+int64_t clock_seconds(void);                      /* now, since 1970; honours SOURCE_DATE_EPOCH */
+void clock_iso8601(char out[32]);                 /* the same as clock_format writes it */
 
 struct file_map {                                 /* a whole file mapped read-only */
     const uint8_t *p;

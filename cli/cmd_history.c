@@ -12,16 +12,13 @@ int history_time(const char *option, const char *text, int64_t *out, struct err 
         const char *suffix;
         int64_t seconds;
     } unit[] = {{"h", 3600}, {"d", 86400}, {"w", 7 * 86400}};
-    char now[32], *end;
-    int64_t t = 0;
+    char *end;
     if (clock_parse(text, out))
         return 0;
-    clock_iso8601(now);
-    clock_parse(now, &t);
     long n = strtol(text, &end, 10);
     for (size_t i = 0; i < sizeof unit / sizeof *unit; i++)
         if (end != text && n > 0 && n < 1000000 && strcmp(end, unit[i].suffix) == 0) {
-            *out = t - n * unit[i].seconds;
+            *out = clock_seconds() - n * unit[i].seconds;
             return 0;
         }
     return err_set(e, ERR_USAGE, "--%s %s: give a date such as 2026-11-22, or an age such as 90d, 12h or 4w", option,

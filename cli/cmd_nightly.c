@@ -13,12 +13,9 @@ enum { USUAL_PROCESSES = 5, USUAL_KEEP = 30, CLOCK_SLACK_S = 3600 };
 static int take_options(struct night *n, struct err *e)
 {
     struct cli *c = n->cli;
-    char now[32];
-    int64_t t = 0;
+    time_t now = (time_t)clock_seconds();
     struct tm tm;
-    clock_iso8601(now);
-    clock_parse(now, &t);
-    localtime_r(&(time_t){(time_t)t}, &tm); /* people name nights by their own calendar */
+    localtime_r(&now, &tm); /* people name nights by their own calendar */
     strftime(n->id, sizeof n->id, "%Y-%m-%d", &tm);
     if (c->night &&
         (strlen(c->night) > 24 || !*c->night || c->night[0] == '.' ||
@@ -51,9 +48,7 @@ static int found_later(void *arg, const struct series *x)
 static int check_clock(struct night *n, struct err *e)
 {
     char now[32], then[32];
-    int64_t t = 0, latest = 0;
-    clock_iso8601(now);
-    clock_parse(now, &t);
+    int64_t t = clock_seconds(), latest = 0;
     struct series_filter f = {.env_sha256 = n->cli->device->env_sha256, .since = t + CLOCK_SLACK_S, .newest = 1};
     int rc = series_each(n->store, &f, found_later, &latest, e);
     if (rc < 0 || latest == 0)
@@ -61,7 +56,7 @@ static int check_clock(struct night *n, struct err *e)
     return err_set(e, ERR_DATA,
                    "the clock says %s, but this machine's newest run in the store is of %s: set the clock; nothing was "
                    "measured",
-                   now, clock_format(then, latest));
+                   clock_format(now, t), clock_format(then, latest));
 }
 
 /* ---- what is written ---- */

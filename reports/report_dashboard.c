@@ -2,7 +2,6 @@
 #include <math.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 #include <unistd.h>
 #include "base/os.h"
 #include "reports/dashboard.h"
@@ -15,10 +14,9 @@ enum { MOST_LINES = 10 };
 
 void dashboard_date(char out[16], int64_t time)
 {
-    time_t t = (time_t)time;
-    struct tm tm;
-    if (time < 0 || time > INT64_C(253402300799) || !gmtime_r(&t, &tm) || !strftime(out, 16, "%Y-%m-%d", &tm))
-        snprintf(out, 16, "-");
+    char text[32];
+    bool shown = time >= 0 && time <= INT64_C(253402300799);
+    snprintf(out, 16, "%.10s", shown ? clock_format(text, time) : "-");
 }
 
 void dashboard_line_name(struct sbuf *b, const struct dashboard_line *l)
