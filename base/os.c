@@ -4,11 +4,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -49,38 +51,56 @@ void clock_iso8601(char out[32])
 }
 
 /* "Z", "+01:00", "+0100", "-08" or nothing: seconds east. */
-static bool parse_zone(const char *s, int64_t *east)
+static bool parse_zone(const char *s, double *east)
 {
-    int h = 0, m = 0;
+    int h = 0, m = 0, n = 0;
     *east = 0;
-    if (!*s || strcmp(s, "Z") == 0)
+    if (!*s || strcasecmp(s, "Z") == 0)
         return true;
-    if ((*s != '+' && *s != '-') || sscanf(s + 1, strchr(s, ':') ? "%2d:%2d" : "%2d%2d", &h, &m) < 1)
+    if ((*s != '+' && *s != '-') || sscanf(s + 1, "%2d%n", &h, &n) != 1)
         return false;
-    *east = (*s == '-' ? -1 : 1) * (h * 3600 + m * 60);
+    const char *minutes = s + 1 + n + (s[1 + n] == ':');
+    if (*minutes && (sscanf(minutes, "%2d%n", &m, &n) != 1 || minutes[n]))
+        return false;
+    *east = (*s == '-' ? -60.0 : 60.0) * (h * 60 + m);
+    return true;
+}
+
+bool clock_parse_exact(const char *text, double *seconds)
+{
+    struct tm tm = {0};
+    int n = 0;
+    double second = 0, east;
+    if (sscanf(text, "%4d-%2d-%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &n) != 3 || n < 8)
+        return false;
+    text += n;
+    if (*text && strchr("Tt ", *text)) {
+        if (sscanf(text + 1, "%2d:%2d%n", &tm.tm_hour, &tm.tm_min, &n) != 2)
+            return false;
+        text += 1 + n;
+        if (*text == ':') {
+            char *end;
+            second = strtod(text + 1, &end);
+            text = end;
+        }
+    }
+    text += strspn(text, " ");
+    if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour < 0 || tm.tm_hour > 24 ||
+        tm.tm_min < 0 || tm.tm_min > 59 || !(second >= 0 && second < 61) || !parse_zone(text, &east))
+        return false;
+    tm.tm_year -= 1900;
+    tm.tm_mon -= 1;
+    *seconds = (double)timegm(&tm) + second - east;
     return true;
 }
 
 bool clock_parse(const char *text, int64_t *seconds)
 {
-    struct tm tm = {0};
-    int n = 0, at = 0;
-    int64_t east = 0;
-    if (sscanf(text, "%4d-%2d-%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &n) != 3 || n != 10)
-        return false;
-    if (text[n] &&
-        (sscanf(text + n, "%*1[Tt ]%2d:%2d:%2d%n", &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &at) != 3 || at != 9))
-        return false;
-    n += at;
-    if (text[n] == '.')
-        n += 1 + (int)strspn(text + n + 1, "0123456789");
-    if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 || tm.tm_min > 59 ||
-        tm.tm_sec > 60 || !parse_zone(text + n, &east))
-        return false;
-    tm.tm_year -= 1900;
-    tm.tm_mon -= 1;
-    *seconds = (int64_t)timegm(&tm) - east;
-    return true;
+    double exact;
+    bool is_time = clock_parse_exact(text, &exact);
+    if (is_time)
+        *seconds = (int64_t)floor(exact);
+    return is_time;
 }
 
 int file_map_open(struct file_map *m, const char *path, struct err *e)

@@ -8,8 +8,9 @@
 
 uint64_t clock_ns(void);                          /* monotonic */
 void clock_sleep_ms(unsigned ms);
-/* Seconds since 1970 of "2026-11-21", "2026-11-21T09:15:00" with "Z", "+01:00" or nothing (UTC), fractions dropped. */
-bool clock_parse(const char *text, int64_t *seconds);
+/* "2026-11-21", with T or a space "09:15", ":30", ".5" behind it, and "Z", "+01:00" or nothing (UTC); since 1970. */
+bool clock_parse_exact(const char *text, double *seconds);
+bool clock_parse(const char *text, int64_t *seconds);    /* the same, fractions dropped */
 const char *clock_format(char out[32], int64_t seconds);   /* "2026-11-21T09:15:00Z"; "" beyond any calendar; out */
 int64_t clock_seconds(void);                      /* now, since 1970; honours SOURCE_DATE_EPOCH */
 void clock_iso8601(char out[32]);                 /* the same as clock_format writes it */

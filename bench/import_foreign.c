@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "bench/import_state.h"
-#include "bench/values.h"
 
 enum column { METRIC, VALUE, UNIT, BETTER, DATE, COMMIT, N_COLUMNS };
 static const struct {
@@ -73,7 +72,7 @@ bool import_date(char out[32], const char *text)
 {
     double seconds;
     char *end;
-    if (!values_read_date(text, &seconds)) {
+    if (!clock_parse_exact(text, &seconds)) {
         seconds = strtod(text, &end);
         if (end == text || *end)
             return false;

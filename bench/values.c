@@ -8,6 +8,7 @@
 #include <strings.h>
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/os.h"
 
 enum { MOST_CELL = sizeof((struct values *)0)->name };
 enum column { TIME, VALUE, SERIES, N_COLUMNS };
@@ -95,47 +96,6 @@ static int read_header(struct reader *r)
     return 0;
 }
 
-/* Days since 1970 of a date of the Gregorian calendar (Howard Hinnant's days_from_civil). */
-static double days(int y, int m, int d)
-{
-    y -= m <= 2;
-    int era = (y >= 0 ? y : y - 399) / 400, of_era = y - era * 400;
-    int of_year = (153 * (m > 2 ? m - 3 : m + 9) + 2) / 5 + d - 1;
-    return era * 146097.0 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
-bool values_read_date(const char *s, double *out)
-{
-    int y, month, d, used = 0, h = 0, minute = 0, zone_h, zone_m;
-    double sec = 0;
-    if (sscanf(s, "%4d-%2d-%2d%n", &y, &month, &d, &used) < 3 || used < 8 || month < 1 || month > 12 || d < 1 || d > 31)
-        return false;
-    *out = days(y, month, d) * 86400;
-    s += used;
-    if (*s == 'T' || *s == ' ') {
-        if (sscanf(s + 1, "%2d:%2d%n", &h, &minute, &used) < 2)
-            return false;
-        s += 1 + used;
-        if (*s == ':') {
-            char *end;
-            sec = strtod(s + 1, &end);
-            s = end;
-        }
-        *out += h * 3600.0 + minute * 60.0 + sec;
-    }
-    while (*s == ' ')
-        s++;
-    char sign = *s;
-    if ((sign == '+' || sign == '-') && (sscanf(s + 1, "%2d:%2d%n", &zone_h, &zone_m, &used) == 2 ||
-                                         sscanf(s + 1, "%2d%2d%n", &zone_h, &zone_m, &used) == 2)) {
-        *out -= (sign == '+' ? 60.0 : -60.0) * (zone_h * 60 + zone_m);
-        s += 1 + used;
-    } else if (*s == 'Z' || *s == 'z') {
-        s++;
-    }
-    return *s == 0 && h < 25 && minute < 60 && sec >= 0 && sec < 61;
-}
-
 static bool read_number(const char *s, double *out)
 {
     char *end;
@@ -147,7 +107,7 @@ static int read_time(struct reader *r, struct value_row *row)
 {
     const char *s = r->cell[TIME];
     snprintf(row->when, sizeof row->when, "%.31s", s);
-    bool date = values_read_date(s, &row->time), number = !date && read_number(s, &row->time) && isfinite(row->time);
+    bool date = clock_parse_exact(s, &row->time), number = !date && read_number(s, &row->time) && isfinite(row->time);
     if (!date && !number)
         return err_set(r->e, ERR_FORMAT,
                        "%s: line %d: \"%.40s\" is no time; give a date such as 2026-11-22 or "

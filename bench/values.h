@@ -26,7 +26,5 @@ struct value_table {
 };
 /* text[0..n) is NUL-terminated; `where` names it in sentences. ERR_FORMAT and ERR_DATA name the line. */
 int values_read(struct value_table *out, const char *text, size_t n, const char *where, struct err *e);
-/* "2026-11-22", with T or a space "03:15", ":30", ".5" behind it, and Z or +01:00; seconds since 1970. */
-bool values_read_date(const char *text, double *seconds);
 void values_free(struct value_table *t);
 #endif

@@ -458,6 +458,30 @@ static void times_are_written_in_utc(void **state)
     assert_string_equal(clock_format(out, INT64_MAX), "");
 }
 
+/* Seconds of GNU date: date -u -d '...' +%s */
+static void dates(void **state)
+{
+    (void)state;
+    const struct {
+        const char *text;
+        int64_t s;
+    } known[] = {{"2026-11-22", 1795305600},
+                 {"1969-12-31T23:59:59.5Z", -1},
+                 {"2026-11-22 03:15", 1795317300},
+                 {"2026-11-22T03:15:00.75+02:00", 1795310100},
+                 {"2026-11-22t03:15:00-0530", 1795337100},
+                 {"2026-11-22T03:15:00 -08", 1795346100}};
+    static const char *const bad[] = {"", "2026-11", "2026-13-01", "2026-11-22T25:00", "2026-11-22T03:15:00+01:00x",
+                                      "2026-11-22x", "2026-11-22T", "2026-11-22T03:15:nan", "2026-11-22T-3:15"};
+    int64_t t;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!clock_parse(known[i].text, &t) || t != known[i].s)
+            fail_msg("%s: %lld", known[i].text, (long long)t);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (clock_parse(bad[i], &t))
+            fail_msg("%s: %lld", bad[i], (long long)t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -481,6 +505,7 @@ int main(void)
         cmocka_unit_test(pool_uses_as_many_as_it_is_told),
         cmocka_unit_test(nan_is_null_in_json),
         cmocka_unit_test(times_are_written_in_utc),
+        cmocka_unit_test(dates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
