@@ -65,27 +65,34 @@ void sbuf_free(struct sbuf *b)
     *b = (struct sbuf){0};
 }
 
-/* Bytes of the UTF-8 character at s, 0 when it is not one that JSON and databases can hold. */
-static int utf8_length(const unsigned char *s)
+int utf8_length(const char *text)
 {
-    if (s[0] < 0x80)
-        return 1;
-    int n = s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-    if (s[0] < 0xc2 || s[0] > 0xf4)
-        return 0;
-    for (int i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
+    static const struct {
+        unsigned char lo, hi, second_lo, second_hi;
+        int n;
+    } lead[] = {{0x01, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+                {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+                {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
+    const unsigned char *s = (const unsigned char *)text;
+    for (size_t i = 0; i < sizeof lead / sizeof lead[0]; i++) {
+        if (*s < lead[i].lo || *s > lead[i].hi)
+            continue;
+        int n = lead[i].n;
+        if (n > 1 && (s[1] < lead[i].second_lo || s[1] > lead[i].second_hi))
             return 0;
-    bool overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
-    bool surrogate = s[0] == 0xed && s[1] >= 0xa0, beyond = s[0] == 0xf4 && s[1] >= 0x90;
-    return overlong || surrogate || beyond ? 0 : n;
+        for (int k = 2; k < n; k++)
+            if ((s[k] & 0xc0) != 0x80)
+                return 0;
+        return n;
+    }
+    return 0;
 }
 
 void sbuf_add_utf8(struct sbuf *b, const char *s)
 {
-    for (const unsigned char *p = (const unsigned char *)s; *p;) {
-        int n = utf8_length(p);
-        sbuf_add(b, n ? (const char *)p : "?", n ? (size_t)n : 1);
-        p += n ? n : 1;
+    while (*s) {
+        int n = utf8_length(s);
+        sbuf_add(b, n ? s : "?", n ? (size_t)n : 1);
+        s += n ? n : 1;
     }
 }

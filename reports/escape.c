@@ -5,29 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Length of the valid UTF-8 sequence at s, 0 when there is none (RFC 3629: no surrogates, nothing overlong). */
-static int utf8_length(const unsigned char *s)
-{
-    static const struct {
-        unsigned char lo, hi, second_lo, second_hi;
-        int n;
-    } lead[] = {{0x01, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
-                {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-                {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
-    for (size_t i = 0; i < sizeof lead / sizeof lead[0]; i++) {
-        if (*s < lead[i].lo || *s > lead[i].hi)
-            continue;
-        int n = lead[i].n;
-        if (n > 1 && (s[1] < lead[i].second_lo || s[1] > lead[i].second_hi))
-            return 0;
-        for (int k = 2; k < n; k++)
-            if ((s[k] & 0xc0) != 0x80)
-                return 0;
-        return n;
-    }
-    return 0;
-}
-
 /* C1 controls and the marks that reorder or hide text. */
 static bool invisible(const unsigned char *s, int n)
 {
@@ -44,7 +21,7 @@ static void each_character(struct sbuf *b, const char *text, void (*emit)(struct
 {
     const unsigned char *s = (const unsigned char *)text;
     while (*s) {
-        int n = utf8_length(s);
+        int n = utf8_length((const char *)s);
         if (n == 1 && (*s == '\n' || *s == '\t' || *s == '\r'))
             emit(b, " ", 1);
         else if (n == 0 || (n == 1 && (*s < ' ' || *s == 127)) || invisible(s, n))
