@@ -5,22 +5,20 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { LONGEST = 64 };
-
-static int squeeze(char out[LONGEST + 1], const char *s)
+static int squeeze(char out[NEAR_LONGEST + 1], const char *s)
 {
     int n = 0;
-    for (; *s && n < LONGEST; s++)
+    for (; *s && n < NEAR_LONGEST; s++)
         if (isalnum((unsigned char)*s))
             out[n++] = (char)tolower((unsigned char)*s);
     out[n] = 0;
     return n;
 }
 
-/* Levenshtein's distance, one row of the table at a time. */
-static int distance(const char *a, int n, const char *b, int m)
+/* One row of the table at a time. */
+int near_distance(const char *a, int n, const char *b, int m)
 {
-    int row[LONGEST + 1];
+    int row[NEAR_LONGEST + 1];
     for (int j = 0; j <= m; j++)
         row[j] = j;
     for (int i = 0; i < n; i++) {
@@ -42,13 +40,13 @@ static int unlike(const char *a, int n, const char *b, int m)
     bool within = n >= 2 && m >= 2 && (strstr(a, b) || strstr(b, a));
     if (within)
         return (n > m ? n - m : m - n);
-    int d = distance(a, n, b, m) * 4;
+    int d = near_distance(a, n, b, m) * 4;
     return d <= 2 * (n > m ? n : m) ? d : -1;
 }
 
 int near_names(const char *out[], int most, const char *word, const char *const *names, int n)
 {
-    char a[LONGEST + 1], b[LONGEST + 1];
+    char a[NEAR_LONGEST + 1], b[NEAR_LONGEST + 1];
     int cost[16], found = 0, len = squeeze(a, word);
     most = most < 16 ? most : 16;
     for (int i = 0; i < n; i++) {

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 #include "base/mem.h"
+#include "base/near.h"
 #include "bench/engine/kv.h"
 
 enum type { FLAG, INT, NUM, TEXT, LIST, LINES, SIZE, TIME, U64 };
@@ -35,33 +36,13 @@ const struct command commands[] = {
 };
 const int n_commands = sizeof commands / sizeof *commands;
 
-/* Levenshtein distance, enough for names of options and formats. */
-static int distance(const char *a, const char *b)
-{
-    size_t n = strlen(b);
-    int row[64];
-    if (n >= 64)
-        return 99;
-    for (size_t j = 0; j <= n; j++)
-        row[j] = (int)j;
-    for (size_t i = 0; a[i]; i++) {
-        int corner = row[0];
-        row[0] = (int)i + 1;
-        for (size_t j = 0; j < n; j++) {
-            int change = corner + (a[i] != b[j]), best = row[j] < row[j + 1] ? row[j] : row[j + 1];
-            corner = row[j + 1];
-            row[j + 1] = change < best + 1 ? change : best + 1;
-        }
-    }
-    return row[n];
-}
-
 const char *cli_nearest(const char *word, const char *const *names, int n)
 {
     const char *best = NULL;
-    int least = 4;
+    int least = 4, n_word = (int)strlen(word);
     for (int i = 0; i < n; i++) {
-        int d = distance(word, names[i]);
+        int n_name = (int)strlen(names[i]);
+        int d = n_name < NEAR_LONGEST ? near_distance(word, n_word, names[i], n_name) : least;
         if (d < least) {
             least = d;
             best = names[i];
