@@ -130,6 +130,10 @@ const char *db_get_text(const struct db_rows *q, int column, size_t *n)
     size_t ignored;
     return q->d->kind->get_text(q, column, n ? n : &ignored);
 }
+void db_copy_text(char *out, size_t size, const struct db_rows *q, int column)
+{
+    snprintf(out, size, "%s", db_get_text(q, column, NULL));
+}
 void db_done(struct db_rows *q)
 {
     if (q)

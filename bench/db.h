@@ -65,6 +65,7 @@ int db_next(struct db_rows *q, struct err *e);          /* 1: on a row; 0: there
 int64_t db_get_int(const struct db_rows *q, int column);
 double db_get_real(const struct db_rows *q, int column);                     /* NaN for null */
 const char *db_get_text(const struct db_rows *q, int column, size_t *n);     /* until db_next; "" for null; n or NULL */
+void db_copy_text(char *out, size_t size, const struct db_rows *q, int column);       /* cut where it has no room */
 void db_done(struct db_rows *q);                        /* NULL is fine */
 
 /* One writer at a time, as SQLite has it: the second waits. Between db_begin and its end everything or nothing is

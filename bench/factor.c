@@ -56,11 +56,6 @@ int store_put_factor(struct store *s, const struct factor *f, struct err *e)
     return rc < 0 ? (int)rc : 0;
 }
 
-static void get_text(char *out, size_t size, const struct db_rows *q, int i)
-{
-    snprintf(out, size, "%s", db_get_text(q, i, NULL));
-}
-
 static struct interval get_interval(const struct db_rows *q, int i)
 {
     return (struct interval){db_get_real(q, i), db_get_real(q, i + 1), db_get_real(q, i + 2)};
@@ -77,15 +72,15 @@ static int add_row(struct factors *f, const struct db_rows *q, struct err *e)
         f->cap = cap;
     }
     struct factor *x = &f->at[f->n++];
-    get_text(x->hw_sha256, sizeof x->hw_sha256, q, 0);
-    get_text(x->class_name, sizeof x->class_name, q, 1);
-    get_text(x->framework, sizeof x->framework, q, 2);
-    get_text(x->version, sizeof x->version, q, 3);
-    get_text(x->backend, sizeof x->backend, q, 4);
-    get_text(x->format, sizeof x->format, q, 5);
-    get_text(x->model, sizeof x->model, q, 6);
-    get_text(x->model_sha256, sizeof x->model_sha256, q, 7);
-    get_text(x->date, sizeof x->date, q, 8);
+    db_copy_text(x->hw_sha256, sizeof x->hw_sha256, q, 0);
+    db_copy_text(x->class_name, sizeof x->class_name, q, 1);
+    db_copy_text(x->framework, sizeof x->framework, q, 2);
+    db_copy_text(x->version, sizeof x->version, q, 3);
+    db_copy_text(x->backend, sizeof x->backend, q, 4);
+    db_copy_text(x->format, sizeof x->format, q, 5);
+    db_copy_text(x->model, sizeof x->model, q, 6);
+    db_copy_text(x->model_sha256, sizeof x->model_sha256, q, 7);
+    db_copy_text(x->date, sizeof x->date, q, 8);
     x->gpu_layers = (int)db_get_int(q, 9);
     x->prefill = get_interval(q, 10);
     x->decode = get_interval(q, 13);

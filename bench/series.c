@@ -1,7 +1,6 @@
 /* Reading the series: the list of them first, then the points of one after the other, in the order of their key. */
 #include "bench/series.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include "base/mem.h"
 #include "bench/record_fields.h"
@@ -16,11 +15,6 @@ struct list {
     int n, cap;
 };
 
-static void take_text(char *out, size_t size, const struct db_rows *q, int column)
-{
-    snprintf(out, size, "%s", db_get_text(q, column, NULL));
-}
-
 static int add_listed(struct list *l, const struct db_rows *q, struct err *e)
 {
     if (l->n == l->cap) {
@@ -34,17 +28,17 @@ static int add_listed(struct list *l, const struct db_rows *q, struct err *e)
     struct listed *i = &l->at[l->n++];
     *i = (struct listed){.id = db_get_int(q, 0)};
     struct series *x = &i->x;
-    take_text(x->key, sizeof x->key, q, 1);
-    take_text(x->cell_key, sizeof x->cell_key, q, 2);
-    take_text(x->env_sha256, sizeof x->env_sha256, q, 3);
-    take_text(x->hw_sha256, sizeof x->hw_sha256, q, 4);
-    take_text(x->device, sizeof x->device, q, 5);
-    take_text(x->model, sizeof x->model, q, 6);
-    take_text(x->format, sizeof x->format, q, 7);
-    take_text(x->framework, sizeof x->framework, q, 8);
-    take_text(x->workload, sizeof x->workload, q, 9);
-    take_text(x->metric, sizeof x->metric, q, 10);
-    take_text(x->unit, sizeof x->unit, q, 11);
+    db_copy_text(x->key, sizeof x->key, q, 1);
+    db_copy_text(x->cell_key, sizeof x->cell_key, q, 2);
+    db_copy_text(x->env_sha256, sizeof x->env_sha256, q, 3);
+    db_copy_text(x->hw_sha256, sizeof x->hw_sha256, q, 4);
+    db_copy_text(x->device, sizeof x->device, q, 5);
+    db_copy_text(x->model, sizeof x->model, q, 6);
+    db_copy_text(x->format, sizeof x->format, q, 7);
+    db_copy_text(x->framework, sizeof x->framework, q, 8);
+    db_copy_text(x->workload, sizeof x->workload, q, 9);
+    db_copy_text(x->metric, sizeof x->metric, q, 10);
+    db_copy_text(x->unit, sizeof x->unit, q, 11);
     x->better = (int)db_get_int(q, 12);
     return 0;
 }
@@ -116,7 +110,7 @@ static int add_point(struct points *l, const struct db_rows *q, struct err *e)
                         .artifact = (uint64_t)db_get_int(q, 4),
                         .engine = (uint64_t)db_get_int(q, 5),
                         .config = (uint64_t)db_get_int(q, 6)};
-    take_text(p->commit, sizeof p->commit, q, 7);
+    db_copy_text(p->commit, sizeof p->commit, q, 7);
     return 0;
 }
 

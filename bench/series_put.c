@@ -48,7 +48,7 @@ static int read_cell_series(struct cell_series *c, struct db *d, const struct ru
     int rc = db_query(&q, d, "SELECT metric, id FROM series WHERE cell_key = $1 AND env_sha256 = $2 LIMIT 96",
                       DB_VALUES(db_text(w->cell_key), db_text(w->env_sha256)), e);
     while (rc == 0 && (rc = db_next(q, e)) > 0) {
-        snprintf(c->at[c->n].metric, sizeof c->at[0].metric, "%s", db_get_text(q, 0, NULL));
+        db_copy_text(c->at[c->n].metric, sizeof c->at[0].metric, q, 0);
         c->at[c->n++].id = db_get_int(q, 1);
         rc = 0;
     }

@@ -214,7 +214,7 @@ static int each_page(struct store *s, const char *env_sha256, const char *model_
                              DB_VALUES(db_text(env_sha256), db_text(model_sha256), db_text(at->date), db_int(at->id)),
                              e);
     while (rc == 0 && *stopped == 0 && (rc = db_next(q, e)) > 0) {
-        snprintf(at->date, sizeof at->date, "%s", db_get_text(q, 1, NULL));
+        db_copy_text(at->date, sizeof at->date, q, 1);
         at->id = db_get_int(q, 2);
         rc = store_read_record(r, q, 0, store_path(s), e);
         if (rc == 0)

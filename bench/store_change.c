@@ -60,11 +60,6 @@ int store_merge_change(struct db *d, const struct change *c, struct err *e)
     return n < 0 ? (int)n : n > 0;
 }
 
-static void take_text(char *out, size_t size, const struct db_rows *q, int column)
-{
-    snprintf(out, size, "%s", db_get_text(q, column, NULL));
-}
-
 static void read_change(struct change *c, const struct db_rows *q)
 {
     int state = change_state_find(db_get_text(q, 10, NULL));
@@ -76,12 +71,12 @@ static void read_change(struct change *c, const struct db_rows *q)
                          .effect = db_get_real(q, 8),
                          .p = db_get_real(q, 9),
                          .state = state < 0 ? CHANGE_NEW : (enum change_state)state};
-    take_text(c->id, sizeof c->id, q, 0);
-    take_text(c->series, sizeof c->series, q, 1);
-    take_text(c->metric, sizeof c->metric, q, 2);
-    take_text(c->found_by, sizeof c->found_by, q, 11);
-    take_text(c->note, sizeof c->note, q, 12);
-    take_text(c->link, sizeof c->link, q, 13);
+    db_copy_text(c->id, sizeof c->id, q, 0);
+    db_copy_text(c->series, sizeof c->series, q, 1);
+    db_copy_text(c->metric, sizeof c->metric, q, 2);
+    db_copy_text(c->found_by, sizeof c->found_by, q, 11);
+    db_copy_text(c->note, sizeof c->note, q, 12);
+    db_copy_text(c->link, sizeof c->link, q, 13);
 }
 
 int store_each_change(struct store *s, const char *series, int (*fn)(void *arg, const struct change *c), void *arg,
@@ -121,7 +116,7 @@ static int find_change(struct store *s, const char *start, char out[17], struct 
     int found = 0, rc = db_query(&q, s->db, "SELECT id FROM change WHERE id LIKE $1 ORDER BY id LIMIT 2",
                                  DB_VALUES(db_text(pattern)), e);
     while (rc == 0 && (rc = db_next(q, e)) > 0) {
-        take_text(out, 17, q, 0);
+        db_copy_text(out, 17, q, 0);
         found++;
         rc = 0;
     }

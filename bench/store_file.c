@@ -30,7 +30,7 @@ static int export_page(struct store *s, struct cursor *at, int (*fn)(void *arg, 
     while (rc == 0 && *stopped == 0 && (rc = db_next(q, e)) > 0) {
         size_t size;
         at->time = db_get_int(q, 0);
-        snprintf(at->hash, sizeof at->hash, "%s", db_get_text(q, 1, NULL));
+        db_copy_text(at->hash, sizeof at->hash, q, 1);
         const char *json = db_get_text(q, 2, &size);
         *stopped = fn(arg, json, size);
         rc = 0;
@@ -46,7 +46,7 @@ static int run_hash(struct store *s, int64_t run, char out[65], struct err *e)
     int rc = db_query(&q, s->db, "SELECT content_sha256 FROM run WHERE id = $1", DB_VALUES(db_int(run)), e);
     out[0] = 0;
     if (rc == 0 && (rc = db_next(q, e)) > 0)
-        snprintf(out, 65, "%s", db_get_text(q, 0, NULL));
+        db_copy_text(out, 65, q, 0);
     db_done(q);
     return rc < 0 ? rc : 0;
 }
