@@ -117,24 +117,24 @@ static double mean_of_resample(double *x, int n)
 }
 
 /* The percentile interval [tail, 1-tail] of statistic() over resamples of x[n] drawn with replacement. */
-static struct interval bootstrap(const double *x, int n, uint64_t seed, double tail, double v,
+static struct interval bootstrap(const double *x, int n, int n_resamples, uint64_t seed, double tail, double v,
                                  double (*statistic)(double *, int))
 {
     struct interval r = {v, NAN, NAN};
-    double *draw = mem_alloc_n((size_t)n + N_RESAMPLES, sizeof *draw);
+    double *draw = mem_alloc_n((size_t)n + (size_t)n_resamples, sizeof *draw);
     if (!draw)
         return r;
     double *result = draw + n;
     struct rng rng;
     rng_seed(&rng, seed);
-    for (int b = 0; b < N_RESAMPLES; b++) {
+    for (int b = 0; b < n_resamples; b++) {
         for (int i = 0; i < n; i++)
             draw[i] = x[rng_below(&rng, (uint64_t)n)];
         result[b] = statistic(draw, n);
     }
-    qsort(result, N_RESAMPLES, sizeof *result, compare_doubles);
-    r.lo = percentile_of_sorted(result, N_RESAMPLES, tail);
-    r.hi = percentile_of_sorted(result, N_RESAMPLES, 1 - tail);
+    qsort(result, (size_t)n_resamples, sizeof *result, compare_doubles);
+    r.lo = percentile_of_sorted(result, n_resamples, tail);
+    r.hi = percentile_of_sorted(result, n_resamples, 1 - tail);
     mem_free(draw);
     return r;
 }
@@ -144,7 +144,7 @@ struct interval stats_bootstrap_median(const double *x, int n, uint64_t seed)
     double v = stats_median(x, n);
     if (n < 2 || isnan(v))
         return (struct interval){v, NAN, NAN};
-    return bootstrap(x, n, seed, 0.025, v, stats_median_reordering);
+    return bootstrap(x, n, N_RESAMPLES, seed, 0.025, v, stats_median_reordering);
 }
 
 /* Student's 97.5 % quantile: a table, then the leading terms of its expansion about the normal one. */
@@ -164,7 +164,15 @@ struct interval stats_bootstrap_mean(const double *x, int n, uint64_t seed)
     if (n < 2 || isnan(v))
         return (struct interval){v, NAN, NAN};
     double out = sqrt(n / (n - 1.0)) * student_975(n - 1);
-    return bootstrap(x, n, seed, 0.5 * erfc(out / sqrt(2)), v, mean_of_resample);
+    return bootstrap(x, n, N_RESAMPLES, seed, 0.5 * erfc(out / sqrt(2)), v, mean_of_resample);
+}
+
+struct interval stats_mean_at_level(const double *x, int n, double level, int n_resamples, uint64_t seed)
+{
+    double v = has_nan(x, n) ? NAN : stats_mean(x, n);
+    if (n < 2 || isnan(v))
+        return (struct interval){v, NAN, NAN};
+    return bootstrap(x, n, n_resamples, seed, (1 - level) / 2, v, mean_of_resample);
 }
 
 bool stats_tied(struct interval a, struct interval b)

@@ -16,6 +16,8 @@ double stats_mean(const double *x, int n);
 double stats_stddev(const double *x, int n);                           /* n-1 */
 struct interval stats_bootstrap_median(const double *x, int n, uint64_t seed);
 struct interval stats_bootstrap_mean(const double *x, int n, uint64_t seed);
+/* The mean with its plain percentile bootstrap interval at `level` (0.99). */
+struct interval stats_mean_at_level(const double *x, int n, double level, int n_resamples, uint64_t seed);
 /* Overlapping intervals cannot be ranked, nor can one without bounds. */
 bool stats_tied(struct interval a, struct interval b);
 /* a*b and a/b of positive quantities whose errors are independent: relative half-widths add in quadrature, each side

@@ -157,33 +157,6 @@ void gate_test_threshold(struct gate_cell *c, const struct gate_policy *p, int n
     c->suspect = all ? c->suspect : 0;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* The mean of d with its percentile bootstrap interval at `level`. */
-static struct interval mean_interval(const double *d, int n, double level, int n_resamples, uint64_t seed)
-{
-    struct interval m = {stats_mean(d, n), NAN, NAN};
-    double *mean = n > 1 ? mem_alloc_n((size_t)n_resamples, sizeof *mean) : NULL;
-    struct rng r;
-    rng_seed(&r, seed);
-    if (!mean)
-        return m;
-    for (int i = 0; i < n_resamples; i++) {
-        for (int k = 0; k < n; k++)
-            mean[i] += d[rng_below(&r, (uint64_t)n)];
-        mean[i] /= n;
-    }
-    qsort(mean, (size_t)n_resamples, sizeof *mean, by_size);
-    m.lo = stats_percentile(mean, n_resamples, (1 - level) / 2);
-    m.hi = stats_percentile(mean, n_resamples, (1 + level) / 2);
-    mem_free(mean);
-    return m;
-}
-
 static bool is_ppl(const struct gate_cell *c)
 {
     return strcmp(c->id.metric, "ppl") == 0;
@@ -200,7 +173,7 @@ void gate_test_chunks(struct gate_cell *c, const struct gate_policy *p, const do
         return;
     for (int i = 0; i < n; i++)
         other[i] = -(d[i] = now[i] - base[i]);
-    c->delta = mean_interval(d, n, p->ci_level, p->n_resamples, seed_of(c, p));
+    c->delta = stats_mean_at_level(d, n, p->ci_level, p->n_resamples, seed_of(c, p));
     c->suspect = (c->delta.v > p->max_ln_ppl) - (c->delta.v < -p->max_ln_ppl);
     c->p = stats_wilcoxon(c->suspect < 0 ? other : d, n);
     if (is_ppl(c)) /* a chunk's figure is its mean -ln of a token's probability */
