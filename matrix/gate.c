@@ -89,22 +89,10 @@ static int settle_early(struct gate_night *g, const struct watched *w, struct ga
 static int begin_cell(struct gate_night *g, const struct watched *w, struct gate_cell *c)
 {
     const struct point *last = &w->x.p[w->x.n - 1];
-    *c = (struct gate_cell){.id = w->x,
-                            .baseline = NAN,
-                            .current = last->value,
-                            .ratio = INTERVAL_NONE,
-                            .delta = INTERVAL_NONE,
-                            .effect = NAN,
-                            .p = NAN,
-                            .p_adjusted = NAN,
-                            .noise = NAN,
-                            .n_base = w->choice.n_base,
-                            .n_new = w->choice.n_fresh};
-    c->id.p = NULL;
-    c->id.n = 0;
+    gate_cell_begin(c, &w->x, w->choice.n_base, w->choice.n_fresh);
+    c->current = last->value;
     put_hash(c->artifact_sha256, last->artifact);
     put_hash(c->engine_sha256, last->engine);
-    gate_cell_kind(c);
     int most = g->p->window + w->choice.n_fresh, n = w->x.n < most ? w->x.n : most;
     c->history = mem_alloc_n((size_t)n + 1, sizeof *c->history);
     if (!c->history)

@@ -6,7 +6,6 @@
 #include <string.h>
 #include "base/mem.h"
 #include "base/os.h"
-#include "base/rng.h"
 #include "bench/stats_compare.h"
 #include "matrix/gate_cell.h"
 
@@ -40,39 +39,27 @@ static const char *why_not(const struct ab_metric *m, const struct gate_cell *c)
 static void compare(struct gate_cell *c, const struct ab_metric *m, const struct gate_policy *p)
 {
     double a[AB_MOST_RUNS], b[AB_MOST_RUNS];
-    struct rng r;
     for (int i = 0; i < m->n[0]; i++)
         a[i] = m->run[0][i].value;
     for (int i = 0; i < m->n[1]; i++)
         b[i] = m->run[1][i].value;
-    rng_seed_text(&r, p->seed, m->name);
     c->baseline = stats_median(a, m->n[0]);
     c->current = stats_median(b, m->n[1]);
     c->noise = stats_mad(a, m->n[0]) / c->baseline;
     c->effect = -m->better * (c->current / c->baseline - 1);
     c->suspect = (c->effect > 0) - (c->effect < 0);
     c->p = stats_mann_whitney_two_sided(b, m->n[1], a, m->n[0]);
-    c->ratio = stats_ratio_of_medians(b, m->n[1], a, m->n[0], p->ci_level, p->n_resamples, rng_u64(&r));
+    c->ratio = stats_ratio_of_medians(b, m->n[1], a, m->n[0], p->ci_level, p->n_resamples, gate_cell_seed(c, p));
     c->tested = true;
 }
 
 static int begin_cell(struct gate_cell *c, const struct ab_metric *m, const struct gate_policy *p, struct err *e)
 {
-    *c = (struct gate_cell){.baseline = NAN,
-                            .current = NAN,
-                            .ratio = INTERVAL_NONE,
-                            .delta = INTERVAL_NONE,
-                            .effect = NAN,
-                            .p = NAN,
-                            .p_adjusted = NAN,
-                            .noise = NAN,
-                            .n_base = m->n[0],
-                            .n_new = m->n[1]};
-    snprintf(c->id.key, sizeof c->id.key, "%s", m->name);
-    snprintf(c->id.metric, sizeof c->id.metric, "%s", m->name);
-    snprintf(c->id.unit, sizeof c->id.unit, "%s", m->unit);
-    c->id.better = m->better;
-    gate_cell_kind(c);
+    struct series id = {.better = m->better};
+    snprintf(id.key, sizeof id.key, "%s", m->name);
+    snprintf(id.metric, sizeof id.metric, "%s", m->name);
+    snprintf(id.unit, sizeof id.unit, "%s", m->unit);
+    gate_cell_begin(c, &id, m->n[0], m->n[1]);
     c->method = GATE_RANKS;
     int rc = take_history(c, m, e);
     const char *why = rc < 0 ? NULL : why_not(m, c);
@@ -85,21 +72,12 @@ static int begin_cell(struct gate_cell *c, const struct ab_metric *m, const stru
     return rc;
 }
 
-/* Two-sided, each side with so many runs: all choices are alike likely, and two of them are the outermost. */
-static double smallest_p(int n_a, int n_b)
-{
-    double p = 2;
-    for (int i = 1; i <= n_a; i++)
-        p *= (double)i / (n_b + i);
-    return p;
-}
-
 static void decide(struct gate_cell *c, const struct gate_policy *p, int n_tested)
 {
     bool clear = c->ratio.lo > 1 || c->ratio.hi < 1, beyond = fabs(c->effect) >= p->min_effect;
     if (c->p_adjusted <= p->q && clear && beyond) {
         c->verdict = c->suspect > 0 ? GATE_REGRESSION : GATE_IMPROVEMENT;
-    } else if (smallest_p(c->n_base, c->n_new) * n_tested > p->q) {
+    } else if (2 * gate_smallest_p(c->n_base, c->n_new) * n_tested > p->q) { /* two-sided: either end */
         c->verdict = GATE_INSUFFICIENT;
         SAY(c, "%d and %d runs cannot tell anything among %d metrics: more --runs", c->n_base, c->n_new, n_tested);
     } else if (c->p_adjusted <= p->q && clear) {

@@ -97,6 +97,24 @@ void gate_cell_kind(struct gate_cell *c)
         }
 }
 
+void gate_cell_begin(struct gate_cell *c, const struct series *id, int n_base, int n_new)
+{
+    *c = (struct gate_cell){.id = *id,
+                            .baseline = NAN,
+                            .current = NAN,
+                            .ratio = INTERVAL_NONE,
+                            .delta = INTERVAL_NONE,
+                            .effect = NAN,
+                            .p = NAN,
+                            .p_adjusted = NAN,
+                            .noise = NAN,
+                            .n_base = n_base,
+                            .n_new = n_new};
+    c->id.p = NULL;
+    c->id.n = 0;
+    gate_cell_kind(c);
+}
+
 /* ---- tests ---- */
 
 static double worse_by(const struct gate_cell *c, double value)
@@ -124,7 +142,7 @@ int gate_screen(struct gate_cell *c, const struct gate_policy *p, const double *
     return c->suspect;
 }
 
-static uint64_t seed_of(const struct gate_cell *c, const struct gate_policy *p)
+uint64_t gate_cell_seed(const struct gate_cell *c, const struct gate_policy *p)
 {
     struct rng r;
     rng_seed_text(&r, p->seed, c->id.key);
@@ -140,7 +158,7 @@ void gate_test_ranks(struct gate_cell *c, const struct gate_policy *p, const dou
     c->n_new = n_fresh;
     bool larger = c->suspect * -c->id.better > 0; /* the direction that is tested */
     c->p = larger ? stats_mann_whitney(fresh, n_fresh, base, n_base) : stats_mann_whitney(base, n_base, fresh, n_fresh);
-    c->ratio = stats_ratio_of_medians(fresh, n_fresh, base, n_base, p->ci_level, p->n_resamples, seed_of(c, p));
+    c->ratio = stats_ratio_of_medians(fresh, n_fresh, base, n_base, p->ci_level, p->n_resamples, gate_cell_seed(c, p));
 }
 
 void gate_test_threshold(struct gate_cell *c, const struct gate_policy *p, int n_base, const double *fresh, int n_fresh)
@@ -173,7 +191,7 @@ void gate_test_chunks(struct gate_cell *c, const struct gate_policy *p, const do
         return;
     for (int i = 0; i < n; i++)
         other[i] = -(d[i] = now[i] - base[i]);
-    c->delta = stats_mean_at_level(d, n, p->ci_level, p->n_resamples, seed_of(c, p));
+    c->delta = stats_mean_at_level(d, n, p->ci_level, p->n_resamples, gate_cell_seed(c, p));
     c->suspect = (c->delta.v > p->max_ln_ppl) - (c->delta.v < -p->max_ln_ppl);
     c->p = stats_wilcoxon(c->suspect < 0 ? other : d, n);
     if (is_ppl(c)) /* a chunk's figure is its mean -ln of a token's probability */
@@ -229,11 +247,10 @@ static const char *word(const struct gate_cell *c)
     return c->suspect > 0 ? "worse" : "better";
 }
 
-/* The smallest p that so many runs can have: one over the number of ways to choose them. */
-static double smallest_p(int n_base, int n_fresh)
+double gate_smallest_p(int n_base, int n_new)
 {
     double p = 1;
-    for (int i = 1; i <= n_fresh; i++)
+    for (int i = 1; i <= n_new; i++)
         p *= (double)i / (n_base + i);
     return p;
 }
@@ -256,7 +273,7 @@ static enum gate_verdict decide_ranks(struct gate_cell *c, const struct gate_pol
     bool larger = c->suspect * -c->id.better > 0;
     if (c->p_adjusted <= p->q && (larger ? c->ratio.lo > 1 : c->ratio.hi < 1))
         return confirmed(c);
-    if (smallest_p(c->n_base, c->n_new) * n_tested > p->q) {
+    if (gate_smallest_p(c->n_base, c->n_new) * n_tested > p->q) {
         SAY(c, "%.1f %% %s, but %d fresh runs against %d cannot stand out among %d tests", by, word(c), c->n_new,
             c->n_base, n_tested);
         return GATE_INSUFFICIENT;

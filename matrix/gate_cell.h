@@ -1,11 +1,16 @@
-/* The gate's decision itself, without a store: runs in, verdicts out. Order: gate_cell_kind -> gate_screen ->
+/* The gate's decision itself, without a store: runs in, verdicts out. Order: gate_cell_begin -> gate_screen ->
  * gate_test_* of every cell -> gate_decide over all of them. */
 #ifndef MATRIX_GATE_CELL_H
 #define MATRIX_GATE_CELL_H
 #include "matrix/gate.h"
 
+/* A cell of that series without its points, of which nothing is known yet. */
+void gate_cell_begin(struct gate_cell *c, const struct series *id, int n_base, int n_new);
 /* kind and method of c->id's metric. */
 void gate_cell_kind(struct gate_cell *c);
+uint64_t gate_cell_seed(const struct gate_cell *c, const struct gate_policy *p);
+/* The smallest p that so many runs can have: one over the number of ways to choose them. */
+double gate_smallest_p(int n_base, int n_new);
 int gate_runs_needed(enum gate_method m, const struct gate_policy *p); /* before the newest one */
 /* 1 worse than the baseline's scatter explains, -1 better, 0 neither; fills baseline, current, effect, noise. */
 int gate_screen(struct gate_cell *c, const struct gate_policy *p, const double *base, int n_base, double value);
