@@ -374,6 +374,12 @@ static void sort_cells(struct gate_cell *cell, int n)
     mem_free(was);
 }
 
+bool gate_cell_fails(const struct gate_cell *c, const struct gate_policy *p)
+{
+    return (c->verdict == GATE_REGRESSION && c->state == CHANGE_NEW && (c->kind & p->fail_on)) ||
+           (c->verdict == GATE_FAILED && (p->fail_on & GATE_MISSING));
+}
+
 void gate_finish(struct gate_report *r)
 {
     memset(r->count, 0, sizeof r->count);
@@ -383,8 +389,7 @@ void gate_finish(struct gate_report *r)
         const struct gate_cell *c = &r->cell[i];
         r->count[c->verdict]++;
         r->n_tested += c->tested;
-        r->failed |= c->verdict == GATE_REGRESSION && c->state == CHANGE_NEW && (c->kind & r->policy.fail_on);
+        r->failed |= gate_cell_fails(c, &r->policy);
     }
-    r->failed |= (r->policy.fail_on & GATE_MISSING) && r->count[GATE_FAILED] > 0;
     sort_cells(r->cell, r->n);
 }

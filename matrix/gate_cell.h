@@ -26,6 +26,8 @@ void gate_test_answers(struct gate_cell *c, const struct gate_policy *p, const s
 void gate_test_figures(struct gate_cell *c, const struct gate_policy *p);
 /* p_adjusted over all tested cells, each direction by itself; the verdict of those tested. */
 int gate_decide(struct gate_cell *cell, int n, const struct gate_policy *p, struct err *e);
+/* A cell of fail_on that is confirmed and that no person has set aside. */
+bool gate_cell_fails(const struct gate_cell *c, const struct gate_policy *p);
 /* Counts, order of the cells, `failed`. */
 void gate_finish(struct gate_report *r);
 int gate_verdict_order(enum gate_verdict v);

@@ -96,12 +96,6 @@ struct gate_line gate_suspects(const struct gate_cell *c)
     return l;
 }
 
-bool gate_cell_fails(const struct gate_cell *c, const struct gate_policy *p)
-{
-    return (c->verdict == GATE_REGRESSION && c->state == CHANGE_NEW && (c->kind & p->fail_on)) ||
-           (c->verdict == GATE_FAILED && (p->fail_on & GATE_MISSING));
-}
-
 struct gate_line gate_headline(const struct gate_report *r)
 {
     struct gate_line l;

@@ -30,6 +30,4 @@ struct gate_line gate_suspects(const struct gate_cell *c); /* "2026-11-20 a1b2c3
 struct gate_line gate_headline(const struct gate_report *r);
 struct gate_line gate_policy_text(const struct gate_report *r); /* how it was decided, one sentence */
 struct gate_line gate_time(int64_t seconds);                    /* ISO 8601, UTC; "" for 0 */
-/* A cell of fail_on that is confirmed and that no person has set aside. */
-bool gate_cell_fails(const struct gate_cell *c, const struct gate_policy *p);
 #endif
