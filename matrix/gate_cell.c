@@ -34,10 +34,10 @@ static const struct {
 #undef V
 };
 static const struct {
-    const char *name, *doc;
+    const char *name;
     int needs;
 } methods[N_GATE_METHODS] = {
-#define METHOD(constant, name, needs, doc) [constant] = {name, doc, needs},
+#define METHOD(constant, name, needs) [constant] = {name, needs},
 #include "matrix/gate_methods.def"
 #undef METHOD
 };
@@ -70,10 +70,6 @@ int gate_verdict_order(enum gate_verdict v)
 const char *gate_method_name(enum gate_method m)
 {
     return methods[m].name;
-}
-const char *gate_method_doc(enum gate_method m)
-{
-    return methods[m].doc;
 }
 int gate_runs_needed(enum gate_method m, const struct gate_policy *p)
 {

@@ -33,5 +33,4 @@ void gate_finish(struct gate_report *r);
 int gate_verdict_order(enum gate_verdict v);
 const char *gate_verdict_title(enum gate_verdict v);
 const char *gate_verdict_counted(enum gate_verdict v); /* the summary's name that it counts under */
-const char *gate_method_doc(enum gate_method m);
 #endif

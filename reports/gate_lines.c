@@ -8,18 +8,18 @@
 #include "reports/report_files.h"
 #include "reports/report_gate.h"
 
-const struct gate_writer gate_writers[] = {
-#define G(name, file, function, doc) {name, file, doc, function},
+static const struct gate_writer writers[] = {
+#define G(name, file, function) {name, file, function},
 #include "reports/gate_writers.def"
 #undef G
 };
-const int n_gate_writers = sizeof gate_writers / sizeof *gate_writers;
+enum { N_WRITERS = sizeof writers / sizeof *writers };
 
 const struct gate_writer *gate_writer_find(const char *name)
 {
-    for (int i = 0; i < n_gate_writers; i++)
-        if (strcmp(gate_writers[i].name, name) == 0)
-            return &gate_writers[i];
+    for (int i = 0; i < N_WRITERS; i++)
+        if (strcmp(writers[i].name, name) == 0)
+            return &writers[i];
     return NULL;
 }
 
@@ -27,9 +27,9 @@ int report_gate_write_dir(const char *dir, const struct gate_report *r, struct e
 {
     struct report_files f = {0};
     int rc = 0;
-    for (int i = 0; i < n_gate_writers && rc == 0; i++)
-        if (*gate_writers[i].file)
-            rc = gate_writers[i].write(report_files_add(&f, gate_writers[i].file), r, e);
+    for (int i = 0; i < N_WRITERS && rc == 0; i++)
+        if (*writers[i].file)
+            rc = writers[i].write(report_files_add(&f, writers[i].file), r, e);
     if (rc == 0)
         rc = report_files_write(&f, dir, e);
     report_files_free(&f);

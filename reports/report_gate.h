@@ -5,16 +5,14 @@
 #include "matrix/gate.h"
 
 struct gate_writer {
-    const char *name, *file, *doc;
+    const char *name, *file;
     int (*write)(struct sbuf *out, const struct gate_report *r, struct err *e);
 };
-extern const struct gate_writer gate_writers[];
-extern const int n_gate_writers;
 const struct gate_writer *gate_writer_find(const char *name);
 /* All files, together or not at all. */
 int report_gate_write_dir(const char *dir, const struct gate_report *r, struct err *e);
 
-#define G(name, file, function, doc) int function(struct sbuf *out, const struct gate_report *r, struct err *e);
+#define G(name, file, function) int function(struct sbuf *out, const struct gate_report *r, struct err *e);
 #include "reports/gate_writers.def"
 #undef G
 
