@@ -53,8 +53,10 @@ static int wait_for_lock(const struct cell_run *r, struct err *e)
 static int make_work_folder(struct cell_run *r, struct err *e)
 {
     if (snprintf(r->work, sizeof r->work, "%s/whichquant-fleet-%u-%.8s", temp_folder(), (unsigned)getuid(),
-                 r->machine.id) >= (int)sizeof r->work)
+                 r->machine.id) >= (int)sizeof r->work) {
+        r->work[0] = 0; /* its beginning is some other folder */
         return err_set(e, ERR_LIMIT, "TMPDIR is too long a name; set a shorter one");
+    }
     temp_remove(r->work);
     if (mkdir(r->work, 0700) == 0)
         return 0;

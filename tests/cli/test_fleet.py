@@ -178,6 +178,13 @@ def test_run_cell_refused():
     refuse(c["cell"], "--plan", plan, "--label", "a\nb", words="control", code=2)
     refuse(c["cell"], "--plan", plan, "--label", "x" * 99, words="63", code=2)
     refuse(c["cell"], "--plan", plan, words="id", env={k: v for k, v in ENV.items() if k not in ("HOME", "XDG_STATE_HOME")})
+    deep = TMP
+    while len(deep) < 399:   # what a path cut off after 399 bytes would name
+        deep = os.path.join(deep, "d" * min(200, 398 - len(deep)))
+        os.makedirs(deep, exist_ok=True)
+    write("mine", deep, "f")
+    refuse(c["cell"], "--plan", plan, words="TMPDIR", env=state("a", TMPDIR=os.path.join(deep, "t")))
+    assert len(deep) == 399 and read(deep, "f") == "mine"
     damaged = state("damaged")
     os.makedirs(os.path.join(damaged["XDG_STATE_HOME"], "whichquant"))
     write("not a secret", damaged["XDG_STATE_HOME"], "whichquant", "machine-secret")
