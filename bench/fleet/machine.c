@@ -107,12 +107,16 @@ static void word_pair(char out[FLEET_NAME], const char *id)
     snprintf(out, FLEET_NAME, "%s-%s", adjectives[bits & 63], nouns[bits >> 6 & 63]);
 }
 
-int fleet_label_check(const char *label, struct err *e)
+static int check_label(const char *label, struct err *e)
 {
     size_t n = strlen(label);
     for (const char *p = label; *p; p++)
         if ((unsigned char)*p < ' ' || *p == 0x7f)
             return err_set(e, ERR_USAGE, "--label: control characters are no part of a name");
+    json_t *text = json_string(label);
+    json_decref(text);
+    if (!text) /* a result would have none, and be refused */
+        return err_set(e, ERR_USAGE, "--label: give a name in UTF-8");
     return n > 0 && n < FLEET_NAME ? 0
                                    : err_set(e, ERR_USAGE, "--label: give a name of at most %d bytes", FLEET_NAME - 1);
 }
@@ -120,7 +124,7 @@ int fleet_label_check(const char *label, struct err *e)
 int fleet_machine_here(struct fleet_machine *m, const char *label, struct err *e)
 {
     char secret[2 * SECRET + 2], node[300], text[400], hash[65];
-    int rc = label ? fleet_label_check(label, e) : 0;
+    int rc = label ? check_label(label, e) : 0;
     if (rc == 0)
         rc = read_secret(secret, e);
     if (rc < 0)

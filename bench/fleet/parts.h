@@ -14,7 +14,6 @@ void fleet_features_text(const struct fleet_features *f, const char *between, ch
 /* The model's file or folder as dir/SHA256.gguf or dir/SHA256: a hard link, or a copy where that cannot be. */
 int fleet_model_place(const struct model *m, const char *given, const char *dir, struct err *e);
 int fleet_state_folder(char out[3600], struct err *e);
-int fleet_label_check(const char *label, struct err *e);
 bool fleet_time(const char *iso8601, time_t *out);
 void collect_say(struct fleet_collection *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 #endif

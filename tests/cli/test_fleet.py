@@ -176,6 +176,7 @@ def test_run_cell_refused():
     refuse("../../etc", "--plan", plan, words="no cell", code=2)
     refuse(c["cell"], "--plan", plan, "--plan-sha256", "0" * 64, words="planned again")
     refuse(c["cell"], "--plan", plan, "--label", "a\nb", words="control", code=2)
+    refuse(c["cell"], "--plan", plan, "--label", b"caf\xe9", words="UTF-8", code=2)
     refuse(c["cell"], "--plan", plan, "--label", "x" * 99, words="63", code=2)
     refuse(c["cell"], "--plan", plan, words="id", env={k: v for k, v in ENV.items() if k not in ("HOME", "XDG_STATE_HOME")})
     deep = TMP
