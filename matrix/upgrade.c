@@ -198,11 +198,8 @@ static int find_bandwidth(struct upgrade *u, const struct choose_input *in, cons
         return rc;
     const double now = in->target->bandwidth_gb_s;
     u->bandwidth_gb_s = (struct interval){now * k[0], now * k[1], now * k[2]};
-    rc = speed_with(&u->bandwidth.decode_tok_s, &one, k[0], e);
-    struct interval then = u->bandwidth.decode_tok_s;
     u->bandwidth = choice_of(first);
-    u->bandwidth.decode_tok_s = then;
-    return rc;
+    return speed_with(&u->bandwidth.decode_tok_s, &one, k[0], e);
 }
 
 int upgrade_find(struct upgrade *u, const struct target *t, const struct decision *d, const struct request *req,

@@ -60,13 +60,9 @@ static int predict_upgrade(struct fleet_job *p, int i, const struct need *need, 
     int rc = own ? 0 : machines_predict(&d, &p->machines, i, p->cli, need, spot->upgrade.note, e);
     const struct decision *from = own ? spot->decision : d;
     const char *models[MOST_MODELS];
-    char note[sizeof spot->upgrade.note];
-    memcpy(note, spot->upgrade.note, sizeof note);
     if (rc == 0 && from && k->has_target)
         rc = upgrade_find(&spot->upgrade, &k->target, from, &need->req, models,
                           machines_models(&p->machines, i, p->cli, models), e);
-    if (*note)
-        memcpy(spot->upgrade.note, note, sizeof note);
     decision_free(d);
     return rc;
 }
