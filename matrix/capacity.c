@@ -11,11 +11,6 @@ bool record_is_served(const struct record *r)
     return r->workload.streams > 0 && (r->workload.streams > 1 || strcmp(r->format.name, "as served") == 0);
 }
 
-static bool is_step(const struct record *r)
-{
-    return r->workload.streams > 0;
-}
-
 static bool same_server(const struct record *a, const struct record *b)
 {
     return strcmp(a->model.name, b->model.name) == 0 && strcmp(a->format.name, b->format.name) == 0 &&
@@ -31,8 +26,7 @@ static double each_tok_s(const struct record *r)
 static bool is_latest(const struct record *rec, int n, int i)
 {
     for (int k = 0; k < n; k++)
-        if (k != i && is_step(&rec[k]) && same_server(&rec[k], &rec[i]) &&
-            rec[k].workload.streams == rec[i].workload.streams) {
+        if (k != i && same_server(&rec[k], &rec[i]) && rec[k].workload.streams == rec[i].workload.streams) {
             int order = strcmp(rec[k].date, rec[i].date);
             if (order > 0 || (order == 0 && k > i))
                 return false;
@@ -45,7 +39,7 @@ static const struct record *next_step(const struct record *rec, int n, const str
 {
     const struct record *next = NULL;
     for (int i = 0; i < n; i++)
-        if (is_step(&rec[i]) && same_server(&rec[i], server) && rec[i].workload.streams > after &&
+        if (same_server(&rec[i], server) && rec[i].workload.streams > after &&
             (!next || rec[i].workload.streams < next->workload.streams) && is_latest(rec, n, i))
             next = &rec[i];
     return next;
@@ -96,8 +90,6 @@ void capacity_find(struct capacity *c, const struct record *rec, int n, const st
     snprintf(c->note, sizeof c->note, "not measured");
     for (int i = 0; i < n; i++) {
         struct capacity of;
-        if (!is_step(&rec[i]))
-            continue;
         if (!isfinite(want->max_ttft_s)) {
             snprintf(c->note, sizeof c->note, "no --max-ttft");
             return;

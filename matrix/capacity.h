@@ -15,6 +15,6 @@ struct capacity {
 };
 /* Was this cell measured with requests to a server? Those speeds are of all users together: no decision takes them. */
 bool record_is_served(const struct record *r);
-/* The best of the servers among the records; needs want->max_ttft_s. Strings belong to the records. */
+/* The best of the servers among records that are all served; needs want->max_ttft_s. Strings belong to them. */
 void capacity_find(struct capacity *c, const struct record *rec, int n, const struct constraints *want);
 #endif
