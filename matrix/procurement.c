@@ -2,7 +2,6 @@
 #include "matrix/procurement.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 #include "base/mem.h"
 #include "base/os.h"
@@ -32,20 +31,11 @@ static void take_choice(struct procured *p, const struct row *r)
         p->decode_tok_s_hi = r->decode_tok_s_hi;
 }
 
-/* Days since a fixed one, of "2026-11-02..."; as the civil calendar counts. */
-static int64_t day_number(const char *date)
-{
-    int y = 0, m = 0, d = 0;
-    if (sscanf(date, "%4d-%2d-%2d", &y, &m, &d) != 3)
-        return INT64_MIN;
-    y -= m <= 2; /* years begin in March: the leap day comes last */
-    return 365LL * y + y / 4 - y / 100 + y / 400 + (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-}
-
 int64_t days_between(const char *from, const char *to)
 {
-    int64_t a = day_number(from), b = day_number(to);
-    return a == INT64_MIN || b == INT64_MIN ? INT64_MIN : b - a;
+    enum { DAY_S = 86400 };
+    int64_t a, b;
+    return clock_parse(from, &a) && clock_parse(to, &b) ? b / DAY_S - a / DAY_S : INT64_MIN;
 }
 
 /* What a meter read while the choice ran goes before what the device is rated at. */

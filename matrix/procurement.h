@@ -31,7 +31,7 @@ struct offer {
     const struct upgrade *upgrade;   /* NULL: not asked for */
 };
 enum { PRICE_OLD_DAYS = 90 };
-/* Days from one date to another, "2026-11-02" or with a time behind it. */
+/* Days from one date since 1970 to another, "2026-11-02" or with a time behind it; INT64_MIN: one is no date. */
 int64_t days_between(const char *from, const char *to);
 struct procured {
 #define STR(name)          const char *name;

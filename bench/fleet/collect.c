@@ -109,7 +109,7 @@ static int check(struct fleet_collection *c, struct fleet_taken *t, struct err *
     if (!cell)
         return err_set(e, ERR_FORMAT, "its cell %s is not in the plan", r->cell);
     t->cell = (int)(cell - p->cell);
-    time_t planned = 0;
+    int64_t planned = 0;
     if (!fleet_time(r->measured_at, &t->at))
         return err_set(e, ERR_FORMAT, "%.30s is no date", r->measured_at);
     fleet_time(p->created, &planned);

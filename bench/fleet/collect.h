@@ -1,9 +1,8 @@
 /* Merging results: from wherever, complete or not, several times, of several plans. Whatever cannot be trusted is
- * refused by name and reason, and the rest goes on. Order: collect_plan, then collect_path..., collect_settle,
- * collect_write, collect_free. */
+ * refused by name and reason, and the rest goes on. Order: collect_begin, collect_plan, collect_path...,
+ * collect_settle, collect_write, collect_free. */
 #ifndef BENCH_FLEET_COLLECT_H
 #define BENCH_FLEET_COLLECT_H
-#include <time.h>
 #include "bench/fleet/fleet.h"
 
 enum fleet_clock { CLOCK_RIGHT, CLOCK_BEHIND /* measured before it was planned */, CLOCK_AHEAD };
@@ -14,7 +13,7 @@ struct fleet_taken {
     struct fleet_result result;
     char *path, signer[128];
     int plan, cell, machine; /* indices */
-    time_t at;
+    int64_t at;
     enum fleet_clock clock;
     enum fleet_use use;
 };
@@ -34,7 +33,7 @@ struct fleet_collection {
     json_t *refused, *warnings; /* of {file, reason}; of sentences */
     int n_cells, n_done, n_failed, n_missing;
     const char *allowed_signers; /* NULL: signatures are not looked at */
-    time_t now;
+    int64_t now;
     void (*warn)(void *arg, const char *sentence);
     void *arg;
 };

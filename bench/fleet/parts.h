@@ -1,7 +1,6 @@
 /* What the files of bench/fleet share. */
 #ifndef BENCH_FLEET_PARTS_H
 #define BENCH_FLEET_PARTS_H
-#include <time.h>
 #include "bench/fleet/fleet.h"
 
 struct fleet_collection;
@@ -14,6 +13,7 @@ void fleet_features_text(const struct fleet_features *f, const char *between, ch
 /* The model's file or folder as dir/SHA256.gguf or dir/SHA256: a hard link, or a copy where that cannot be. */
 int fleet_model_place(const struct model *m, const char *given, const char *dir, struct err *e);
 int fleet_state_folder(char out[3600], struct err *e);
-bool fleet_time(const char *iso8601, time_t *out);
+/* Seconds since 1970 of a time as clock_iso8601 writes it, and of nothing else. */
+bool fleet_time(const char *iso8601, int64_t *out);
 void collect_say(struct fleet_collection *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 #endif

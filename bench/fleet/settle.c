@@ -3,15 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
+#include "base/os.h"
 #include "bench/fleet/collect.h"
 #include "bench/fleet/parts.h"
 
-bool fleet_time(const char *text, time_t *out)
+bool fleet_time(const char *text, int64_t *out)
 {
-    struct tm tm = {0};
-    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    *out = end && !*end ? timegm(&tm) : 0;
-    return end && !*end;
+    *out = 0;
+    return strlen(text) == 20 && text[10] == 'T' && text[19] == 'Z' && clock_parse(text, out);
 }
 
 /* The one that counts comes first: an answer before an attempt, a right clock before a wrong one, then the newest. */
@@ -69,7 +68,7 @@ static int find_node(const struct fleet_collection *c, const char *id)
 static int settle_nodes(struct fleet_collection *c, struct err *e)
 {
     c->node = mem_alloc_n((size_t)c->n_taken + 1, sizeof *c->node);
-    time_t *newest = mem_alloc_n((size_t)c->n_taken + 1, sizeof *newest);
+    int64_t *newest = mem_alloc_n((size_t)c->n_taken + 1, sizeof *newest);
     if (!c->node || !newest) {
         mem_free(newest);
         return err_nomem(e, (size_t)c->n_taken * sizeof *c->node, "the machines");
