@@ -76,7 +76,7 @@ struct fleet_job {
     struct model *const *model;
     const char *const *model_name; /* as it was given */
     int n_models, reps;
-    const char *isa; /* --isa of every cell; NULL: what the node can */
+    const char *isa;  /* --isa of every cell; NULL: what the node can */
     double timeout_s; /* of a cell; then it is killed */
     const struct fleet_nodes *nodes;
     const struct fleet_script *script;
@@ -114,8 +114,7 @@ struct fleet_result {
 };
 /* The line that is the file; *name is the file's. r: all but sha256, which is filled in. */
 int fleet_result_text(struct fleet_result *r, struct sbuf *out, char name[96], struct err *e);
-/* ERR_FORMAT: changed, cut or foreign. Order: fleet_result_parse -> fleet_result_free. */
-int fleet_result_parse(struct fleet_result *r, const char *text, size_t n, const char *where, struct err *e);
+/* ERR_FORMAT: changed, cut or foreign. Order: fleet_result_read -> fleet_result_free. */
 int fleet_result_read(struct fleet_result *r, const char *path, struct err *e);
 void fleet_result_free(struct fleet_result *r);
 /* Is it an answer, so that nobody need try again: measured, or it cannot be. */

@@ -5,6 +5,9 @@
 
 struct fleet_collection;
 
+/* That member into out; false: it is missing, empty, no text or too long. */
+bool fleet_take(char *out, size_t size, const json_t *o, const char *key);
+bool fleet_is_hex(const char *s, size_t n); /* n digits */
 int fleet_features_add(struct fleet_features *f, const char *name, struct err *e);
 json_t *fleet_features_to_json(const struct fleet_features *f);
 /* The first hex digits of the hash of what the cell measures and where. */

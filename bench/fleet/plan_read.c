@@ -1,5 +1,4 @@
 /* Reading a plan: plan.json, which holds the hash of cells.jsonl, and that. */
-#include <math.h>
 #include <string.h>
 #include "base/hash.h"
 #include "base/mem.h"
@@ -37,11 +36,16 @@ json_t *fleet_features_to_json(const struct fleet_features *f)
     return a;
 }
 
-static bool take_text(char *out, size_t size, const json_t *o, const char *key)
+bool fleet_take(char *out, size_t size, const json_t *o, const char *key)
 {
     const char *s = json_get_str(o, key, "");
     snprintf(out, size, "%s", s);
     return *s && strlen(s) < size;
+}
+
+bool fleet_is_hex(const char *s, size_t n)
+{
+    return strlen(s) == n && strspn(s, "0123456789abcdef") == n;
 }
 
 static int take_features(struct fleet_features *f, const json_t *a, struct err *e)
@@ -73,9 +77,9 @@ static int take_cell(struct fleet_cell *c, const json_t *o, struct err *e)
 {
     const json_t *needs = json_object_get(o, "needs"), *argv = json_object_get(o, "argv");
     char id[FLEET_ID + 1];
-    if (!take_text(c->id, sizeof c->id, o, "cell") || !take_text(c->kind, sizeof c->kind, o, "kind") ||
-        !take_text(c->model, sizeof c->model, o, "model") || !take_text(c->format, sizeof c->format, o, "format") ||
-        !take_text(c->framework, sizeof c->framework, o, "framework") || !is_argv(argv) || !json_is_object(needs))
+    if (!fleet_take(c->id, sizeof c->id, o, "cell") || !fleet_take(c->kind, sizeof c->kind, o, "kind") ||
+        !fleet_take(c->model, sizeof c->model, o, "model") || !fleet_take(c->format, sizeof c->format, o, "format") ||
+        !fleet_take(c->framework, sizeof c->framework, o, "framework") || !is_argv(argv) || !json_is_object(needs))
         return err_set(e, ERR_FORMAT, "not a cell of a plan");
     if (!may_run(argv))
         return err_set(e, ERR_FORMAT, "cells run bench or sweep, not %.40s",
@@ -123,8 +127,8 @@ static int take_models(struct fleet_plan *p, struct err *e)
     for (size_t i = 0; i < n; i++) {
         const json_t *o = json_array_get(a, i);
         struct fleet_model *m = &p->model[p->n_models++];
-        if (!take_text(m->name, sizeof m->name, o, "name") || !take_text(m->sha256, sizeof m->sha256, o, "sha256") ||
-            strlen(m->sha256) != 64 || strspn(m->sha256, "0123456789abcdef") != 64)
+        if (!fleet_take(m->name, sizeof m->name, o, "name") || !fleet_take(m->sha256, sizeof m->sha256, o, "sha256") ||
+            !fleet_is_hex(m->sha256, 64))
             return err_set(e, ERR_FORMAT, "model %zu has no name or no sha256", i + 1);
         m->bytes = (int64_t)json_integer_value(json_object_get(o, "bytes"));
         m->folder = json_is_true(json_object_get(o, "folder"));
@@ -140,8 +144,8 @@ static int take_plan(struct fleet_plan *p, const char *text, size_t n, char cell
     if (rc < 0)
         return rc;
     const json_t *schema = json_object_get(p->json, "fleet_schema");
-    if (!json_is_integer(schema) || !take_text(p->created, sizeof p->created, p->json, "created") ||
-        !take_text(cells_sha256, 65, p->json, "cells_sha256"))
+    if (!json_is_integer(schema) || !fleet_take(p->created, sizeof p->created, p->json, "created") ||
+        !fleet_take(cells_sha256, 65, p->json, "cells_sha256"))
         return err_set(e, ERR_FORMAT, "not a plan of `whichquant fleet plan`");
     if (json_integer_value(schema) > FLEET_SCHEMA)
         return err_set(e, ERR_UNSUPPORTED, "made by a newer whichquant; use that version");

@@ -1,6 +1,5 @@
 /* A result file: one line of JSON whose last member is the SHA-256 of all bytes in front of it, so that anybody can
  * check it with sha256sum and nobody has to agree on a canonical form. */
-#include <math.h>
 #include <string.h>
 #include "base/hash.h"
 #include "base/mem.h"
@@ -40,18 +39,6 @@ int fleet_result_text(struct fleet_result *r, struct sbuf *out, char name[96], s
     return out->failed ? err_nomem(e, out->n, "a result") : 0;
 }
 
-static bool take(char *out, size_t size, const json_t *o, const char *key)
-{
-    const char *s = json_get_str(o, key, "");
-    snprintf(out, size, "%s", s);
-    return *s && strlen(s) < size;
-}
-
-static bool is_hex(const char *s, size_t n)
-{
-    return strlen(s) == n && strspn(s, "0123456789abcdef") == n;
-}
-
 static int take_members(struct fleet_result *r, const char *where, struct err *e)
 {
     const json_t *machine = json_object_get(r->doc, "machine"), *schema = json_object_get(r->doc, "fleet_schema");
@@ -61,18 +48,20 @@ static int take_members(struct fleet_result *r, const char *where, struct err *e
         return err_set(e, ERR_UNSUPPORTED, "%s: written by a newer whichquant; collect with that version", where);
     r->fingerprint = json_object_get(r->doc, "fingerprint");
     r->records = json_object_get(r->doc, "records");
-    bool ok = take(r->plan_sha256, sizeof r->plan_sha256, r->doc, "plan_sha256") &&
-              take(r->cell, sizeof r->cell, r->doc, "cell") && take(r->status, sizeof r->status, r->doc, "status") &&
-              take(r->measured_at, sizeof r->measured_at, r->doc, "measured_at") &&
-              take(r->machine.id, sizeof r->machine.id, machine, "id") &&
-              take(r->machine.label, sizeof r->machine.label, machine, "label");
-    if (!ok || !is_hex(r->plan_sha256, HEX) || !is_hex(r->cell, FLEET_ID) || !is_hex(r->machine.id, 32) ||
-        record_status_find(r->status) < 0 || !json_is_object(r->fingerprint) || !json_array_size(r->records))
+    bool ok = fleet_take(r->plan_sha256, sizeof r->plan_sha256, r->doc, "plan_sha256") &&
+              fleet_take(r->cell, sizeof r->cell, r->doc, "cell") &&
+              fleet_take(r->status, sizeof r->status, r->doc, "status") &&
+              fleet_take(r->measured_at, sizeof r->measured_at, r->doc, "measured_at") &&
+              fleet_take(r->machine.id, sizeof r->machine.id, machine, "id") &&
+              fleet_take(r->machine.label, sizeof r->machine.label, machine, "label");
+    if (!ok || !fleet_is_hex(r->plan_sha256, HEX) || !fleet_is_hex(r->cell, FLEET_ID) ||
+        !fleet_is_hex(r->machine.id, 32) || record_status_find(r->status) < 0 || !json_is_object(r->fingerprint) ||
+        !json_array_size(r->records))
         return err_set(e, ERR_FORMAT, "%s: a member of the result is missing or not what it should be", where);
     return 0;
 }
 
-int fleet_result_parse(struct fleet_result *r, const char *text, size_t n, const char *where, struct err *e)
+static int parse(struct fleet_result *r, const char *text, size_t n, const char *where, struct err *e)
 {
     *r = (struct fleet_result){0};
     const size_t tail = sizeof seal - 1 + HEX + sizeof end - 1, body = n > tail ? n - tail : 0;
@@ -98,7 +87,7 @@ int fleet_result_read(struct fleet_result *r, const char *path, struct err *e)
     int rc = file_read(path, MOST_BYTES, &text, &n, e);
     *r = (struct fleet_result){0};
     if (rc == 0)
-        rc = fleet_result_parse(r, text, n, path, e);
+        rc = parse(r, text, n, path, e);
     mem_free(text);
     return rc;
 }
