@@ -21,7 +21,8 @@ int collect_begin(struct fleet_collection *c, struct err *e)
     fleet_time(now, &c->now);
     c->refused = json_array();
     c->warnings = json_array();
-    return c->refused && c->warnings ? 0 : err_nomem(e, 128, "the lists");
+    c->known = json_object();
+    return c->refused && c->warnings && c->known ? 0 : err_nomem(e, 128, "the lists");
 }
 
 void collect_say(struct fleet_collection *c, const char *fmt, ...)
@@ -120,14 +121,6 @@ static int check(struct fleet_collection *c, struct fleet_taken *t, struct err *
     return rc == 0 && c->allowed_signers ? fleet_verify(t->path, c->allowed_signers, t->signer, e) : rc;
 }
 
-static bool is_duplicate(struct fleet_collection *c, const char *sha256)
-{
-    for (int i = 0; i < c->n_taken; i++)
-        if (strcmp(c->taken[i].result.sha256, sha256) == 0)
-            return true;
-    return false;
-}
-
 static void taken_free(struct fleet_taken *t)
 {
     fleet_result_free(&t->result);
@@ -158,7 +151,7 @@ static int take_file(struct fleet_collection *c, const char *path, struct err *e
     if (!t->path)
         return err_nomem(e, strlen(path), "the results");
     int rc = fleet_result_read(&t->result, path, &why);
-    if (rc == 0 && is_duplicate(c, t->result.sha256)) {
+    if (rc == 0 && json_object_get(c->known, t->result.sha256)) {
         c->n_duplicates++;
         taken_free(t);
         return 0;
@@ -166,6 +159,7 @@ static int take_file(struct fleet_collection *c, const char *path, struct err *e
     if (rc == 0)
         rc = check(c, t, &why);
     if (rc == 0) {
+        json_put(c->known, t->result.sha256, json_true());
         c->n_taken++;
         return 0;
     }
@@ -265,4 +259,5 @@ void collect_free(struct fleet_collection *c)
     mem_free(c->node);
     json_decref(c->refused);
     json_decref(c->warnings);
+    json_decref(c->known);
 }

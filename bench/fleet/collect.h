@@ -30,6 +30,7 @@ struct fleet_collection {
     int n_taken, n_duplicates;
     struct fleet_node *node;
     int n_nodes;
+    json_t *known;              /* the hashes of taken[] */
     json_t *refused, *warnings; /* of {file, reason}; of sentences */
     int n_cells, n_done, n_failed, n_missing;
     const char *allowed_signers; /* NULL: signatures are not looked at */
