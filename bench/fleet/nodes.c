@@ -37,14 +37,6 @@ int fleet_features_add(struct fleet_features *f, const char *name, struct err *e
     return 0;
 }
 
-void fleet_features_text(const struct fleet_features *f, const char *between, char *out, size_t size)
-{
-    size_t n = 0;
-    *out = 0;
-    for (int i = 0; i < f->n && n < size; i++)
-        n += (size_t)snprintf(out + n, size - n, "%s%s", i ? between : "", f->name[i]);
-}
-
 static bool same_features(const struct fleet_features *a, const struct fleet_features *b)
 {
     bool same = a->n == b->n;

@@ -12,7 +12,6 @@ int fleet_features_add(struct fleet_features *f, const char *name, struct err *e
 json_t *fleet_features_to_json(const struct fleet_features *f);
 /* The first hex digits of the hash of what the cell measures and where. */
 int fleet_cell_id(const struct fleet_cell *c, char id[FLEET_ID + 1], struct err *e);
-void fleet_features_text(const struct fleet_features *f, const char *between, char *out, size_t size);
 /* The model's file or folder as dir/SHA256.gguf or dir/SHA256: a hard link, or a copy where that cannot be. */
 int fleet_model_place(const struct model *m, const char *given, const char *dir, struct err *e);
 int fleet_state_folder(char out[3600], struct err *e);

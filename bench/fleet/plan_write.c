@@ -278,11 +278,13 @@ static int write_part(struct writing *w, const char *dir, int i, const char *ids
                       struct err *e)
 {
     const struct fleet_nodes *all = w->job->nodes;
-    char constraint[FLEET_MOST_FEATURES * (FLEET_NAME + 1)] = "", name[24], path[48];
-    if (i)
-        fleet_features_text(&all->group[i - 1].features, "&", constraint, sizeof constraint);
+    const struct fleet_features none = {0}, *f = i ? &all->group[i - 1].features : &none;
+    char name[24], path[48];
     snprintf(name, sizeof name, part ? "%d.%d" : "%d", i, part + 1);
-    sbuf_printf(&w->groups, "%s\t%s\t", name, *constraint ? constraint : "-");
+    sbuf_printf(&w->groups, "%s\t%s", name, f->n ? "" : "-");
+    for (int k = 0; k < f->n; k++)
+        sbuf_printf(&w->groups, "%s%s", k ? "&" : "", f->name[k]);
+    sbuf_putc(&w->groups, '\t');
     int n = 0;
     for (int g = 0; g < all->n; g++)
         for (int k = 0; (!i || g == i - 1) && k < all->group[g].n_nodes; k++)
