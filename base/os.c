@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/mem.h"
+#include "base/temp.h"
 
 uint64_t clock_ns(void)
 {
@@ -357,14 +358,8 @@ int dir_out_commit(struct dir_out *d, struct err *e)
 
 void dir_out_abort(struct dir_out *d)
 {
-    DIR *dir = d->temp && d->temp[0] ? opendir(d->temp) : NULL;
-    for (struct dirent *f; dir && (f = readdir(dir));)
-        if (strcmp(f->d_name, ".") != 0 && strcmp(f->d_name, "..") != 0)
-            unlinkat(dirfd(dir), f->d_name, 0);
-    if (dir) {
-        closedir(dir);
-        rmdir(d->temp);
-    }
+    if (d->temp)
+        temp_remove(d->temp);
     mem_free(d->path);
     mem_free(d->temp);
     *d = (struct dir_out){0};

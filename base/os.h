@@ -52,7 +52,7 @@ struct dir_out {
 int dir_check_vacant(const char *path, struct err *e);
 int dir_out_open(struct dir_out *d, const char *path, struct err *e);
 int dir_out_commit(struct dir_out *d, struct err *e);
-void dir_out_abort(struct dir_out *d);            /* removes the files */
+void dir_out_abort(struct dir_out *d);            /* removes all that is in temp */
 
 struct child_cmd {
     const char *const *argv;                      /* argv[0] is looked up on PATH; NULL-terminated */

@@ -7,7 +7,6 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/os.h"
-#include "base/temp.h"
 #include "bench/engine/engine.h"
 #include "bench/fleet/parts.h"
 #include "bench/plan.h"
@@ -429,8 +428,6 @@ int fleet_plan_write(const struct fleet_job *j, const char *dir, struct fleet_wr
         rc = dir_out_open(&d, dir, e);
     if (rc == 0) {
         rc = write_all(&w, d.temp, out, e);
-        if (rc < 0)
-            temp_remove(d.temp);
         rc = rc < 0 ? rc : dir_out_commit(&d, e);
         if (rc < 0)
             dir_out_abort(&d);

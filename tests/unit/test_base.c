@@ -187,6 +187,8 @@ static void a_directory_appears_whole(void **state)
     assert_false(dir_exists(path));
     snprintf(file, sizeof file, "%s/a", d.temp);
     assert_int_equal(file_write(file, "a", 1, &e), 0);
+    snprintf(file, sizeof file, "%s/b/c", d.temp);
+    assert_int_equal(dir_make(file, &e), 0);
     dir_out_abort(&d);
     assert_false(dir_exists(path));
     assert_int_equal(dir_make(path, &e), 0); /* an empty one may be there */
