@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -199,35 +198,22 @@ static int take_records(struct cell_run *r, const char *path, struct err *e)
     return rc;
 }
 
-/* All that the child writes goes into a folder that is removed, whatever becomes of it. */
-static int run_child(struct cell_run *r, const char *const *argv, struct child_result *ran, struct err *e)
-{
-    const struct child_cmd cmd = {
-        .argv = argv, .timeout_ms = (unsigned)(timeout_s(r) * 1e3), .max_memory_bytes = r->memory_bytes};
-    char *before = getenv("TMPDIR") ? mem_strdup(getenv("TMPDIR")) : NULL;
-    setenv("TMPDIR", r->work, 1);
-    int rc = child_run(&cmd, ran, e);
-    if (before)
-        setenv("TMPDIR", before, 1);
-    else
-        unsetenv("TMPDIR");
-    mem_free(before);
-    return rc;
-}
-
 int cell_measure(struct cell_run *r, struct err *e)
 {
     char program[4096], store[420];
     const char *argv[MOST_ARGV], *self = getenv("WHICHQUANT_SELF");
     struct child_result ran = {0};
+    const struct child_cmd cmd = {
+        .argv = argv, .timeout_ms = (unsigned)(timeout_s(r) * 1e3), .max_memory_bytes = r->memory_bytes};
     ssize_t n = self ? 0 : readlink("/proc/self/exe", program, sizeof program - 1);
     if (!self && n <= 0)
         return err_set(e, ERR_IO, "cannot find this program's own file: is /proc there?");
     program[n] = 0;
     snprintf(store, sizeof store, "%s/store.db", r->work);
     int rc = make_argv(r, self ? self : program, store, argv, e);
+    setenv("TMPDIR", r->work, 1); /* what the child leaves there is removed, whatever becomes of it */
     if (rc == 0)
-        rc = run_child(r, argv, &ran, e);
+        rc = child_run(&cmd, &ran, e);
     if (rc == 0 && interrupt_seen())
         rc = err_set(e, ERR_CANCELLED, "interrupted: this cell has no result");
     if (rc == 0)
