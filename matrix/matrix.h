@@ -12,18 +12,19 @@
 #include "bench/request.h"
 #include "probe/probe.h"
 
+/* The fields of a struct whose columns are a .def, X(type, name, doc), and what they are while nothing is known. */
+#define VALUE_STR    const char *
+#define VALUE_NUM    double
+#define VALUE_INT    int64_t
+#define VALUE_BOOL   int
+#define UNKNOWN_STR  ""
+#define UNKNOWN_NUM  NAN
+#define UNKNOWN_INT  INT64_MIN
+#define UNKNOWN_BOOL 0
 struct row {
-#define STR(name)          const char *name;
-#define NUM(name)          double name;
-#define INT(name)          int64_t name;
-#define BOOL(name)         int name;
-#define X(type, name, doc) type(name)
+#define X(type, name, doc) VALUE_##type name;
 #include "matrix/columns.def"
 #undef X
-#undef STR
-#undef NUM
-#undef INT
-#undef BOOL
     bool own;            /* the own engine: evidence, shown only when asked */
     bool ran;            /* it could be measured or predicted: limits decide, no status stands in the way */
     bool on_front;       /* not dominated */

@@ -8,15 +8,9 @@
 #include "matrix/standard.h"
 
 static const struct procured unknown = {
-#define STR(name)          .name = "",
-#define NUM(name)          .name = NAN,
-#define INT(name)          .name = INT64_MIN,
-#define X(type, name, doc) type(name)
+#define X(type, name, doc) .name = UNKNOWN_##type,
 #include "matrix/procurement.def"
 #undef X
-#undef STR
-#undef NUM
-#undef INT
 };
 
 static void take_choice(struct procured *p, const struct row *r)

@@ -34,15 +34,9 @@ enum { PRICE_OLD_DAYS = 90 };
 /* Days from one date since 1970 to another, "2026-11-02" or with a time behind it; INT64_MIN: one is no date. */
 int64_t days_between(const char *from, const char *to);
 struct procured {
-#define STR(name)          const char *name;
-#define NUM(name)          double name;
-#define INT(name)          int64_t name;
-#define X(type, name, doc) type(name)
+#define X(type, name, doc) VALUE_##type name;
 #include "matrix/procurement.def"
 #undef X
-#undef STR
-#undef NUM
-#undef INT
     const struct decision *decision;
 };
 struct procurement {

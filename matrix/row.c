@@ -44,17 +44,9 @@ static void row_init(struct row *r)
                       .speed_note = "",
                       .quality_of = "",
                       .kv_note = ""};
-#define STR(name)          r->name = "";
-#define NUM(name)          r->name = NAN;
-#define INT(name)          r->name = INT64_MIN;
-#define BOOL(name)         r->name = 0;
-#define X(type, name, doc) type(name)
+#define X(type, name, doc) r->name = UNKNOWN_##type;
 #include "matrix/columns.def"
 #undef X
-#undef STR
-#undef NUM
-#undef INT
-#undef BOOL
     r->timed_s = r->prefill_lo = r->prefill_hi = r->bandwidth_share = r->energy_lo = r->energy_hi = r->task_chance =
         NAN;
     r->scratch_bytes = r->runtime_bytes = r->read_bytes = INT64_MIN;

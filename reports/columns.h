@@ -14,6 +14,8 @@ struct column {
     enum column_type type;
     size_t offset; /* in the struct */
 };
+/* X(type, name, doc) of a .def, a field of that struct. */
+#define COLUMN_OF(of, type, name, doc) {#name, doc, COLUMN_##type, offsetof(of, name)}
 extern const struct column columns[];
 extern const int n_columns;
 extern const struct column procurement_columns[];
@@ -40,6 +42,6 @@ static inline int column_bool(const void *r, const struct column *c)
 {
     return *(const int *)((const char *)r + c->offset);
 }
-/* report_json.c: the field as JSON; not measured is null. */
-json_t *column_json(const void *r, const struct column *c);
+/* report_json.c: the struct as an object; not measured is null. */
+json_t *columns_json(const void *r, const struct column *c, int n);
 #endif

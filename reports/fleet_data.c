@@ -21,30 +21,14 @@ int report_fleet_csv(struct sbuf *out, const struct fleet *f, struct err *e)
 
 /* A candidate as a row: the columns of standard.csv. */
 struct standard_row {
-#define STR(name)          const char *name;
-#define NUM(name)          double name;
-#define INT(name)          int64_t name;
-#define BOOL(name)         int name;
-#define X(type, name, doc) type(name)
+#define X(type, name, doc) VALUE_##type name;
 #include "reports/standard.def"
 #undef X
-#undef STR
-#undef NUM
-#undef INT
-#undef BOOL
 };
 static const struct column standard_columns[] = {
-#define STR(name, doc)     {#name, doc, COLUMN_STR, offsetof(struct standard_row, name)},
-#define NUM(name, doc)     {#name, doc, COLUMN_NUM, offsetof(struct standard_row, name)},
-#define INT(name, doc)     {#name, doc, COLUMN_INT, offsetof(struct standard_row, name)},
-#define BOOL(name, doc)    {#name, doc, COLUMN_BOOL, offsetof(struct standard_row, name)},
-#define X(type, name, doc) type(name, doc)
+#define X(type, name, doc) COLUMN_OF(struct standard_row, type, name, doc),
 #include "reports/standard.def"
 #undef X
-#undef STR
-#undef NUM
-#undef INT
-#undef BOOL
 };
 enum { N_STANDARD = sizeof standard_columns / sizeof standard_columns[0] };
 
@@ -95,19 +79,11 @@ int report_standard_csv(struct sbuf *out, const struct fleet *f, struct err *e)
 
 /* ---- JSON ---- */
 
-static json_t *object_of(const void *r, const struct column *c, int n)
-{
-    json_t *o = json_object();
-    for (int i = 0; i < n; i++)
-        json_put(o, c[i].name, column_json(r, &c[i]));
-    return o;
-}
-
 static json_t *rows_of(const struct procurement *p)
 {
     json_t *a = json_array();
     for (int i = 0; i < p->n; i++)
-        json_array_append_new(a, object_of(&p->row[i], procurement_columns, n_procurement_columns));
+        json_array_append_new(a, columns_json(&p->row[i], procurement_columns, n_procurement_columns));
     return a;
 }
 
@@ -142,7 +118,7 @@ static json_t *standard_of(const struct fleet_need *n, const struct standard *s)
     json_t *o = json_object(), *all = json_array(), *tied = json_array();
     for (int i = 0; i < s->n_keys; i++) {
         struct standard_row r = row_of(n, s, &s->key[i]);
-        json_t *row = object_of(&r, standard_columns, N_STANDARD);
+        json_t *row = columns_json(&r, standard_columns, N_STANDARD);
         if (s->key[i].tied)
             json_array_append(tied, row);
         json_array_append_new(all, row);

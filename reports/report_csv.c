@@ -5,28 +5,18 @@
 #include "reports/escape.h"
 #include "reports/writers.h"
 
-#define STR(name, doc)     {#name, doc, COLUMN_STR, offsetof(OF, name)},
-#define NUM(name, doc)     {#name, doc, COLUMN_NUM, offsetof(OF, name)},
-#define INT(name, doc)     {#name, doc, COLUMN_INT, offsetof(OF, name)},
-#define BOOL(name, doc)    {#name, doc, COLUMN_BOOL, offsetof(OF, name)},
-#define X(type, name, doc) type(name, doc)
 const struct column columns[] = {
-#define OF struct row
+#define X(type, name, doc) COLUMN_OF(struct row, type, name, doc),
 #include "matrix/columns.def"
-#undef OF
+#undef X
 };
 const int n_columns = (int)(sizeof columns / sizeof columns[0]);
 const struct column procurement_columns[] = {
-#define OF struct procured
+#define X(type, name, doc) COLUMN_OF(struct procured, type, name, doc),
 #include "matrix/procurement.def"
-#undef OF
+#undef X
 };
 const int n_procurement_columns = (int)(sizeof procurement_columns / sizeof procurement_columns[0]);
-#undef X
-#undef STR
-#undef NUM
-#undef INT
-#undef BOOL
 
 static void write_field(struct sbuf *b, const void *r, const struct column *c)
 {

@@ -16,7 +16,7 @@ json_t *report_string_json(const char *s)
     return v;
 }
 
-json_t *column_json(const void *r, const struct column *c)
+static json_t *column_json(const void *r, const struct column *c)
 {
     switch (c->type) {
     case COLUMN_BOOL:
@@ -30,12 +30,17 @@ json_t *column_json(const void *r, const struct column *c)
     }
 }
 
-json_t *report_row_json(const struct row *r)
+json_t *columns_json(const void *r, const struct column *c, int n)
 {
     json_t *o = json_object();
-    for (int c = 0; c < n_columns; c++)
-        json_put(o, columns[c].name, column_json(r, &columns[c]));
+    for (int i = 0; i < n; i++)
+        json_put(o, c[i].name, column_json(r, &c[i]));
     return o;
+}
+
+json_t *report_row_json(const struct row *r)
+{
+    return columns_json(r, columns, n_columns);
 }
 
 static json_t *list(const char *const *s, int n)
