@@ -7,6 +7,7 @@
 #include "bench/quant/recipe.h"
 #include "cli/job.h"
 #include "matrix/cell.h"
+#include "matrix/figures.h"
 #include "reports/reports.h"
 
 /* The nearest name of a row, or else what would bring the cell into the decision. */
@@ -16,7 +17,7 @@ static int no_such_cell(const struct decision *d, const char *text, struct err *
     int n = 0;
     for (int i = 0; i < d->n_rows && n < 1022; i++) {
         names[n++] = d->row[i].format;
-        names[n++] = strchr(d->row[i].format, '/') ? strchr(d->row[i].format, '/') + 1 : d->row[i].format;
+        names[n++] = format_scheme(d->row[i].format);
     }
     if (recipe_find(text))
         return err_set(e, ERR_MISSING,
