@@ -88,8 +88,7 @@ bool compat_check(const char *framework, const char *format, const char *backend
         drives = true;
         if (device && !at_home(&c, device))
             continue;
-        if (device && strcmp(csv_text(&c, "backend"), "cuda") == 0 && strcmp(backend, "cuda") == 0 &&
-            too_old(&c, device, why))
+        if (device && strcmp(backend, "cuda") == 0 && too_old(&c, device, why))
             return false;
         snprintf(why, 160, "%s", csv_text(&c, "note"));
         return strcmp(csv_text(&c, "support"), "no") != 0;
