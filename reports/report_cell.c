@@ -137,14 +137,6 @@ static json_t *cures_json(const struct cell *c)
     return a;
 }
 
-static json_t *strings_json(const char *const *s, int n)
-{
-    json_t *a = json_array();
-    for (int i = 0; i < n; i++)
-        json_array_append_new(a, report_string_json(s[i]));
-    return a;
-}
-
 int report_cell_json(struct sbuf *out, const struct cell *c, const struct report_input *in, struct err *e)
 {
     const struct decision *d = in->decision;
@@ -164,7 +156,7 @@ int report_cell_json(struct sbuf *out, const struct cell *c, const struct report
     json_put(o, "confidence", report_string_json(c->confidence));
     json_put(o, "overlaps", parts_json(c));
     json_put(o, "one_minute", report_string_json(c->minute));
-    json_put(o, "others", strings_json(c->others, c->n_others));
+    json_put(o, "others", report_strings_json(c->others, c->n_others));
     json_print(out, o, 2);
     sbuf_putc(out, '\n');
     json_decref(o);

@@ -43,7 +43,7 @@ json_t *report_row_json(const struct row *r)
     return columns_json(r, columns, n_columns);
 }
 
-static json_t *list(const char *const *s, int n)
+json_t *report_strings_json(const char *const *s, int n)
 {
     json_t *a = json_array();
     for (int i = 0; i < n; i++)
@@ -74,15 +74,15 @@ static void put_words(json_t *o, const struct decision *d)
     json_put(o, "command", report_string_json(d->command));
     json_put(o, "runner_up", d->runner_up >= 0 ? report_row_json(&d->row[d->runner_up]) : json_null());
     json_put(o, "runner_up_reason", report_string_json(d->runner_up_reason));
-    json_put(o, "neighbours", list(d->neighbours, d->n_neighbours));
-    json_put(o, "changes", list(d->changes, d->n_changes));
+    json_put(o, "neighbours", report_strings_json(d->neighbours, d->n_neighbours));
+    json_put(o, "changes", report_strings_json(d->changes, d->n_changes));
     json_put(o, "nearest", report_string_json(d->nearest));
     json_put(o, "coverage", report_string_json(d->coverage));
     json_put(o, "kld_limit", json_num(d->kld_limit));
     json_put(o, "kld_limit_asked", json_boolean(d->kld_limit_asked));
     json_put(o, "risks", risks(d));
     json_put(o, "device_class", report_string_json(d->device_class));
-    json_put(o, "notes", list(d->note, d->n_notes));
+    json_put(o, "notes", report_strings_json(d->note, d->n_notes));
 }
 
 static json_t *claims(const struct decision *d)
@@ -114,7 +114,7 @@ int report_json(struct sbuf *out, const struct report_input *in, struct err *e)
     json_put(o, "verdict", report_string_json(d->verdict));
     json_put(o, "recommended", d->recommended >= 0 ? report_row_json(&d->row[d->recommended]) : json_null());
     json_put(o, "binding_limit", report_string_json(d->binding_limit));
-    json_put(o, "undecided", list(d->undecided, d->n_undecided));
+    json_put(o, "undecided", report_strings_json(d->undecided, d->n_undecided));
     json_put(o, "exit_code", json_integer(d->exit_code));
     put_words(o, d);
     json_put(o, "rows", rows);

@@ -10,6 +10,7 @@
 
 json_t *report_row_json(const struct row *r);
 json_t *report_string_json(const char *s); /* cleaned; null for "" */
+json_t *report_strings_json(const char *const *s, int n);
 /* "PICK" "beaten" "over limit" ...: the verdict as a word that tells rows apart. */
 const char *verdict_label(const struct row *r);
 /* "pick" "front" "beaten" "over" "veto" "cannot" "failed" "own": the look of the row (colours, CSS class). */
