@@ -252,3 +252,12 @@ int plots_render(struct report_files *files, const struct report_input *in, stru
             sbuf_free(&files->file[--files->n].text);
     return rc < 0 ? rc : 0;
 }
+
+int plots_settle(int rc, const struct err *why, void (*warn)(void *arg, const char *sentence), void *arg, struct err *e)
+{
+    if (rc != ERR_MISSING && rc != ERR_TIMEOUT && rc != ERR_CRASHED)
+        return rc < 0 ? err_set(e, rc, "%s", why->text) : 0;
+    if (warn)
+        warn(arg, why->text);
+    return 0;
+}

@@ -18,4 +18,8 @@ int plot_svg(struct sbuf *out, const struct plot *p, const struct report_input *
 int plot_draw(struct sbuf *out, const struct sbuf *script, struct err *e);
 /* plots/NAME.svg for each; none when one fails. */
 int plots_render(struct report_files *files, const struct report_input *in, struct err *e);
+/* What becomes of a report whose plots ended with rc and why: where gnuplot drew none it is one without pictures, which
+ * is said through warn (it may be NULL), and 0; other errors stay errors. */
+int plots_settle(int rc, const struct err *why, void (*warn)(void *arg, const char *sentence), void *arg,
+                 struct err *e);
 #endif

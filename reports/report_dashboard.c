@@ -7,6 +7,7 @@
 #include "reports/dashboard.h"
 #include "reports/dashboard_plots.h"
 #include "reports/escape.h"
+#include "reports/plots.h"
 #include "reports/report_files.h"
 #include "reports/writers.h"
 
@@ -149,12 +150,8 @@ int reports_dashboard(const char *path, const struct dashboard *d, void (*warn)(
     bool page = is_page(path);
     struct sbuf *html = report_files_add(&files, "dashboard.html");
     int rc = report_dashboard_html(html, d, e);
-    int drawn = rc == 0 && !page ? dashboard_plots(&files, d, &why) : 0;
-    bool no_pictures = drawn == ERR_MISSING || drawn == ERR_TIMEOUT || drawn == ERR_CRASHED;
-    if (no_pictures && warn)
-        warn(arg, why.text);
-    if (drawn < 0 && !no_pictures)
-        rc = err_set(e, drawn, "%s", why.text);
+    if (rc == 0 && !page)
+        rc = plots_settle(dashboard_plots(&files, d, &why), &why, warn, arg, e);
     if (rc == 0)
         rc = page ? file_write(path, sbuf_str(html), html->n, e) : report_files_write(&files, path, e);
     if (rc == 0 && !page)

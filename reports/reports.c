@@ -110,12 +110,8 @@ int reports_write_dir(const char *dir, const struct report_input *in, void (*war
     for (int i = 0; i < n_writers && rc == 0; i++)
         if (*writers[i].file)
             rc = writers[i].write(report_files_add(&files, writers[i].file), in, e);
-    int drawn = rc == 0 ? plots_render(&files, in, &why) : 0;
-    bool no_pictures = drawn == ERR_MISSING || drawn == ERR_TIMEOUT || drawn == ERR_CRASHED;
-    if (no_pictures && warn)
-        warn(arg, why.text);
-    if (drawn < 0 && !no_pictures)
-        rc = err_set(e, drawn, "%s", why.text);
+    if (rc == 0)
+        rc = plots_settle(plots_render(&files, in, &why), &why, warn, arg, e);
     if (rc == 0)
         rc = report_files_write(&files, dir, e);
     report_files_free(&files);
