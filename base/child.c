@@ -18,7 +18,7 @@
 #include "base/mem.h"
 #include "base/sbuf.h"
 
-enum { READ_PEAK_MS = 10, WATCH_MS = 50 };
+enum { READ_PEAK_MS = 10, WATCH_MS = 50, LOOK_SHARE = 100 }; /* looks take at most a hundredth of the time */
 
 struct running {
     struct child_pipes at;
@@ -144,13 +144,16 @@ static void read_peak(struct running *r)
     mem_free(text);
 }
 
-/* Address space would be simpler to limit, but frameworks reserve far more of it than they ever use. */
+/* Address space would be simpler to limit, but frameworks reserve far more of it than they ever use. A look reads all
+ * of /proc: where that holds thousands, looks become rarer, so that what the child measures has the cores for itself.
+ */
 static bool too_large(struct running *r)
 {
     uint64_t now = clock_ns();
     if (r->max_memory_bytes && !r->too_large && now >= r->watch_at_ns) {
         r->too_large = family_exceeds(&r->at.family, r->max_memory_bytes);
-        r->watch_at_ns = clock_ns() + WATCH_MS * 1000000;
+        uint64_t then = clock_ns(), rest = LOOK_SHARE * (then - now);
+        r->watch_at_ns = then + (rest > WATCH_MS * 1000000 ? rest : WATCH_MS * 1000000);
     }
     return r->too_large;
 }
