@@ -130,6 +130,16 @@ const char *db_get_text(const struct db_rows *q, int column, size_t *n)
     size_t ignored;
     return q->d->kind->get_text(q, column, n ? n : &ignored);
 }
+int64_t db_first_int(struct db *d, const char *sql, const struct db_value *v, int n, struct err *e)
+{
+    struct db_rows *q;
+    int rc = db_query(&q, d, sql, v, n, e);
+    if (rc == 0)
+        rc = db_next(q, e);
+    int64_t first = rc > 0 ? db_get_int(q, 0) : rc;
+    db_done(q);
+    return first;
+}
 void db_copy_text(char *out, size_t size, const struct db_rows *q, int column)
 {
     snprintf(out, size, "%s", db_get_text(q, column, NULL));

@@ -61,6 +61,8 @@ int64_t db_run(struct db *d, const char *sql, const struct db_value *v, int n, s
  * with it be said by one of those or by db_end. */
 int db_put(struct db *d, const char *sql, const struct db_value *v, int n, struct err *e);
 int db_query(struct db_rows **out, struct db *d, const char *sql, const struct db_value *v, int n, struct err *e);
+/* The first column of the first row, for what is not negative; 0 where there is no row. */
+int64_t db_first_int(struct db *d, const char *sql, const struct db_value *v, int n, struct err *e);
 int db_next(struct db_rows *q, struct err *e);          /* 1: on a row; 0: there are no more */
 int64_t db_get_int(const struct db_rows *q, int column);
 double db_get_real(const struct db_rows *q, int column);                     /* NaN for null */

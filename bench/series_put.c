@@ -58,14 +58,7 @@ static int read_cell_series(struct cell_series *c, struct db *d, const struct ru
 
 static int64_t find_series(struct db *d, const char *key, struct err *e)
 {
-    struct db_rows *q;
-    int rc = db_query(&q, d, "SELECT id FROM series WHERE key = $1", DB_VALUES(db_text(key)), e);
-    if (rc < 0)
-        return rc;
-    rc = db_next(q, e);
-    int64_t id = rc > 0 ? db_get_int(q, 0) : rc;
-    db_done(q);
-    return id;
+    return db_first_int(d, "SELECT id FROM series WHERE key = $1", DB_VALUES(db_text(key)), e);
 }
 
 /* The id of a series, made where it is new. */
@@ -184,10 +177,9 @@ static int64_t insert_foreign(struct db *d, const struct foreign_run *r, const s
                               struct err *e)
 {
     char hash[65];
-    struct db_rows *q;
     sha256_hex(json, strlen(json), hash);
-    int rc = db_query(
-        &q, d,
+    return db_first_int(
+        d,
         "INSERT INTO run(content_sha256, run_id, date, cell_id, hw_sha256, env_sha256, model_sha256, model,"
         " format, framework, framework_version, status, reason, json, kind, time, cell_key, tool_commit)"
         " VALUES($1,'',$2,'',$3,$4,'',$5,'','','','ok','',$6,'foreign',$7,$8,$9)"
@@ -195,12 +187,6 @@ static int64_t insert_foreign(struct db *d, const struct foreign_run *r, const s
         DB_VALUES(db_text(hash), db_text(r->date), db_text(r->hw_sha256), db_text(r->env_sha256), db_text(r->source),
                   db_text(json), db_int(w->time), db_text(w->cell_key), db_text(r->commit)),
         e);
-    if (rc < 0)
-        return rc;
-    rc = db_next(q, e);
-    int64_t id = rc > 0 ? db_get_int(q, 0) : rc;
-    db_done(q);
-    return id;
 }
 
 static int put_metric(struct db *d, int64_t run, const struct run_row *w, const struct cell_series *known,

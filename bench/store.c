@@ -72,9 +72,8 @@ static int64_t insert_run(struct db *d, const struct record *r, const struct run
                           struct err *e)
 {
     char hash[65];
-    struct db_rows *q;
     sha256_hex(json, strlen(json), hash);
-    int rc = db_query(&q, d,
+    return db_first_int(d,
                       "INSERT INTO run(content_sha256, run_id, date, cell_id, hw_sha256, env_sha256, model_sha256,"
                       " model, format, framework, framework_version, status, reason, json, kind, time, cell_key,"
                       " artifact_sha256, engine_sha256, config_sha256, tool_commit)"
@@ -88,12 +87,6 @@ static int64_t insert_run(struct db *d, const struct record *r, const struct run
                                 db_text(w->cell_key), db_text(w->artifact_sha256), db_text(w->engine_sha256),
                                 db_text(w->config_sha256), db_text(w->commit)),
                       e);
-    if (rc < 0)
-        return rc;
-    rc = db_next(q, e);
-    int64_t id = rc > 0 ? db_get_int(q, 0) : rc;
-    db_done(q);
-    return id;
 }
 
 int store_put_sample(struct db *d, int64_t run, const char *metric, int rep, double value, struct err *e)

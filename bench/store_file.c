@@ -150,14 +150,9 @@ static int put_foreign(struct store *s, const json_t *j, const char *text, struc
     return rc;
 }
 
-static int run_of_hash(struct store *s, const char *hash, int64_t *out, struct err *e)
+static int64_t run_of_hash(struct store *s, const char *hash, struct err *e)
 {
-    struct db_rows *q;
-    int rc = db_query(&q, s->db, "SELECT id FROM run WHERE content_sha256 = $1", DB_VALUES(db_text(hash)), e);
-    if (rc == 0 && (rc = db_next(q, e)) > 0)
-        *out = db_get_int(q, 0);
-    db_done(q);
-    return rc < 0 ? rc : 0;
+    return db_first_int(s->db, "SELECT id FROM run WHERE content_sha256 = $1", DB_VALUES(db_text(hash)), e);
 }
 
 /* What a person said here stands; a change that is still new takes what was said elsewhere. */
@@ -168,7 +163,7 @@ static int put_change(struct store *s, const json_t *o, struct err *e)
                        .after = json_get_num(o, "after"),
                        .effect = json_get_num(o, "effect"),
                        .p = json_get_num(o, "p")};
-    int state = change_state_find(json_get_str(o, "state", "")), rc;
+    int state = change_state_find(json_get_str(o, "state", ""));
     take(c.id, sizeof c.id, o, "id");
     take(c.series, sizeof c.series, o, "series");
     take(c.metric, sizeof c.metric, o, "metric");
@@ -178,10 +173,9 @@ static int put_change(struct store *s, const json_t *o, struct err *e)
     if (state < 0 || strlen(c.id) != 16 || !*c.series)
         return err_set(e, ERR_FORMAT, "a change without id, series or a state that this program knows");
     c.state = (enum change_state)state;
-    rc = run_of_hash(s, json_get_str(o, "run_before", ""), &c.run_before, e);
-    if (rc == 0)
-        rc = run_of_hash(s, json_get_str(o, "run_after", ""), &c.run_after, e);
-    return rc == 0 ? store_merge_change(s->db, &c, e) : rc;
+    c.run_before = run_of_hash(s, json_get_str(o, "run_before", ""), e);
+    c.run_after = c.run_before < 0 ? c.run_before : run_of_hash(s, json_get_str(o, "run_after", ""), e);
+    return c.run_after < 0 ? (int)c.run_after : store_merge_change(s->db, &c, e);
 }
 
 /* 1 put, 0 known. The content is what the line holds, however it is spaced: fields of another version stay. */

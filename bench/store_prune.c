@@ -3,17 +3,6 @@
 #include "bench/store_file.h"
 #include "bench/store_int.h"
 
-static int64_t count(struct db *d, const char *sql, struct err *e)
-{
-    struct db_rows *q;
-    int rc = db_query(&q, d, sql, NULL, 0, e);
-    if (rc == 0)
-        rc = db_next(q, e);
-    int64_t n = rc > 0 ? db_get_int(q, 0) : rc;
-    db_done(q);
-    return n;
-}
-
 struct keeper {
     struct db *d;
     int64_t kept;
@@ -57,11 +46,11 @@ static int choose(struct store *s, const struct prune_rule *rule, struct prune_c
             DB_VALUES(db_int(rule->keep_runs)), e);
     rc = n < 0 ? (int)n : store_each_change(s, NULL, keep_basis, &k, e);
     c->kept = k.kept;
-    if (rc == 0 && (c->runs = count(d, "SELECT count(*) FROM doomed", e)) < 0)
-        rc = (int)c->runs;
-    if (rc == 0 && (c->samples = count(d, "SELECT count(*) FROM sample WHERE run IN (SELECT id FROM doomed)", e)) < 0)
-        rc = (int)c->samples;
-    return rc;
+    if (rc < 0)
+        return rc;
+    c->runs = db_first_int(d, "SELECT count(*) FROM doomed", NULL, 0, e);
+    c->samples = db_first_int(d, "SELECT count(*) FROM sample WHERE run IN (SELECT id FROM doomed)", NULL, 0, e);
+    return c->runs < 0 ? (int)c->runs : c->samples < 0 ? (int)c->samples : 0;
 }
 
 static int drop(struct db *d, struct err *e)

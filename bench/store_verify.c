@@ -162,14 +162,9 @@ static int check_orphans(struct verify *v, struct err *e)
         {"SELECT count(*) FROM series_point WHERE series NOT IN (SELECT id FROM series)", "points without a series"},
     };
     for (size_t i = 0; i < sizeof kind / sizeof *kind; i++) {
-        struct db_rows *q;
-        int rc = db_query(&q, v->s->db, kind[i].sql, NULL, 0, e);
-        if (rc == 0)
-            rc = db_next(q, e);
-        int64_t n = rc > 0 ? db_get_int(q, 0) : 0;
-        db_done(q);
-        if (rc < 0)
-            return rc;
+        int64_t n = db_first_int(v->s->db, kind[i].sql, NULL, 0, e);
+        if (n < 0)
+            return (int)n;
         if (n > 0)
             problem(v, "%lld %s", (long long)n, kind[i].what);
     }
