@@ -175,63 +175,6 @@ int series_each(struct store *s, const struct series_filter *f, int (*fn)(void *
 
 /* ---- one run ---- */
 
-static int read_samples(struct store *s, int64_t run, const char *metric, double *out, int most, struct err *e)
-{
-    struct db_rows *q;
-    int n = 0, rc = db_query(&q, s->db, "SELECT value FROM sample WHERE run = $1 AND metric = $2 ORDER BY rep",
-                             DB_VALUES(db_int(run), db_text(metric)), e);
-    while (rc == 0 && (rc = db_next(q, e)) > 0) {
-        if (n < most)
-            out[n] = db_get_real(q, 0);
-        n++;
-        rc = 0;
-    }
-    db_done(q);
-    return rc < 0 ? rc : n;
-}
-
-static int read_figure(struct store *s, int64_t run, const char *metric, double *out, struct err *e)
-{
-    struct db_rows *q;
-    int rc = db_query(&q, s->db, "SELECT value FROM figure WHERE run = $1 AND metric = $2",
-                      DB_VALUES(db_int(run), db_text(metric)), e);
-    if (rc == 0 && (rc = db_next(q, e)) > 0)
-        *out = db_get_real(q, 0);
-    db_done(q);
-    return rc;
-}
-
-/* Times of a phase as rates: the same tokens every time, so the median of them is the figure. */
-static int rates_of(struct store *s, int64_t run, const char *metric, double *x, int n, struct err *e)
-{
-    double figure = NAN, middle[RECORD_MAX_SAMPLES];
-    int rc = read_figure(s, run, metric, &figure, e);
-    for (int i = 0; i < n; i++)
-        middle[i] = 1 / x[i];
-    double scale = figure / stats_median(middle, n);
-    for (int i = 0; i < n; i++)
-        x[i] = scale * middle[i];
-    return rc < 0 ? rc : isfinite(scale) ? n : 0;
-}
-
-int series_samples(struct store *s, int64_t run, const char *metric, double *out, int most, struct err *e)
-{
-    static const char *const timed[][2] = {{"decode_tok_s", "decode_ns"}, {"prefill_tok_s", "prefill_ns"}};
-    for (size_t i = 0; i < sizeof timed / sizeof *timed; i++)
-        if (strcmp(timed[i][0], metric) == 0) {
-            double x[RECORD_MAX_SAMPLES];
-            int n = read_samples(s, run, timed[i][1], x, RECORD_MAX_SAMPLES, e);
-            if (n > 0) /* a figure of another program may have the name: its repetitions have it too */
-                n = rates_of(s, run, metric, x, n < RECORD_MAX_SAMPLES ? n : RECORD_MAX_SAMPLES, e);
-            if (n != 0) {
-                for (int k = 0; k < n && k < most; k++)
-                    out[k] = x[k];
-                return n;
-            }
-        }
-    return read_samples(s, run, metric, out, most, e);
-}
-
 int series_record(struct store *s, int64_t run, struct record *out, struct err *e)
 {
     struct db_rows *q;
