@@ -86,7 +86,7 @@ static int check_points(struct verify *v, int64_t id, struct err *e)
                         "SELECT value - (SELECT f.value FROM figure f WHERE f.run = p.run AND f.metric ="
                         " (SELECT s.metric FROM series s WHERE s.id = p.series)) FROM series_point p WHERE run = $1",
                         id, &have, e);
-    if (rc == 0 && have.sum != 0) /* NaN, where a figure is missing, too */
+    if (rc == 0 && have.size != 0) /* NaN, where a figure is missing, too */
         problem(v, "run %lld: its points in the series are not its figures", (long long)id);
     v->c->points += have.n;
     return rc;

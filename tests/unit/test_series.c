@@ -542,6 +542,8 @@ static void verify_finds_what_was_altered(void **state)
          "UPDATE sample SET value = value - 1 WHERE run = 3 AND rep = 1", "repetitions"},
         {"UPDATE series_point SET value = value * 2 WHERE run = 4",
          "UPDATE series_point SET value = value / 2 WHERE run = 4", "points"},
+        {"UPDATE series_point SET value = value + (CASE WHEN value > 1000 THEN -1 ELSE 1 END) WHERE run = 1",
+         "UPDATE series_point SET value = value - (CASE WHEN value > 1000 THEN -1 ELSE 1 END) WHERE run = 1", "points"},
         {"UPDATE run SET cell_key = 'x' || cell_key WHERE id = 5",
          "UPDATE run SET cell_key = substr(cell_key, 2) WHERE id = 5", "another cell"},
         {"UPDATE run SET json = json || ' ' WHERE id = 6", "UPDATE run SET json = trim(json) WHERE id = 6", "content"},
