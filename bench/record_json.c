@@ -131,17 +131,6 @@ static struct samples rate_of(const struct samples *ns, int n_tokens)
     return ts;
 }
 
-/* "b6710-0c1e57098": llama.cpp's version as number and commit; other frameworks have no number. */
-static void build_of(const struct record *r, char *commit, size_t size, int *number)
-{
-    *number = 0;
-    const char *dash = strchr(r->framework.version, '-');
-    bool numbered = r->framework.version[0] == 'b' && dash;
-    if (numbered)
-        *number = (int)strtol(r->framework.version + 1, NULL, 10);
-    snprintf(commit, size, "%s", numbered ? dash + 1 : r->tool_commit);
-}
-
 /* Settings of llama-bench that nothing here corresponds to carry the value that describes a plain CPU run. */
 static void put_settings(json_t *o)
 {
@@ -172,18 +161,19 @@ static int threads_of(const struct record *r, bool prefill, bool decode)
 
 static void put_llama_bench(json_t *o, const struct record *r, bool prefill, bool decode)
 {
-    char commit[64], type[256], backends[32];
-    int number, n_prompt = prefill ? r->workload.n_prompt : 0, n_gen = decode ? r->workload.n_gen : 0;
+    char type[256], backends[32];
+    const char *version = r->framework.version; /* "b6710-0c1e57098": only llama.cpp's has a number */
+    const bool numbered = version[0] == 'b' && strchr(version, '-');
+    int n_prompt = prefill ? r->workload.n_prompt : 0, n_gen = decode ? r->workload.n_gen : 0;
     const int n_streams = r->workload.streams > 1 ? r->workload.streams : 1;
-    build_of(r, commit, sizeof commit, &number);
     snprintf(type, sizeof type, "%s %.2fB %s", r->model.arch, (double)r->model.n_params / 1e9,
              r->format.name);
     snprintf(backends, sizeof backends, "%s", r->framework.backend);
     for (char *p = backends; *p; p++)
         *p = (char)toupper((unsigned char)*p);
     struct samples ns = phase_ns(r, prefill, decode), ts = rate_of(&ns, (n_prompt + n_gen) * n_streams);
-    json_put(o, "build_commit", text_to_json(commit));
-    json_put(o, "build_number", json_integer(number));
+    json_put(o, "build_commit", text_to_json(record_commit(r)));
+    json_put(o, "build_number", json_integer(numbered ? strtol(version + 1, NULL, 10) : 0));
     json_put(o, "cpu_info", text_to_json(r->device));
     json_put(o, "gpu_info", json_string(""));
     json_put(o, "backends", text_to_json(backends));
