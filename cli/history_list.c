@@ -6,6 +6,7 @@
 #include "base/sbuf.h"
 #include "bench/stats_compare.h"
 #include "cli/history.h"
+#include "reports/escape.h"
 
 struct listing {
     struct cli *c;
@@ -91,21 +92,6 @@ static json_t *series_json(const struct series *x)
     return o;
 }
 
-/* RFC 4180: quoted where it has to be. */
-static void csv_text(struct sbuf *b, const char *s)
-{
-    bool quoted = strpbrk(s, ",\"\r\n") != NULL;
-    if (quoted)
-        sbuf_putc(b, '"');
-    for (; *s; s++) {
-        if (*s == '"')
-            sbuf_putc(b, '"');
-        sbuf_putc(b, *s);
-    }
-    if (quoted)
-        sbuf_putc(b, '"');
-}
-
 static void csv_rows(struct sbuf *b, const struct series *x)
 {
     char date[32], name[520];
@@ -113,11 +99,11 @@ static void csv_rows(struct sbuf *b, const struct series *x)
              *x->framework ? " " : "", x->framework, *x->workload ? " " : "", x->workload, x->metric, x->env_sha256);
     for (int i = 0; i < x->n; i++) {
         sbuf_printf(b, "%s,%.17g,", date_of(x->p[i].time, date), x->p[i].value);
-        csv_text(b, name);
+        escape_csv(b, name);
         const char *const text[] = {x->model, x->format, x->framework, x->workload, x->metric, x->unit, x->p[i].commit};
         for (size_t k = 0; k < sizeof text / sizeof *text; k++) {
             sbuf_putc(b, ',');
-            csv_text(b, text[k]);
+            escape_csv(b, text[k]);
         }
         sbuf_puts(b, "\r\n");
     }

@@ -99,6 +99,16 @@ def test_list(store):
     assert run("history", "--store", store, "--since", "yesterday", expect=2).text == ""
 
 
+def test_csv_holds_no_formulas():
+    """Names come from files of strangers, and tables are opened in spreadsheets."""
+    store = os.path.join(TMP, "formula.db")
+    bad = record(0, model={"name": '=HYPERLINK("http://x";"y")', "sha256": "a" * 64})
+    run("history", "import", lines("formula.jsonl", [bad]), "--store", store)
+    row, = csv.DictReader(io.StringIO(run("history", "--csv", "--store", store).text))
+    assert row["model"] == "'" + bad["model"]["name"] and row["series"].startswith("'=HYPERLINK"), row
+    assert json.loads(run("history", "--json", "--store", store).text)[0]["model"] == bad["model"]["name"]
+
+
 @stores
 def test_out_and_in(store):
     run("history", "import", lines("o.jsonl", [record(n) for n in range(40)]), "--store", store)
