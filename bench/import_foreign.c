@@ -94,8 +94,8 @@ static int bad_cell(const struct reader *r, const char *column, const char *text
 
 static int take_text(const struct reader *r, char *out, size_t size, const char *column, const char *text)
 {
-    for (const char *p = text; *p; p++)
-        if ((unsigned char)*p < ' ')
+    for (const char *p = text; *p; p += utf8_length(p))
+        if ((unsigned char)*p < ' ' || utf8_length(p) == 0)
             return bad_cell(r, column, text, "holds what is no text");
     if (strlen(text) >= size)
         return bad_cell(r, column, text, "is too long");

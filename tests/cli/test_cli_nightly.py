@@ -90,6 +90,7 @@ def test_foreign_nonsense_is_refused_whole():
         (head + good + b"a,1,ms,lower,2026-01-01\n", "line 3, column unit"),
         (head + good + b"a,1,s,higher,2026-01-01\n", "line 3, column better: \"higher\" contradicts"),
         (head + b"%s,1,s,lower,\n" % (b"x" * 64), "line 2, column metric"),
+        (head + good + b"gr\xf6\xdfe,1,s,lower,\n", "line 3, column metric"),
         (head + good * 257, "line 258: more than 256 values of a"),
         (head, "no rows"),
         (b"metric,value,metric,better\n", "metric twice"),
