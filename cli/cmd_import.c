@@ -25,20 +25,32 @@ static int write_lines(const char *path, const struct record *rec, int n, struct
     return rc;
 }
 
-/* A record that says not when it was measured gets --date. */
-static int put_record(const struct cli *c, struct store *s, struct record *r, struct err *e)
+/* "": there is no --date. */
+static int take_date(const struct cli *c, char out[32], struct err *e)
 {
-    if (c->date && !*r->date && !import_date(r->date, c->date))
+    out[0] = 0;
+    if (c->date && !import_date(out, c->date))
         return err_set(e, ERR_USAGE, "--date %s: give a date such as 2026-11-22 or 2026-11-22T03:15:00Z", c->date);
-    return store_put(s, r, e);
+    return 0;
 }
 
-static int store_all(const struct cli *c, struct record *rec, int n, const char **where, struct store **s,
+/* A record that says not when it was measured gets --date. */
+static int date_all(const struct cli *c, struct record *rec, int n, struct err *e)
+{
+    char date[32] = "";
+    int rc = take_date(c, date, e);
+    for (int i = 0; i < n && rc == 0 && *date; i++)
+        if (!*rec[i].date)
+            memcpy(rec[i].date, date, sizeof date);
+    return rc;
+}
+
+static int store_all(const struct cli *c, const struct record *rec, int n, const char **where, struct store **s,
                      struct err *e)
 {
     int rc = store_open(s, c->req.store_path, e);
     for (int i = 0; i < n && rc == 0; i++)
-        rc = put_record(c, *s, &rec[i], e);
+        rc = store_put(*s, &rec[i], e);
     if (rc == 0)
         *where = store_path(*s);
     return rc;
@@ -64,10 +76,11 @@ static int describe_source(struct cli *c, struct foreign_run *like, struct err *
         (int)sizeof like->source)
         return err_set(e, ERR_USAGE, "the source's name %.60s... is too long; give a short one with --source",
                        like->source);
-    if (!c->date)
+    int rc = take_date(c, like->date, e);
+    if (rc < 0)
+        return rc;
+    if (!*like->date)
         clock_iso8601(like->date);
-    else if (!import_date(like->date, c->date))
-        return err_set(e, ERR_USAGE, "--date %s: give a date such as 2026-11-22 or 2026-11-22T03:15:00Z", c->date);
     if (c->device_name) {
         char text[160];
         snprintf(like->device, sizeof like->device, "%s", c->device_name);
@@ -76,7 +89,7 @@ static int describe_source(struct cli *c, struct foreign_run *like, struct err *
         memcpy(like->env_sha256, like->hw_sha256, sizeof like->env_sha256);
         return 0;
     }
-    int rc = cli_device(c, e);
+    rc = cli_device(c, e);
     if (rc == 0) {
         snprintf(like->device, sizeof like->device, "%s", c->device->cpu.brand);
         snprintf(like->hw_sha256, sizeof like->hw_sha256, "%s", c->device->hw_sha256);
@@ -129,11 +142,13 @@ static int import_others(struct cli *c, const char *text, struct err *e)
     if (rc == 0 && n_ours > 0)
         rc = import_text(text, strlen(text), c->arg[0], c->device_name, &rec, &n_rec, e);
     if (rc == 0)
+        rc = date_all(c, rec, n_rec, e);
+    if (rc == 0)
         rc = store_open(&s, c->req.store_path, e);
     for (int i = 0; i < n && rc == 0; i++)
         rc = store_put_foreign(s, &run[i], e);
     for (int i = 0; i < n_rec && rc == 0; i++)
-        rc = put_record(c, s, &rec[i], e);
+        rc = store_put(s, &rec[i], e);
     int code = rc < 0 ? cli_fail(e) : report_foreign(c, run, n, store_path(s));
     if (rc == 0 && n_rec && !c->json)
         printf("and %d record of what `whichquant list metrics` names\n", n_rec);
@@ -149,6 +164,8 @@ static int import_records_of(struct cli *c, const char *text, size_t size, struc
     struct store *s = NULL;
     int n = 0, n_unusable = 0, rc = import_text(text, size, c->arg[0], c->device_name, &rec, &n, e);
     const char *where = c->req.out_dir;
+    if (rc == 0)
+        rc = date_all(c, rec, n, e);
     if (rc == 0 && where)
         rc = write_lines(where, rec, n, e);
     else if (rc == 0)

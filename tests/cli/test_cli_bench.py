@@ -454,6 +454,8 @@ def test_import():
     run("import", fixture("llama-perplexity-kld.txt"), "-o", lines)
     record = json.loads(open(lines).read())
     assert record["quality"]["kld"] == 0.000777 and record["schema"] == 1
+    run("import", fixture("llama-perplexity-kld.txt"), "-o", lines, "--date", "2026-01-02")
+    assert json.loads(open(lines).read())["date"] == "2026-01-02T00:00:00Z"
     again = json.loads(run("import", lines, "--json").text)
     assert again[0]["quality"] == record["quality"]
     p = run("import", fixture("llama-bench-pg.jsonl"))
