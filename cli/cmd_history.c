@@ -156,9 +156,9 @@ static int verify(struct cli *c, struct store *s)
 {
     struct err e = {0};
     struct verify_count n;
-    struct problems p = {json_array(), 0};
     if (c->n_args > 1)
         return too_many(c, 0, "verify");
+    struct problems p = {json_array(), 0};
     int rc = store_verify(s, add_problem, &p, &n, &e);
     if (rc < 0) {
         json_decref(p.all);
@@ -201,34 +201,20 @@ static int judge(struct cli *c, struct store *s, enum change_state state)
     return cli_flush();
 }
 
-static int accept_change(struct cli *c, struct store *s)
-{
-    return judge(c, s, CHANGE_ACCEPTED);
-}
-static int acknowledge(struct cli *c, struct store *s)
-{
-    return judge(c, s, CHANGE_ACKNOWLEDGED);
-}
-static int call_noise(struct cli *c, struct store *s)
-{
-    return judge(c, s, CHANGE_NOISE);
-}
-static int call_fixed(struct cli *c, struct store *s)
-{
-    return judge(c, s, CHANGE_FIXED);
-}
-static int call_new(struct cli *c, struct store *s)
-{
-    return judge(c, s, CHANGE_NEW);
-}
-
 static const struct {
     const char *name;
-    int (*run)(struct cli *c, struct store *s);
+    int (*run)(struct cli *c, struct store *s); /* NULL: what a person says of a change */
+    enum change_state state;
 } actions[] = {
-    {"prune", prune},      {"export", export_all},    {"import", import_all},
-    {"verify", verify},    {"accept", accept_change}, {"acknowledge", acknowledge},
-    {"noise", call_noise}, {"fixed", call_fixed},     {"new", call_new},
+    {"prune", prune, 0},
+    {"export", export_all, 0},
+    {"import", import_all, 0},
+    {"verify", verify, 0},
+    {"accept", NULL, CHANGE_ACCEPTED},
+    {"acknowledge", NULL, CHANGE_ACKNOWLEDGED},
+    {"noise", NULL, CHANGE_NOISE},
+    {"fixed", NULL, CHANGE_FIXED},
+    {"new", NULL, CHANGE_NEW},
 };
 enum { N_ACTIONS = sizeof actions / sizeof *actions };
 
@@ -255,7 +241,9 @@ int cmd_history(struct cli *c)
         return unknown_action(c->arg[0]);
     if (store_open(&s, c->req.store_path, &e) < 0)
         return cli_fail(&e);
-    int code = c->n_args > 0 ? actions[i].run(c, s) : c->history.changes ? history_changes(c, s) : history_list(c, s);
+    int code = c->n_args == 0     ? c->history.changes ? history_changes(c, s) : history_list(c, s)
+               : actions[i].run ? actions[i].run(c, s)
+                                : judge(c, s, actions[i].state);
     store_close(s);
     return code;
 }
