@@ -104,16 +104,15 @@ static int begin_cell(struct gate_night *g, const struct watched *w, struct gate
 
 /* ---- suspicions ---- */
 
-static int base_values(const struct watched *w, double *out)
+static void base_values(const struct watched *w, double *out)
 {
     for (int i = 0; i < w->choice.n_base; i++)
         out[i] = w->x.p[w->choice.base[i]].value;
-    return w->choice.n_base;
 }
 
-static int screen(struct gate_night *g, struct watched *w, struct gate_cell *c, double *base)
+static int screen(struct gate_night *g, struct watched *w, struct gate_cell *c, const double *base)
 {
-    int n = base_values(w, base);
+    int n = w->choice.n_base;
     for (int i = w->choice.fresh; i < w->x.n; i++)
         w->fresh[w->n_fresh++] = w->x.p[i].value;
     if (!all_positive(base, n) || !all_positive(w->fresh, w->n_fresh)) {
@@ -181,7 +180,8 @@ static int rerun_suspects(struct gate_night *g, struct gate_cell *cell, const st
 
 static void test_suspect(struct gate_night *g, struct watched *w, struct gate_cell *c, double *base)
 {
-    int n = base_values(w, base);
+    int n = w->choice.n_base;
+    base_values(w, base);
     if (c->method == GATE_RANKS)
         gate_test_ranks(c, g->p, base, n, w->fresh, w->n_fresh);
     else
@@ -201,9 +201,10 @@ static int begin_cells(struct gate_night *g, struct gate_cell *cell, double *bas
         g->w[i] = g->w[n]; /* nothing is lost: both are freed in the end */
         g->w[n] = w;
         rc = begin_cell(g, &g->w[n], &cell[n]);
+        base_values(&w, base);
         bool pairs = cell[n].method != GATE_RANKS && cell[n].method != GATE_THRESHOLD;
         if (rc == 0)
-            rc = pairs ? gate_test_pairs(g, &g->w[n], &cell[n]) : screen(g, &g->w[n], &cell[n], base);
+            rc = pairs ? gate_test_pairs(g, &g->w[n], &cell[n], base) : screen(g, &g->w[n], &cell[n], base);
         n++;
     }
     return rc < 0 ? rc : n;

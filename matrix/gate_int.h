@@ -43,8 +43,8 @@ struct gate_night {
 };
 int gate_read(struct gate_night *g);
 void gate_night_free(struct gate_night *g);
-/* gate_pairs.c: quality of two runs, from what the store keeps of them. */
-int gate_test_pairs(struct gate_night *g, struct watched *w, struct gate_cell *c);
+/* gate_pairs.c: quality of two runs, from what the store keeps of them; base: the values of w's baseline. */
+int gate_test_pairs(struct gate_night *g, struct watched *w, struct gate_cell *c, const double *base);
 /* gate_change.c: what was found becomes a change in the store, or one that is known; what ended is fixed. */
 int gate_register(struct gate_night *g, struct watched *w, struct gate_cell *c);
 #endif

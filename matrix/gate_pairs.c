@@ -76,13 +76,9 @@ static int test_answers(struct gate_night *g, struct gate_cell *c, const struct 
     return 1;
 }
 
-int gate_test_pairs(struct gate_night *g, struct watched *w, struct gate_cell *c)
+int gate_test_pairs(struct gate_night *g, struct watched *w, struct gate_cell *c, const double *base)
 {
-    double value[512];
-    int n = w->choice.n_base < 512 ? w->choice.n_base : 512;
-    for (int i = 0; i < n; i++)
-        value[i] = w->x.p[w->choice.base[w->choice.n_base - n + i]].value;
-    const struct point *now = &w->x.p[w->x.n - 1], *before = middle_run(w, stats_median(value, n));
+    const struct point *now = &w->x.p[w->x.n - 1], *before = middle_run(w, stats_median(base, w->choice.n_base));
     c->baseline = before->value;
     c->current = now->value;
     c->n_base = w->choice.n_base;

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "base/os.h"
 #include "bench/stats.h"
 #include "matrix/gate_int.h"
 
@@ -526,6 +527,30 @@ static void figures_of_others(void **state)
     store_close(s);
 }
 
+/* More of 600 runs are at 20 than at 20.2, of their newest 512 it is the other way round. */
+static void a_long_baseline(void **state)
+{
+    (void)state;
+    struct store *s = new_store();
+    struct gate_report r;
+    struct err e = {0};
+    struct gate_policy p = gate_defaults;
+    p.window = 600;
+    for (int i = 0; i <= p.window; i++) {
+        const struct foreign f = {"ppl", "", -1, 1, {i < 320 ? 20 : 20.2}};
+        struct foreign_run run = {.source = "x", .env_sha256 = "env", .metric = &f, .n = 1};
+        clock_format(run.date, 1767225600 + 3600 * i);
+        assert_int_equal(store_put_foreign(s, &run, &e), 0);
+    }
+    assert_int_equal(gate_run(&r, s, &p, NULL, &e), 0);
+    assert_int_equal(r.n, 1);
+    assert_int_equal(r.cell[0].n_base, 600);
+    assert_true(r.cell[0].baseline == 20);
+    assert_int_equal(r.cell[0].verdict, GATE_REGRESSION);
+    gate_free(&r);
+    store_close(s);
+}
+
 static void without_memory(void **state)
 {
     (void)state;
@@ -563,6 +588,7 @@ int main(void)
         cmocka_unit_test(failed_and_missing),
         cmocka_unit_test(quality_of_a_store),
         cmocka_unit_test(figures_of_others),
+        cmocka_unit_test(a_long_baseline),
         cmocka_unit_test(without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
