@@ -186,3 +186,9 @@ int series_record(struct store *s, int64_t run, struct record *out, struct err *
     db_done(q);
     return rc;
 }
+
+bool point_same_build(const struct point *a, const struct point *b)
+{
+    return a->artifact && a->engine && a->config && a->artifact == b->artifact && a->engine == b->engine &&
+           a->config == b->config;
+}

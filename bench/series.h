@@ -13,6 +13,8 @@ struct point {
     char commit[16];                   /* of what was measured, else of this program; "" unknown */
     int n_samples;                     /* repetitions behind it: series_samples */
 };
+/* One artifact, engine and configuration, all known. */
+bool point_same_build(const struct point *a, const struct point *b);
 struct series {
     char key[65];                      /* SHA-256 of env_sha256, cell_key and metric */
     char cell_key[65];                 /* record_cell_key */

@@ -102,11 +102,7 @@ static struct series_change describe(const struct matching *m, int k)
     c.index = index_of(m->x, c.known);
     for (int i = 0; i < m->n_found && !c.found; i++)
         c.found = is_same(m->x, c.known, &m->found[i]) ? &m->found[i] : NULL;
-    if (c.index > 0) {
-        const struct point *a = &m->x->p[c.index - 1], *b = a + 1;
-        c.same_build = a->artifact && a->engine && a->config && a->artifact == b->artifact && a->engine == b->engine &&
-                       a->config == b->config;
-    }
+    c.same_build = c.index > 0 && point_same_build(&m->x->p[c.index - 1], &m->x->p[c.index]);
     return c;
 }
 

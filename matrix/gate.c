@@ -21,12 +21,6 @@ static void put_hash(char out[65], uint64_t h)
         snprintf(out, 65, "%016" PRIx64, h);
 }
 
-static bool same_build(const struct point *a, const struct point *b)
-{
-    return a->artifact && a->engine && a->config && a->artifact == b->artifact && a->engine == b->engine &&
-           a->config == b->config;
-}
-
 /* The move is none of the code's when runs of this very build are in the baseline and were still as before. */
 static bool build_is_known(const struct watched *w, const struct gate_cell *c)
 {
@@ -34,7 +28,7 @@ static bool build_is_known(const struct watched *w, const struct gate_cell *c)
     int n = 0;
     for (int i = w->choice.n_base - 1; i >= 0 && n < MOST_FRESH; i--) {
         const struct point *p = &w->x.p[w->choice.base[i]];
-        if (same_build(p, &w->x.p[w->x.n - 1]))
+        if (point_same_build(p, &w->x.p[w->x.n - 1]))
             value[n++] = p->value;
     }
     return n && fabs(stats_median(value, n) - c->baseline) < fabs(stats_median(value, n) - c->current);
