@@ -48,6 +48,15 @@ uint64_t rng_below(struct rng *r, uint64_t n)
     return x % n;
 }
 
+void rng_shuffle(struct rng *r, int *x, int n)
+{
+    for (int i = n - 1; i > 0; i--) {
+        int k = (int)rng_below(r, (uint64_t)i + 1), t = x[i];
+        x[i] = x[k];
+        x[k] = t;
+    }
+}
+
 double rng_uniform(struct rng *r) { return (double)(rng_u64(r) >> 11) * 0x1p-53; }
 
 double rng_normal(struct rng *r)

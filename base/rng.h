@@ -10,6 +10,7 @@ void rng_seed(struct rng *r, uint64_t seed);
 void rng_seed_text(struct rng *r, uint64_t seed, const char *text);   /* a stream of its own per name */
 uint64_t rng_u64(struct rng *r);
 uint64_t rng_below(struct rng *r, uint64_t n);    /* unbiased in [0, n) */
+void rng_shuffle(struct rng *r, int *x, int n);   /* every order alike likely */
 double rng_uniform(struct rng *r);                /* [0, 1) */
 double rng_normal(struct rng *r);
 

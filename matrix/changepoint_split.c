@@ -62,15 +62,6 @@ static double best_split(const struct split *s, int m, double all, int *where)
     return best;
 }
 
-static void shuffle(int *order, int m, struct rng *rng)
-{
-    for (int i = m - 1; i > 0; i--) {
-        int k = (int)rng_below(rng, (uint64_t)i + 1), t = order[i];
-        order[i] = order[k];
-        order[k] = t;
-    }
-}
-
 /* Seeded by the segment too: its answer does not depend on what was tested before it, so that a series that grew keeps
  * the answers of its old windows. Rounding must not make an order seem larger than itself. */
 static double permutation_p(struct split *s, int lo, int m, double all, double seen)
@@ -82,7 +73,7 @@ static double permutation_p(struct split *s, int lo, int m, double all, double s
     rng_seed_text(&rng, rng_u64(&own), segment);
     int n_larger = 0, n = s->o->n_permutations, where;
     for (int r = 0; r < n; r++) {
-        shuffle(s->order, m, &rng);
+        rng_shuffle(&rng, s->order, m);
         n_larger += best_split(s, m, all, &where) >= seen * (1 - 1e-12);
         if (1 + n_larger > s->o->p_split * (n + 1)) /* no later order can mend that */
             return 1;

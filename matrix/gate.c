@@ -120,15 +120,6 @@ static int screen(struct gate_night *g, struct watched *w, struct gate_cell *c, 
     return 0;
 }
 
-static void shuffle(int *x, int n, struct rng *r)
-{
-    for (int i = n - 1; i > 0; i--) {
-        int k = (int)rng_below(r, (uint64_t)i + 1), t = x[i];
-        x[i] = x[k];
-        x[k] = t;
-    }
-}
-
 /* One more run of each of them, in random order. */
 static int rerun_once(struct gate_night *g, struct gate_cell *cell, const struct gate_hooks *h, const int *at, int n)
 {
@@ -165,7 +156,7 @@ static int rerun_suspects(struct gate_night *g, struct gate_cell *cell, const st
             (cell[i].method == GATE_RANKS || cell[i].method == GATE_THRESHOLD))
             at[n++] = i;
     for (int k = 0; h && h->rerun && n > 0 && k < g->p->n_reruns && rc == 0; k++) {
-        shuffle(at, n, &r);
+        rng_shuffle(&r, at, n);
         rc = rerun_once(g, cell, h, at, n);
     }
     mem_free(at);
