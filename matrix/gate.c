@@ -233,8 +233,7 @@ static void say_baseline(struct gate_report *r, const struct gate_night *g)
 int gate_run(struct gate_report *out, struct store *s, const struct gate_policy *p, const struct gate_hooks *h,
              struct err *e)
 {
-    struct err local = {0};
-    struct gate_night g = {.store = s, .p = p, .e = e ? e : &local};
+    struct gate_night g = {.store = s, .p = p, .e = e};
     *out = (struct gate_report){.policy = *p, .kind = "history"};
     clock_iso8601(out->generated_at);
     int rc = gate_read(&g);

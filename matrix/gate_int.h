@@ -38,7 +38,6 @@ struct gate_night {
     int n, cap;
     struct change *change;
     int n_changes, cap_changes;
-    int64_t last_before; /* the newest run before tonight */
     struct err *e;
 };
 int gate_read(struct gate_night *g);

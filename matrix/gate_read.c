@@ -118,17 +118,17 @@ static int mark_environments(struct gate_night *g)
 /* Where nothing at all ran tonight nothing is missing: another machine's series, or one that nobody measures now. */
 static void mark_silent(struct gate_night *g)
 {
-    int64_t since = g->p->since;
+    int64_t since = g->p->since, last_before = 0; /* the newest run before tonight */
     for (int i = 0; i < g->n; i++)
         for (int k = 0; k < g->w[i].x.n; k++)
-            if (g->w[i].x.p[k].time < since && g->w[i].x.p[k].time > g->last_before)
-                g->last_before = g->w[i].x.p[k].time;
+            if (g->w[i].x.p[k].time < since && g->w[i].x.p[k].time > last_before)
+                last_before = g->w[i].x.p[k].time;
     for (int i = 0; i < g->n; i++) {
         const struct series *x = &g->w[i].x;
         bool ran = false;
         for (int k = 0; k < g->n && !ran; k++)
             ran = g->w[k].x.p[g->w[k].x.n - 1].time >= since && strcmp(g->w[k].x.env_sha256, x->env_sha256) == 0;
-        bool dropped = x->p[x->n - 1].time < g->last_before - dropped_after_s;
+        bool dropped = x->p[x->n - 1].time < last_before - dropped_after_s;
         g->w[i].silent = !ran || (dropped && x->p[x->n - 1].time < since);
     }
 }
