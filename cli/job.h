@@ -20,7 +20,6 @@ struct report_input;
 /* Prints the form asked for; *in is what it was made of, n_lines (may be NULL) what it takes on the terminal. */
 int job_print(const struct job *j, const struct decision *d, struct report_input *in, int *n_lines);
 /* cmd_choose.c: the decision of the catalogue for a described machine, whose name it keeps pointing to. */
-struct target;
 int cli_choose_for(struct cli *c, const struct target *t, struct decision **d, struct err *e);
 /* prints the form asked for, writes -o; the exit code */
 int job_show(struct job *j, struct decision *d);
@@ -28,7 +27,6 @@ int job_show(struct job *j, struct decision *d);
 int cli_choose_then(struct cli *c, int (*show)(struct job *j, struct decision *d));
 /* decides, prints the form asked for, writes -o; the exit code */
 int job_report(struct job *j);
-struct report_input;
 /* -o: a folder that is made, or a file whose folder is there; before the work, not after. */
 int out_prepare(const char *path, struct err *e);
 int out_write(const struct cli *c, const struct report_input *in, void (*warn)(void *arg, const char *sentence),
