@@ -82,12 +82,6 @@ static struct interval speed_of(const struct row *r)
                   : stats_exact(r->decode_tok_s);
 }
 
-/* b where a is NaN */
-static double least(double a, double b)
-{
-    return a < b ? a : b;
-}
-
 /* The figures of a key over all machines but `skip` (-1: over all). */
 static void measure(struct standard_key *k, int n_machines, int skip)
 {
@@ -101,7 +95,7 @@ static void measure(struct standard_key *k, int n_machines, int skip)
         const struct row *r = m == skip ? NULL : k->row[m];
         k->n_run += r != NULL;
         if (r && *r->model_class) { /* of the catalogue: a score measured on tasks is another matter */
-            k->score = least(r->task_score, k->score);
+            k->score = fmin(r->task_score, k->score);
             k->published = k->published && r->scored;
         }
         if (!timed(r))
@@ -110,7 +104,7 @@ static void measure(struct standard_key *k, int n_machines, int skip)
         k->n_timed++;
         if (v.v < k->decode.v)
             k->binding = m;
-        k->decode = (struct interval){least(v.v, k->decode.v), least(v.lo, k->decode.lo), least(v.hi, k->decode.hi)};
+        k->decode = (struct interval){fmin(v.v, k->decode.v), fmin(v.lo, k->decode.lo), fmin(v.hi, k->decode.hi)};
     }
     if (!isfinite(k->score))
         k->score = NAN, k->published = false;
