@@ -106,7 +106,7 @@ int dashboard_add(struct dashboard *d, const struct series *s, const struct dash
                                              .value = q->value,
                                              .lo = x && x->lo ? x->lo[i] : NAN,
                                              .hi = x && x->hi ? x->hi[i] : NAN,
-                                             .n_samples = x && x->n_samples ? x->n_samples[i] : q->n_samples,
+                                             .n_samples = q->n_samples,
                                              .night = (int)(day < 0          ? 0
                                                             : day > LAST_DAY ? LAST_DAY
                                                                              : day),

@@ -69,7 +69,6 @@ void dashboard_free(struct dashboard *d);
 /* Below dashboard_load, and for series from elsewhere. lo, hi, outlier: n each, or NULL. */
 struct dashboard_extra {
     const double *lo, *hi;
-    const int *n_samples;
     const bool *outlier;
 };
 int dashboard_add(struct dashboard *d, const struct series *s, const struct dashboard_extra *x, struct err *e);

@@ -16,7 +16,6 @@ struct loading {
 };
 struct columns { /* of a series: a value a point */
     double *lo, *hi;
-    int *n_samples;
     bool *outlier;
 };
 
@@ -51,10 +50,8 @@ static int take_interval(void *arg, int64_t run, double *x, int n)
 static int read_samples(struct loading *l, const struct columns *c)
 {
     struct intervals v = {l->series, c, 0};
-    for (int i = 0; i < l->series->n; i++) {
+    for (int i = 0; i < l->series->n; i++)
         c->lo[i] = c->hi[i] = NAN;
-        c->n_samples[i] = l->series->p[i].n_samples;
-    }
     return series_samples_each(l->store, l->series, l->o->since, take_interval, &v, l->e);
 }
 
@@ -67,7 +64,7 @@ static int take_columns(struct loading *l, const struct columns *c)
     if (rc >= 0)
         rc = read_samples(l, c);
     if (rc >= 0)
-        rc = dashboard_add(l->d, s, &(struct dashboard_extra){c->lo, c->hi, c->n_samples, c->outlier}, l->e);
+        rc = dashboard_add(l->d, s, &(struct dashboard_extra){c->lo, c->hi, c->outlier}, l->e);
     for (int i = 0; i < l->n_changes && rc >= 0; i++)
         rc = dashboard_add_change(l->d, line, &l->change[i], l->e);
     return rc < 0 ? rc : 0;
@@ -77,15 +74,12 @@ static int take_series(void *arg, const struct series *s)
 {
     struct loading *l = arg;
     size_t n = (size_t)s->n;
-    struct columns c = {mem_alloc_n(n, sizeof(double)), mem_alloc_n(n, sizeof(double)), mem_alloc_n(n, sizeof(int)),
-                        mem_alloc_n(n, sizeof(bool))};
+    struct columns c = {mem_alloc_n(n, sizeof(double)), mem_alloc_n(n, sizeof(double)), mem_alloc_n(n, sizeof(bool))};
     l->series = s;
-    int rc = c.lo && c.hi && c.n_samples && c.outlier
-                 ? take_columns(l, &c)
-                 : err_nomem(l->e, n * 3 * sizeof(double), "a series of the dashboard");
+    int rc = c.lo && c.hi && c.outlier ? take_columns(l, &c)
+                                       : err_nomem(l->e, n * 2 * sizeof(double), "a series of the dashboard");
     mem_free(c.lo);
     mem_free(c.hi);
-    mem_free(c.n_samples);
     mem_free(c.outlier);
     mem_free(l->change);
     l->change = NULL;

@@ -80,10 +80,7 @@ static void put_run(struct made *m, int night, double level, double cv, bool out
 
 static void end(struct made *m)
 {
-    int n_samples[4000];
-    for (int i = 0; i < m->s.n && i < 4000; i++)
-        n_samples[i] = m->s.p[i].n_samples;
-    struct dashboard_extra x = {m->lo, m->hi, n_samples, m->outlier};
+    struct dashboard_extra x = {m->lo, m->hi, m->outlier};
     if (dashboard_add(&m->d, &m->s, &x, &m->e) < 0)
         fprintf(stderr, "%s\n", m->e.text);
 }
