@@ -288,7 +288,7 @@
     count.textContent = kept.length === lines.length ? lines.length + " series" : kept.length + " of " + lines.length + " series";
     return kept;
   }
-  function weight(l) { return l.worst >= 0 ? 1e6 + Math.abs(l.changes[l.worst].effect) : l.shown ? (l.shown.worse ? 1e3 : 0) + Math.abs(l.shown.effect) : -1; }
+  function weight(l) { return l.worst >= 0 ? 1e6 : l.shown ? (l.shown.worse ? 1e3 : 0) + Math.abs(l.shown.effect) : -1; }
   function newest(l) { return l.changes.length ? unpack(l).night[l.changes[l.changes.length - 1].index] : -1; }
   var orders = {
     worst: function (a, b) { return weight(b) - weight(a) || a.place - b.place; },

@@ -85,15 +85,15 @@ static void end(struct made *m)
         fprintf(stderr, "%s\n", m->e.text);
 }
 
-static void put_change(struct made *m, int index, double before, double effect, enum change_state state,
+static void put_change(struct made *m, int index, double before, double after, enum change_state state,
                        const char *note, const char *link)
 {
     struct change c = {.run_before = m->s.p[index - 1].run,
                        .run_after = m->s.p[index].run,
                        .time = m->s.p[index].time,
                        .before = before,
-                       .after = before * (1 + effect),
-                       .effect = effect,
+                       .after = after,
+                       .effect = before != 0 ? after / before - 1 : NAN,
                        .p = 0.0005,
                        .state = state,
                        .found_by = "history"};
@@ -128,7 +128,7 @@ static void make_cell(struct made *m, int i, int n_nights, int metric)
     while (index < m->s.n && m->s.p[index].time / 86400 - FIRST_NIGHT < step)
         index++;
     if (step > 0 && index > 0 && index < m->s.n)
-        put_change(m, index, level, effect, state, state ? "looked at" : "", "");
+        put_change(m, index, level, level * (1 + effect), state, state ? "looked at" : "", "");
 }
 
 static void make_history(struct made *m, int n_cells, int n_nights, int n_metrics)
@@ -153,12 +153,13 @@ static void make_hostile(struct made *m)
             put_run(m, night, night < 20 ? 40 : 36, 0.005, false);
         snprintf(m->s.p[30].commit, sizeof m->s.p[30].commit, "</script><b>");
         end(m);
-        put_change(m, 20, 40, -0.1, CHANGE_NEW, hostile,
+        put_change(m, 20, 40, 36, CHANGE_NEW, hostile,
                    i % 2 ? "javascript:alert(1)" : "https://example.org/?a=<b>&c=\"");
     }
 }
 
-/* Two fingerprints, a gap of 40 nights, weekly runs, one run, equal values, values that are no number. */
+/* Two fingerprints, a gap of 40 nights, weekly runs, one run, equal values, values that are no number, a change from
+ * nothing to something. */
 static void make_odd(struct made *m)
 {
     const char *const env[] = {"kernel 6.1", "kernel 6.12"};
@@ -193,6 +194,13 @@ static void make_odd(struct made *m)
     for (int night = 0; night < 120; night++)
         put_run(m, night, pow(10, night % 11 - 6), 0.01, false);
     end(m);
+    for (int k = 0; k < 2; k++) {
+        begin(m, k ? "from-nothing" : "longer", "gguf/q8_0", "llama.cpp", workloads[0], "lab", 4, env[0]);
+        for (int night = 0; night < 120; night++)
+            put_run(m, night, night < 60 ? 1 - k : 1.5, 0, false);
+        end(m);
+        put_change(m, 60, 1 - k, 1.5, CHANGE_NEW, "", "");
+    }
 }
 
 static void make_single(struct made *m)

@@ -311,6 +311,10 @@ def odd(page, url, directory):
     check("odd: fingerprints are not joined", strokes("two-fingerprints", "runs") == 2 and strokes("two-fingerprints", "env") == 1)
     check("odd: one run is seen", page.evaluate((row % "one-run") + ".querySelector('.spark .alone') !== null"))
     check("odd: a run that is no number is no run", by_model["no-number"][8] == 40, by_model["no-number"][8])
+    worse = [data["models"][a[2]] for a in data["lines"] if a[17] >= 0]
+    shown = page.evaluate(f"{NAMES}.slice(0, 2)")
+    check("odd: what came out of nothing is the worst change, in the grid as in the data",
+          worse == ["from-nothing", "longer"] and all(n.startswith(w) for n, w in zip(shown, worse)), (worse, shown))
     check("odd: no figure is NaN", not re.search(r"NaN|undefined|Infinity", page.evaluate("document.body.innerText")))
     page.open(url + "#s/" + by_model["two-fingerprints"][0])
     check("odd: a vertical with its fingerprint", page.evaluate("document.querySelectorAll('.chart .env').length") == 1 and
