@@ -200,7 +200,7 @@ static struct prove_limits limits(const struct cli *c)
     if (now.available_bytes > 0 && bytes > most_of_free * (double)now.available_bytes)
         bytes = most_of_free * (double)now.available_bytes;
     return (struct prove_limits){
-        .timeout_ms = c->cell_timeout_s > 0 ? (unsigned)(c->cell_timeout_s * 1e3) : USUAL_TIMEOUT_MS,
+        .timeout_ms = c->cell_timeout_s > 0 ? (unsigned)fmin(c->cell_timeout_s * 1e3, 4e9) : USUAL_TIMEOUT_MS,
         .max_memory_bytes = c->req.memory_bytes > 0 ? (uint64_t)c->req.memory_bytes : (uint64_t)bytes};
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,10 +20,11 @@
 enum { MOST_ARGV = 48, POLL_MS = 200 };
 static const double usual_timeout_s = 1800;
 
+/* At most what fits a child's milliseconds. */
 static double timeout_s(const struct cell_run *r)
 {
     double planned = json_get_num(r->plan.json, "timeout_s");
-    return r->c->cell_timeout_s > 0 ? r->c->cell_timeout_s : planned > 0 ? planned : usual_timeout_s;
+    return fmin(r->c->cell_timeout_s > 0 ? r->c->cell_timeout_s : planned > 0 ? planned : usual_timeout_s, 4e6);
 }
 
 /* ---- one at a time ---- */

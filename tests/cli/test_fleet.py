@@ -237,7 +237,7 @@ def test_failures_are_results():
     assert status_of(plan, crowded) == ("cannot-run", status_of(plan, crowded)[1]) and "GiB" in status_of(plan, crowded)[1]
     p = run_cell(plan, own, "a", "--timeout", "1ms", expect=7)
     assert status_of(plan, own) == ("timed-out", "not done after 0 s"), p.text
-    run_cell(plan, own)   # an attempt is no answer: it is tried again
+    run_cell(plan, own, "a", "--timeout", "4294967.3s")   # an attempt is no answer: it is tried again, and 2^32 ms are no 4 ms
     told, out = collect(plan)
     assert (told["n_done"], told["n_failed"], told["n_missing"]) == (3, 0, 1) and not told["warnings"], told
     uses = [r["use"] for x in json.loads(read(out, "collected.json"))["cells"] if x["cell"] == own["cell"] for r in x["results"]]
