@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "base/sbuf.h"
+#include "base/shell.h"
 #include "bench/quant/recipe.h"
 #include "matrix/judge.h"
 
@@ -100,64 +101,6 @@ void row_set_memory(struct judge *j, struct row *r)
         r->peak_bytes += r->scratch_bytes;
 }
 
-/* Control characters and bytes that no report can show as they are (each escapes its text) go through printf. */
-static void add_printed(struct sbuf *b, const char *s)
-{
-    sbuf_puts(b, "\"$(printf '");
-    for (; *s; s++)
-        if (isalnum((unsigned char)*s) || strchr("._/@+:-", *s))
-            sbuf_putc(b, *s);
-        else
-            sbuf_printf(b, "\\%03o", (unsigned char)*s);
-    sbuf_puts(b, "')\"");
-}
-
-/* ASCII without controls, and bytes above it that may be UTF-8 that shows: letters, but no marks of the general
- * punctuation block (0xe2 0x80), which hide or turn text, and no invalid lead bytes. $(...) drops a line end at the end
- * of a name: that one stays as it was. */
-static bool needs_printf(const char *s)
-{
-    const unsigned char *p = (const unsigned char *)s;
-    size_t n = strlen(s);
-    if (n && s[n - 1] == '\n')
-        return false;
-    for (; *p; p++) {
-        int more = *p < 0x80 ? 0 : *p >= 0xc3 && *p < 0xe0 ? 1 : *p > 0xe0 && *p < 0xed && *p != 0xe2 ? 2 : -1;
-        if (*p < ' ' || *p == 127 || more < 0)
-            return true;
-        for (; more > 0; more--)
-            if ((*++p & 0xc0) != 0x80)
-                return true;
-    }
-    return false;
-}
-
-/* A file name is pasted into a shell: plain names stay as they are, everything else goes into single quotes. */
-static void add_quoted(struct sbuf *b, const char *s)
-{
-    bool plain = *s && *s != '-';
-    for (const char *c = s; *c; c++)
-        plain = plain && (isalnum((unsigned char)*c) || strchr("._/@+:-", *c));
-    if (plain) {
-        sbuf_puts(b, s);
-        return;
-    }
-    if (*s == '-')
-        sbuf_puts(b, "./");
-    if (needs_printf(s)) {
-        add_printed(b, s);
-        return;
-    }
-    sbuf_putc(b, '\'');
-    for (; *s; s++) {
-        if (*s == '\'')
-            sbuf_puts(b, "'\\''");
-        else
-            sbuf_putc(b, (unsigned char)*s < ' ' || *s == 127 ? '?' : *s);
-    }
-    sbuf_putc(b, '\'');
-}
-
 /* "qwen3-0.6b-Q4_K_M.gguf", the name under which such files are found on the web; a directory has no suffix. */
 static void artifact_name(const struct row *r, const char *model, char name[160])
 {
@@ -183,13 +126,13 @@ static void expand(struct sbuf *b, const char *template, const struct row *r, co
 {
     for (const char *c = template; *c;) {
         if (strncmp(c, "{file}", 6) == 0)
-            add_quoted(b, file), c += 6;
+            sbuf_add_shell(b, file), c += 6;
         else if (strncmp(c, "{threads}", 9) == 0)
             sbuf_printf(b, "%lld", (long long)r->threads), c += 9;
         else if (strncmp(c, "{ctx}", 5) == 0)
             sbuf_printf(b, "%lld", (long long)r->ctx), c += 5;
         else if (strncmp(c, "{backend}", 9) == 0)
-            add_quoted(b, r->backend), c += 9;
+            sbuf_add_shell(b, r->backend), c += 9;
         else if (strncmp(c, "{layers}", 8) == 0 && r->gpu_layers > 0)
             sbuf_printf(b, "%lld", (long long)r->gpu_layers), c += 8;
         else if (strncmp(c, "{layers}", 8) == 0)
@@ -223,7 +166,7 @@ static void add_encoding(struct sbuf *b, const struct request *req, bool dithere
     for (int i = 0; i < 2; i++)
         if (value[i]) {
             sbuf_puts(b, option[i]);
-            add_quoted(b, value[i]);
+            sbuf_add_shell(b, value[i]);
         }
     if (dithered)
         sbuf_puts(b, " --dither");
@@ -241,9 +184,9 @@ const char *row_command(struct judge *j, const struct row *r, const char *model,
     struct sbuf b = {0};
     if (path && !r->reference) {
         sbuf_puts(&b, "whichquant quantize ");
-        add_quoted(&b, path);
+        sbuf_add_shell(&b, path);
         sbuf_puts(&b, " -f ");
-        add_quoted(&b, r->format);
+        sbuf_add_shell(&b, r->format);
         add_encoding(&b, j->req, r->dithered);
         sbuf_printf(&b, " -o %s && ", name);
     }

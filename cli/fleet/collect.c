@@ -1,6 +1,7 @@
 /* fleet collect: results of many machines into one folder. */
 #include <string.h>
 #include "base/os.h"
+#include "base/shell.h"
 #include "bench/fleet/collect.h"
 #include "cli/fleet/fleet.h"
 
@@ -34,14 +35,18 @@ static int read_all(struct cli *c, struct fleet_collection *all, struct err *e)
 static void tell_what_is_missing(const struct cli *c, const struct fleet_collection *all)
 {
     static const char *const script[] = {"slurm.sh", "parallel.sh"};
-    struct shell_word plan, out;
     if (all->n_failed + all->n_missing == 0)
         return;
     for (int p = 0; p < all->n_plans; p++)
-        for (size_t i = 0; i < sizeof script / sizeof *script; i++)
+        for (size_t i = 0; i < sizeof script / sizeof *script; i++) {
+            struct sbuf b = {0};
+            sbuf_add_shell(&b, all->plan_dir[p]);
+            sbuf_printf(&b, "/%s ", script[i]);
+            sbuf_add_shell(&b, c->req.out_dir);
             if (has_file(all->plan_dir[p], script[i]))
-                printf("the rest: bash %s/%s %s/missing.txt\n", fleet_shell_word(&plan, all->plan_dir[p]), script[i],
-                       fleet_shell_word(&out, c->req.out_dir));
+                printf("the rest: bash %s/missing.txt\n", sbuf_str(&b));
+            sbuf_free(&b);
+        }
 }
 
 static int tell(const struct cli *c, const struct fleet_collection *all)

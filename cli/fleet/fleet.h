@@ -7,9 +7,4 @@
 #define VERB(name, fn, args, doc, lo, hi) int fn(struct cli *c);
 #include "cli/fleet/verbs.def"
 #undef VERB
-/* A path as a shell takes it: in quotes where it has to be. */
-struct shell_word {
-    char text[9000];
-};
-const char *fleet_shell_word(struct shell_word *w, const char *path);
 #endif

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 #include "base/mem.h"
+#include "base/shell.h"
 #include "bench/fleet/fleet.h"
 #include "cli/fleet/fleet.h"
 
@@ -10,24 +11,6 @@ extern const char fleet_slurm[], fleet_slurm_end[], fleet_parallel[], fleet_para
 
 enum { USUAL_CHUNKS = 20, USUAL_GEN = 128 };
 static const double usual_budget_s = 60, usual_timeout_s = 1800;
-
-const char *fleet_shell_word(struct shell_word *w, const char *path)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%,=";
-    if (*path && !path[strspn(path, plain)])
-        return path;
-    char *out = w->text, *end = w->text + sizeof w->text - 6;
-    *out++ = '\'';
-    for (; *path && out < end; path++)
-        if (*path == '\'') {
-            memcpy(out, "'\\''", 4);
-            out += 4;
-        } else {
-            *out++ = *path;
-        }
-    strcpy(out, "'");
-    return w->text;
-}
 
 static int take_scripts(const struct cli *c, struct fleet_script script[3], struct err *e)
 {
@@ -59,11 +42,13 @@ static void set_defaults(struct cli *c)
 
 static int tell(const struct cli *c, const struct fleet_written *w)
 {
-    struct shell_word word;
-    const char *dir = fleet_shell_word(&word, c->req.out_dir), *engine = c->fleet.engine;
+    const char *engine = c->fleet.engine;
     if (c->json)
         return cli_print_json(json_pack("{s:s,s:s,s:i,s:i,s:i}", "plan", c->req.out_dir, "plan_sha256", w->sha256,
                                         "n_cells", w->n_cells, "n_left_out", w->n_left_out, "n_groups", w->n_groups));
+    struct sbuf b = {0};
+    sbuf_add_shell(&b, c->req.out_dir);
+    const char *dir = sbuf_str(&b);
     printf("%d cells in %d group%s of nodes: %s", w->n_cells, w->n_groups, w->n_groups == 1 ? "" : "s", dir);
     if (w->n_left_out)
         printf("; %d left out (left_out in plan.json says why)", w->n_left_out);
@@ -73,6 +58,7 @@ static int tell(const struct cli *c, const struct fleet_written *w)
     if (!engine || !strcmp(engine, "parallel"))
         printf("run:     bash %s/parallel.sh   (over ssh)\n", dir);
     printf("collect: whichquant fleet collect %s -o OUT\n", dir);
+    sbuf_free(&b);
     return EXIT_DONE;
 }
 

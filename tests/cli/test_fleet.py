@@ -89,6 +89,8 @@ def test_plan():
     hostile = os.path.join(TMP, "it's $(odd)")
     told = run("fleet", "plan", "default", "-f", "q8_0", "-o", hostile).text
     assert "bash '" + hostile.replace("'", "'\\''") + "'/slurm.sh" in told, told
+    told = run("fleet", "plan", "default", "-f", "q8_0", "-o", "-odd").text
+    assert "bash ./'-odd'/slurm.sh" in told, told
     for c in cells(plan_of("with options", MODEL, "-f", "q8_0", "--seed", "18446744073709551615", "--isa", "neon", "-t", "2")):
         words = c["argv"]
         assert [words[words.index(o) + 1] for o in ("--seed", "--isa", "-t")][:2] == ["18446744073709551615", "neon"], words
