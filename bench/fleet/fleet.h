@@ -1,15 +1,18 @@
 /* The same measurement on many machines: cells as files, one result file each, merged afterwards. No scheduler is
  * written here: Slurm or GNU parallel start `fleet run-cell ID`. Three steps, each with files between them:
  *
- *   plan     DIR/plan.json      schema, date, tool, models, groups, sha256 of cells.jsonl; its own bytes hashed are the
- * plan's name DIR/cells.jsonl    a cell a line: cell, kind, model, format, framework, group, needs{ram_gib, features},
- * argv DIR/groups.tsv, DIR/groups/N.txt   what engines read: constraint, nodes; ids, one a line DIR/models/SHA256.gguf
- * (or a folder), DIR/slurm.sh, DIR/parallel.sh, DIR/run-cell.sh run-cell DIR/results/CELL/SHA16-CELL-MACHINE8.json: one
- * line, fleet_schema, plan_sha256, cell, machine, measured_at, status, fingerprint, records, sha256. The last is the
- * SHA-256 of all bytes in front of `,"sha256":"`. collect  OUT/records.jsonl  a record a line as everywhere, with
- * "fleet" beside its own keys: cell, kind, machine, label, group, features, plan_sha256, result_sha256, clock
- * OUT/machines.json machines: id, label, features, fingerprints (what `probe --json` says), cells OUT/collected.json
- * what was merged, refused, missing;  OUT/missing.txt: cells to run again
+ * plan writes DIR: plan.json (schema, date, tool, models, groups, the sha256 of cells.jsonl; its own bytes hashed are
+ * the plan's name), cells.jsonl (a cell a line: cell, kind, model, format, framework, group, needs{ram_gib, features},
+ * argv), groups.tsv and groups/N.txt (what engines read: constraint, nodes; ids, one a line), models/SHA256.gguf (or a
+ * folder), slurm.sh, parallel.sh, run-cell.sh.
+ *
+ * run-cell writes DIR/results/CELL/SHA16-CELL-MACHINE8.json: one line, fleet_schema, plan_sha256, cell, machine,
+ * measured_at, status, fingerprint, records, sha256. The last is the SHA-256 of all bytes in front of `,"sha256":"`.
+ *
+ * collect writes OUT: records.jsonl (a record a line as everywhere, with "fleet" beside its own keys: cell, kind,
+ * machine, label, group, features, plan_sha256, result_sha256, clock), machines.json (id, label, features,
+ * fingerprints as `probe --json` says them, cells), collected.json (what was merged, refused, missing), missing.txt
+ * (cells to run again).
  *
  * A cell's id is the hash of what it measures. Nodes with the same features are interchangeable: each cell runs once
  * for each such group. Quality does not depend on the machine: those cells belong to group 0, any node. */
