@@ -3,6 +3,7 @@
  * folder of its own. */
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 #include "base/mem.h"
 #include "base/os.h"
 #include "cli/fleet/fleet.h"
@@ -152,13 +153,33 @@ static int print(const struct fleet_job *p, bool rows_only)
     return rc < 0 ? cli_fail(&e) : cli_flush();
 }
 
+static void plain_name(char out[64], const char *name)
+{
+    for (; *name; name++)
+        *out++ = strchr("/\\. ", *name) || (unsigned char)*name < ' ' ? '_' : *name;
+    *out = 0;
+}
+
+/* A set's own folder in a machine's: "" where there is one set; numbered where an earlier one's is called the same. */
+static void folder_of(char out[64], const struct needs *all, int s)
+{
+    char other[64];
+    int same = 1;
+    plain_name(out, all->n > 1 ? all->need[s].name : "");
+    for (int k = 0; k < s; k++) {
+        plain_name(other, all->need[k].name);
+        same += strcasecmp(other, out) == 0;
+    }
+    if (same > 1)
+        snprintf(out + strlen(out), 64 - strlen(out), "-%d", same);
+}
+
 static int write_one(const struct fleet_job *p, int s, int i, bool first, struct err *e)
 {
     const struct machine *k = p->machines.of[i];
     const struct need *need = &p->needs.need[s];
-    char dir[4096], folder[64] = "";
-    for (size_t n = 0; p->needs.n > 1 && need->name[n]; n++)
-        folder[n] = strchr("/\\. ", need->name[n]) || (unsigned char)need->name[n] < ' ' ? '_' : need->name[n];
+    char dir[4096], folder[64];
+    folder_of(folder, &p->needs, s);
     struct report_input in = {.decision = p->cell[s * p->machines.n + i].decision,
                               .device = k->has_probe    ? &k->probe
                                         : k->has_target ? &k->target.device

@@ -435,6 +435,9 @@ def test_needs():
                             expect=None).text)["needs"]
     assert line == as_csv == as_json == listed and [n["need"] for n in line] == ["chat", "x"]
     assert line[0]["rows"][0]["format"] and line[1]["rows"][0]["format"] is None and line[1]["rows"][0]["binding_limit"] == "memory"
+    out = os.path.join(TMP, "named alike")
+    run(*one, "--need", "a b: --ctx 2048", "--need", "a_b: --ctx 1024", "--need", "c: --ctx 1024", "-o", out)
+    assert sorted(os.listdir(os.path.join(out, "raspberry-pi-5-8gb"))) == ["a_b", "a_b-2", "c"]
     both = json.loads(run(*one, "--min-decode", "2", "--need", "a: --ctx 2048", "--need", "b: --min-decode 3").text)["needs"]
     assert "at least 2 tok/s" in both[0]["limits"] and "at least 3 tok/s" in both[1]["limits"], both
 
