@@ -1,8 +1,10 @@
 """What the tests of the command line share: the program as a user starts it, in a folder and with a store of its own.
 The test's arguments: PROGRAM SOURCE_ROOT [TEST ...]. Ends with `N passed, N failed, N skipped`; the exit code is 1 where
 one failed, else 77 where one was skipped: meson and the summary count the file as skipped, not as passed."""
+import atexit
 import csv
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -61,4 +63,6 @@ def main(tests):
         count[end] += 1
         print(f"{end:4} {name} ({time.time() - started:.1f} s){why}", flush=True)
     print(f"{count['ok']} passed, {count['FAIL']} failed, {count['SKIP']} skipped")
+    if not count["FAIL"]:
+        atexit.register(shutil.rmtree, TMP, ignore_errors=True)  # at the end: servers of a test may still write there
     return 1 if count["FAIL"] else 77 if count["SKIP"] else 0
