@@ -1,7 +1,6 @@
 /* The dashboard's pictures, drawn by gnuplot. */
 #include "reports/dashboard_plots.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,15 +15,6 @@ struct bar {
     double v;
 };
 
-/* Text that gnuplot cannot take for anything else. */
-static void clean(char out[LABEL + 1], const char *text)
-{
-    int n = 0;
-    for (const char *c = text; *c && n < LABEL; c++)
-        out[n++] = isalnum((unsigned char)*c) || strchr("_.,:@=+-/% ", *c) ? *c : '?';
-    out[n] = 0;
-}
-
 /* "Qwen3-4B q4_k_m decode_tok_s, llama.cpp": the model's name gives way where that is long. */
 static void label_of(char out[LABEL + 1], const struct dashboard_line *l)
 {
@@ -34,7 +24,7 @@ static void label_of(char out[LABEL + 1], const struct dashboard_line *l)
                              strlen(l->id.framework) + 2);
     snprintf(text, sizeof text, "%.*s %s %s%s%s", room > 8 ? room : 8, l->id.model, format_scheme(l->id.format),
              l->id.metric, comma, l->id.framework);
-    clean(out, text);
+    plot_clean(out, text, LABEL);
 }
 
 static int largest_first(const void *a, const void *b)
@@ -57,7 +47,7 @@ static bool script_of_bars(struct sbuf *b, const struct bar *bar, int n, enum pa
         label_of(label, bar[i].l);
         longest = strlen(label) > longest ? strlen(label) : longest;
         most = fmax(most, 100 * bar[i].v);
-        sbuf_printf(b, "%s\"%s\" %d", i ? ", " : "", label, i);
+        plot_tic(b, label, i);
     }
     sbuf_printf(
         b,
@@ -112,7 +102,7 @@ static void script_of_series(struct sbuf *b, const struct dashboard_line *l)
 {
     char label[LABEL + 1], unit[LABEL + 1];
     label_of(label, l);
-    clean(unit, l->id.unit);
+    plot_clean(unit, l->id.unit, LABEL);
     plot_begin(b, WIDE, 280);
     put_verticals(b, l);
     sbuf_printf(

@@ -25,7 +25,7 @@ static void bars_frame(struct sbuf *b, const struct bar *bar, int n, double most
                 (CHAR_W * (double)longest + 16) / BARS_W, 1 - 4.0 / height, 26.0 / height);
     sbuf_printf(b, "set yrange [%d.5:-0.5]\nset ytics (", n - 1);
     for (int i = 0; i < n; i++)
-        sbuf_printf(b, "%s\"%s\" %d", i ? ", " : "", bar[i].name, i);
+        plot_tic(b, bar[i].name, i);
     sbuf_printf(b, ") textcolor rgb '%s'\nset xrange [0:%.8g]\n", paint_hex(INK), most);
 }
 

@@ -67,7 +67,7 @@ bool script_ranges(struct sbuf *b, const struct report_input *in)
     for (int i = 0; i < n; i++) {
         char name[64];
         name_model(name, r[i]);
-        sbuf_printf(b, "%s\"%s\" %d", i ? ", " : "", name, i);
+        plot_tic(b, name, i);
     }
     sbuf_printf(b, ") textcolor rgb '%s'\n", paint_hex(INK));
     rate_axis(b, lo, hi);

@@ -22,6 +22,10 @@ void plot_label(char out[64], const struct row *r, bool with_framework);
 /* plot_models.c: the best row that runs of each model, as the decision ranks them. */
 int plot_models(const struct report_input *in, const struct row *shown[MOST_ROWS]);
 void plot_model_label(char out[64], const struct row *r, int most); /* "Qwen3-4B q4_k_m"; most: of the model's name */
+/* Text that gnuplot cannot take for anything else; out: most + 1. */
+void plot_clean(char *out, const char *text, int most);
+/* One of the labels 0, 1, ... between the parentheses of "set ytics"; a per cent sign would be a format there. */
+void plot_tic(struct sbuf *b, const char *label, int at);
 void plot_begin(struct sbuf *b, int width, int height);
 void plot_kld_axis(struct sbuf *b); /* logarithmic, decades in plain figures */
 

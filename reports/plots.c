@@ -72,27 +72,34 @@ bool plot_one_framework(const struct row *const *r, int n)
     return true;
 }
 
-/* Text that gnuplot cannot take for anything else. */
-static void clean_label(char out[64], const char *text, int most)
+void plot_clean(char *out, const char *text, int most)
 {
     int n = 0;
     for (const char *c = text; *c && n < most; c++)
-        out[n++] = isalnum((unsigned char)*c) || strchr("_.,@=+-/ ", *c) ? *c : '?';
+        out[n++] = isalnum((unsigned char)*c) || strchr("_.,:@=+-/% ", *c) ? *c : '?';
     out[n] = 0;
+}
+
+void plot_tic(struct sbuf *b, const char *label, int at)
+{
+    sbuf_puts(b, at ? ", \"" : "\"");
+    for (const char *c = label; *c; c++)
+        sbuf_puts(b, (char[]){*c, *c == '%' ? '%' : 0, 0});
+    sbuf_printf(b, "\" %d", at);
 }
 
 void plot_label(char out[64], const struct row *r, bool with_framework)
 {
     char text[128];
     snprintf(text, sizeof text, with_framework ? "%s, %s" : "%s", format_scheme(r->format), row_place(r).s);
-    clean_label(out, text, 34);
+    plot_clean(out, text, 34);
 }
 
 void plot_model_label(char out[64], const struct row *r, int most)
 {
     char text[128];
     snprintf(text, sizeof text, "%.*s %s", most, r->model, format_scheme(r->format));
-    clean_label(out, text, 60);
+    plot_clean(out, text, 60);
 }
 
 void plot_begin(struct sbuf *b, int width, int height)

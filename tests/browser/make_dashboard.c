@@ -143,7 +143,7 @@ static const char hostile[] = "<img src=x onerror=alert(1)></script><script>docu
 static void make_hostile(struct made *m)
 {
     static const char *const names[] = {
-        hostile, "\"'`${alert(1)}&amp;]]>", "<!--<script>",
+        hostile, "\"'`${alert(1)}&amp;]]>", "<!--<script> 5%_",
         "\xe2\x80\xae"
         "evil\xff\x01",
         "a-model-with-a-name-that-has-no-end-and-no-space-in-it-at-all-for-anything-to-break-at-anywhere"};
