@@ -1,5 +1,5 @@
 /* Options into struct cli: rows of options.def drive getopt_long, the parsers and the help. */
-#include "cli/cli.h"
+#include "cli/options.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -12,22 +12,14 @@
 #include "base/near.h"
 #include "bench/engine/kv.h"
 
-enum type { FLAG, INT, NUM, TEXT, LIST, LINES, SIZE, TIME, U64 };
-struct option_row {
-    const char *name;
-    char letter;
-    enum type type;
-    size_t at;
-    int groups;
-    const char *metavar, *help;
-};
-static const struct option_row rows[] = {
+const struct option_row option_rows[] = {
 #define O(name, letter, type, field, groups, metavar, help)                                                            \
     {name, letter, type, offsetof(struct cli, field), groups, metavar, help},
 #include "cli/options.def"
 #undef O
 };
-enum { N_ROWS = sizeof rows / sizeof *rows };
+enum { N_ROWS = sizeof option_rows / sizeof *option_rows };
+const int n_option_rows = N_ROWS;
 
 const struct command commands[] = {
 #define COMMAND(name, fn, args, doc, groups, lo, hi) {name, args, doc, groups, lo, hi, fn},
@@ -59,7 +51,7 @@ static int bad_value(const struct option_row *o, const char *text, const char *w
 static int parse_scaled(const struct option_row *o, const char *text, double *out, struct err *e)
 {
     static const struct {
-        enum type type;
+        enum option_type type;
         const char *suffix;
         double scale;
     } unit[] = {
@@ -126,33 +118,42 @@ static size_t item_length(const char *text)
     return n;
 }
 
+int option_list_add(struct text_list *l, const char *text, size_t n, struct err *e)
+{
+    const char **v = mem_resize(l->v, (size_t)(l->n + 1) * sizeof *v);
+    if (v)
+        l->v = v;
+    if (!v || !(v[l->n] = mem_strndup(text, n)))
+        return err_nomem(e, n, "the command line");
+    l->n++;
+    return 0;
+}
+
+void cli_free_list(struct text_list *l)
+{
+    for (int i = 0; i < l->n; i++)
+        mem_free((void *)(uintptr_t)l->v[i]);
+    mem_free(l->v);
+    *l = (struct text_list){0};
+}
+
 static int parse_list(struct text_list *l, const char *text, bool whole, struct err *e)
 {
-    while (*text) {
+    int rc = 0;
+    while (*text && rc == 0) {
         size_t n = whole ? strlen(text) : item_length(text);
-        const char **v = mem_resize(l->v, (size_t)(l->n + 1) * sizeof *v);
-        if (v)
-            l->v = v;
-        if (!v || (n && !(v[l->n] = mem_strndup(text, n))))
-            return err_nomem(e, n, "the command line");
-        l->n += n > 0;
+        rc = n ? option_list_add(l, text, n, e) : 0;
         text += n + (text[n] == ',');
     }
-    return 0;
+    return rc;
 }
 
 /* Two spellings of an option are one list. */
 void cli_free_options(struct cli *c)
 {
-    for (int i = 0; i < N_ROWS; i++) {
-        if (rows[i].type != LIST && rows[i].type != LINES)
-            continue;
-        struct text_list *l = (struct text_list *)((char *)c + rows[i].at);
-        for (int j = 0; j < l->n; j++)
-            mem_free((void *)(uintptr_t)l->v[j]);
-        mem_free(l->v);
-        *l = (struct text_list){0};
-    }
+    for (int i = 0; i < N_ROWS; i++)
+        if (option_rows[i].type == LIST || option_rows[i].type == LINES)
+            cli_free_list((struct text_list *)((char *)c + option_rows[i].at));
 }
 
 static int store_value(struct cli *c, const struct option_row *o, const char *text, struct err *e)
@@ -211,7 +212,7 @@ static int unknown_option(const char *word, struct err *e)
 {
     const char *names[N_ROWS];
     for (int i = 0; i < N_ROWS; i++)
-        names[i] = rows[i].name;
+        names[i] = option_rows[i].name;
     while (*word == '-')
         word++;
     const char *near = cli_nearest(word, names, N_ROWS);
@@ -224,10 +225,10 @@ static int take_option(struct cli *c, const char *name, char letter, const char 
 {
     const struct option_row *seen = NULL;
     for (int i = 0; i < N_ROWS; i++) {
-        if (name ? strcmp(rows[i].name, name) : rows[i].letter != letter)
+        if (name ? strcmp(option_rows[i].name, name) : option_rows[i].letter != letter)
             continue;
-        seen = &rows[i];
-        if (rows[i].groups & (c->command ? c->command->groups : G_ALL))
+        seen = &option_rows[i];
+        if (option_rows[i].groups & (c->command ? c->command->groups : G_ALL))
             return store_value(c, seen, value, e);
     }
     return err_set(e, ERR_USAGE, "--%s does not apply to `%s`; see `whichquant %s --help`", seen->name,
@@ -240,10 +241,10 @@ static int parse_options(struct cli *c, int argc, char **argv, struct err *e)
     char letters[3 * N_ROWS + 2] = ":";
     size_t n = 1;
     for (int i = 0; i < N_ROWS; i++) {
-        bool flag = rows[i].type == FLAG;
-        table[i] = (struct option){rows[i].name, flag ? no_argument : required_argument, NULL, 1000 + i};
-        if (rows[i].letter && !strchr(letters, rows[i].letter)) {
-            letters[n++] = rows[i].letter;
+        bool flag = option_rows[i].type == FLAG;
+        table[i] = (struct option){option_rows[i].name, flag ? no_argument : required_argument, NULL, 1000 + i};
+        if (option_rows[i].letter && !strchr(letters, option_rows[i].letter)) {
+            letters[n++] = option_rows[i].letter;
             if (!flag)
                 letters[n++] = ':';
         }
@@ -257,7 +258,7 @@ static int parse_options(struct cli *c, int argc, char **argv, struct err *e)
                 return err_set(e, ERR_USAGE, "%s needs a value; see `whichquant --help`", word);
             return unknown_option(word, e);
         }
-        int rc = take_option(c, opt >= 1000 ? rows[opt - 1000].name : NULL, (char)opt, optarg, e);
+        int rc = take_option(c, opt >= 1000 ? option_rows[opt - 1000].name : NULL, (char)opt, optarg, e);
         if (rc < 0)
             return rc;
     }
@@ -389,8 +390,9 @@ int cli_parse_limits(struct cli *c, const char *const *word, int n, struct err *
     for (int i = 0; i < n && rc == 0; i++) {
         const struct option_row *o = NULL;
         for (int k = 0; k < N_ROWS; k++)
-            if (rows[k].groups & G_LIMITS && strncmp(word[i], "--", 2) == 0 && !strcmp(word[i] + 2, rows[k].name))
-                o = &rows[k];
+            if (option_rows[k].groups & G_LIMITS && strncmp(word[i], "--", 2) == 0 &&
+                !strcmp(word[i] + 2, option_rows[k].name))
+                o = &option_rows[k];
         if (!o)
             return err_set(e, ERR_USAGE, "\"%.60s\" is no limit; those of `whichquant decide --help` are, such as "
                            "--ctx 8192 --min-decode 15", word[i]);
@@ -407,13 +409,13 @@ int cli_parse_limits(struct cli *c, const char *const *word, int n, struct err *
 static void help_options(FILE *f, int groups)
 {
     for (int i = 0; i < N_ROWS; i++) {
-        if (!(rows[i].groups & groups) || !*rows[i].help)
+        if (!(option_rows[i].groups & groups) || !*option_rows[i].help)
             continue;
         char left[64], letter[8] = "    ";
-        if (rows[i].letter)
-            snprintf(letter, sizeof letter, "-%c, ", rows[i].letter);
-        snprintf(left, sizeof left, "%s--%s %s", letter, rows[i].name, rows[i].metavar);
-        fprintf(f, "  %-28s %s\n", left, rows[i].help);
+        if (option_rows[i].letter)
+            snprintf(letter, sizeof letter, "-%c, ", option_rows[i].letter);
+        snprintf(left, sizeof left, "%s--%s %s", letter, option_rows[i].name, option_rows[i].metavar);
+        fprintf(f, "  %-28s %s\n", left, option_rows[i].help);
     }
 }
 

@@ -1,50 +1,22 @@
 /* What was asked for on this command line, as arguments of another start of the program. */
-#include <math.h>
-#include <stddef.h>
 #include <string.h>
-#include "base/mem.h"
-#include "base/sbuf.h"
-#include "cli/cli.h"
-
-enum type { FLAG, INT, NUM, TEXT, LIST, LINES, SIZE, TIME, U64 };
-static const struct {
-    const char *name;
-    enum type type;
-    size_t at;
-    int groups;
-} rows[] = {
-#define O(name, letter, type, field, groups, metavar, help) {name, type, offsetof(struct cli, field), groups},
-#include "cli/options.def"
-#undef O
-};
-enum { N_ROWS = sizeof rows / sizeof *rows };
-
-static int add(struct text_list *out, const char *text, struct err *e)
-{
-    const char **v = mem_resize(out->v, (size_t)(out->n + 1) * sizeof *v);
-    if (v)
-        out->v = v;
-    if (!v || !(v[out->n] = mem_strdup(text)))
-        return err_nomem(e, strlen(text), "a command line");
-    out->n++;
-    return 0;
-}
+#include "cli/options.h"
 
 static int add_both(struct text_list *out, const char *name, const char *value, struct err *e)
 {
     char option[64];
     snprintf(option, sizeof option, "--%s", name);
-    int rc = add(out, option, e);
-    return rc == 0 && value ? add(out, value, e) : rc;
+    int rc = option_list_add(out, option, strlen(option), e);
+    return rc == 0 && value ? option_list_add(out, value, strlen(value), e) : rc;
 }
 
-static int add_value(struct text_list *out, int i, const void *at, struct err *e)
+static int add_value(struct text_list *out, const struct option_row *o, const void *at, struct err *e)
 {
     char text[64];
     int rc = 0;
-    switch (rows[i].type) {
+    switch (o->type) {
     case FLAG:
-        return add_both(out, rows[i].name, NULL, e);
+        return add_both(out, o->name, NULL, e);
     case INT:
         snprintf(text, sizeof text, "%d", *(const int *)at);
         break;
@@ -59,19 +31,19 @@ static int add_value(struct text_list *out, int i, const void *at, struct err *e
         snprintf(text, sizeof text, "%.17g", *(const double *)at);
         break;
     case TEXT:
-        return add_both(out, rows[i].name, *(const char *const *)at, e);
+        return add_both(out, o->name, *(const char *const *)at, e);
     case LIST:
     case LINES: {
         const struct text_list *l = at;
         for (int k = 0; k < l->n && rc == 0; k++)
-            rc = add_both(out, rows[i].name, l->v[k], e);
+            rc = add_both(out, o->name, l->v[k], e);
         return rc;
     }
     }
-    return add_both(out, rows[i].name, text, e);
+    return add_both(out, o->name, text, e);
 }
 
-static size_t size_of(enum type t)
+static size_t size_of(enum option_type t)
 {
     const bool list = t == LIST || t == LINES;
     return t == FLAG ? sizeof(bool) : t == INT ? sizeof(int) : list ? sizeof(struct text_list) : sizeof(int64_t);
@@ -81,7 +53,7 @@ static size_t size_of(enum type t)
 static bool was_seen(int i, int groups)
 {
     for (int k = 0; k < i; k++)
-        if (rows[k].at == rows[i].at && rows[k].groups & groups)
+        if (option_rows[k].at == option_rows[i].at && option_rows[k].groups & groups)
             return true;
     return false;
 }
@@ -98,21 +70,14 @@ int cli_repeat_options(const struct cli *c, int groups, const char *const *excep
     struct cli fresh;
     char word[] = "whichquant", *name = word;
     int rc = cli_parse(&fresh, 1, &name, e);
-    for (int i = 0; i < N_ROWS && rc == 0; i++) {
-        const char *at = (const char *)c + rows[i].at, *usual = (const char *)&fresh + rows[i].at;
-        if (!(rows[i].groups & groups) || was_seen(i, groups) || is_one_of(rows[i].name, except) ||
-            !memcmp(at, usual, size_of(rows[i].type)))
+    for (int i = 0; i < n_option_rows && rc == 0; i++) {
+        const struct option_row *o = &option_rows[i];
+        const char *at = (const char *)c + o->at, *usual = (const char *)&fresh + o->at;
+        if (!(o->groups & groups) || was_seen(i, groups) || is_one_of(o->name, except) ||
+            !memcmp(at, usual, size_of(o->type)))
             continue;
-        rc = add_value(out, i, at, e);
+        rc = add_value(out, o, at, e);
     }
     cli_free_options(&fresh);
     return rc;
-}
-
-void cli_free_list(struct text_list *l)
-{
-    for (int i = 0; i < l->n; i++)
-        mem_free((void *)(uintptr_t)l->v[i]);
-    mem_free(l->v);
-    *l = (struct text_list){0};
 }
