@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/hash.h"
 #include "base/mem.h"
+#include "bench/record_fields.h"
 #include "bench/sweep_quality.h"
 
 int quality_engine(const struct quality_run *q, struct engine **g, const struct weights *w, struct kv_pair kv,
@@ -234,6 +235,30 @@ static int take_result(struct quality_run *q, int j, struct record *r, struct er
     return 0;
 }
 
+/* Records keep 12 digits. */
+static bool same_figures(const struct record *a, const struct record *b)
+{
+    for (int i = 0; i < n_record_fields; i++) {
+        double x = record_figure(a, &record_fields[i]).v, y = record_figure(b, &record_fields[i]).v;
+        if (isnan(x) != isnan(y) || fabs(x - y) > 1e-11 * fabs(x))
+            return false;
+    }
+    return true;
+}
+
+/* With --resume: 1 when the newest record of that cell in the store says the same. */
+static int is_stored(const struct quality_run *q, const struct record *r, struct err *e)
+{
+    if (!q->in->req->resume || r->status != STATUS_OK)
+        return 0;
+    struct record *stored = mem_alloc(sizeof *stored);
+    int have = stored ? store_find(q->in->store, r->cell_id, r->env_sha256, stored, e)
+                      : err_nomem(e, sizeof *stored, "a record");
+    have = have > 0 ? same_figures(stored, r) : have;
+    mem_free(stored);
+    return have;
+}
+
 static int keep_record(struct quality_run *q, struct sweep *s, int c, const struct record *rec, struct err *e)
 {
     struct record *r = sweep_add(s);
@@ -242,7 +267,8 @@ static int keep_record(struct quality_run *q, struct sweep *s, int c, const stru
     *r = *rec;
     record_cell_id(r);
     q->plan->cell[c].settled = true;
-    return q->in->store ? store_put(q->in->store, r, e) : 0;
+    int have = q->in->store ? is_stored(q, r, e) : 1;
+    return have < 0 ? have : have ? 0 : store_put(q->in->store, r, e);
 }
 
 /* The record of the earlier cell whose tensors cell c has: its figures under its own name. */

@@ -463,6 +463,17 @@ def test_killed_run_resumes():
     assert kld(resumed) == kld(fresh) and len(kld(fresh)) >= 3
 
 
+def test_what_is_resumed_is_no_second_point():
+    store = os.path.join(TMP, "resumed.db")
+    args = ["--no-speed", "--chunks", "2", "-f", "q8_0,q4_0", "--frameworks", "own", "--store", store, "--json"]
+    rows = [json.loads(run(*args, *more).text)["rows"] for more in ([], ["--resume"])]
+    assert [r["kld"] for r in rows[0]] == [r["kld"] for r in rows[1]]
+    n = lambda: [len(s["points"]) for s in json.loads(run("history", "--metric", "kld", "--store", store, "--json").text)]
+    assert n() and set(n()) == {1}, n()
+    run(*args)                                           # measured again: a second one
+    assert set(n()) == {2}, n()
+
+
 def test_interrupt_keeps_what_is_done():
     out = os.path.join(TMP, "interrupted")
     p = subprocess.Popen([PROGRAM, "--demo", "-o", out, "--budget", "60s"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
