@@ -125,7 +125,7 @@ static int read_metrics(struct list *l, const char *header, const char *text_end
     return rc;
 }
 
-/* The line that has both words, in any case; NULL: none. */
+/* The line that has both words; NULL: none. */
 static const char *find_header(const char *text, const char *a, const char *b)
 {
     for (const char *p = text; *p; p += strcspn(p, "\n"), p += *p == '\n') {
