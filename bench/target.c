@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 #include "base/near.h"
+#include "base/words.h"
 #include "bench/target_state.h"
 #include "datasets/catalogue.h"
 
@@ -102,11 +103,7 @@ int target_set_backends(struct target *t, const char *text, const char *where, s
 
 bool target_has_backend(const struct target *t, const char *backend)
 {
-    char word[48];
-    for (const char *at = t->backends; next_word(&at, word);)
-        if (!strcmp(word, backend))
-            return true;
-    return false;
+    return words_have(t->backends, backend, strlen(backend));
 }
 
 int target_set_class(struct target *t, const char *name, const char *where, struct err *e)
