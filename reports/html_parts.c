@@ -81,6 +81,7 @@ void html_entry(struct sbuf *out, const char *name, const char *value)
 void html_entry_and_free(struct sbuf *out, const char *name, struct sbuf *value)
 {
     html_entry(out, name, sbuf_str(value));
+    out->failed = out->failed || value->failed;
     sbuf_free(value);
 }
 

@@ -13,6 +13,7 @@
 #include "datasets/catalogue.h"
 #include "matrix/grid.h"
 #include "reports/columns.h"
+#include "reports/html_parts.h"
 #include "tests/unit/device_cases.h"
 
 /* --- prices --- */
@@ -314,6 +315,9 @@ static void test_memory_failures(void **state)
         assert_true(done);
     }
     device_case_close(&c);
+    struct sbuf page = {0}, value = {.failed = true}; /* an entry that could not be written is not just missing */
+    html_entry_and_free(&page, "Tied", &value);
+    assert_true(page.failed);
 }
 
 int main(void)
