@@ -160,28 +160,36 @@ int night_run_passes(struct night *n, int model, const struct night_pass *p, str
 
 /* ---- one record a cell ---- */
 
-struct found {
-    struct record r;
-    int model;
-};
+/* Room for one more, which counts already. */
+static struct night_cell *add_cell(struct night_cells *c, struct err *e)
+{
+    if (c->n == c->cap) {
+        int cap = c->cap ? 2 * c->cap : 64;
+        struct night_cell *v = mem_resize(c->v, (size_t)cap * sizeof *v);
+        if (!v) {
+            err_nomem(e, (size_t)cap * sizeof *v, "the cells of a night");
+            return NULL;
+        }
+        c->v = v;
+        c->cap = cap;
+    }
+    return &c->v[c->n++];
+}
+
 struct reading {
-    struct found *v;
-    int n, cap, model;
+    struct night_cells found; /* a record a process */
+    int model;
     struct err *e;
 };
 
 static int take_record(void *arg, const struct record *r)
 {
     struct reading *x = arg;
-    if (x->n == x->cap) {
-        int cap = x->cap ? 2 * x->cap : 64;
-        struct found *v = mem_resize(x->v, (size_t)cap * sizeof *v);
-        if (!v)
-            return err_nomem(x->e, (size_t)cap * sizeof *v, "what was measured");
-        x->v = v;
-        x->cap = cap;
-    }
-    x->v[x->n++] = (struct found){*r, x->model};
+    struct night_cell *c = add_cell(&x->found, x->e);
+    if (!c)
+        return ERR_NOMEM;
+    c->r = *r;
+    c->model = x->model;
     return 0;
 }
 
@@ -213,18 +221,12 @@ static bool same_cell(const struct record *a, const struct record *b)
     return !strcmp(a->cell_id, b->cell_id) && !strcmp(a->env_sha256, b->env_sha256);
 }
 
-static int add_cell(struct night_cells *out, const struct record *const *rec, int n, int model, const char *run_id,
-                    struct err *e)
+static int merge_cell(struct night_cells *out, const struct record *const *rec, int n, int model, const char *run_id,
+                      struct err *e)
 {
-    if (out->n == out->cap) {
-        int cap = out->cap ? 2 * out->cap : 64;
-        struct night_cell *v = mem_resize(out->v, (size_t)cap * sizeof *v);
-        if (!v)
-            return err_nomem(e, (size_t)cap * sizeof *v, "the cells of a night");
-        out->v = v;
-        out->cap = cap;
-    }
-    struct night_cell *c = &out->v[out->n++];
+    struct night_cell *c = add_cell(out, e);
+    if (!c)
+        return ERR_NOMEM;
     record_merge(&c->r, rec, n);
     memset(c->r.run_id, 0, sizeof c->r.run_id);
     snprintf(c->r.run_id, sizeof c->r.run_id, "%s", run_id);
@@ -237,19 +239,20 @@ int night_collect(struct night_cells *out, const char *folder, const char *prefi
 {
     struct reading x = {.e = e};
     int rc = read_stores(&x, folder, prefix);
-    for (int i = 0; i < x.n && rc == 0; i++) {
+    const struct night_cell *v = x.found.v;
+    for (int i = 0; i < x.found.n && rc == 0; i++) {
         const struct record *of[MOST_PROCESSES];
         int n_of = 0;
         bool seen = false;
         for (int k = 0; k < i && !seen; k++)
-            seen = same_cell(&x.v[k].r, &x.v[i].r);
-        for (int k = i; k < x.n && !seen; k++)
-            if (same_cell(&x.v[k].r, &x.v[i].r) && n_of < MOST_PROCESSES)
-                of[n_of++] = &x.v[k].r;
+            seen = same_cell(&v[k].r, &v[i].r);
+        for (int k = i; k < x.found.n && !seen; k++)
+            if (same_cell(&v[k].r, &v[i].r) && n_of < MOST_PROCESSES)
+                of[n_of++] = &v[k].r;
         if (!seen)
-            rc = add_cell(out, of, n_of, x.v[i].model, run_id, e);
+            rc = merge_cell(out, of, n_of, v[i].model, run_id, e);
     }
-    mem_free(x.v);
+    night_cells_free(&x.found);
     return rc;
 }
 

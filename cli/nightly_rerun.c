@@ -1,7 +1,6 @@
 /* Suspicious cells once more, when the gate asks: the same number of processes, those formats and frameworks only. */
 #include <math.h>
 #include <string.h>
-#include "base/mem.h"
 #include "base/os.h"
 #include "bench/record_fields.h"
 #include "cli/nightly.h"
@@ -23,10 +22,10 @@ static bool is_of_quality(const char *metric)
     return f && (!strcmp(f->group, "quality") || !strcmp(f->group, "task"));
 }
 
-/* Tonight's cell of a series; NULL: somebody else's figures. */
-static const struct night_cell *cell_of(const struct night_cells *c, const struct series *s)
+/* The cell of a series, from the `first` on; NULL: somebody else's figures, or not measured. */
+static const struct night_cell *cell_of(const struct night_cells *c, int first, const struct series *s)
 {
-    for (int i = 0; i < c->n; i++)
+    for (int i = first; i < c->n; i++)
         if (!strcmp(c->v[i].key, s->cell_key) && !strcmp(c->v[i].r.env_sha256, s->env_sha256))
             return &c->v[i];
     return NULL;
@@ -57,26 +56,15 @@ static void wait_a_while(const struct night *n)
         clock_sleep_ms(100);
 }
 
-static void take_values(struct night *n, const struct night_cells *got, const struct series *const *s, int n_series,
-                        double *value)
+/* Of the turn whose cells begin with the `first`. */
+static void take_values(const struct night *n, int first, const struct series *const *s, int n_series, double *value)
 {
     for (int i = 0; i < n_series; i++) {
-        const struct night_cell *c = cell_of(&n->cells, s[i]) ? cell_of(got, s[i]) : NULL;
+        const struct night_cell *c = cell_of(&n->cells, 0, s[i]) ? cell_of(&n->again, first, s[i]) : NULL;
         const struct record_field *f = record_figure_find(s[i]->metric);
         if (c && f && c->r.status == STATUS_OK)
             value[i] = record_figure(&c->r, f).v;
     }
-}
-
-static int append(struct night_cells *to, const struct night_cells *from, struct err *e)
-{
-    struct night_cell *v = mem_resize(to->v, (size_t)(to->n + from->n) * sizeof *v);
-    if (!v && to->n + from->n)
-        return err_nomem(e, (size_t)(to->n + from->n) * sizeof *v, "what was run again");
-    to->v = v;
-    memcpy(v + to->n, from->v, (size_t)from->n * sizeof *v);
-    to->n = to->cap = to->n + from->n;
-    return 0;
 }
 
 static int run_again(struct night *n, int model, const struct wanted *w, const char *folder, const char *prefix,
@@ -104,7 +92,7 @@ int night_rerun(void *arg, const struct series *const *s, int n_series, double *
 {
     struct night *n = arg;
     char folder[NIGHT_PATH], prefix[16], run_id[48];
-    struct night_cells got = {0};
+    const int n_before = n->again.n;
     for (int i = 0; i < n_series; i++)
         value[i] = NAN;
     const int turn = ++n->n_reruns, left = n->n_turns > turn ? n->n_turns - turn + 1 : 1;
@@ -125,7 +113,7 @@ int night_rerun(void *arg, const struct series *const *s, int n_series, double *
     for (int m = 0; m < n->cli->n_args && rc == 0; m++) {
         struct wanted w = {.quality = false};
         for (int i = 0; i < n_series; i++) {
-            const struct night_cell *c = cell_of(&n->cells, s[i]);
+            const struct night_cell *c = cell_of(&n->cells, 0, s[i]);
             if (c && c->model == m)
                 want(&w, s[i]);
         }
@@ -133,12 +121,9 @@ int night_rerun(void *arg, const struct series *const *s, int n_series, double *
             rc = run_again(n, m, &w, folder, prefix, budget_s / n->cli->n_args, e);
     }
     if (rc == 0)
-        rc = night_collect(&got, folder, prefix, run_id, e);
+        rc = night_collect(&n->again, folder, prefix, run_id, e);
     if (rc == 0)
-        take_values(n, &got, s, n_series, value);
-    if (rc == 0)
-        rc = append(&n->again, &got, e);
-    night_cells_free(&got);
+        take_values(n, n_before, s, n_series, value);
     return rc;
 }
 
