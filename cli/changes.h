@@ -10,4 +10,5 @@ int changes_options(const struct cli *c, struct changepoint_options *o, struct e
 int changes_fewest_values(double p);
 /* --explain: a line of what other tools print, behind so many spaces. */
 void changes_print_explanation(int indent, const struct changepoint *x);
+void changes_put_explanation(json_t *o, const struct changepoint *x);
 #endif

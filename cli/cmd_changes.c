@@ -132,6 +132,16 @@ static const char *judge(const struct cli *c, const struct changepoint *x)
     return (x->after > x->before) == c->higher_better ? "better" : "worse";
 }
 
+void changes_put_explanation(json_t *o, const struct changepoint *x)
+{
+    json_put(o, "mean_before", json_num(x->mean_before));
+    json_put(o, "mean_after", json_num(x->mean_after));
+    json_put(o, "sd_before", json_num(x->sd_before));
+    json_put(o, "sd_after", json_num(x->sd_after));
+    json_put(o, "t", json_num(x->t));
+    json_put(o, "p_t", json_num(x->p_t));
+}
+
 static json_t *change_to_json(const struct search *s, const struct found *f, const struct changepoint *x)
 {
     const struct value_row *row = &f->series->row[x->index];
@@ -141,21 +151,11 @@ static json_t *change_to_json(const struct search *s, const struct found *f, con
     json_put(o, "index", json_integer(x->index));
     json_put(o, "line", json_integer(row->line));
     json_put(o, "time", row->when[0] ? json_string(row->when) : json_null());
-    const struct {
-        const char *key;
-        double v;
-    } figures[] = {{"before", x->before},
-                   {"after", x->after},
-                   {"effect", x->effect},
-                   {"p", x->p},
-                   {"mean_before", x->mean_before},
-                   {"mean_after", x->mean_after},
-                   {"sd_before", x->sd_before},
-                   {"sd_after", x->sd_after},
-                   {"t", x->t},
-                   {"p_t", x->p_t}};
-    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
-        json_put(o, figures[i].key, json_num(figures[i].v));
+    json_put(o, "before", json_num(x->before));
+    json_put(o, "after", json_num(x->after));
+    json_put(o, "effect", json_num(x->effect));
+    json_put(o, "p", json_num(x->p));
+    changes_put_explanation(o, x);
     if (*judge(s->c, x))
         json_put(o, "verdict", json_string(judge(s->c, x)));
     return o;

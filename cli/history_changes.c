@@ -29,24 +29,12 @@ static const char *verdict(const struct series_change *c)
 
 static void put_figures(json_t *o, const struct series_change *c)
 {
-    const struct changepoint *f = c->found;
     json_put(o, "before", json_num(c->known->before));
     json_put(o, "after", json_num(c->known->after));
     json_put(o, "effect", json_num(c->known->effect));
     json_put(o, "p", json_num(c->known->p));
-    if (!f)
-        return;
-    const struct {
-        const char *key;
-        double v;
-    } now[] = {{"mean_before", f->mean_before},
-               {"mean_after", f->mean_after},
-               {"sd_before", f->sd_before},
-               {"sd_after", f->sd_after},
-               {"t", f->t},
-               {"p_t", f->p_t}};
-    for (size_t i = 0; i < sizeof now / sizeof *now; i++)
-        json_put(o, now[i].key, json_num(now[i].v));
+    if (c->found)
+        changes_put_explanation(o, c->found);
 }
 
 static json_t *to_json(const struct series_change *c)
@@ -110,8 +98,8 @@ static void print_change(const struct report *r, const struct series_change *c)
     if (isfinite(k->effect))
         snprintf(effect, sizeof effect, "%+.2f %%", 100 * k->effect);
     printf("  %.8s  %-12s  %.10s  %10.6g -> %-10.6g  %9s %-6s  p %-7.2g", k->id,
-           c->is_new ? "NEW" : change_state_name(k->state), clock_format(date, k->time), k->before, k->after,
-           effect, verdict(c), k->p);
+           c->is_new ? "NEW" : change_state_name(k->state), clock_format(date, k->time), k->before, k->after, effect,
+           verdict(c), k->p);
     if (c->same_build)
         printf("  same build: the machine, not the code");
     else if (c->index > 0 && *p[c->index - 1].commit && *p[c->index].commit)
