@@ -10,6 +10,14 @@
 static const double usual_budget_s = 3600, measure_share = 0.6; /* the rest is for suspicious cells */
 enum { USUAL_PROCESSES = 5, USUAL_KEEP = 30, CLOCK_SLACK_S = 3600 };
 
+/* Of a folder beside the lock, and of one beside the link to the newest. */
+static bool is_name(const char *s)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    return *s && *s != '.' && strlen(s) <= 24 && strspn(s, letters) == strlen(s) && strcmp(s, "lock") != 0 &&
+           strcmp(s, "latest") != 0;
+}
+
 static int take_options(struct night *n, struct err *e)
 {
     struct cli *c = n->cli;
@@ -17,10 +25,9 @@ static int take_options(struct night *n, struct err *e)
     struct tm tm;
     localtime_r(&now, &tm); /* people name nights by their own calendar */
     strftime(n->id, sizeof n->id, "%Y-%m-%d", &tm);
-    if (c->night &&
-        (strlen(c->night) > 24 || !*c->night || c->night[0] == '.' ||
-         strspn(c->night, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") < strlen(c->night)))
-        return err_set(e, ERR_USAGE, "--night %.40s: give at most 24 letters, digits, dots and dashes", c->night);
+    if (c->night && !is_name(c->night))
+        return err_set(e, ERR_USAGE,
+                       "--night %.40s: give at most 24 letters, digits, dots and dashes, not lock or latest", c->night);
     if (c->night)
         snprintf(n->id, sizeof n->id, "%s", c->night);
     if (isnan(c->req.budget_s))

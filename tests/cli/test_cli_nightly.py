@@ -384,7 +384,8 @@ def test_a_database_server_that_goes_away():
 
 def test_nightly_usage():
     for args in (["nightly"], [*QUALITY, "--night", "../x"], [*QUALITY, "--night", ""], [*QUALITY, "--processes", "99"],
-                 [*QUALITY, "--no-quality"], [*QUALITY, "--budget", "soon"], [*QUALITY, "--night", "x" * 25]):
+                 [*QUALITY, "--no-quality"], [*QUALITY, "--budget", "soon"], [*QUALITY, "--night", "x" * 25],
+                 [*QUALITY, "--night", "latest"], [*QUALITY, "--night", "lock"]):
         one_sentence(run(*args, expect=2))
 
 
