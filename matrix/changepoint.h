@@ -9,7 +9,7 @@
 struct changepoint {
     int index;                 /* first value of the new level */
     double before, after;      /* medians of the levels beside it */
-    double effect;             /* after / before - 1; NaN where before is 0 */
+    double effect;             /* (after - before) / |before|; NaN where before is 0 */
     double p;                  /* of the permutation test, or of the merge's Mann-Whitney test, the larger */
     double mean_before, mean_after, sd_before, sd_after, t, p_t;   /* Student's, as other tools print it: --explain */
 };
