@@ -32,6 +32,14 @@ static struct sqlite *own(const struct db *d)
     return d->own;
 }
 
+static int damaged(const struct db *d, const char *said, struct err *e)
+{
+    return err_set(e, ERR_FORMAT,
+                   "the store %s is damaged (%s); move it away and bring its records back with "
+                   "`whichquant import records.jsonl`",
+                   d->name, said);
+}
+
 /* SQLite's complaint as a sentence that says what to do. */
 static int complain(const struct db *d, int rc, struct err *e)
 {
@@ -41,10 +49,7 @@ static int complain(const struct db *d, int rc, struct err *e)
         return err_nomem(e, 0, d->name);
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
-        return err_set(e, ERR_FORMAT,
-                       "the store %s is damaged (%s); move it away and bring its records back with "
-                       "`whichquant import records.jsonl`",
-                       d->name, said);
+        return damaged(d, said, e);
     case SQLITE_FULL:
         return err_set(e, ERR_IO, "the disk is full: cannot write %s; free some space or give another --store",
                        d->name);
@@ -320,10 +325,7 @@ static int check_by(struct db *d, const char *sql, struct err *e)
     if (strcmp(said, "ok") == 0)
         return 0;
     said[strcspn(said, "\n")] = 0;
-    return err_set(e, ERR_FORMAT,
-                   "the store %s is damaged (%s); move it away and bring its records back with "
-                   "`whichquant import records.jsonl`",
-                   d->name, said);
+    return damaged(d, said, e);
 }
 
 static int check(struct db *d, struct err *e)
