@@ -7,11 +7,11 @@
 #include "reports/dashboard.h"
 #include "reports/escape.h"
 
-enum { DIGITS = 4, MOST_ARTIFACTS = 50, MOST_NAMES = 4096 };
+enum { DIGITS = 4, MOST_ARTIFACTS = 50 };
 static const double largest_whole = 1125899906842624.0; /* 2^50: exact in JavaScript */
 
-struct names { /* pointers into the lines */
-    const char *v[MOST_NAMES];
+struct names {
+    const struct dashboard_line **v; /* the first line of each name: as many as there are lines at most */
     int n;
 };
 /* Columns of a line that are places in tables. */
@@ -30,14 +30,20 @@ static const char *column_of(const struct dashboard_line *l, int table)
     return (const char *)&l->id + tables[table].at;
 }
 
-static int place_of(struct names *t, const char *name)
+/* Two sources may give one name to figures in other units. */
+static bool same_name(const struct dashboard_line *a, const struct dashboard_line *b, int table)
+{
+    return strcmp(column_of(a, table), column_of(b, table)) == 0 &&
+           (table != METRICS || (strcmp(a->id.unit, b->id.unit) == 0 && a->id.better == b->id.better));
+}
+
+static int place_of(struct names *t, const struct dashboard_line *l, int table)
 {
     for (int i = 0; i < t->n; i++)
-        if (strcmp(t->v[i], name) == 0)
+        if (same_name(t->v[i], l, table))
             return i;
-    if (t->n < MOST_NAMES)
-        t->v[t->n++] = name;
-    return t->n - 1;
+    t->v[t->n] = l;
+    return t->n++;
 }
 
 static void number(struct sbuf *out, double v)
@@ -174,7 +180,7 @@ static void put_line(struct sbuf *out, const struct dashboard_line *l, struct na
     sbuf_printf(out, "[\"%s\",", l->key);
     escape_script(out, l->id.key);
     for (int t = 0; t < N_TABLES; t++)
-        sbuf_printf(out, ",%d", place_of(&names[t], column_of(l, t)));
+        sbuf_printf(out, ",%d", place_of(&names[t], l, t));
     sbuf_printf(out, ",%d,%d,", l->n, e);
     put_points(out, l, e);
     sbuf_putc(out, ',');
@@ -214,27 +220,37 @@ static void put_strings(struct sbuf *out, const char *key, const char *first, si
     sbuf_putc(out, ']');
 }
 
-static void put_metrics(struct sbuf *out, const struct dashboard *d, const struct names *metrics)
+static void put_names(struct sbuf *out, const struct names *t, int table)
+{
+    sbuf_printf(out, ",\"%s\":[", tables[table].key);
+    for (int i = 0; i < t->n; i++) {
+        sbuf_puts(out, i ? "," : "");
+        escape_script(out, column_of(t->v[i], table));
+    }
+    sbuf_putc(out, ']');
+}
+
+static void put_units(struct sbuf *out, const struct names *metrics)
 {
     sbuf_puts(out, ",\"units\":[");
-    for (int i = 0; i < metrics->n; i++)
-        for (int k = 0; k < d->n; k++)
-            if (strcmp(d->line[k].id.metric, metrics->v[i]) == 0) {
-                sbuf_puts(out, i ? ",[" : "[");
-                escape_script(out, d->line[k].id.unit);
-                sbuf_printf(out, ",%d]", d->line[k].id.better);
-                break;
-            }
+    for (int i = 0; i < metrics->n; i++) {
+        sbuf_puts(out, i ? ",[" : "[");
+        escape_script(out, metrics->v[i]->id.unit);
+        sbuf_printf(out, ",%d]", metrics->v[i]->id.better);
+    }
     sbuf_putc(out, ']');
 }
 
 void dashboard_write_data(struct sbuf *out, const struct dashboard *d)
 {
-    struct names *names = mem_alloc_n(N_TABLES, sizeof *names);
-    if (!names) {
+    struct names names[N_TABLES] = {0};
+    const struct dashboard_line **all = mem_alloc_n((size_t)N_TABLES * (size_t)(d->n + 1), sizeof *all);
+    if (!all) {
         out->failed = true;
         return;
     }
+    for (int t = 0; t < N_TABLES; t++)
+        names[t].v = all + (size_t)t * (size_t)d->n;
     sbuf_puts(out, "{\"schema\":1,\"generated\":");
     escape_script(out, d->generated_at);
     sbuf_printf(out, ",\"cadence\":%d,\"release\":", d->cadence);
@@ -253,15 +269,9 @@ void dashboard_write_data(struct sbuf *out, const struct dashboard *d)
         put_line(out, &d->line[i], names);
     }
     sbuf_putc(out, ']');
-    for (int t = 0; t < N_TABLES; t++) {
-        sbuf_printf(out, ",\"%s\":[", tables[t].key);
-        for (int i = 0; i < names[t].n; i++) {
-            sbuf_puts(out, i ? "," : "");
-            escape_script(out, names[t].v[i]);
-        }
-        sbuf_putc(out, ']');
-    }
-    put_metrics(out, d, &names[METRICS]);
+    for (int t = 0; t < N_TABLES; t++)
+        put_names(out, &names[t], t);
+    put_units(out, &names[METRICS]);
     sbuf_putc(out, '}');
-    mem_free(names);
+    mem_free(all);
 }

@@ -574,8 +574,9 @@
 
   // --- where we are ---
   function setRange(n) { if (range !== n) { range = n; known.clear(); } nights.value = String(n); }
+  function plain(fragment) { try { return decodeURIComponent(fragment); } catch (_) { return "grid"; } }   // "#%"
   function route(moved) {
-    var hash = decodeURIComponent(location.hash.slice(1)), line = null, want = hash.slice(2);
+    var hash = plain(location.hash.slice(1)), line = null, want = hash.slice(2);
     if (/^s\/./.test(hash)) line = lines.find(function (l) { return l.key === want; }) || lines.find(function (l) { return want.length >= 8 && l.series.indexOf(want) === 0; });
     if (/^c\/./.test(hash)) line = lines.find(function (l) { return l.changes.some(function (c) { return c.id === want; }); });
     if (!line && /^[sc]\//.test(hash)) hash = "grid";

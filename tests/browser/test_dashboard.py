@@ -267,7 +267,7 @@ def links(page, url):
     for hash in ("s/" + line[0], "s/" + line[1], "s/" + line[1][:16], "c/" + line[14][0][8]):
         fresh(page, url + "#" + hash)
         check(f"link: #{hash[:9]}...", page.evaluate("document.querySelector('#view h2').textContent") == want, page.evaluate("document.querySelector('#view h2').textContent"))
-    for hash in ("s/none", "nothing", "s/", "%3Cimg%3E"):
+    for hash in ("s/none", "nothing", "s/", "%3Cimg%3E", "%", "s/%"):
         fresh(page, url + "#" + hash)
         check(f"link: #{hash} leads to the grid", page.evaluate("document.querySelector('table.grid-of-nights') !== null"))
 

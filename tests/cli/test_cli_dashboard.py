@@ -71,6 +71,20 @@ def test_summary():
     assert worse[0]["series"] in keys, "the key of the series is that of history"
 
 
+def test_names_and_units():
+    """Every series has its own metric and unit: of thousands, and where two sources measure one name in two units."""
+    store, page = os.path.join(TMP, "names.db"), os.path.join(TMP, "names.html")
+    for source, unit, n in (("one", "ms", 4200), ("two", "s", 3)):
+        rows = ["metric,value,unit,better"] + [f"m{i:04},{1 + i},{unit},lower" for i in range(n)]
+        run("import", path("names.csv", ("\n".join(rows) + "\n").encode()), "--source", source, "--date", night(0), "--store", store, "-q")
+    dashboard("-o", page, store=store)
+    data, _ = embedded(page)
+    seen = [(data["models"][line[2]], data["metrics"][line[7]], *data["units"][line[7]]) for line in data["lines"]]
+    lower = data["units"][0][1]
+    want = [("one", f"m{i:04}", "ms", lower) for i in range(4200)] + [("two", f"m{i:04}", "s", lower) for i in range(3)]
+    assert sorted(seen) == sorted(want), set(seen) ^ set(want)
+
+
 def test_answers():
     """The change has the name that history answers, and the page shows the answer; its old picture goes."""
     store, out = os.path.join(TMP, "answered.db"), os.path.join(TMP, "answered")
