@@ -26,6 +26,7 @@ static void explain_coverage(struct judge *j)
     static const char *const words[] = {"measured", "by equivalent kernels", "measured on a shape", "predicted",
                                         "published"};
     int count[5] = {0}, failed = 0, without = 0;
+    const int ctx = j->want->ctx; /* what the choice's speeds are behind: slower than an empty context's */
     for (int i = 0; i < d->n_rows; i++) {
         const struct row *r = &d->row[i];
         int k = 0;
@@ -45,6 +46,8 @@ static void explain_coverage(struct judge *j)
     for (int k = 0; k < 5; k++)
         if (count[k])
             n += (size_t)snprintf(text + n, sizeof text - n, "%s%d %s", n ? ", " : "", count[k], words[k]);
+    if (d->across && count[3])
+        n += (size_t)snprintf(text + n, sizeof text - n, " behind %d tokens", ctx);
     if (without)
         n += (size_t)snprintf(text + n, sizeof text - n, "%s%d without a speed", n ? ", " : "", without);
     if (failed)
