@@ -180,22 +180,18 @@ static bool is_kld(const struct gate_cell *c)
     return strcmp(c->id.metric, "kld") == 0;
 }
 
-void gate_test_chunks(struct gate_cell *c, const struct gate_policy *p, const double *base, const double *now, int n)
+void gate_test_chunks(struct gate_cell *c, const struct gate_policy *p, double *d, int n)
 {
-    double *d = mem_alloc_n(2 * (size_t)n, sizeof *d), *other = d ? d + n : NULL;
-    if (!d)
-        return;
-    for (int i = 0; i < n; i++)
-        other[i] = -(d[i] = now[i] - base[i]);
     c->delta = stats_mean_at_level(d, n, p->ci_level, p->n_resamples, gate_cell_seed(c, p));
     c->suspect = (c->delta.v > p->max_ln_ppl) - (c->delta.v < -p->max_ln_ppl);
-    c->p = stats_wilcoxon(c->suspect < 0 ? other : d, n);
+    for (int i = 0; i < n && c->suspect < 0; i++) /* the direction that is tested */
+        d[i] = -d[i];
+    c->p = stats_wilcoxon(d, n);
     if (is_ppl(c)) /* a chunk's figure is its mean -ln of a token's probability */
         c->ratio = (struct interval){exp(c->delta.v), exp(c->delta.lo), exp(c->delta.hi)};
     else
         c->ratio = (struct interval){c->current / c->baseline, NAN, NAN};
     c->effect = c->ratio.v - 1;
-    mem_free(d);
 }
 
 /* Answers are kept as counts against the reference's. Two runs can differ in an item only where one of them differs

@@ -19,8 +19,9 @@ void gate_test_ranks(struct gate_cell *c, const struct gate_policy *p, const dou
                      const double *fresh, int n_fresh);
 void gate_test_threshold(struct gate_cell *c, const struct gate_policy *p, int n_base, const double *fresh,
                          int n_fresh);
-/* The same chunks of text in both runs; c->baseline and c->current are the figures. */
-void gate_test_chunks(struct gate_cell *c, const struct gate_policy *p, const double *base, const double *now, int n);
+/* d[n]: how much the same chunks of text differ, now less before; overwritten. c->baseline and c->current are the
+ * figures. */
+void gate_test_chunks(struct gate_cell *c, const struct gate_policy *p, double *d, int n);
 void gate_test_answers(struct gate_cell *c, const struct gate_policy *p, const struct task_result *base,
                        const struct task_result *now);
 void gate_test_figures(struct gate_cell *c, const struct gate_policy *p);

@@ -39,7 +39,9 @@ static int test_chunks(struct gate_night *g, struct gate_cell *c, const struct p
     int n_before = rc < 0 ? rc : series_samples(g->store, before->run, samples, x + n, n, g->e);
     if (n_before == n && rc == n) {
         c->n_new = n;
-        gate_test_chunks(c, g->p, x + n, x, n);
+        for (int i = 0; i < n; i++)
+            x[i] -= x[n + i];
+        gate_test_chunks(c, g->p, x, n);
     }
     mem_free(x);
     return rc < 0 ? rc : n_before < 0 ? n_before : n_before == n;

@@ -132,7 +132,7 @@ static void memory_has_a_limit(void **state)
 static void chunks_in_pairs(void **state)
 {
     enum { N = 8 };
-    double base[N], now[N];
+    double differ[N];
     static const struct {
         double shift, swing;
         enum gate_verdict verdict;
@@ -147,10 +147,10 @@ static void chunks_in_pairs(void **state)
         gate_cell_kind(&c);
         assert_int_equal(c.method, GATE_CHUNKS);
         for (int i = 0; i < N; i++) {
-            base[i] = 3 + 0.1 * i;
-            now[i] = base[i] + row[k].shift + row[k].swing * (i % 2 ? 1 : -1);
+            const double base = 3 + 0.1 * i, now = base + row[k].shift + row[k].swing * (i % 2 ? 1 : -1);
+            differ[i] = now - base;
         }
-        gate_test_chunks(&c, &gate_defaults, base, now, N);
+        gate_test_chunks(&c, &gate_defaults, differ, N);
         assert_true(fabs(c.delta.v - row[k].shift) < 1e-12);
         assert_true(fabs(c.ratio.v - exp(row[k].shift)) < 1e-12);
         if (k == 0)
