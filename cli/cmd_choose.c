@@ -60,8 +60,6 @@ static int take_models(struct choice *h, struct err *e)
 static int check_limits(const struct cli *c, struct err *e)
 {
     const struct constraints *w = &c->req.want;
-    if (w->ram_bytes >= 0 && w->disk_bytes >= 0 && w->vram_bytes > w->ram_bytes && !is_elsewhere(c))
-        return err_set(e, ERR_USAGE, "--vram is more than --ram: a GPU model passes through memory; raise --ram");
     if (w->n_prompt >= w->ctx)
         return err_set(
             e, ERR_USAGE,

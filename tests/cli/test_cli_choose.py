@@ -218,6 +218,7 @@ def test_contradictions():
                  PI + ["--max-ttft", "10ms", "--min-decode", "20"], ["--ram", "8G", "--bandwidth", "34000"],
                  ["--ram", "8G", "--bandwidth", "34", "--isa", "neon,avx2"], ["--ram", "8G", "--bandwidth", "fast"]):
         one_sentence(run(*args, expect=2))
+    assert ask("--ram", "16G", "--vram", "24G", "--disk", "100G", "--estimate", "-q")["recommended"], "a large GPU in a small machine"
 
 
 def test_here():
