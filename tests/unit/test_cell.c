@@ -22,18 +22,6 @@ static void decide(void)
     assert_int_equal(matrix_decide(&k.decision, k.rec, k.n, NULL, &k.device, &k.req, &e), 0);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    memset(&k, 0, sizeof k);
-    k.rec = case_records;
-    request_defaults(&k.req);
-    k.req.threads = 2;
-    case_device(&k.device);
-    k.n = sample_records(k.rec);
-    return 0;
-}
-
 static int teardown(void **state)
 {
     (void)state;
@@ -41,6 +29,18 @@ static int teardown(void **state)
     decision_free(k.decision);
     cell = NULL;
     k.decision = NULL;
+    return 0;
+}
+
+static int setup(void **state)
+{
+    teardown(state); /* a test may begin several cases */
+    memset(&k, 0, sizeof k);
+    k.rec = case_records;
+    request_defaults(&k.req);
+    k.req.threads = 2;
+    case_device(&k.device);
+    k.n = sample_records(k.rec);
     return 0;
 }
 

@@ -20,10 +20,18 @@ static void decide(void)
     assert_true(k.decision->recommended >= 0);
 }
 
+static int teardown(void **state)
+{
+    (void)state;
+    decision_free(k.decision);
+    k.decision = NULL;
+    return 0;
+}
+
 /* A plain case: nothing to be said of it. The pick is q4_k_m. */
 static int setup(void **state)
 {
-    (void)state;
+    teardown(state); /* a test may begin several cases */
     memset(&k, 0, sizeof k);
     k.rec = case_records;
     request_defaults(&k.req);
@@ -33,14 +41,6 @@ static int setup(void **state)
     k.device.cpu.isa_mask = ISA(AVX2) | ISA(FMA);
     k.n = sample_records(k.rec);
     forget_device = false;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    decision_free(k.decision);
-    k.decision = NULL;
     return 0;
 }
 
