@@ -137,7 +137,7 @@ def test_the_slow_kernel_is_for_test_builds_only():
 DAY, FIRST = 86400, 1795312800      # 2026-11-22T02:00:00Z
 QUALITY = ["nightly", "default", "-f", "q8_0,q4_0", "--frameworks", "own", "--chunks", "2", "-t", "1", "--no-speed", "-q"]
 SPEED = ["nightly", "default", "-f", "q4_0", "--frameworks", "own", "--prompt", "8", "--gen", "4", "-t", "1", "--no-quality", "-q",
-         "--processes", "2", "--budget", "10s"]
+         "--processes", "2", "--budget", "30s"]
 
 
 class Nights:
@@ -456,7 +456,7 @@ def test_a_slow_kernel_is_found():
             lines.append(json.dumps(r))
     run("import", path("slow.jsonl", "\n".join(lines).encode()), env=m.env)
     slow = {**m.at(1), "WHICHQUANT_TEST_SLOW": f"{name}=5"}
-    p = subprocess.run([SLOW, *args, "--json", "--budget", "60s"], env=slow, cwd=TMP, capture_output=True, timeout=400)
+    p = subprocess.run([SLOW, *args, "--json", "--budget", "120s"], env=slow, cwd=TMP, capture_output=True, timeout=400)
     assert p.returncode == 3, (p.returncode, p.stderr[-600:])
     report = json.loads(p.stdout)
     bad = {(c["model"], c["metric"]) for c in report["cells"] if c["verdict"] == "regression"}
