@@ -24,9 +24,9 @@ struct running {
     struct child_pipes at;
     const char *text; /* what is still to be fed to stdin */
     size_t n_text;
-    uint64_t deadline_ns;                     /* UINT64_MAX: none */
-    uint64_t peak_rss_bytes, read_peak_at_ns; /* so far; when to read it again */
-    uint64_t max_memory_bytes, watch_at_ns;   /* 0: any; when to look again */
+    uint64_t deadline_ns;                             /* UINT64_MAX: none */
+    uint64_t peak_rss_bytes, read_peak_at_ns;         /* so far; when to read it again */
+    uint64_t max_memory_bytes, looked_at_ns, look_ns; /* 0: any; the last look's end, what it took */
     bool after_interrupt, too_large;
 };
 
@@ -145,16 +145,17 @@ static void read_peak(struct running *r)
 }
 
 /* Address space would be simpler to limit, but frameworks reserve far more of it than they ever use. A look reads all
- * of /proc: where that holds thousands, looks become rarer, so that what the child measures has the cores for itself.
- */
+ * of /proc. Where that holds thousands, looks become rarer, so that what the child measures has the cores for itself,
+ * but for a child whose own peak alone may be too much. */
 static bool too_large(struct running *r)
 {
     uint64_t now = clock_ns();
-    if (r->max_memory_bytes && !r->too_large && now >= r->watch_at_ns) {
-        r->too_large = family_exceeds(&r->at.family, r->max_memory_bytes);
-        uint64_t then = clock_ns(), rest = LOOK_SHARE * (then - now);
-        r->watch_at_ns = then + (rest > WATCH_MS * 1000000 ? rest : WATCH_MS * 1000000);
-    }
+    if (!r->max_memory_bytes || r->too_large || now < r->looked_at_ns + WATCH_MS * 1000000 ||
+        (now < r->looked_at_ns + LOOK_SHARE * r->look_ns && r->peak_rss_bytes <= r->max_memory_bytes))
+        return r->too_large;
+    r->too_large = family_exceeds(&r->at.family, r->max_memory_bytes);
+    r->looked_at_ns = clock_ns();
+    r->look_ns = r->looked_at_ns - now;
     return r->too_large;
 }
 

@@ -248,7 +248,7 @@ def test_failures_are_results():
 
 def test_memory_is_watched():
     """What the plan could not know: the child is ended when it takes more than it may."""
-    plan = plan_of("watched", "default", "-f", "q8_0", "--no-speed", "--n-ctx", "512")
+    plan = plan_of("watched", "default", "-f", "q8_0", "--no-speed", "--n-ctx", "512", "--chunks", "100000")
     text = read(plan, "cells.jsonl")
     c = cells(plan)[0]
     low = json.dumps({**c, "needs": {**c["needs"], "ram_gib": 0.001}}, separators=(",", ":")) + "\n"
