@@ -442,8 +442,8 @@ def test_a_slow_kernel_is_found():
     name = next(line.split()[1] for line in kernels if line.startswith("PASS"))
     m = Nights("slow")
     args = ["nightly", "default", "-f", "q4_0", "--frameworks", "own", "--prompt", "8", "--gen", "4", "-t", "1", "--no-quality", "-q",
-            "--processes", "1", "--budget", "8s"]
-    m.run(*args)
+            "--processes", "1", "--budget", "8s", "-o", m.out]
+    subprocess.run([SLOW, *args], env=m.at(0), cwd=TMP, check=True, timeout=400, stdout=subprocess.DEVNULL)
     with open(os.path.join(m.out, "latest", "records.jsonl"), encoding="utf-8") as f:
         records = [json.loads(line) for line in f]
     lines = []
