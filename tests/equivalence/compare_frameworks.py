@@ -82,7 +82,7 @@ def by_eval(model, dither, row, out):
 def compare(model, dither, row, top, checked):
     worker, fmt, numerics, options, activations, limit = row
     out = os.path.join(top, "out" + (".gguf" if worker == "llama_py" else ""))
-    name = f"{NAMES.get(worker, worker)} | {fmt} | {activations}"
+    name, skip = f"{NAMES.get(worker, worker)} | {fmt} | {activations}", False
     try:
         if numerics == FOLDER:
             frameworks.quantize(model, fmt, out, dither)
@@ -104,14 +104,18 @@ def compare(model, dither, row, top, checked):
             checked[worker] = by_eval(model, dither, row, out)
             print("    eval --framework:", {k: checked[worker].get(k) for k in ("kld", "logit_diff_max", "framework_version", "said")})
     except (answers.Refused, frameworks.Refused) as e:
-        ok = isinstance(e, answers.Refused) or str(e).startswith("not found: pip install") or KNOWN_REFUSALS.get((worker, fmt), "?") in str(e)
+        skip = isinstance(e, answers.Refused) or str(e).startswith("not found: pip install")
+        ok = skip or KNOWN_REFUSALS.get((worker, fmt), "?") in str(e)
         line = f"{name} | | | | {'' if isinstance(e, answers.Refused) else 'the framework: '}{e} |"
-    print(("ok   " if ok else "FAIL ") + line, flush=True)
+    print(("skip " if skip else "ok   " if ok else "FAIL ") + line, flush=True)
     shutil.rmtree(out) if os.path.isdir(out) else os.path.exists(out) and os.remove(out)
     return ok, "| " + line + ("" if ok else " **more than allowed**")
 
 
 def main():
+    absent = [m for m in sys.argv[3:] if not os.path.exists(m)]
+    if absent:
+        sys.exit(f"no such model: {', '.join(absent)}")
     wanted, ok, lines, checked = os.environ.get("EQUIVALENCE_FORMATS", "").split(), True, [], {}
     with tempfile.TemporaryDirectory() as top:
         embedded = os.path.join(top, "embedded.gguf")
