@@ -25,6 +25,19 @@ uint64_t clock_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+uint64_t clock_end_ns(double seconds)
+{
+    return isfinite(seconds) ? clock_ns() + (uint64_t)(fmax(seconds, 0) * 1e9) : 0;
+}
+
+double clock_left_s(uint64_t end_ns)
+{
+    uint64_t now = clock_ns();
+    if (end_ns == 0)
+        return INFINITY;
+    return end_ns > now ? (double)(end_ns - now) * 1e-9 : 0;
+}
+
 void clock_sleep_ms(unsigned ms)
 {
     struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};

@@ -7,6 +7,8 @@
 #include "base/err.h"
 
 uint64_t clock_ns(void);                          /* monotonic */
+uint64_t clock_end_ns(double seconds);            /* the time so far from now; 0, for no end, where that is infinite */
+double clock_left_s(uint64_t end_ns);             /* until then, 0 behind it; INFINITY without an end */
 void clock_sleep_ms(unsigned ms);
 /* "2026-11-21", with T or a space "09:15", ":30", ".5" behind it, and "Z", "+01:00" or nothing (UTC); since 1970. */
 bool clock_parse_exact(const char *text, double *seconds);

@@ -64,15 +64,20 @@ static int64_t beyond_cache(void)
     return reported > LEAST_SET / 2 * MIB ? 2 * reported : (int64_t)LEAST_SET * MIB;
 }
 
-int bandwidth_open(struct bandwidth_probe *b, struct pool *pool, uint64_t isa, struct err *e)
+static int open_with(struct bandwidth_probe *b, struct pool *pool, uint64_t isa, int64_t want, struct err *e)
 {
     *b = (struct bandwidth_probe){.pool = pool, .isa = isa};
-    int64_t most = quarter_of_free() & ~(int64_t)(MIB - 1), want = beyond_cache();
+    int64_t most = quarter_of_free() & ~(int64_t)(MIB - 1);
     if (most < 16 * MIB)
         return err_set(e, ERR_LIMIT,
                        "too little free memory to measure its bandwidth: %lld MiB would be used; free some",
                        (long long)(most / MIB));
     return take(b, want < most ? want : most, e);
+}
+
+int bandwidth_open(struct bandwidth_probe *b, struct pool *pool, uint64_t isa, struct err *e)
+{
+    return open_with(b, pool, isa, beyond_cache(), e);
 }
 
 void bandwidth_close(struct bandwidth_probe *b)
@@ -99,6 +104,14 @@ double bandwidth_now(struct bandwidth_probe *b)
     for (int i = 0; i < WINDOWS_NOW; i++)
         rate[i] = read_window(b);
     return stats_median(rate, WINDOWS_NOW);
+}
+
+double bandwidth_glance(struct pool *pool, uint64_t isa)
+{
+    struct bandwidth_probe b;
+    double gb_s = open_with(&b, pool, isa, (int64_t)LEAST_SET * MIB, NULL) == 0 ? bandwidth_now(&b) : NAN;
+    bandwidth_close(&b);
+    return gb_s;
 }
 
 /* How much faster the first `bytes` are read over and over than memory is, both in the same moments. Best against best:

@@ -20,4 +20,6 @@ int bandwidth_find_cache(struct bandwidth_probe *b, double budget_s, struct err 
 /* GB/s of this moment: the median of a few short windows, each further on in the working set; a few milliseconds. */
 double bandwidth_now(struct bandwidth_probe *b);
 void bandwidth_close(struct bandwidth_probe *b);
+/* One such figure, out of 256 MiB whatever cache is reported, since touching more takes seconds; NaN: no memory. */
+double bandwidth_glance(struct pool *pool, uint64_t isa);
 #endif

@@ -12,7 +12,7 @@ enum { LEAST_PROMPT = 32, LEAST_GEN = 8, FEW_REPS = 3, BLOCK_PROMPT = 16, BLOCK_
 static const double steady = 0.01;      /* two blocks that differ by less: warm */
 static const double memory_share = 0.5; /* of what is free, for the sessions of a group */
 static const double spin_seconds = 0.0005;
-static const double least_for_bandwidth_s = 2;
+static const double least_for_bandwidth_s = 5;
 
 void measure_defaults(struct measure_opts *o)
 {
@@ -139,11 +139,11 @@ static void fail_or_end(const struct measure_run *m, struct live *c, int rc, con
 
 static int warm_group(struct measure_run *m, int i0, int i1)
 {
-    double cap = m->o->warmup_cap_s, left = seconds_left(m->deadline_ns);
+    double cap = m->o->warmup_cap_s, left = clock_left_s(m->deadline_ns);
     cap = fmin(cap, 0.15 * left / (m->n - i0));
     for (int i = i0; i < i1; i++) {
         struct err e = {0};
-        if (m->live[i].done || seconds_left(m->deadline_ns) <= 0 || past_end(m))
+        if (m->live[i].done || clock_left_s(m->deadline_ns) <= 0 || past_end(m))
             continue;
         int rc = interrupt_seen() ? ERR_CANCELLED : warm_up(m, &m->live[i], cap, &e);
         if (rc == ERR_CANCELLED)
@@ -175,7 +175,7 @@ static int scaled(int n, double factor, int floor)
  * least one when there is no time left and nothing was warmed up that could tell what things cost. */
 static void fit_workload(struct measure_run *m, int i0, int i1)
 {
-    double room = seconds_left(m->deadline_ns) * (i1 - i0) / (m->n - i0) / FEW_REPS;
+    double room = clock_left_s(m->deadline_ns) * (i1 - i0) / (m->n - i0) / FEW_REPS;
     struct workload w = m->w;
     if (room <= 0) {
         w.n_prompt = least(w.n_prompt, LEAST_PROMPT);
@@ -193,7 +193,7 @@ static void fit_workload(struct measure_run *m, int i0, int i1)
 static bool out_of_time(const struct measure_run *m, const struct live *c)
 {
     const uint64_t end_ns = c->n_reps > 0 ? m->deadline_ns : m->o->end_ns;
-    return end_ns && (seconds_left(end_ns) <= 0 || seconds_left(end_ns) * 1e9 < visit_cost_ns(c, &m->w));
+    return end_ns && (clock_left_s(end_ns) <= 0 || clock_left_s(end_ns) * 1e9 < visit_cost_ns(c, &m->w));
 }
 
 /* One repetition of every cell that needs more; *n_ran = how many ran. */
@@ -232,7 +232,7 @@ static int repeat_group(struct measure_run *m, int i0, int i1)
  * share is then unknown. */
 static void calibrate(struct measure_run *m, const struct live *c)
 {
-    double left = seconds_left(m->deadline_ns);
+    double left = clock_left_s(m->deadline_ns);
     if (c->failed || m->spin_rounds)
         return;
     m->spin_rounds = spin_rounds_of(c->cell->pool, spin_seconds);

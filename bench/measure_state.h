@@ -51,7 +51,6 @@ double spin_ns(struct pool *pool, uint64_t rounds);
 int visit_cell(struct measure_run *m, struct live *c, struct err *e);
 int run_once(struct measure_run *m, struct live *c, const struct workload *w, struct visit *v, struct err *e);
 double visit_cost_ns(const struct live *c, const struct workload *w);
-double seconds_left(uint64_t deadline_ns); /* INFINITY without one */
 
 /* measure_threads.c: sets the numbers of threads with which each cell from i0 on is fastest. */
 int choose_threads(struct measure_run *m, int i0, int i1);

@@ -67,7 +67,7 @@ static int fastest(struct measure_run *m, struct live *c, const struct workload 
 
 int choose_threads(struct measure_run *m, int i0, int i1)
 {
-    const double left = seconds_left(m->deadline_ns) * share_of_time;
+    const double left = clock_left_s(m->deadline_ns) * share_of_time;
     int prefill = 0, decode = 0;
     for (int i = i0; i < i1; i++) {
         struct live *c = &m->live[i];

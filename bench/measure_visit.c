@@ -58,14 +58,6 @@ uint64_t spin_rounds_of(struct pool *pool, double seconds)
 
 /* ---- one repetition ---- */
 
-double seconds_left(uint64_t deadline_ns)
-{
-    uint64_t now = clock_ns();
-    if (deadline_ns == 0)
-        return INFINITY;
-    return deadline_ns > now ? (double)(deadline_ns - now) * 1e-9 : 0;
-}
-
 double visit_cost_ns(const struct live *c, const struct workload *w)
 {
     return c->extra_ns + c->prompt_ns * (w->n_prompt + w->n_depth) + c->token_ns * w->n_gen;
@@ -76,7 +68,7 @@ double visit_cost_ns(const struct live *c, const struct workload *w)
 static uint64_t give_up_at(const struct measure_run *m, const struct live *c, const struct workload *w)
 {
     double expected = visit_cost_ns(c, w) * 1e-9, seconds = c->n_attempts ? 10 + 20 * expected : 600;
-    seconds = fmin(seconds, fmax(least_patience_s, seconds_left(m->deadline_ns) / 2));
+    seconds = fmin(seconds, fmax(least_patience_s, clock_left_s(m->deadline_ns) / 2));
     uint64_t at = clock_ns() + (uint64_t)(seconds * 1e9);
     if (m->o->end_ns && m->o->end_ns < at)
         at = m->o->end_ns;
@@ -211,7 +203,7 @@ int visit_cell(struct measure_run *m, struct live *c, struct err *e)
         return rc;
     bool disturbed = v->drift > most_drift || throttled(v);
     if (disturbed && c->r->speed.n_reruns < MOST_RERUNS && !interrupt_seen() &&
-        seconds_left(m->deadline_ns) > 4 * m->n * visit_cost_ns(c, &m->w) * 1e-9) {
+        clock_left_s(m->deadline_ns) > 4 * m->n * visit_cost_ns(c, &m->w) * 1e-9) {
         c->r->speed.n_reruns++;
         rc = run_once(m, c, &m->w, m->again, e);
         if (rc < 0)

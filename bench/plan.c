@@ -187,10 +187,23 @@ struct turn {
     struct plan_cell cell;
 };
 
-static void set_turn(struct turn *t, const struct plan *p, int i)
+static int place_in(const char *const *list, int n, const char *name)
+{
+    int i = 0;
+    while (i < n && strcmp(list[i], name) != 0)
+        i++;
+    return i;
+}
+
+static void set_turn(struct turn *t, const struct plan *p, int i, const char *const *first, int n_first)
 {
     t->cell = p->cell[i];
     t->class = class_of(&p->cell[i]);
+    t->round = place_in(first, n_first, t->cell.recipe->name);
+    if (t->round < n_first) {
+        t->class = -1;
+        return;
+    }
     t->round = 0;
     for (int k = 0; k < i; k++)
         t->round += p->cell[k].recipe->family == t->cell.recipe->family && class_of(&p->cell[k]) == t->class;
@@ -201,13 +214,13 @@ static bool comes_before(const struct turn *a, const struct turn *b)
     return a->class != b->class ? a->class < b->class : a->round < b->round;
 }
 
-int plan_order(struct plan *p, struct err *e)
+int plan_order(struct plan *p, const char *const *first, int n_first, struct err *e)
 {
     struct turn *t = arena_alloc_n(p->arena, (size_t)p->n_cells + 1, sizeof *t);
     if (!t)
         return err_nomem(e, (unsigned long long)p->n_cells * sizeof *t, "the plan");
     for (int i = 0; i < p->n_cells; i++)
-        set_turn(&t[i], p, i);
+        set_turn(&t[i], p, i, first, n_first);
     for (int i = 1; i < p->n_cells; i++) { /* by insertion: equal ones keep their order */
         struct turn x = t[i];
         int k = i;

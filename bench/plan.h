@@ -28,9 +28,9 @@ struct plan {
  * cal: where activations decide what a tensor gets; may be NULL. */
 int plan_formats(struct plan **out, const struct model *m, const struct request *req, const struct calibration *cal,
                  struct err *e);
-/* Cells in the order in which a budget should be spent: packed kernels first, then what is verified and of a usual
- * width, the families taking turns; what was never verified comes last. */
-int plan_order(struct plan *p, struct err *e);
+/* Cells in the order in which a budget should be spent: those named in first[], then packed kernels, then what is
+ * verified and of a usual width, the families taking turns; what was never verified comes last. */
+int plan_order(struct plan *p, const char *const *first, int n_first, struct err *e);
 /* Notes that a planned format turned out impossible; at most one a format. */
 void plan_refuse(struct plan *p, const struct recipe *r, const char *why);
 void plan_free(struct plan *p);

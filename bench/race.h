@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include "bench/stats.h"
 
-enum { RACE_LEAST_CHUNKS = 10 }; /* before that nobody goes */
+enum { RACE_LEAST_CHUNKS = 5 }; /* before that nobody goes */
 struct racer {
     const char *name, *framework;
     double bytes;

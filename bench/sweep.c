@@ -6,13 +6,13 @@
 #include <string.h>
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/os.h"
 #include "bench/budget.h"
 #include "bench/measure.h"
 #include "bench/sweep_quality.h"
 
 /* Of the usable memory, what a group of encoded formats may take: the rest is for KV, scratch and other programs. */
 static const double group_share = 0.5;
-enum { MOST_AT_ONCE = 8 }; /* formats that share a reference pass where no speeds are compared */
 /* Of the budget, what the shapes that stand in for a cache-resident model get. */
 static const double shape_share = 0.35;
 
@@ -102,194 +102,17 @@ int sweep_refuse(struct plan *p, int c, int rc, const struct err *why, struct er
     return 0;
 }
 
-static void free_group(struct weights **w, int c0, int c1)
-{
-    for (int i = c0; i < c1; i++) {
-        weights_free(w[i]);
-        w[i] = NULL;
-    }
-}
-
-/* A cell whose tensors are those of an earlier one is measured there. */
-static int encode_group(const struct sweep_input *in, struct plan *p, struct weights **w, int c0, int c1, struct err *e)
-{
-    int n = 0;
-    for (int i = c0; i < c1; i++) {
-        if (p->cell[i].same_as >= 0 || p->cell[i].settled)
-            continue;
-        char what[96];
-        snprintf(what, sizeof what, "encode %s", p->cell[i].recipe->name);
-        sweep_tell(in, what, i, p->n_cells);
-        struct err why = {0};
-        int rc = weights_encode(&w[i], in->model, p->cell[i].assign, in->calib, in->req->isa, in->pool, &why);
-        if (rc == 0) /* widths may have been chosen only now */
-            rc = recipe_summarize(&in->model->d, p->cell[i].assign, &p->cell[i].summary, &why);
-        n += rc == 0;
-        if (rc < 0 && (rc = sweep_refuse(p, i, rc, &why, e)) < 0)
-            return rc;
-    }
-    return n;
-}
-
-/* The budget, and what a format turned out to cost: 0 until one was measured. */
-struct spending {
-    struct sweep_tasks *tasks; /* NULL: none were asked for */
-    uint64_t end_ns;           /* 0: no end */
-    double encode_s, chunk_s;  /* encode_s: and its tasks */
-    int n_encoded;
-};
-
-/* When a group is to stop: its first chunks, then all of them. */
-struct group_time {
-    uint64_t tasks_end_ns, quality_enough_ns, quality_end_ns, enough_ns, end_ns;
-    double reserve_s; /* for speeds, in between */
-};
-
-static double seconds_left(const struct spending *b)
-{
-    uint64_t now = clock_ns();
-    return b->end_ns == 0 ? INFINITY : b->end_ns > now ? (double)(b->end_ns - now) * 1e-9 : 0;
-}
-
-static uint64_t after(double seconds)
-{
-    return isfinite(seconds) ? clock_ns() + (uint64_t)(seconds * 1e9) : 0;
-}
-
-/* Of two times, where 0 is none. */
-static uint64_t sooner(uint64_t a, uint64_t b)
-{
-    return a == 0 || (b != 0 && b < a) ? b : a;
-}
-
 double sweep_room(const struct sweep_input *in)
 {
     return in->req->memory_bytes > 0 ? (double)in->req->memory_bytes
                                      : (double)in->device->memory.usable_bytes * group_share;
 }
 
-static bool has_speed(const struct sweep_input *in, const struct plan_cell *c)
-{
-    return c->packed && !in->req->no_speed;
-}
-
-/* What a format holds while its quality and its speed are measured. */
-static double bytes_held(const struct sweep_input *in, const struct plan_cell *c)
-{
-    struct engine_opts o = {.mode = ENGINE_QUALITY,
-                            .n_ctx = in->req->n_ctx_eval,
-                            .n_batch = in->req->n_ctx_eval,
-                            .isa = in->req->isa,
-                            .pool = in->pool};
-    struct memory_need need = {0};
-    engine_memory(&in->model->d, &o, &need, NULL);
-    double timed = has_speed(in, c) ? sweep_session_bytes(in) : 0;
-    return (double)(c->summary.bytes + need.kv_bytes + need.scratch_bytes) + timed;
-}
-
-/* End of the group that starts at c0: those whose speeds are to be compared as far as they fit in memory, of others
- * just enough that the reference pass costs little. What the budget cannot pay is not begun: c0 = nothing. */
-static int group_end(const struct sweep_input *in, const struct plan *p, const struct spending *b, int c0)
-{
-    double room = sweep_room(in), taken = 0;
-    int chunks = in->req->n_chunks > 0 ? in->req->n_chunks : SWEEP_LEAST_CHUNKS, c1 = c0;
-    double left = seconds_left(b) - chunks * b->chunk_s; /* the reference's share */
-    for (int n = 0; c1 < p->n_cells; c1++) {
-        const struct plan_cell *c = &p->cell[c1];
-        if (c->same_as >= 0 || c->settled)
-            continue;
-        taken += bytes_held(in, c);
-        left -= b->encode_s + chunks * b->chunk_s;
-        if ((n >= MOST_AT_ONCE && !has_speed(in, c)) || (n > 0 && taken > room) || left < 0)
-            break;
-        n++;
-    }
-    return c1;
-}
-
-/* Quality of what was encoded: the fewest chunks that make a row, then speeds, then what is left of the text for those
- * that may still win. Returns the seconds that quality took, or a negative error. */
-static double measure_encoded(struct sweep *s, const struct sweep_input *in, struct plan *p, struct weights **w,
-                              const struct group_time *t, bool timed, int c0, int c1, int *n_chunks, struct err *e)
-{
-    struct quality_run q = {.in = in, .plan = p, .c0 = c0, .n = c1 - c0, .sweep = s};
-    bool any = false, in_two = timed && in->req->n_chunks <= 0;
-    uint64_t t0 = clock_ns(), spent = 0;
-    int rc = in->req->no_quality ? 0 : quality_begin(&q, w, &any, e);
-    if (rc == 0 && any)
-        rc = quality_chunks(&q, s, in_two ? SWEEP_LEAST_CHUNKS : INT_MAX, t->quality_enough_ns, t->quality_end_ns, e);
-    spent = clock_ns() - t0;
-    if (rc == 0 && timed && !s->interrupted)
-        rc = sweep_speed(s, in, p, w, c0, c1, sooner(after(t->reserve_s), t->end_ns), e);
-    t0 = clock_ns();
-    if (rc == 0 && any && in_two && !s->interrupted)
-        rc = quality_chunks(&q, s, INT_MAX, t->enough_ns, t->end_ns, e);
-    if (any)
-        rc = quality_finish(&q, s, rc, e);
-    *n_chunks = q.n_done;
-    return rc < 0 ? rc : (double)(spent + clock_ns() - t0) * 1e-9;
-}
-
-static int run_group(struct sweep *s, const struct sweep_input *in, struct plan *p, struct weights **w,
-                     struct spending *b, bool speeds, int c0, int c1, struct err *e)
-{
-    static const double speed_share = 0.35, tasks_share = 0.3; /* of a group's time */
-    bool timed = false;
-    for (int c = c0; c < c1; c++)
-        timed |= speeds && has_speed(in, &p->cell[c]);
-    double left = seconds_left(b), part = (double)(c1 - c0) / (p->n_cells - c0);
-    double reserve = timed ? (isfinite(left) ? left : in->req->budget_s) * part * speed_share : 0;
-    if (in->req->no_quality)
-        reserve = left * part;
-    struct group_time t = {.tasks_end_ns = after(left * part * tasks_share),
-                           .quality_enough_ns = after(left * part - reserve),
-                           .quality_end_ns = after(fmax(left - reserve, 0)),
-                           .enough_ns = after(left * part),
-                           .end_ns = after(left),
-                           .reserve_s = reserve};
-    uint64_t t0 = clock_ns();
-    int n = encode_group(in, p, w, c0, c1, e), n_chunks = 0;
-    int rc = n > 0 && b->tasks ? sweep_tasks_group(s, b->tasks, p, w, c0, c1, t.tasks_end_ns, e) : 0;
-    double encode_s = (double)(clock_ns() - t0) * 1e-9;
-    if (n < 0 || rc < 0)
-        return n < 0 ? n : rc;
-    double quality_s = measure_encoded(s, in, p, w, &t, timed && n > 0, c0, c1, &n_chunks, e);
-    if (quality_s < 0)
-        return (int)quality_s;
-    if (n > 0) {
-        b->encode_s = (b->encode_s * b->n_encoded + encode_s) / (b->n_encoded + n);
-        b->n_encoded += n;
-    }
-    if (n > 0 && n_chunks > 0)
-        b->chunk_s = quality_s / (n_chunks * (n + 1));
-    return 0;
-}
-
-/* speeds: of the model itself; false: those of other shapes stand in. */
-static int run_groups(struct sweep *s, const struct sweep_input *in, struct plan *p, uint64_t end_ns, bool speeds,
-                      struct err *e)
-{
-    struct weights **w = arena_alloc_n(s->arena, (size_t)p->n_cells, sizeof(struct weights *));
-    if (!w)
-        return err_nomem(e, (unsigned long long)p->n_cells * sizeof *w, "the sweep");
-    struct spending b = {.end_ns = end_ns};
-    int rc = in->req->n_tasks > 0 ? sweep_tasks_open(&b.tasks, in, after(seconds_left(&b) / 4), e) : 0;
-    for (int c0 = 0, c1; c0 < p->n_cells && rc == 0 && !s->interrupted; c0 = c1) {
-        c1 = group_end(in, p, &b, c0);
-        if (c1 == c0)
-            break;
-        rc = run_group(s, in, p, w, &b, speeds, c0, c1, e);
-        free_group(w, c0, c1);
-    }
-    sweep_tasks_close(b.tasks);
-    return rc;
-}
-
 /* Is there a format that memory does not hold whole? */
 static bool needs_layers(const struct sweep_input *in, const struct plan *p)
 {
     for (int i = 0; i < p->n_cells; i++)
-        if (bytes_held(in, &p->cell[i]) > sweep_room(in))
+        if (sweep_bytes_held(in, &p->cell[i]) > sweep_room(in))
             return true;
     return false;
 }
@@ -355,13 +178,13 @@ static int add_refused(struct sweep *s, const struct sweep_input *in, const stru
 static const char *const stand_in_shapes[] = {"qwen3-0.6b", "llama-3.2-1b"};
 enum { N_STAND_INS = 2 };
 
-static int shape_speeds(struct sweep *s, const struct sweep_input *in, struct spending b, struct err *e)
+static int shape_speeds(struct sweep *s, const struct sweep_input *in, uint64_t end_ns, struct err *e)
 {
     static const double first_share = 0.3; /* the smaller one's */
     int rc = 0;
     for (int i = 0; i < N_STAND_INS && rc == 0 && !s->interrupted; i++) {
         double share = i + 1 == N_STAND_INS ? 1 : first_share;
-        rc = sweep_shape_speed(s, in, stand_in_shapes[i], after(seconds_left(&b) * share), e);
+        rc = sweep_shape_speed(s, in, stand_in_shapes[i], clock_end_ns(clock_left_s(end_ns) * share), e);
     }
     return rc;
 }
@@ -403,12 +226,12 @@ static int run_plan(struct sweep *s, const struct sweep_input *in, struct plan *
     double budget = budget_rest_s(in->req->budget_s, (double)(clock_ns() - t0) * 1e-9);
     bool stand_ins = !in->req->no_speed && sweep_residents(p, cache_bytes(in, e));
     bool all_chunks = in->req->n_chunks > 0 && in->req->budget_is_default;
-    struct spending b = {.end_ns = after(budget)};
-    int rc = plan_order(p, e);
+    uint64_t end_ns = clock_end_ns(budget);
+    int rc = plan_order(p, in->first, in->n_first, e);
     bool by_layer = needs_layers(in, p), cycled = by_layer && !stand_ins && !in->req->no_speed;
-    uint64_t quality_end = all_chunks ? 0 : after(stand_ins || cycled ? budget * (1 - shape_share) : budget);
+    uint64_t quality_end = all_chunks ? 0 : clock_end_ns(stand_ins || cycled ? budget * (1 - shape_share) : budget);
     if (rc == 0 && !(in->req->no_quality && (by_layer || stand_ins)))
-        rc = by_layer ? run_layers(s, in, p, quality_end, e) : run_groups(s, in, p, quality_end, !stand_ins, e);
+        rc = by_layer ? run_layers(s, in, p, quality_end, e) : sweep_groups(s, in, p, quality_end, !stand_ins, e);
     if (rc == ERR_CANCELLED) {
         s->interrupted = true;
         rc = 0;
@@ -418,10 +241,10 @@ static int run_plan(struct sweep *s, const struct sweep_input *in, struct plan *
     if (rc == 0)
         rc = add_refused(s, in, p, e);
     if (all_chunks)
-        b.end_ns = after(budget * shape_share);
+        end_ns = clock_end_ns(budget * shape_share);
     if (rc == 0 && cycled)
-        rc = sweep_cycled_speed(s, in, p, b.end_ns, e);
-    return rc == 0 && stand_ins ? shape_speeds(s, in, b, e) : rc;
+        rc = sweep_cycled_speed(s, in, p, end_ns, e);
+    return rc == 0 && stand_ins ? shape_speeds(s, in, end_ns, e) : rc;
 }
 
 int sweep_run(struct sweep **out, const struct sweep_input *in, struct err *e)

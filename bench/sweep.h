@@ -32,7 +32,11 @@ struct sweep_input {
     const char *text, *text_name; /* evaluation text in memory */
     size_t text_bytes;
     char run_id[48];
+    const char *const *first; /* [n_first] formats that most likely win */
+    int n_first;
     void (*on_event)(void *arg, const struct sweep_event *ev);
+    /* What was found so far: of the first few formats, then of all of a group. NULL: nobody asks. */
+    void (*on_look)(void *arg, const struct record *rec, int n);
     void *arg;
 };
 struct sweep {
@@ -83,6 +87,11 @@ int sweep_engine(struct engine **out, const struct sweep_input *in, const struct
 int sweep_layers(struct sweep *s, const struct sweep_input *in, struct plan *p, int c0, int c1, int n_chunks,
                  uint64_t end_ns, struct err *e);
 double sweep_layers_bytes(const struct sweep_input *in, int n_formats, int n_chunks); /* what that holds */
+/* All cells, as far as the budget goes. speeds: of the model itself; false: those of other shapes stand in. */
+int sweep_groups(struct sweep *s, const struct sweep_input *in, struct plan *p, uint64_t end_ns, bool speeds,
+                 struct err *e);
+/* What a format holds while its quality and its speed are measured. */
+double sweep_bytes_held(const struct sweep_input *in, const struct plan_cell *c);
 /* What the sweep itself may hold of encoded formats. */
 double sweep_room(const struct sweep_input *in);
 /* What is timed of every format, and its prompt: seeded tokens, mem_free. */

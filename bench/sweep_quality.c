@@ -96,13 +96,27 @@ int quality_save(struct quality_run *q, int j, int i, struct err *e)
     return rc;
 }
 
-/* Which candidates still need chunk i: with --resume those whose chunk is not in the store. */
+/* Chunks run in order: those who have done fewer still need chunk i, unless they are out of the race. */
+static bool needs_chunk(const struct quality_run *q, int j, int i)
+{
+    const double *kld, *nll;
+    return !(q->racer && q->racer[j].out) && eval_series(q->eval, j, &kld, &nll) <= i;
+}
+
+static int count_needing(const struct quality_run *q, int i)
+{
+    int n = 0;
+    for (int j = 0; j < q->n_cand; j++)
+        n += needs_chunk(q, j, i);
+    return n;
+}
+
+/* With --resume a chunk may be in the store. */
 static int load_chunk(struct quality_run *q, int i, struct err *e)
 {
     int n_needed = 0;
     for (int j = 0; j < q->n_cand; j++) {
-        bool out = q->racer && q->racer[j].out;
-        int have = out ? 1 : quality_load(q, j, i, e);
+        int have = needs_chunk(q, j, i) ? quality_load(q, j, i, e) : 1;
         if (have < 0)
             return have;
         q->active[j] = have == 0;
@@ -147,15 +161,15 @@ static void fill_racers(struct quality_run *q)
     }
 }
 
-/* How many are still to be run. */
-static int race(struct quality_run *q)
+/* Takes out who cannot win. True when nothing can change any more. */
+static bool race(struct quality_run *q)
 {
     double limit = kld_limit(q->in->req);
     if (!q->racer)
-        return q->n_cand;
+        return false;
     fill_racers(q);
-    int n_left = race_look(q->racer, q->n_cand, limit);
-    return race_is_over(q->racer, q->n_cand, limit) ? 0 : n_left;
+    race_look(q->racer, q->n_cand, limit);
+    return race_is_over(q->racer, q->n_cand, limit);
 }
 
 static int run_chunk(struct quality_run *q, int i, struct err *e)
@@ -169,7 +183,7 @@ static int run_chunk(struct quality_run *q, int i, struct err *e)
 int quality_chunks(struct quality_run *q, struct sweep *s, int n_chunks, uint64_t enough_ns, uint64_t end_ns,
                    struct err *e)
 {
-    int n = eval_n_chunks(q->eval), asked = q->in->req->n_chunks, n_left = q->n_cand;
+    int n = eval_n_chunks(q->eval), asked = q->in->req->n_chunks;
     int least = asked > 0 ? asked : SWEEP_LEAST_CHUNKS;
     for (; q->n_done < n && q->n_done < n_chunks; q->n_done++) {
         int i = q->n_done;
@@ -178,8 +192,11 @@ int quality_chunks(struct quality_run *q, struct sweep *s, int n_chunks, uint64_
             s->interrupted = true;
             break;
         }
-        if (i >= least && (n_left = race(q)) == 0)
+        if (i >= RACE_LEAST_CHUNKS && race(q) && i >= least)
             break;
+        int n_left = count_needing(q, i);
+        if (n_left == 0)
+            continue;
         uint64_t next = (uint64_t)(q->longest_ns * (n_left + 1));
         bool enough = i >= least && enough_ns && t0 + next > enough_ns;
         if (enough || (i >= 1 && end_ns && t0 + next > end_ns)) {
@@ -287,15 +304,32 @@ static int add_twin(struct quality_run *q, struct sweep *s, int c, struct err *e
     return 0;
 }
 
+static int finish_record(struct quality_run *q, int j, struct record *r, struct err *e)
+{
+    int rc = take_result(q, j, r, e);
+    return rc ? rc : set_memory(q, r, e);
+}
+
+int quality_so_far(struct quality_run *q, struct sweep *into, struct err *e)
+{
+    int rc = 0;
+    for (int j = 0; j < q->n_cand && rc == 0; j++) {
+        struct record *r = sweep_add(into);
+        if (!r)
+            return err_nomem(e, sizeof *r, "a record");
+        *r = q->rec[j];
+        rc = finish_record(q, j, r, e);
+    }
+    return rc;
+}
+
 int quality_records(struct quality_run *q, int n, struct sweep *s, struct err *e)
 {
     int rc = 0;
     for (int j = 0; j < n && rc == 0; j++) {
         if (q->plan->cell[q->cell_of[j]].settled)
             continue;
-        rc = take_result(q, j, &q->rec[j], e);
-        if (rc == 0)
-            rc = set_memory(q, &q->rec[j], e);
+        rc = finish_record(q, j, &q->rec[j], e);
         if (rc == 0)
             rc = keep_record(q, s, q->cell_of[j], &q->rec[j], e);
     }
@@ -305,28 +339,37 @@ int quality_records(struct quality_run *q, int n, struct sweep *s, struct err *e
     return rc;
 }
 
-int quality_begin(struct quality_run *q, struct weights *const *w, bool *any, struct err *e)
+static bool is_candidate(const struct quality_run *q, int cell)
 {
-    const struct request *req = q->in->req;
-    *any = false;
-    for (int c = q->c0; c < q->c0 + q->n; c++)
-        *any |= w[c] != NULL;
-    if (!*any)
-        return 0;
-    int rc = quality_open(q, e);
+    int j = 0;
+    while (j < q->n_cand && q->cell_of[j] != cell)
+        j++;
+    return j < q->n_cand;
+}
+
+int quality_more(struct quality_run *q, struct weights *const *w, struct err *e)
+{
+    int rc = 0;
     for (int c = q->c0; c < q->c0 + q->n && rc == 0; c++) {
         struct engine *g = NULL;
-        if (!w[c])
+        if (!w[c] || is_candidate(q, c))
             continue;
-        rc = quality_engine(q, &g, w[c], recipe_kv(q->plan->cell[c].recipe, req->numerics), e);
+        rc = quality_engine(q, &g, w[c], recipe_kv(q->plan->cell[c].recipe, q->in->req->numerics), e);
         if (rc == 0)
             quality_add(q, c, g);
+        q->n_done = 0;
     }
-    if (rc == 0 && req->n_chunks <= 0) {
+    return rc ? rc : eval_add(q->eval, q->n_cand, e);
+}
+
+int quality_begin(struct quality_run *q, struct err *e)
+{
+    int rc = quality_open(q, e);
+    if (rc == 0 && q->in->req->n_chunks <= 0) {
         q->racer = arena_alloc_n(q->arena, (size_t)q->n, sizeof *q->racer);
         rc = q->racer ? 0 : err_nomem(e, (unsigned long long)q->n * sizeof *q->racer, "the evaluation");
     }
-    return rc ? rc : quality_eval(q, req->n_chunks, e);
+    return rc ? rc : quality_eval(q, q->in->req->n_chunks, e);
 }
 
 int quality_finish(struct quality_run *q, struct sweep *s, int rc, struct err *e)

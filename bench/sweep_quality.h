@@ -24,8 +24,10 @@ struct quality_run {
     struct arena *arena;
 };
 
-/* Chunk by chunk: begin (false in *any: there is nothing to do) -> chunks... -> finish, whatever was returned. */
-int quality_begin(struct quality_run *q, struct weights *const *w, bool *any, struct err *e);
+/* Chunk by chunk: begin -> more (cells of w that are encoded and no candidates yet) -> chunks... -> finish, whatever
+ * was returned. Behind more, the new ones first catch up with the others. */
+int quality_begin(struct quality_run *q, struct err *e);
+int quality_more(struct quality_run *q, struct weights *const *w, struct err *e);
 /* Goes on to chunk n_chunks at most. After `enough_ns` no chunk is begun beyond the fewest that make a row (or those
  * asked for), after `end_ns` none at all beyond the first; 0: no such time. */
 int quality_chunks(struct quality_run *q, struct sweep *s, int n_chunks, uint64_t enough_ns, uint64_t end_ns,
@@ -44,6 +46,7 @@ int quality_load(struct quality_run *q, int j, int i, struct err *e);
 int quality_save(struct quality_run *q, int j, int i, struct err *e);
 /* One of each of the first n candidates whose cell is not settled, and of the cells that are the same. */
 int quality_records(struct quality_run *q, int n, struct sweep *s, struct err *e);
+int quality_so_far(struct quality_run *q, struct sweep *into, struct err *e); /* the same of all, settling nothing */
 void quality_close(struct quality_run *q);
 /* The means of the chunks that candidate j has done, into its record. */
 void quality_keep_chunks(struct record *r, const struct eval *v, int j);

@@ -2,17 +2,12 @@
 #include <math.h>
 #include <string.h>
 #include "base/mem.h"
+#include "base/os.h"
 #include "base/rng.h"
 #include "bench/measure.h"
 #include "bench/sweep.h"
 
 enum { USUAL_PROMPT = 512, USUAL_GEN = 64, SPEED_BATCH = 512 };
-
-static double seconds_left(uint64_t deadline_ns)
-{
-    uint64_t now = clock_ns();
-    return deadline_ns == 0 ? NAN : deadline_ns > now ? (double)(deadline_ns - now) * 1e-9 : 0;
-}
 
 struct speed_cell {
     const struct plan_cell *cell;
@@ -153,7 +148,7 @@ static int measure_group(struct sweep *s, const struct sweep_input *in, const st
     w.tokens = tokens;
     struct measure_opts o;
     measure_defaults(&o);
-    o.budget_s = seconds_left(deadline_ns);
+    o.budget_s = clock_left_s(deadline_ns);
     o.seed = in->req->seed;
     o.keep_workload = in->req->keep_workload;
     o.on_progress = on_progress;

@@ -130,6 +130,7 @@ const char *cli_nearest(const char *word, const char *const *names, int n);
 
 int cli_fail(const struct err *e); /* prints the sentence; returns the exit code */
 void cli_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+int cli_n_warned(void); /* how often so far */
 int cli_print_json(json_t *v); /* one document on stdout; steals v */
 int cli_flush(void);           /* stdout; EXIT_FAILED when it cannot be written */
 /* Probes once, sets --isa and -t defaults. */
@@ -152,6 +153,8 @@ void cli_progress_end(const struct cli *c);
 /* cmd_choose.c: was a machine that is not here, or no model file, asked about? Then the catalogue is ranked. */
 bool cli_wants_choice(const struct cli *c);
 int cli_choose(struct cli *c);
+/* A few milliseconds of reading, where the device's bandwidth is not known: for an answer before the calibration. */
+void cli_glance_at_bandwidth(struct cli *c);
 /* fleet/report.c: several machines, or prices of them. */
 bool cli_wants_comparison(const struct cli *c);
 int cli_compare(struct cli *c);

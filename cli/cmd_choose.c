@@ -2,14 +2,12 @@
  * seconds, or for one that is described (--device, --bandwidth). */
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 #include "base/mem.h"
 #include "base/os.h"
 #include "bench/calibrate.h"
 #include "bench/catalogue.h"
 #include "cli/job.h"
 #include "matrix/choose.h"
-#include "reports/reports.h"
 
 static bool is_elsewhere(const struct cli *c)
 {
@@ -89,15 +87,10 @@ static int described_target(struct choice *h, struct err *e)
     return target_from_flags(&h->target, &f, e);
 }
 
-/* A few milliseconds of reading, for the answer before the calibration. */
-static void glance_at_bandwidth(struct cli *c)
+void cli_glance_at_bandwidth(struct cli *c)
 {
-    struct bandwidth_probe b;
-    if (isfinite(c->device->memory.bandwidth_gb_s) || cli_pool(c, NULL) < 0 ||
-        bandwidth_open(&b, c->pool, c->req.isa, NULL) < 0)
-        return;
-    c->device->memory.bandwidth_gb_s = bandwidth_now(&b);
-    bandwidth_close(&b);
+    if (!isfinite(c->device->memory.bandwidth_gb_s) && cli_pool(c, NULL) == 0)
+        c->device->memory.bandwidth_gb_s = bandwidth_glance(c->pool, c->req.isa);
 }
 
 static int this_machine(struct choice *h, struct err *e)
@@ -122,7 +115,7 @@ static int this_machine(struct choice *h, struct err *e)
         mem_free(h->rates);
         h->rates = NULL;
         if (rc == 0)
-            glance_at_bandwidth(c);
+            cli_glance_at_bandwidth(c);
     }
     return rc < 0 ? rc : target_from_probe(&h->target, c->device, e);
 }
@@ -139,18 +132,11 @@ static int choose(struct choice *h, struct decision **d, struct err *e)
                          e);
 }
 
-/* The first answer, before the kernels were measured: on a terminal all of it, and the better one takes its place; in a
- * pipe one line on stderr. Then the calibration. */
+/* The first answer, before the kernels were measured, then the calibration. */
 static int refine(struct choice *h, struct decision **d, struct err *e)
 {
     struct cli *c = h->job.cli;
-    const bool in_place = isatty(1) && !c->json && !c->csv && !c->md && !c->brief;
-    struct report_input in;
-    int n_lines = 0;
-    if (in_place)
-        job_print(&h->job, *d, &in, &n_lines);
-    else if (!c->req.quiet)
-        fprintf(stderr, "estimate (nothing measured yet): %s\n", (*d)->headline);
+    job_draft(&h->job, *d, "nothing measured yet");
     h->rates = mem_alloc(sizeof *h->rates);
     if (!h->rates)
         return err_nomem(e, sizeof *h->rates, "the calibration");
@@ -161,11 +147,7 @@ static int refine(struct choice *h, struct decision **d, struct err *e)
     *d = NULL;
     c->device->memory.bandwidth_gb_s = h->rates->bandwidth[0].gb_s.v;
     rc = target_from_probe(&h->target, c->device, e);
-    if (rc == 0)
-        rc = choose(h, d, e);
-    if (rc == 0 && n_lines)
-        printf("\033[%dA\033[J", n_lines);
-    return rc;
+    return rc == 0 ? choose(h, d, e) : rc;
 }
 
 int cli_choose_for(struct cli *c, const struct target *t, struct decision **d, struct err *e)
@@ -197,7 +179,7 @@ int cli_choose_then(struct cli *c, int (*show)(struct job *j, struct decision *d
     struct decision *d = NULL;
     int rc = h ? 0 : err_nomem(&e, sizeof *h, "the choice"), code;
     if (h)
-        h->job = (struct job){.cli = c, .t0 = clock_ns()};
+        h->job = (struct job){.cli = c, .t0 = clock_ns(), .answers = true};
     if (rc == 0)
         rc = check_limits(c, &e);
     if (rc == 0 && c->req.out_dir && show == job_show)

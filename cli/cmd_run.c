@@ -14,8 +14,10 @@
 #include "cli/job.h"
 #include "reports/reports.h"
 
-/* Without --budget an answer is due in about three minutes; the demo in less than one. */
-static const double default_budget_s = 180, demo_budget_s = 30;
+/* Without --budget an answer is due in a minute. */
+static const double default_budget_s = 60, demo_budget_s = 30;
+
+enum { MOST_LIKELY = 5 }; /* formats that are measured first */
 
 static double seconds_since(uint64_t t0)
 {
@@ -48,18 +50,21 @@ static int keep_records(struct job *j, const struct sweep *s, struct err *e)
     return 0;
 }
 
-static int warn_about_source(struct cli *c, struct model *m, struct err *e)
+static void warn_about_source(const struct cli *c, const struct model *m)
 {
     bool quantized = false;
     const struct codec *source = model_source_codec(m, &quantized);
-    if (!quantized)
-        return 0;
-    if (c->req.dither)
-        return model_dither(m, c->req.seed, e);
-    cli_warn("%s is already %s: KLD is against that, not the original, and formats on its grid look lossless; "
-             "use an F16 file, or --dither",
-             m->d.name, source->name);
-    return 0;
+    if (quantized && !c->req.dither)
+        cli_warn("%s is already %s: KLD is against that, not the original, and formats on its grid look lossless; "
+                 "use an F16 file, or --dither",
+                 m->d.name, source->name);
+}
+
+static int dither_source(const struct cli *c, struct model *m, struct err *e)
+{
+    bool quantized = false;
+    model_source_codec(m, &quantized);
+    return quantized && c->req.dither ? model_dither(m, c->req.seed, e) : 0;
 }
 
 static int read_evaluation_text(struct cli *c, struct sweep_input *in, char **owned, struct err *e)
@@ -76,14 +81,39 @@ static int read_evaluation_text(struct cli *c, struct sweep_input *in, char **ow
     return rc;
 }
 
-/* The answer before anything is measured, marked as an estimate. */
-static void print_estimate(struct cli *c, const struct model *m)
+/* The answer before anything is measured; what it says is most likely is measured first. */
+static int estimate(struct decision **d, struct job *j, const struct model *m, struct sweep_input *in,
+                    const char *first[MOST_LIKELY], struct err *e)
 {
+    struct cli *c = j->cli;
+    const double known = c->device->memory.bandwidth_gb_s;
+    cli_glance_at_bandwidth(c);
+    int rc = matrix_estimate(d, &m->d, c->device, &c->req, e);
+    c->device->memory.bandwidth_gb_s = known; /* a glance is no measurement */
+    if (rc < 0)
+        return rc;
+    in->first = first;
+    in->n_first = matrix_likely(*d, first, MOST_LIKELY);
+    job_draft(j, *d, "nothing measured yet");
+    return 0;
+}
+
+static void on_look(void *arg, const struct record *rec, int n)
+{
+    struct job *j = arg;
     struct decision *d = NULL;
     struct err e = {0};
-    if (c->req.quiet || matrix_estimate(&d, &m->d, c->device, &c->req, &e) < 0)
-        return;
-    fprintf(stderr, "estimate (nothing measured yet): %s\n", d->headline);
+    char stands_on[96];
+    int n_formats = 0, n_chunks = 0;
+    for (int i = 0; i < n; i++)
+        if (rec[i].quality_from == FROM_MEASURED) {
+            n_formats++;
+            n_chunks = n_chunks && n_chunks < rec[i].quality.n_chunks ? n_chunks : rec[i].quality.n_chunks;
+        }
+    snprintf(stands_on, sizeof stands_on, "%d formats, %d chunks of text, %.0f s", n_formats, n_chunks,
+             seconds_since(j->t0));
+    if (matrix_decide(&d, rec, n, &j->known, j->cli->device, &j->cli->req, &e) == 0)
+        job_draft(j, d, stands_on);
     decision_free(d);
 }
 
@@ -189,19 +219,25 @@ static int sweep_model(struct job *j, struct real *real, const char *name, struc
     struct request req = c->req;
     struct sweep_input in = {
         .req = &req, .device = c->device, .pool = c->pool, .store = j->store, .on_event = on_event, .arg = j};
+    const char *first[MOST_LIKELY];
+    struct decision *early = NULL;
     const uint64_t t0 = j->n_rec > 0 ? clock_ns() : j->t0; /* each further model has a budget of its own */
     int rc = cli_model(&m, name, e);
     if (rc == 0) {
-        print_estimate(c, m);
-        rc = find_frameworks(c, real, e);
+        warn_about_source(c, m);
+        rc = estimate(&early, j, m, &in, first, e);
     }
+    if (!c->req.quiet && j->answers)
+        in.on_look = on_look;
+    if (rc == 0)
+        rc = find_frameworks(c, real, e);
     if (rc == 0 && !c->req.demo)
         req.n_also =
             frameworks_usual(&real->found, c->device->cpu.arch, req.also, (int)(sizeof req.also / sizeof *req.also));
     if (rc == 0)
         rc = model_check_finite(m, e);
     if (rc == 0)
-        rc = warn_about_source(c, m, e);
+        rc = dither_source(c, m, e);
     in.model = m;
     if (rc == 0)
         rc = read_evaluation_text(c, &in, &text, e);
@@ -226,6 +262,7 @@ static int sweep_model(struct job *j, struct real *real, const char *name, struc
     if (rc == 0 && s->interrupted)
         cli_warn("interrupted: the answer stands on what was measured so far; --resume goes on");
     sweep_free(s);
+    decision_free(early);
     calibration_free(calib);
     kv_peaks_free(peaks);
     mem_free(text);
@@ -238,25 +275,7 @@ static const char *stdout_form(const struct cli *c)
     return c->json ? "json" : c->csv ? "csv" : c->md ? "md" : c->brief ? "brief" : "text";
 }
 
-/* Lines that the text takes on a terminal so wide; what colours it takes no room. */
-static int count_lines(const char *text, int columns)
-{
-    int n = 0, at = 0;
-    const int width = columns > 0 ? columns : 80;
-    for (const char *p = text; *p; p++) {
-        if (*p == '\033')
-            p += strcspn(p, "m");
-        else if (*p == '\n')
-            n += 1 + (at > 0 ? (at - 1) / width : 0), at = 0;
-        else
-            at += ((unsigned char)*p & 0xc0) != 0x80;
-        if (!*p)
-            break;
-    }
-    return n;
-}
-
-static int print_report(struct cli *c, const struct report_input *in, int *n_lines)
+static int print_report(struct cli *c, const struct report_input *in)
 {
     struct err e = {0};
     struct sbuf b = {0};
@@ -265,8 +284,6 @@ static int print_report(struct cli *c, const struct report_input *in, int *n_lin
         rc = err_nomem(&e, b.n, "the report");
     if (rc == 0)
         fwrite(sbuf_str(&b), 1, b.n, stdout);
-    if (n_lines)
-        *n_lines = rc == 0 ? count_lines(sbuf_str(&b), in->columns) : 0;
     sbuf_free(&b);
     return rc < 0 ? cli_fail(&e) : cli_flush();
 }
@@ -284,7 +301,7 @@ static int strict_code(const struct cli *c, const struct job *j, const struct de
     return EXIT_DONE;
 }
 
-int job_print(const struct job *j, const struct decision *d, struct report_input *in, int *n_lines)
+void job_input(const struct job *j, const struct decision *d, struct report_input *in)
 {
     const struct cli *c = j->cli;
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM"), *lang = getenv("LC_ALL");
@@ -305,7 +322,6 @@ int job_print(const struct job *j, const struct decision *d, struct report_input
     struct winsize w = {0};
     if (isatty(1) && ioctl(1, TIOCGWINSZ, &w) == 0)
         in->columns = w.ws_col;
-    return print_report(j->cli, in, n_lines);
 }
 
 int job_show(struct job *j, struct decision *d)
@@ -313,7 +329,9 @@ int job_show(struct job *j, struct decision *d)
     struct cli *c = j->cli;
     struct err e = {0};
     struct report_input in;
-    int code = job_print(j, d, &in, NULL), rc = 0;
+    job_input(j, d, &in);
+    job_clear_draft(j);
+    int code = print_report(c, &in), rc = 0;
     if (c->req.out_dir)
         rc = out_write(c, &in, on_report_warning, &e);
     if (rc < 0)
@@ -349,7 +367,7 @@ static int measure_all(struct job *j, struct err *e)
 static int run(struct cli *c, bool report)
 {
     struct err e = {0};
-    struct job j = {.cli = c, .t0 = clock_ns()};
+    struct job j = {.cli = c, .t0 = clock_ns(), .answers = report};
     static const char *const embedded[] = {"default"};
     clock_iso8601(j.run_id);
     snprintf(j.run_id + strlen(j.run_id), sizeof j.run_id - strlen(j.run_id), "-%ld", (long)getpid());
@@ -393,7 +411,7 @@ static int estimate_only(struct cli *c)
         rc = matrix_estimate(&d, &m->d, c->device, &c->req, &e);
     if (rc == 0) {
         struct report_input in = {.decision = d, .device = c->device, .request = &c->req, .verbose = c->req.verbose};
-        code = print_report(c, &in, NULL);
+        code = print_report(c, &in);
         if (c->req.out_dir && (rc = out_write(c, &in, on_report_warning, &e)) < 0)
             code = cli_fail(&e);
         code = code ? code : d->exit_code;

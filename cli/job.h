@@ -15,10 +15,18 @@ struct job {
     uint64_t t0;
     char run_id[48];
     const struct target *target; /* a described machine, of which cli->device is made; NULL: none */
+    bool answers;                /* an answer is shown at the end: drafts of it stand on the terminal */
+    struct {
+        int n_lines, n_warned; /* lines: 0 none is shown */
+    } draft;
 };
 struct report_input;
-/* Prints the form asked for; *in is what it was made of, n_lines (may be NULL) what it takes on the terminal. */
-int job_print(const struct job *j, const struct decision *d, struct report_input *in, int *n_lines);
+/* What a report of d is made of. */
+void job_input(const struct job *j, const struct decision *d, struct report_input *in);
+/* draft.c: an answer that a better one will replace, and what it stands on: on a terminal what follows takes its place;
+ * elsewhere it is one line on stderr. */
+void job_draft(struct job *j, const struct decision *d, const char *stands_on);
+void job_clear_draft(struct job *j);
 /* cmd_choose.c: the decision of the catalogue for a described machine, whose name it keeps pointing to. */
 int cli_choose_for(struct cli *c, const struct target *t, struct decision **d, struct err *e);
 /* prints the form asked for, writes -o; the exit code */

@@ -10,15 +10,23 @@
 #include "base/mem.h"
 #include "base/os.h"
 
+static int n_warned;
+
 void cli_warn(const char *fmt, ...)
 {
     va_list ap;
+    n_warned++;
     fflush(stdout);
     fputs("whichquant: ", stderr);
     va_start(ap, fmt);
     vfprintf(stderr, fmt, ap);
     va_end(ap);
     fputc('\n', stderr);
+}
+
+int cli_n_warned(void)
+{
+    return n_warned;
 }
 
 int cli_print_json(json_t *v)

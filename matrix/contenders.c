@@ -1,6 +1,6 @@
-/* Which formats are worth measuring in a real framework: those that lead or tie so far, then those that only others
- * beat; where a framework has none of them its best one all the same, so that its speed beside the own engine's is
- * known. */
+/* Which formats are worth measuring first, and which in a real framework: those that lead or tie so far, then those
+ * that only others beat; where a framework has none of them its best one all the same, so that its speed beside the own
+ * engine's is known. */
 #include <string.h>
 #include "bench/quant/recipe.h"
 #include "matrix/matrix.h"
@@ -42,4 +42,26 @@ int matrix_contenders(const struct decision *d, const struct exporter *container
     take(&c, 1, all ? most : WITH_BEATEN);
     take(&c, 2, all ? most : AT_LEAST);
     return c.n;
+}
+
+/* Quantized formats that lead, then those that are beaten or at the limit, then the unquantized ones. */
+static bool is_likely(const struct row *r, int step)
+{
+    bool quantized = strncmp(r->format, "base/", 5) != 0;
+    return quantized == (step < 2) && (in_group(r, step % 2) || (step == 1 && !strcmp(r->veto, "max_kld")));
+}
+
+int matrix_likely(const struct decision *d, const char *formats[], int most)
+{
+    int n = 0;
+    for (int step = 0; step < 3; step++)
+        for (int i = 0; i < d->n_rows && n < most; i++) {
+            const char *name = d->row[i].format;
+            bool wanted = is_likely(&d->row[i], step);
+            for (int k = 0; k < n; k++)
+                wanted &= strcmp(formats[k], name) != 0;
+            if (wanted)
+                formats[n++] = name;
+        }
+    return n;
 }

@@ -122,6 +122,9 @@ struct row_place row_place(const struct row *r);
 int matrix_contenders(const struct decision *d, const struct exporter *container, bool all, const char *formats[],
                       int most);
 
+/* Formats that most likely win, judged by an estimate: what to measure first. The same otherwise. */
+int matrix_likely(const struct decision *d, const char *formats[], int most);
+
 /* What a row's rule says: "memory", its sentence; for `list rules`. Returns how many there are. */
 struct rule_info {
     const char *id, *limit, *verdict, *doc;

@@ -149,12 +149,11 @@ static void put_range(char cell[96], const struct report_input *in, double v, do
         snprintf(cell, 96, "%s%s%s", figure_kld(v).s, !*half.s ? "" : in->utf8 ? " \xc2\xb1" : " +-", half.s);
 }
 
-static void put_decode(char cell[96], const struct report_input *in, const struct row *r)
+static void put_decode(char cell[96], const struct row *r)
 {
     const char *mark = strcmp(r->speed_from, "predicted") == 0 ? "est. "
-                       : !r->stands_in                         ? ""
-                       : in->utf8                              ? "\xe2\x89\x88"
-                                                               : "~";
+                       : r->stands_in                          ? "~"
+                                                               : "";
     struct figure range = figure_range(r->decode_tok_s_lo, r->decode_tok_s_hi);
     if (r->cache_resident)
         snprintf(cell, 96, "in cache");
@@ -198,7 +197,7 @@ static void fill_row(struct text_row *t, const struct report_input *in, const st
     if (t->spans)
         return;
     snprintf(t->cell[C_SIZE], 96, "%s", figure_bytes(r->weights_bytes).s);
-    put_decode(t->cell[C_DECODE], in, r);
+    put_decode(t->cell[C_DECODE], r);
     snprintf(t->cell[C_PREFILL], 96, "%s", r->cache_resident ? "-" : figure_rate(r->prefill_tok_s).s);
     if (isfinite(r->task_score))
         snprintf(t->cell[C_SCORE], 96, "%.0f (%.0f-%.0f)", 100 * r->task_score, 100 * r->task_score_lo,

@@ -67,6 +67,12 @@ static int alloc_acc(struct eval *v, struct eval_cand *c, struct err *e)
     return 0;
 }
 
+static int take_candidate(struct eval *v, struct eval_cand *c, struct err *e)
+{
+    int rc = c->engine ? check_engine(v, c->engine, e) : 0;
+    return rc ? rc : alloc_acc(v, c, e);
+}
+
 /* Everything that depends on the text's size. */
 static int prepare(struct eval *v, struct err *e)
 {
@@ -80,11 +86,8 @@ static int prepare(struct eval *v, struct err *e)
     v->n_batch = t->n_ctx;
     v->rows = kernel_find(OP_ROWS, NULL, NULL, engine_options(v->ref ? v->ref : v->cand[0].engine)->isa)->rows;
     int rc = v->ref ? check_engine(v, v->ref, e) : 0;
-    for (int j = 0; j < v->n_cand && rc == 0; j++) {
-        rc = v->cand[j].engine ? check_engine(v, v->cand[j].engine, e) : 0;
-        if (rc == 0)
-            rc = alloc_acc(v, &v->cand[j], e);
-    }
+    for (int j = 0; j < v->n_cand && rc == 0; j++)
+        rc = take_candidate(v, &v->cand[j], e);
     if (rc)
         return rc;
     int64_t rows = EVAL_SLICE_BYTES / ((int64_t)v->n_vocab * 4);
@@ -122,6 +125,17 @@ int eval_new(struct eval **out, const struct eval_text *text, struct engine *ref
         return rc;
     }
     *out = v;
+    return 0;
+}
+
+int eval_add(struct eval *v, int n_cand, struct err *e)
+{
+    while (v->n_cand < n_cand) {
+        int rc = take_candidate(v, &v->cand[v->n_cand], e);
+        if (rc)
+            return rc;
+        v->n_cand++;
+    }
     return 0;
 }
 

@@ -56,6 +56,8 @@ struct eval;
  * n_ctx positions, the vocabulary of the others, and is reset by every chunk. */
 int eval_new(struct eval **out, const struct eval_text *text, struct engine *ref, struct eval_cand *cand, int n_cand,
              struct err *e);
+/* cand[] has grown to n_cand since; the new ones have run no chunk yet. Not while a file is written. */
+int eval_add(struct eval *v, int n_cand, struct err *e);
 /* Reads a `_logits_` file (no ref then), or writes one from candidate 0: both before the first chunk. A written file
  * gets its name with the last chunk; chunks must be run in order for it. */
 int eval_use_base_file(struct eval *v, const char *path, struct err *e);

@@ -280,7 +280,7 @@ static void families_take_turns(void **state)
     (void)state;
     assert_int_equal(plan_formats(&p, world.model, &req, NULL, &e), 0);
     int n = p->n_cells;
-    assert_int_equal(plan_order(p, &e), 0);
+    assert_int_equal(plan_order(p, NULL, 0, &e), 0);
     assert_int_equal(p->n_cells, n);
     for (int i = 0; i < n; i++) {
         assert_true(p->cell[i].same_as < i);
