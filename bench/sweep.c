@@ -190,22 +190,26 @@ static int shape_speeds(struct sweep *s, const struct sweep_input *in, uint64_t 
 }
 
 /* Weights that fit in this give no memory speed. The cache is found by doing, but on a busy machine the measured curve
- * may bend anywhere: it is held between half-believable bounds, and by the report where that can be believed. */
-static double cache_bytes(const struct sweep_input *in, struct err *e)
+ * may bend anywhere: it is held between half-believable bounds, and by the report where that can be believed. Where
+ * every format is beyond those bounds, nothing is measured. */
+static double cache_bytes(const struct sweep_input *in, const struct plan *p, struct err *e)
 {
     static const double least = 32e6, likely = 48e6, most = 64e6;
     struct bandwidth b;
-    double found = least, reported = 0, believable = 0;
-    if (calibrate_bandwidth(in->pool, in->req->isa, 0.5, &b, e) == 0 && b.cache_bytes > 0)
-        found = (double)b.cache_bytes;
+    double reported = 0, believable = 0, smallest = INFINITY;
     for (int i = 0; i < in->device->cpu.n_caches; i++) {
         double bytes = in->device->cpu.cache[i].type != 'i' ? (double)in->device->cpu.cache[i].bytes : 0;
         reported = fmax(reported, bytes);
         if (!in->device->cpu.cache[i].doubtful)
             believable = fmax(believable, bytes);
     }
-    double lo = reported > 0 ? fmin(reported, likely) : least;
-    return fmin(fmax(found, lo), believable >= lo ? believable : most);
+    for (int i = 0; i < p->n_cells; i++)
+        smallest = fmin(smallest, (double)p->cell[i].summary.bytes);
+    const double lo = reported > 0 ? fmin(reported, likely) : least, hi = believable >= lo ? believable : most;
+    if (smallest >= hi)
+        return hi;
+    bool found = calibrate_bandwidth(in->pool, in->req->isa, 0.5, &b, e) == 0 && b.cache_bytes > 0;
+    return fmin(fmax(found ? (double)b.cache_bytes : least, lo), hi);
 }
 
 bool sweep_residents(struct plan *p, double cache)
@@ -224,7 +228,7 @@ bool sweep_residents(struct plan *p, double cache)
 static int run_plan(struct sweep *s, const struct sweep_input *in, struct plan *p, uint64_t t0, struct err *e)
 {
     double budget = budget_rest_s(in->req->budget_s, (double)(clock_ns() - t0) * 1e-9);
-    bool stand_ins = !in->req->no_speed && sweep_residents(p, cache_bytes(in, e));
+    bool stand_ins = !in->req->no_speed && sweep_residents(p, cache_bytes(in, p, e));
     bool all_chunks = in->req->n_chunks > 0 && in->req->budget_is_default;
     uint64_t end_ns = clock_end_ns(budget);
     int rc = plan_order(p, in->first, in->n_first, e);

@@ -9,6 +9,7 @@
 
 enum { MOST_AT_ONCE = 8 }; /* formats that share a reference pass where no speeds are compared */
 enum { LOOK_FORMATS = 5, LOOK_CHUNKS = 3 };
+static const double speed_share = 0.35, tasks_share = 0.3; /* of a group's time */
 
 static void free_group(struct weights **w, int c0, int c1)
 {
@@ -79,23 +80,36 @@ double sweep_bytes_held(const struct sweep_input *in, const struct plan_cell *c)
 }
 
 /* End of the group that starts at c0: those whose speeds are to be compared as far as they fit in memory, of others
- * just enough that the reference pass costs little. What the budget cannot pay is not begun: c0 = nothing. Cells before
- * `encoded` are encoded already. */
-static int group_end(const struct sweep_input *in, const struct plan *p, const struct spending *b, int c0, int encoded)
+ * just enough that the reference pass costs little, and no more than `left` seconds pay so many chunks of. Cells before
+ * `encoded` are encoded already. *n: how many there are. */
+static int end_with_chunks(const struct sweep_input *in, const struct plan *p, const struct spending *b, int c0,
+                           int encoded, double left, int chunks, int *n)
 {
     double room = sweep_room(in), taken = 0;
-    int chunks = in->req->n_chunks > 0 ? in->req->n_chunks : RACE_LEAST_CHUNKS, c1 = c0;
-    double left = clock_left_s(b->end_ns) - chunks * b->chunk_s; /* the reference's share */
-    for (int n = 0; c1 < p->n_cells; c1++) {
+    int c1 = c0;
+    left -= chunks * b->chunk_s; /* the reference's share */
+    for (*n = 0; c1 < p->n_cells; c1++) {
         const struct plan_cell *c = &p->cell[c1];
         if (c->same_as >= 0 || c->settled)
             continue;
         taken += sweep_bytes_held(in, c);
         left -= (c1 < encoded ? 0 : b->encode_s) + chunks * b->chunk_s;
-        if ((n >= MOST_AT_ONCE && !has_speed(in, c)) || (n > 0 && taken > room) || (c1 >= encoded && left < 0))
+        if ((*n >= MOST_AT_ONCE && !has_speed(in, c)) || (*n > 0 && taken > room) || (c1 >= encoded && left < 0))
             break;
-        n++;
+        ++*n;
     }
+    return c1;
+}
+
+/* What the budget cannot pay is not begun: c0 = nothing. Rather a few formats with few chunks than one or two. */
+static int group_end(const struct sweep_input *in, const struct plan *p, const struct spending *b, bool speeds, int c0,
+                     int encoded)
+{
+    const int most = in->req->n_chunks > 0 ? in->req->n_chunks : RACE_LEAST_CHUNKS;
+    const double left = clock_left_s(b->end_ns) * (speeds ? 1 - speed_share : 1);
+    int n, c1 = end_with_chunks(in, p, b, c0, encoded, left, most, &n);
+    for (int chunks = most - 1; chunks > 0 && n < LOOK_FORMATS && in->req->n_chunks <= 0; chunks--)
+        c1 = end_with_chunks(in, p, b, c0, encoded, left, chunks, &n);
     return c1;
 }
 
@@ -219,7 +233,6 @@ static int look_first(struct sweep *s, const struct sweep_input *in, struct plan
 /* The times of a group that begins now, which gets `part` of what is left. */
 static struct group_time divide_time(const struct sweep_input *in, const struct spending *b, double part, bool timed)
 {
-    static const double speed_share = 0.35, tasks_share = 0.3;
     double left = clock_left_s(b->end_ns);
     double reserve = timed ? (isfinite(left) ? left : in->req->budget_s) * part * speed_share : 0;
     if (in->req->no_quality)
@@ -261,7 +274,7 @@ static int run_group(struct sweep *s, const struct sweep_input *in, struct plan 
     bool costs_unknown = b->n_encoded == 0 && b->end_ns && !in->req->no_quality && !b->tasks;
     if (costs_unknown && (g.tells || *c1 - c0 > LOOK_FORMATS)) {
         rc = look_first(s, in, p, w, b, &g, &looked, e);
-        *c1 = group_end(in, p, b, c0, looked);
+        *c1 = group_end(in, p, b, g.timed, c0, looked);
         *c1 = g.c1 = *c1 < looked ? looked : *c1;
     }
     if (rc == 0 && !s->interrupted)
@@ -282,7 +295,7 @@ int sweep_groups(struct sweep *s, const struct sweep_input *in, struct plan *p, 
     struct spending b = {.end_ns = end_ns};
     int rc = in->req->n_tasks > 0 ? sweep_tasks_open(&b.tasks, in, clock_end_ns(clock_left_s(b.end_ns) / 4), e) : 0;
     for (int c0 = 0, c1; c0 < p->n_cells && rc == 0 && !s->interrupted; c0 = c1) {
-        c1 = group_end(in, p, &b, c0, c0);
+        c1 = group_end(in, p, &b, speeds, c0, c0);
         if (c1 == c0)
             break;
         rc = run_group(s, in, p, w, &b, speeds, c0, &c1, e);

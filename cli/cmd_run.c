@@ -110,8 +110,8 @@ static void on_look(void *arg, const struct record *rec, int n)
             n_formats++;
             n_chunks = n_chunks && n_chunks < rec[i].quality.n_chunks ? n_chunks : rec[i].quality.n_chunks;
         }
-    snprintf(stands_on, sizeof stands_on, "%d formats, %d chunks of text, %.0f s", n_formats, n_chunks,
-             seconds_since(j->t0));
+    snprintf(stands_on, sizeof stands_on, "%d format%s, %d chunk%s of text, %.0f s", n_formats,
+             n_formats == 1 ? "" : "s", n_chunks, n_chunks == 1 ? "" : "s", seconds_since(j->t0));
     if (matrix_decide(&d, rec, n, &j->known, j->cli->device, &j->cli->req, &e) == 0)
         job_draft(j, d, stands_on);
     decision_free(d);

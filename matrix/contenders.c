@@ -44,24 +44,31 @@ int matrix_contenders(const struct decision *d, const struct exporter *container
     return c.n;
 }
 
-/* Quantized formats that lead, then those that are beaten or at the limit, then the unquantized ones. */
 static bool is_likely(const struct row *r, int step)
 {
     bool quantized = strncmp(r->format, "base/", 5) != 0;
     return quantized == (step < 2) && (in_group(r, step % 2) || (step == 1 && !strcmp(r->veto, "max_kld")));
 }
 
+static int add_once(const char *formats[], int n, const char *name)
+{
+    for (int k = 0; k < n; k++)
+        if (strcmp(formats[k], name) == 0)
+            return n;
+    formats[n] = name;
+    return n + 1;
+}
+
 int matrix_likely(const struct decision *d, const char *formats[], int most)
 {
+    const int known[] = {d->recommended, d->neighbour_row[0], d->neighbour_row[1]};
     int n = 0;
+    for (int i = 0; i < 3 && n < most; i++)
+        if (known[i] >= 0)
+            n = add_once(formats, n, d->row[known[i]].format);
     for (int step = 0; step < 3; step++)
-        for (int i = 0; i < d->n_rows && n < most; i++) {
-            const char *name = d->row[i].format;
-            bool wanted = is_likely(&d->row[i], step);
-            for (int k = 0; k < n; k++)
-                wanted &= strcmp(formats[k], name) != 0;
-            if (wanted)
-                formats[n++] = name;
-        }
+        for (int i = 0; i < d->n_rows && n < most; i++)
+            if (is_likely(&d->row[i], step))
+                n = add_once(formats, n, d->row[i].format);
     return n;
 }

@@ -401,7 +401,7 @@ int judge_open(struct judge *j, struct decision **out, const struct probe_device
     d->subject = d->coverage = d->headline = d->reason = d->runner_up_reason = d->binding_limit = d->nearest = "";
     d->plain_quality = d->confidence = d->command = d->device_class = "";
     d->kld_limit = d->min_decode_tok_s = NAN;
-    d->recommended = d->runner_up = -1;
+    d->recommended = d->runner_up = d->neighbour_row[0] = d->neighbour_row[1] = -1;
     *j = (struct judge){.d = d,
                         .arena = a,
                         .req = req,

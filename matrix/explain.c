@@ -212,10 +212,13 @@ static void explain_neighbours(struct judge *j)
     }
     if (below > 0) /* a clear step down, not the next shade */
         below--;
-    if (below >= 0)
-        add_neighbour(j, say(j, "KLD under %g", ladder[below]), judge_best(j, 0, ladder[below], group, NULL));
-    if (above >= 0)
-        add_neighbour(j, say(j, "KLD under %g", ladder[above]), judge_best(j, 0, ladder[above], group, NULL));
+    const int beside[2] = {below, above};
+    for (int i = 0; i < 2; i++) {
+        if (beside[i] < 0)
+            continue;
+        d->neighbour_row[i] = judge_best(j, 0, ladder[beside[i]], group, NULL);
+        add_neighbour(j, say(j, "KLD under %g", ladder[beside[i]]), d->neighbour_row[i]);
+    }
     if (isfinite(d->kld_limit))
         add_neighbour(j, "any quality", judge_best(j, 0, NAN, group, NULL));
 }

@@ -85,6 +85,7 @@ struct decision {
     int n_changes;
     const char *neighbours[4]; /* the answers at the neighbouring limits: "KLD < 0.01: q8_0, 95 tok/s" */
     int n_neighbours;
+    int neighbour_row[2];      /* of a tighter and of a wider KLD limit; -1 none */
     const char *binding_limit; /* "memory", "" */
     const char *nearest;       /* the nearest thing that does fit, when nothing does */
     const char *plain_quality; /* "8 of 100 top words change" */
@@ -122,7 +123,8 @@ struct row_place row_place(const struct row *r);
 int matrix_contenders(const struct decision *d, const struct exporter *container, bool all, const char *formats[],
                       int most);
 
-/* Formats that most likely win, judged by an estimate: what to measure first. The same otherwise. */
+/* Formats that most likely win, judged by an estimate: what to measure first. The same otherwise. The pick, the answers
+ * at the limits beside the one in force, those that lead, those that are beaten or over the limit, the unquantized. */
 int matrix_likely(const struct decision *d, const char *formats[], int most);
 
 /* What a row's rule says: "memory", its sentence; for `list rules`. Returns how many there are. */
