@@ -271,8 +271,7 @@ static int run_group(struct sweep *s, const struct sweep_input *in, struct plan 
     for (int c = c0; c < *c1; c++)
         g.timed |= speeds && has_speed(in, &p->cell[c]);
     g.tells = in->on_look && g.timed && clock_left_s(b->end_ns) >= worth_telling_s;
-    bool costs_unknown = b->n_encoded == 0 && b->end_ns && !in->req->no_quality && !b->tasks;
-    if (costs_unknown && (g.tells || *c1 - c0 > LOOK_FORMATS)) {
+    if (b->n_encoded == 0 && b->end_ns && !in->req->no_quality && !b->tasks) { /* nobody knows what they cost */
         rc = look_first(s, in, p, w, b, &g, &looked, e);
         *c1 = group_end(in, p, b, g.timed, c0, looked);
         *c1 = g.c1 = *c1 < looked ? looked : *c1;

@@ -138,11 +138,7 @@ static void set_quality(struct build *b, struct row *w, const struct catalogue_m
 {
     struct quality_guess q;
     char source[256] = "";
-    quality_predict(&q, m->id, m->params_b, w->format, w->effective_bpw);
-    w->quality_from = q.from;
-    w->kld = q.kld.v, w->kld_lo = q.kld.lo, w->kld_hi = q.kld.hi;
-    w->top1_agreement = q.top1.v;
-    w->ppl_ratio = q.ppl_ratio.v;
+    row_predict_quality(b->j, w, m->id, m->params_b, &q);
     w->reference = strncmp(w->format, "base/", 5) == 0;
     if (w->reference) {
         q.kld = stats_exact(0);

@@ -17,18 +17,15 @@ static bool wanted_format(const struct request *req, const struct recipe *r)
     return req->n_formats == 0 && !r->on_request;
 }
 
-static void predict_quality(struct judge *j, struct row *w, const struct model_desc *m)
+void row_predict_quality(struct judge *j, struct row *w, const char *model, double params_b, struct quality_guess *q)
 {
-    struct quality_guess q;
-    quality_predict(&q, m->name, (double)m->n_params / 1e9, w->format, w->effective_bpw);
-    w->quality_from = q.from;
-    w->kld = q.kld.v, w->kld_lo = q.kld.lo, w->kld_hi = q.kld.hi;
-    w->top1_agreement = q.top1.v;
-    w->ppl_ratio = q.ppl_ratio.v;
-    if (*q.from)
-        w->source = say(j, "quality: %s", q.source);
-    if (w->reference)
-        w->kld = w->kld_lo = w->kld_hi = 0;
+    quality_predict(q, model, params_b > 0 ? params_b : NAN, w->format, w->effective_bpw);
+    w->quality_from = q->from;
+    w->kld = q->kld.v, w->kld_lo = q->kld.lo, w->kld_hi = q->kld.hi;
+    w->top1_agreement = q->top1.v;
+    w->ppl_ratio = q->ppl_ratio.v;
+    if (*q->from)
+        w->source = say(j, "quality: %s", q->source);
 }
 
 /* Bandwidth of this machine: measured, or what its memory modules can deliver at best with a wide interval.
@@ -75,6 +72,7 @@ static int add_format(struct judge *j, const struct model_desc *m, const struct 
                       struct use_assign *a, struct err *e)
 {
     struct recipe_summary s;
+    struct quality_guess q;
     struct memory_need need = {0};
     struct engine_opts o = {.mode = ENGINE_PACKED, .n_ctx = j->want->ctx, .n_batch = 512};
     if (recipe_assign(m, r, NULL, &(struct recipe_known){.importance = true}, a, NULL) < 0 ||
@@ -110,7 +108,9 @@ static int add_format(struct judge *j, const struct model_desc *m, const struct 
     w->substituted = s.n_substituted > 0;
     w->share_substituted = m->n_params > 0 ? (double)s.weights_substituted / (double)m->n_params : 0;
     w->histogram = keep(j, s.histogram);
-    predict_quality(j, w, m);
+    row_predict_quality(j, w, m->name, (double)m->n_params / 1e9, &q);
+    if (w->reference)
+        w->kld = w->kld_lo = w->kld_hi = 0;
     predict_speed(w, r, j->device, (double)w->read_bytes);
     row_set_memory(j, w);
     w->dithered = j->req->dither;

@@ -49,6 +49,9 @@ const char *say_taken(struct judge *j, struct sbuf *b); /* the text of b, which 
 
 struct row *row_add(struct judge *j);                /* all unknown; NULL (and j->failed) without memory */
 void row_set_memory(struct judge *j, struct row *r); /* peak_bytes from its parts, usable_bytes */
+struct quality_guess;
+/* What quality.h expects of the row's format and bits per weight, which are set. params_b: 0 unknown. */
+void row_predict_quality(struct judge *j, struct row *r, const char *model, double params_b, struct quality_guess *q);
 /* The line that runs the choice; with the path of the source it first makes the file. "" when nothing is
  * known. */
 const char *row_command(struct judge *j, const struct row *r, const char *model, const char *path);

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "bench/quant/recipe.h"
 #include "matrix/judge.h"
+#include "matrix/quality.h"
 
 static const char *usual_framework(const char *format)
 {
@@ -306,6 +307,8 @@ static void add_row(struct judge *j, const struct subject *q, const struct subje
         set_substitution(j, w, quality);
     row_set_memory(j, w);
     set_source(j, w, q, s, source);
+    if (!quality && !speed) /* the budget did not reach it: what was expected of it before */
+        row_predict_quality(j, w, any->model.name, (double)any->model.n_params / 1e9, &(struct quality_guess){0});
     w->command = w->own ? keep(j, any->command) : command_of(j, w, q, s);
 }
 

@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "bench/measure.h"
 #include "matrix/matrix.h"
+#include "matrix/quality.h"
 #include "tests/unit/decide_records.h"
 
 #define assert_double_equal(a, b, eps) assert_true(fabs((a) - (b)) <= (eps))
@@ -1086,6 +1087,38 @@ static void test_not_reached(void **state)
     decision_free(d);
 }
 
+/* A format that the sweep's budget did not reach keeps what was expected of it, marked as that: it is over a limit or
+ * not, and wins over nothing that was measured. */
+static void test_unreached_formats_are_estimated(void **state)
+{
+    (void)state;
+    static const char *const format[] = {"gguf/q8_0", "gguf/q5_k_m", "gguf/q2_k"};
+    struct record r[3];
+    for (int i = 0; i < 3; i++) {
+        full_record(&r[i], format[i], (136 - 30 * i) << 20, 90, 1, 0.005, 0.0003, 0.96);
+        if (i == 0)
+            continue;
+        speed_none(&r[i].speed);
+        quality_none(&r[i].quality);
+        r[i].quality_from = r[i].speed_from = FROM_NOWHERE;
+        snprintf(r[i].reason, sizeof r[i].reason, "not measured: the budget did not reach it");
+    }
+    struct decision *d = decide(r, 3);
+    assert_string_equal(picked(d), "gguf/q8_0");
+    for (int i = 1; i < 3; i++) {
+        const struct row *w = row_of(d, format[i], "llama.cpp");
+        struct quality_guess q;
+        quality_predict(&q, r[i].model.name, (double)r[i].model.n_params / 1e9, format[i], r[i].format.bits_per_weight);
+        assert_string_equal(w->quality_from, "predicted");
+        assert_true(w->kld == q.kld.v && w->kld_lo == q.kld.lo && w->kld_hi == q.kld.hi);
+        assert_true(isnan(w->decode_tok_s));
+        assert_non_null(strstr(w->source, q.source));
+        assert_true(!strcmp(w->veto, "max_kld") == (q.kld.v > d->kld_limit));
+    }
+    assert_string_equal(row_of(d, "gguf/q2_k", "llama.cpp")->veto, "max_kld");
+    decision_free(d);
+}
+
 /* One framework on two devices is two rows. */
 static void test_places_are_rows(void **state)
 {
@@ -1209,6 +1242,30 @@ static void test_memory_failures(void **state)
     assert_true(done);
 }
 
+/* The pick, the answer under the tighter limit, then quantized formats, beaten or over the limit, then the others; what
+ * cannot run is nobody's first thought. */
+static void test_what_is_likely(void **state)
+{
+    (void)state;
+    struct record r[6];
+    const char *names[8];
+    struct decision *d = decide(r, sample_records(r));
+    assert_int_equal(matrix_likely(d, names, 8), 6);
+    assert_string_equal(names[0], "gguf/q4_k_m");
+    assert_string_equal(names[0], picked(d));
+    assert_string_equal(names[1], "gguf/q8_0"); /* KLD 0.005 */
+    assert_string_equal(names[5], "base/f16");
+    assert_int_equal(matrix_likely(d, names, 2), 2);
+    decision_free(d);
+    req.want.ram_bytes = (int64_t)200 << 20;
+    d = decide(r, 6);
+    int n = matrix_likely(d, names, 8);
+    for (int i = 0; i < n; i++)
+        assert_string_not_equal(names[i], "base/f16");
+    assert_int_equal(n, 5);
+    decision_free(d);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, setup)
@@ -1258,6 +1315,8 @@ int main(void)
         T(test_not_reached),
         T(test_places_are_rows),
         T(test_contenders),
+        T(test_what_is_likely),
+        T(test_unreached_formats_are_estimated),
         T(test_estimate),
         T(test_memory_failures),
     };
