@@ -144,6 +144,7 @@ static int add_unmeasured(struct sweep *s, const struct sweep_input *in, const s
         if (!r)
             return err_nomem(e, sizeof *r, "a record");
         sweep_describe(r, in, in->model, &p->cell[i]);
+        r->status = STATUS_NOT_REACHED;
         if (s->interrupted)
             snprintf(r->reason, sizeof r->reason, "not measured: interrupted");
         else

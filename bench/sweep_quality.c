@@ -293,7 +293,7 @@ static int add_twin(struct quality_run *q, struct sweep *s, int c, struct err *e
 {
     const char *name = q->plan->cell[q->plan->cell[c].same_as].recipe->name;
     for (int i = 0; i < s->n; i++) {
-        if (strcmp(s->rec[i].format.name, name) || s->rec[i].workload.n_ctx != q->in->req->n_ctx_eval)
+        if (strcmp(s->rec[i].format.name, name) || s->rec[i].speed_from != FROM_NOWHERE)
             continue;
         struct record r = s->rec[i];
         sweep_describe(&r, q->in, q->in->model, &q->plan->cell[c]);

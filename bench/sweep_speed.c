@@ -132,9 +132,41 @@ static int begin_cells(struct speed_set *set, struct sweep *s, const struct swee
     return 0;
 }
 
-static int measure_group(struct sweep *s, const struct sweep_input *in, const struct model *m,
+/* A cell whose tensors are those of an earlier one has its speed, if that is among the records from `first` on. */
+static int add_twins(struct sweep *s, const struct sweep_input *in, const struct plan *p, int first, struct err *e)
+{
+    const int n = s->n;
+    int rc = 0;
+    for (int c = 0; c < p->n_cells && rc == 0; c++)
+        for (int i = first; i < n && p->cell[c].same_as >= 0 && rc == 0; i++) {
+            const char *name = p->cell[p->cell[c].same_as].recipe->name;
+            if (strcmp(s->rec[i].format.name, name) != 0)
+                continue;
+            struct record r;
+            sweep_begin_speed(&r, in, p->model, &p->cell[c], SPEED_BATCH);
+            r.speed_from = s->rec[i].speed_from;
+            record_cell_id(&r);
+            if ((rc = take_stored(s, in, &r, e)) != 0) {
+                rc = rc < 0 ? rc : 0;
+                continue;
+            }
+            struct record *twin = sweep_add(s);
+            if (!twin)
+                return err_nomem(e, sizeof *twin, "a record");
+            *twin = s->rec[i];
+            twin->format = r.format;
+            memcpy(twin->cell_id, r.cell_id, sizeof r.cell_id);
+            snprintf(twin->reason, sizeof twin->reason, "every tensor is the same as in %s", name);
+            rc = in->store ? store_put(in->store, twin, e) : 0;
+        }
+    return rc;
+}
+
+static int measure_group(struct sweep *s, const struct sweep_input *in, const struct plan *p,
                          const struct speed_cell *sc, int n_asked, uint64_t deadline_ns, struct err *e)
 {
+    const struct model *m = p->model;
+    const int first = s->n;
     struct speed_set set = {.cell = mem_alloc_n((size_t)n_asked, sizeof *set.cell),
                             .rec = mem_alloc_n((size_t)n_asked, sizeof *set.rec),
                             .of = mem_alloc_n((size_t)n_asked, sizeof *set.of)};
@@ -143,8 +175,8 @@ static int measure_group(struct sweep *s, const struct sweep_input *in, const st
     int rc = set.cell && set.rec && set.of && tokens
                  ? begin_cells(&set, s, in, m, sc, n_asked, &w, e)
                  : err_nomem(e, (unsigned long long)n_asked * sizeof *set.rec, "the speed cells");
-    struct progress p = {.in = in, .n = set.n};
-    snprintf(p.what, sizeof p.what, "speed of %.60s", m->d.name);
+    struct progress told = {.in = in, .n = set.n};
+    snprintf(told.what, sizeof told.what, "speed of %.60s", m->d.name);
     w.tokens = tokens;
     struct measure_opts o;
     measure_defaults(&o);
@@ -152,7 +184,7 @@ static int measure_group(struct sweep *s, const struct sweep_input *in, const st
     o.seed = in->req->seed;
     o.keep_workload = in->req->keep_workload;
     o.on_progress = on_progress;
-    o.arg = &p;
+    o.arg = &told;
     if (rc == 0 && set.n > 0)
         rc = measure_cells(set.cell, set.rec, set.n, &w, &o, e);
     if (rc == ERR_CANCELLED) {
@@ -161,6 +193,8 @@ static int measure_group(struct sweep *s, const struct sweep_input *in, const st
     }
     for (int i = 0; rc == 0 && i < set.n; i++)
         rc = keep_speed(s, in, m, &sc[set.of[i]], &set.rec[i], e);
+    if (rc == 0)
+        rc = add_twins(s, in, p, first, e);
     mem_free(tokens);
     mem_free(set.of);
     mem_free(set.rec);
@@ -178,7 +212,7 @@ int sweep_speed(struct sweep *s, const struct sweep_input *in, const struct plan
     for (int c = c0; c < c1; c++)
         if (p->cell[c].packed && w[c])
             sc[n++] = (struct speed_cell){&p->cell[c], w[c]};
-    int rc = n ? measure_group(s, in, in->model, sc, n, deadline_ns, e) : 0;
+    int rc = n ? measure_group(s, in, p, sc, n, deadline_ns, e) : 0;
     mem_free(sc);
     return rc;
 }
@@ -237,7 +271,7 @@ static int shape_group(struct sweep *s, const struct sweep_input *in, const stru
         n++;
     }
     if (rc == 0 && n > 0)
-        rc = measure_group(s, in, p->model, sc, n, deadline_ns, e);
+        rc = measure_group(s, in, p, sc, n, deadline_ns, e);
     for (int i = 0; i < n; i++)
         weights_free(w[i]);
     return rc;

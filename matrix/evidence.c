@@ -19,7 +19,7 @@ bool record_shows(const struct record *r, enum aspect a)
     case ASPECT_FAILED:
         return !ok && r->status != STATUS_NOT_REACHED;
     default:
-        return ok;
+        return ok || r->status == STATUS_NOT_REACHED;
     }
 }
 

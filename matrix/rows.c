@@ -307,7 +307,7 @@ static void add_row(struct judge *j, const struct subject *q, const struct subje
         set_substitution(j, w, quality);
     row_set_memory(j, w);
     set_source(j, w, q, s, source);
-    if (!quality && !speed) /* the budget did not reach it: what was expected of it before */
+    if (any->status == STATUS_NOT_REACHED && !quality && !speed) /* what was expected of it before stands */
         row_predict_quality(j, w, any->model.name, (double)any->model.n_params / 1e9, &(struct quality_guess){0});
     w->command = w->own ? keep(j, any->command) : command_of(j, w, q, s);
 }

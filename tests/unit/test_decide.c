@@ -1101,6 +1101,8 @@ static void test_unreached_formats_are_estimated(void **state)
         speed_none(&r[i].speed);
         quality_none(&r[i].quality);
         r[i].quality_from = r[i].speed_from = FROM_NOWHERE;
+        r[i].status = STATUS_NOT_REACHED;
+        snprintf(r[i].framework.name, sizeof r[i].framework.name, "own");
         snprintf(r[i].reason, sizeof r[i].reason, "not measured: the budget did not reach it");
     }
     struct decision *d = decide(r, 3);
