@@ -4,7 +4,7 @@
 #include <math.h>
 
 static const double answer_share = 0.02, answer_most_s = 1;
-static const double real_share = 0.35, more_share = 0.08, most_share = 0.6;
+static const double real_share = 0.4, more_share = 0.08, most_share = 0.6;
 static const double least_container_s = 12;
 enum { PASSES = 3 }; /* the reference, the equivalent kernels, the framework */
 

@@ -144,13 +144,15 @@ static int keep(struct real_set *r, const struct record *rec, struct err *e)
     return r->in->store && rec->status != STATUS_NOT_REACHED ? store_put(r->in->store, kept, e) : 0;
 }
 
-/* A format that cannot be written for them, or is not, is a row of each that says why. */
-static int refuse(struct real_set *r, int i, int code, const char *why, struct err *e)
+static const char no_time[] = "not measured: the budget ended before it was its turn";
+
+/* A format that cannot be written for those seats, or is not, is a row of each that says why. */
+static int refuse(struct real_set *r, int i, int seat0, int seat1, int code, const char *why, struct err *e)
 {
     struct record *rec = mem_alloc(sizeof *rec);
     struct measure_cell unused;
     int rc = rec ? 0 : err_nomem(e, sizeof *rec, "a record");
-    for (int k = 0; k < r->n_seats && rc == 0; k++) {
+    for (int k = seat0; k < seat1 && rc == 0; k++) {
         begin_record(rec, &unused, r, i, &r->seat[k]);
         rec->status = record_status_of(code);
         snprintf(rec->reason, sizeof rec->reason, "%s", why);
@@ -195,7 +197,7 @@ static int write_format(struct real_set *r, int i, struct err *e)
     if (rc == ERR_CANCELLED)
         return err_set(e, rc, "%s", why.text);
     if (rc < 0)
-        return refuse(r, i, rc, why.text, e);
+        return refuse(r, i, 0, r->n_seats, rc, why.text, e);
     for (int k = 0; k < r->n_seats; k++)
         add_cell(r, i, &r->seat[k]);
     if (c->packed)
@@ -204,11 +206,12 @@ static int write_format(struct real_set *r, int i, struct err *e)
 }
 
 /* What measuring a format in the whole set will take at least, from what the own engine needed for it, or for another;
- * frameworks may be some times as slow, and load it first. */
+ * frameworks may be some times as slow, and load it first. Prompt and answer may be shortened a little. */
 static double least_cost_s(const struct real_set *r, int i)
 {
-    static const double slower = 2, load_s = 1;
+    static const double slower = 2, load_s = 1, shortened = 0.5;
     const struct workload w = sweep_workload(r->in->req);
+    const double share = r->in->req->keep_workload ? 1 : shortened;
     double own_s = NAN;
     for (int k = 0; k < r->sweep->n; k++) {
         const struct record *rec = &r->sweep->rec[k];
@@ -217,14 +220,32 @@ static double least_cost_s(const struct real_set *r, int i)
         if (own && isfinite(s) && (isnan(own_s) || !strcmp(rec->format.name, r->plan->cell[i].recipe->name)))
             own_s = s;
     }
-    return isnan(own_s) ? 0 : (FEWEST_REPS + 1) * own_s * (1 + slower * r->n_seats) + load_s * r->n_seats;
+    return isnan(own_s) ? 0 : (FEWEST_REPS + 1) * own_s * share * (1 + slower * r->n_seats) + load_s * r->n_seats;
+}
+
+/* Where nobody named frameworks, a few formats in the first one say more than one format in all of them. */
+static int spare_seats(struct real_set *r, struct err *e)
+{
+    enum { A_FEW = 3 };
+    const int all = r->n_seats, n = r->plan->n_cells < A_FEW ? r->plan->n_cells : A_FEW;
+    double cost_s = 0;
+    int rc = 0;
+    for (int i = 0; i < n; i++)
+        cost_s += least_cost_s(r, i);
+    if (r->in->req->n_frameworks > 0 || cost_s <= left_s(r))
+        return 0;
+    while (r->n_seats > 1 && r->seat[r->n_seats - 1].runner != r->seat[0].runner)
+        r->n_seats--;
+    for (int i = 0; i < r->plan->n_cells && rc == 0; i++)
+        rc = refuse(r, i, r->n_seats, all, ERR_NOT_REACHED, no_time, e);
+    return rc;
 }
 
 static int write_formats(struct real_set *r, struct err *e)
 {
+    int rc = spare_seats(r, e);
     const double most_s = left_s(r) * write_share;
     double cost_s = r->plan->n_cells > 0 ? least_cost_s(r, 0) : 0;
-    int rc = 0;
     for (int i = 0; i < r->plan->n_cells && rc == 0; i++) {
         if (interrupt_seen())
             return err_set(e, ERR_CANCELLED, "interrupted");
@@ -237,7 +258,7 @@ static int write_formats(struct real_set *r, struct err *e)
         }
         /* the next one takes as long as those before did */
         if (left_s(r) <= 0 || (r->n > 0 && (spent_s + spent_s / i > most_s || cost_s > left_s(r) - spent_s / i)))
-            rc = refuse(r, i, ERR_NOT_REACHED, "not measured: the budget ended before it was its turn", e);
+            rc = refuse(r, i, 0, r->n_seats, ERR_NOT_REACHED, no_time, e);
         else
             rc = write_format(r, i, e);
     }

@@ -32,8 +32,8 @@ static void containers_share_what_is_left(void **state)
 {
     (void)state;
     close_to(budget_real_share(0), 0);
-    close_to(budget_real_share(1), 0.35);
-    close_to(budget_real_share(3), 0.51);
+    close_to(budget_real_share(1), 0.4);
+    close_to(budget_real_share(3), 0.56);
     close_to(budget_real_share(9), 0.6);
     double spent = 20;
     for (int left = 4; left > 0; left--)

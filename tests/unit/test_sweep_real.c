@@ -452,6 +452,38 @@ static void the_budget_ends_first(void **state)
     store_close(store);
 }
 
+/* Where time is short the first framework of those that nobody named is asked alone; named ones are all asked. */
+static void the_first_framework_comes_first(void **state)
+{
+    static const char *const formats[] = {"gguf/q8_0"}, *const names[] = {"good", "placed"};
+    struct request req = a_request(formats, 1);
+    struct sweep *s;
+    struct err e = {0};
+    (void)state;
+    struct sweep_input in = an_input(&req, NULL);
+    assert_int_equal(sweep_run(&s, &in, &e), 0);
+    struct record *slow = sweep_add(s);
+    assert_non_null(slow);
+    *slow = *record_of(s, 0, "own", formats[0]);
+    slow->speed.prefill_tok_s.v = 1; /* a repetition of this takes longer than all may */
+    slow->speed.decode_tok_s.v = 0.2;
+    for (int named = 0; named < 2; named++) {
+        struct sweep_set set = {.formats = {formats[0]}, .n_formats = 1};
+        take(&set, names, 2, &req);
+        req.frameworks = names;
+        req.n_frameworks = named ? 2 : 0;
+        const int from = s->n;
+        if (sweep_real(s, &in, &set, 30, &e) < 0)
+            fail_msg("%s", e.text);
+        const struct record *first = record_of(s, from, names[0], formats[0]);
+        const struct record *second = record_of(s, from, names[1], formats[0]);
+        assert_int_equal(first->status, STATUS_OK);
+        assert_int_equal(second->status == STATUS_NOT_REACHED, !named);
+        assert_int_equal(!strcmp(second->reason, "not measured: the budget ended before it was its turn"), !named);
+    }
+    sweep_free(s);
+}
+
 /* Those on PATH, less what cannot be asked; then without one of them. */
 static void frameworks_come_and_go(void **state)
 {
@@ -498,6 +530,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_written_is_a_record),
         cmocka_unit_test(places_are_rows),
         cmocka_unit_test(the_budget_ends_first),
+        cmocka_unit_test(the_first_framework_comes_first),
         cmocka_unit_test(frameworks_come_and_go),
     };
     if (!test_data_there("models/stories260K-F32.gguf") || !test_data_there("text/stories-ascii.txt"))
