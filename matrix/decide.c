@@ -102,7 +102,8 @@ static bool may_be_best(const struct judge *j, int i)
 }
 
 /* Among rows that tie, i is no pick when another is a good deal better by its point and clearly better in quality:
- * wide intervals, such as those of a published ratio, must not hide that. */
+ * wide intervals, such as those of a published ratio, must not hide that. The point of a row that stands in for a
+ * framework says nothing against one that was measured there. */
 static bool outclassed(const struct judge *j, int i)
 {
     static const double good_deal = 1.1;
@@ -110,7 +111,7 @@ static bool outclassed(const struct judge *j, int i)
     for (int k = 0; k < j->d->n_rows; k++) {
         bool low;
         double a = row_metric(j, &r[i], &low).v, b = row_metric(j, &r[k], &low).v;
-        if (r[k].group == r[i].group && (low ? a > good_deal * b : b > good_deal * a) && r[i].kld_lo > r[k].kld_hi &&
+        if (r[k].group == r[i].group && (r[i].stands_in || !r[k].stands_in) && (low ? a > good_deal * b : b > good_deal * a) && r[i].kld_lo > r[k].kld_hi &&
             may_be_best(j, k))
             return true;
     }

@@ -623,6 +623,22 @@ static void test_tie_does_not_pick_the_outclassed(void **state)
     decision_free(d);
 }
 
+/* A speed that is the own engine's times a wide ratio has a high point; what was measured in the framework is picked. */
+static void test_stand_ins_do_not_outclass(void **state)
+{
+    (void)state;
+    struct record r[2];
+    full_record(&r[0], "gguf/q5_0", 98 << 20, 120, 4, 0.06, 0.001, 0.85);
+    full_record(&r[1], "base/f16", 257 << 20, 180, 4, 0.00001, 0.000001, 0.999);
+    snprintf(r[1].framework.name, sizeof r[1].framework.name, "own");
+    struct decision *d = decide(r, 2);
+    const struct row *f16 = row_of(d, "base/f16", "llama.cpp");
+    assert_true(f16->stands_in && f16->decode_tok_s > 1.1 * 120 && f16->decode_tok_s_lo < 124);
+    assert_string_equal(d->verdict, "tie");
+    assert_string_equal(picked(d), "gguf/q5_0");
+    decision_free(d);
+}
+
 /* One repetition has no interval: it must not count as exact. */
 static void test_speed_without_interval(void **state)
 {
@@ -1295,6 +1311,7 @@ int main(void)
         T(test_demo_joins_shapes),
         T(test_small_model_keeps_its_size),
         T(test_tie_does_not_pick_the_outclassed),
+        T(test_stand_ins_do_not_outclass),
         T(test_speed_without_interval),
         T(test_cache_resident_never_headline),
         T(test_nothing_fits),
