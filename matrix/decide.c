@@ -111,7 +111,8 @@ static bool outclassed(const struct judge *j, int i)
     for (int k = 0; k < j->d->n_rows; k++) {
         bool low;
         double a = row_metric(j, &r[i], &low).v, b = row_metric(j, &r[k], &low).v;
-        if (r[k].group == r[i].group && (r[i].stands_in || !r[k].stands_in) && (low ? a > good_deal * b : b > good_deal * a) && r[i].kld_lo > r[k].kld_hi &&
+        bool comparable = r[k].group == r[i].group && (r[i].stands_in || !r[k].stands_in);
+        if (comparable && (low ? a > good_deal * b : b > good_deal * a) && r[i].kld_lo > r[k].kld_hi &&
             may_be_best(j, k))
             return true;
     }

@@ -32,9 +32,11 @@ static const char *text_of(struct sbuf *b)
     return sbuf_str(b);
 }
 
-static void tiles(struct sbuf *out, const struct decision *d)
+static void tiles(struct sbuf *out, const struct report_input *in)
 {
+    const struct decision *d = in->decision;
     const struct row *r = &d->row[d->recommended];
+    const int asked = in->request->want.n_prompt; /* which the time is of, also where a shorter one was run */
     struct sbuf b = {0};
     sbuf_puts(out, "<dl class=\"figures\">\n");
     if (!r->cache_resident) {
@@ -42,7 +44,7 @@ static void tiles(struct sbuf *out, const struct decision *d)
         sbuf_printf(&b, "%s%s%s", range.s, *range.s ? ", " : "", provenance_label(r->speed_from));
         tile(out, "Generation", figure_rate(r->decode_tok_s).s, "tok/s", text_of(&b));
         sbuf_free(&b);
-        sbuf_printf(&b, "prompt of %lld tokens", (long long)r->n_prompt);
+        sbuf_printf(&b, "prompt of %lld tokens", asked > 0 ? asked : (long long)r->n_prompt);
         tile(out, "First token", figure_ms(r->ttft_ms).s, "", r->n_prompt > 0 ? text_of(&b) : "");
         sbuf_free(&b);
     }
@@ -67,8 +69,9 @@ static void paragraph(struct sbuf *out, const char *class, const char *text)
 }
 
 /* several: models, so the pick is one of them in a format. */
-static void answer_pick(struct sbuf *out, const struct decision *d, bool several)
+static void answer_pick(struct sbuf *out, const struct report_input *in, bool several)
 {
+    const struct decision *d = in->decision;
     const struct row *r = &d->row[d->recommended];
     bool tie = strcmp(d->verdict, "tie") == 0;
     struct sbuf why = {0};
@@ -88,7 +91,7 @@ static void answer_pick(struct sbuf *out, const struct decision *d, bool several
     paragraph(out, "why", sbuf_str(&why));
     sbuf_free(&why);
     paragraph(out, "why", d->confidence);
-    tiles(out, d);
+    tiles(out, in);
     if (*d->command) {
         sbuf_puts(out, "<div class=\"command\"><pre tabindex=\"0\"><code>");
         escape_html(out, d->command);
@@ -97,10 +100,11 @@ static void answer_pick(struct sbuf *out, const struct decision *d, bool several
     sbuf_puts(out, "</section>\n");
 }
 
-static void answer(struct sbuf *out, const struct decision *d, bool several)
+static void answer(struct sbuf *out, const struct report_input *in, bool several)
 {
+    const struct decision *d = in->decision;
     if (d->recommended >= 0) {
-        answer_pick(out, d, several);
+        answer_pick(out, in, several);
         return;
     }
     bool open = strcmp(d->verdict, "undecided") == 0;
@@ -229,7 +233,7 @@ int report_html(struct sbuf *out, const struct report_input *in, struct err *e)
         report_title(&title, in);
         html_page_begin(out, sbuf_str(&title), d->n_rows ? d->row[0].date : "");
         sbuf_free(&title);
-        answer(out, d, g.n_models > 1);
+        answer(out, in, g.n_models > 1);
         options(out, d);
         rc = html_brief(out, in, e);
     }

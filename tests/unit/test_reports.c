@@ -394,6 +394,27 @@ static int count(const char *text, const char *what)
     return n;
 }
 
+/* The first token's time is that of the prompt that was asked for, wherever a shorter one was run. */
+static void test_prompt_of_the_first_token(void **state)
+{
+    (void)state;
+    struct record r;
+    struct request req;
+    struct decision *d;
+    struct err e = {0};
+    request_defaults(&req);
+    full_record(&r, "gguf/q8_0", 136 << 20, 90, 1, 0.005, 0.0003, 0.96); /* prefill 540 tok/s */
+    r.workload.n_prompt = 144;
+    r.speed.ttft_ms = stats_exact(144e3 / 540);
+    assert_int_equal(matrix_decide(&d, &r, 1, NULL, NULL, &req, &e), 0);
+    struct report_input in = {.decision = d, .request = &req, .records = &r, .n_records = 1};
+    char *html = render("html", &in);
+    assert_true(fabs(d->row[0].ttft_ms - 512e3 / 540) < 1e-6);
+    assert_non_null(strstr(html, "prompt of 512 tokens"));
+    mem_free(html);
+    decision_free(d);
+}
+
 static void test_html(void **state)
 {
     (void)state;
@@ -526,6 +547,7 @@ int main(void)
         cmocka_unit_test(test_text_first_lines),
         cmocka_unit_test(test_markdown),
         cmocka_unit_test(test_html),
+        cmocka_unit_test(test_prompt_of_the_first_token),
         cmocka_unit_test(test_directory),
         cmocka_unit_test(test_memory_failures),
         cmocka_unit_test(test_no_rows),
