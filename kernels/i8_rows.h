@@ -35,6 +35,13 @@ INLINE float scale_at(const uint8_t *p)
     return f32_from_bits(rd_u32le(p));
 }
 
+/* The zero point of unsigned activations at x, 128 less, as their codes are; 0 where they are NaN. */
+INLINE int8_t x_zero_at(const uint8_t *x)
+{
+    const float zero = scale_at(x + 4);
+    return zero >= 0 && zero <= 255 ? (int8_t)((int)zero - 128) : 0;
+}
+
 /* Where column c of an encoded row stands; c is a multiple of 16. */
 INLINE const uint8_t *x_codes(const uint8_t *x, int64_t c, int log2)
 {
@@ -66,7 +73,7 @@ INLINE struct steps steps_of(const struct qmat *w, const uint8_t *x)
     struct steps s = {.x_log2 = act_log2(w),
                       .has_zero = w->seg->q.zero_type == ZERO_CODE,
                       .middle = code_middle(w),
-                      .x_zero = (int8_t)(is_unsigned ? (int)scale_at(x + 4) - 128 : 0),
+                      .x_zero = is_unsigned ? x_zero_at(x) : 0,
                       .x_flip = is_unsigned ? 128 : 0};
     s.log2 = group_log2(w) < s.x_log2 ? group_log2(w) : s.x_log2;
     s.log2 = s.log2 < 8 ? s.log2 : 8;

@@ -114,7 +114,7 @@ INLINE struct shape shape_of(const struct qmat *w, const uint8_t *x, const int b
                           .group_of_lane = _mm256_srl_epi32(column, _mm_cvtsi32_si128(log2)),
                           .columns = 256 / bits,
                           .log2 = log2,
-                          .x_zero = has_x_zero(w) ? (int)scale_at(x + 4) - 128 : 0,
+                          .x_zero = has_x_zero(w) ? x_zero_at(x) : 0,
                           .has_zero = w->seg->q.zero_type == ZERO_CODE};
 }
 

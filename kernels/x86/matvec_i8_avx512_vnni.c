@@ -41,7 +41,7 @@ static void copy_codes(int8_t *dst, const uint8_t *x, int64_t c0, int64_t n, int
 /* Unsigned ones as signed bytes, 128 less, and what is still to be taken off: their zero point, 128 less. */
 static void copy_unsigned(int8_t *code, int8_t *off, const uint8_t *x, int64_t c0, int64_t n)
 {
-    const int8_t zero = (int8_t)((int)scale_at(x + 4) - 128);
+    const int8_t zero = x_zero_at(x);
     for (int64_t c = 0; c < n; c++) {
         code[c] = (int8_t)(x[8 + c0 + c] ^ 128);
         off[c] = zero;
