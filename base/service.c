@@ -95,11 +95,25 @@ bool service_alive(struct service *s)
     return !s->ended;
 }
 
+void service_rest(struct service *s)
+{
+    if (s->pid && !s->ended && !s->resting)
+        s->resting = kill(-s->pid, SIGSTOP) == 0;
+}
+
+void service_wake(struct service *s)
+{
+    if (s->resting)
+        kill(-s->pid, SIGCONT);
+    s->resting = false;
+}
+
 void service_stop(struct service *s)
 {
     int status;
     if (!s->pid)
         return;
+    service_wake(s);
     uint64_t end = clock_ns() + (uint64_t)PATIENCE_MS * 1000000;
     kill(-s->pid, SIGTERM);
     while (!s->ended) {

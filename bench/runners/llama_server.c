@@ -194,6 +194,7 @@ static int server_open(struct session **out, const struct measure_cell *cell, st
     if (rc == 0) {
         s->client.fixed_tokens = true;
         rc = client_choose(&s->client, openai_speeches, e);
+        service_rest(&s->server);
     }
     if (rc < 0) {
         server_close(s);
@@ -205,6 +206,7 @@ static int server_open(struct session **out, const struct measure_cell *cell, st
 
 static int server_measure(struct session *s, const struct workload *w, struct sample *out, struct err *e)
 {
+    service_wake(&s->server);
     int rc = client_measure(&s->client, w, out, e);
     for (int i = 0; rc == ERR_IO && i < 25 && service_alive(&s->server); i++)
         clock_sleep_ms(PAUSE_MS); /* its socket closes before it is gone */
@@ -212,6 +214,7 @@ static int server_measure(struct session *s, const struct workload *w, struct sa
         rc = say_how_it_died(s, e);
     if (s->server.peak_rss_bytes > s->peak_rss_bytes)
         s->peak_rss_bytes = s->server.peak_rss_bytes;
+    service_rest(&s->server); /* its threads go on spinning for a fifth of a second */
     return rc;
 }
 

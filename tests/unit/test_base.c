@@ -263,6 +263,23 @@ static void the_peak_memory_is_that_of_the_child(void **state)
     mem_free(held);
 }
 
+static bool stands_still(pid_t pid)
+{
+    char path[48], *text, *at;
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+    assert_int_equal(file_read(path, 4096, &text, NULL, NULL), 0);
+    bool still = (at = strrchr(text, ')')) && at[2] == 'T';
+    mem_free(text);
+    return still;
+}
+
+static void comes_to_stand(pid_t pid, bool still)
+{
+    for (int i = 0; i < 3000 && stands_still(pid) != still; i++)
+        clock_sleep_ms(1);
+    assert_int_equal(stands_still(pid), still);
+}
+
 /* Says something, has a child of its own, and ignores the polite request to end. */
 static void services_leave_nothing_behind(void **state)
 {
@@ -270,8 +287,8 @@ static void services_leave_nothing_behind(void **state)
     struct service s;
     char said[128];
     long child = 0;
-    const char *stubborn[] = {"sh", "-c",
-                              "trap '' TERM; echo first; sleep 1000 & printf 'child %d\\t\\n' $! >&2; wait", NULL};
+    const char *stubborn[] = {"sh", "-c", "trap '' TERM; echo first; sleep 1000 & printf 'child %d\\t\\n' $! >&2; wait",
+                              NULL};
     assert_int_equal(service_start(&s, stubborn, NULL), 0);
     for (int i = 0; i < 3000 && !child; i++) {
         service_last_line(&s, said, sizeof said);
@@ -282,7 +299,15 @@ static void services_leave_nothing_behind(void **state)
     assert_true(service_alive(&s) && s.peak_rss_bytes > 100000);
     pid_t pid = s.pid;
     assert_int_equal(kill((pid_t)child, 0), 0);
-    service_stop(&s);
+    for (int i = 0; i < 5; i++) {
+        const bool still = i % 2 == 0;
+        still ? service_rest(&s) : service_wake(&s);
+        still ? service_rest(&s) : service_wake(&s);
+        comes_to_stand(pid, still);
+        comes_to_stand((pid_t)child, still);
+        assert_true(service_alive(&s));
+    }
+    service_stop(&s); /* at rest */
     assert_int_equal(kill(pid, 0), -1);
     for (int i = 0; i < 1000 && kill((pid_t)child, 0) == 0; i++)
         clock_sleep_ms(10); /* whoever adopted it has to notice */
@@ -473,8 +498,15 @@ static void dates(void **state)
                  {"2026-11-22T03:15:00.75+02:00", 1795310100},
                  {"2026-11-22t03:15:00-0530", 1795337100},
                  {"2026-11-22T03:15:00 -08", 1795346100}};
-    static const char *const bad[] = {"", "2026-11", "2026-13-01", "2026-11-22T25:00", "2026-11-22T03:15:00+01:00x",
-                                      "2026-11-22x", "2026-11-22T", "2026-11-22T03:15:nan", "2026-11-22T-3:15"};
+    static const char *const bad[] = {"",
+                                      "2026-11",
+                                      "2026-13-01",
+                                      "2026-11-22T25:00",
+                                      "2026-11-22T03:15:00+01:00x",
+                                      "2026-11-22x",
+                                      "2026-11-22T",
+                                      "2026-11-22T03:15:nan",
+                                      "2026-11-22T-3:15"};
     int64_t t;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!clock_parse(known[i].text, &t) || t != known[i].s)

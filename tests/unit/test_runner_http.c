@@ -401,6 +401,26 @@ static int n_started(void)
     return n;
 }
 
+/* Does the server that was started last stand still? Else its threads would spin beside what is measured next. */
+static bool rests(void)
+{
+    char *text, path[48], *stat, *at;
+    assert_int_equal(file_read(mark, 1 << 16, &text, NULL, NULL), 0);
+    size_t n = strlen(text);
+    while (n > 1 && text[n - 2] != '\n')
+        n--;
+    snprintf(path, sizeof path, "/proc/%ld/stat", strtol(text + (n > 0 ? n - 1 : 0), NULL, 10));
+    mem_free(text);
+    bool still = false;
+    for (int i = 0; i < 3000 && !still; i++) { /* the signal takes its time */
+        assert_int_equal(file_read(path, 4096, &stat, NULL, NULL), 0);
+        still = (at = strrchr(stat, ')')) && at[2] == 'T';
+        mem_free(stat);
+        clock_sleep_ms(1);
+    }
+    return still;
+}
+
 static int serve_on(const char *device, const char *layers, int streams, struct sample *x, struct record *r,
                     struct err *e)
 {
@@ -418,7 +438,9 @@ static int serve_on(const char *device, const char *layers, int streams, struct 
     *x = (struct sample){0};
     int rc = llama->open(&s, &cell, e);
     if (rc == 0) {
+        assert_true(rests());
         rc = llama->measure(s, &w, x, e);
+        assert_true(rc < 0 || rests());
         llama->describe(s, r);
         llama->close(s);
     }
