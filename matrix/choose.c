@@ -138,14 +138,8 @@ static void set_quality(struct build *b, struct row *w, const struct catalogue_m
 {
     struct quality_guess q;
     char source[256] = "";
-    row_predict_quality(b->j, w, m->id, m->params_b, &q);
     w->reference = strncmp(w->format, "base/", 5) == 0;
-    if (w->reference) {
-        q.kld = stats_exact(0);
-        w->kld = w->kld_lo = w->kld_hi = 0;
-        w->top1_agreement = w->ppl_ratio = 1;
-        w->quality_from = "predicted";
-    }
+    row_predict_quality(b->j, w, m->id, m->params_b, &q);
     struct interval s = quality_task_score(m, b->in->req->want.task, b->in->req->want.language, &q, source);
     w->task = b->in->req->want.task ? b->in->req->want.task : "chat";
     w->task_score = s.v / 100, w->task_score_lo = s.lo / 100, w->task_score_hi = s.hi / 100;

@@ -19,7 +19,12 @@ static bool wanted_format(const struct request *req, const struct recipe *r)
 
 void row_predict_quality(struct judge *j, struct row *w, const char *model, double params_b, struct quality_guess *q)
 {
-    quality_predict(q, model, params_b > 0 ? params_b : NAN, w->format, w->effective_bpw);
+    if (w->reference) {
+        const struct interval all = stats_exact(1);
+        *q = (struct quality_guess){.kld = stats_exact(0), .ppl_ratio = all, .top1 = all, .from = "predicted"};
+        snprintf(q->source, sizeof q->source, "the weights as they are");
+    } else
+        quality_predict(q, model, params_b > 0 ? params_b : NAN, w->format, w->effective_bpw);
     w->quality_from = q->from;
     w->kld = q->kld.v, w->kld_lo = q->kld.lo, w->kld_hi = q->kld.hi;
     w->top1_agreement = q->top1.v;
@@ -109,8 +114,6 @@ static int add_format(struct judge *j, const struct model_desc *m, const struct 
     w->share_substituted = m->n_params > 0 ? (double)s.weights_substituted / (double)m->n_params : 0;
     w->histogram = keep(j, s.histogram);
     row_predict_quality(j, w, m->name, (double)m->n_params / 1e9, &q);
-    if (w->reference)
-        w->kld = w->kld_lo = w->kld_hi = 0;
     predict_speed(w, r, j->device, (double)w->read_bytes);
     row_set_memory(j, w);
     w->dithered = j->req->dither;

@@ -2,6 +2,7 @@
  * the record shows. */
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 #include "matrix/judge.h"
 
 bool record_shows(const struct record *r, enum aspect a)
@@ -21,6 +22,12 @@ bool record_shows(const struct record *r, enum aspect a)
     default:
         return ok || r->status == STATUS_NOT_REACHED;
     }
+}
+
+bool record_is_reference(const struct record *r)
+{
+    return strncmp(r->format.name, "base/", 5) == 0 &&
+           strcasecmp(format_scheme(r->format.name), format_scheme(r->model.source_format)) == 0;
 }
 
 static const char *backend_of(const struct record *r)

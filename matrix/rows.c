@@ -40,8 +40,7 @@ static void set_quality(struct judge *j, struct row *w, const struct record *r)
     w->ppl = q->ppl;
     w->ppl_ratio = q->ppl_ratio;
     w->top1_agreement = q->top1_agreement;
-    bool base = strncmp(r->format.name, "base/", 5) == 0;
-    w->reference = base && strcasecmp(format_scheme(r->format.name), format_scheme(r->model.source_format)) == 0;
+    w->reference = record_is_reference(r);
     if (w->reference && !isfinite(w->kld))
         w->kld = w->kld_lo = w->kld_hi = 0, w->ppl_ratio = w->top1_agreement = 1;
     w->n_chunks = q->n_chunks;
@@ -307,8 +306,10 @@ static void add_row(struct judge *j, const struct subject *q, const struct subje
         set_substitution(j, w, quality);
     row_set_memory(j, w);
     set_source(j, w, q, s, source);
-    if (any->status == STATUS_NOT_REACHED && !quality && !speed) /* what was expected of it before stands */
+    if (any->status == STATUS_NOT_REACHED && !quality && !speed) { /* what was expected of it before stands */
+        w->reference = record_is_reference(any);
         row_predict_quality(j, w, any->model.name, (double)any->model.n_params / 1e9, &(struct quality_guess){0});
+    }
     w->command = w->own ? keep(j, any->command) : command_of(j, w, q, s);
 }
 

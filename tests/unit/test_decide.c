@@ -623,7 +623,8 @@ static void test_tie_does_not_pick_the_outclassed(void **state)
     decision_free(d);
 }
 
-/* A speed that is the own engine's times a wide ratio has a high point; what was measured in the framework is picked. */
+/* A speed that is the own engine's times a wide ratio has a high point; what was measured in the framework is picked.
+ */
 static void test_stand_ins_do_not_outclass(void **state)
 {
     (void)state;
@@ -978,7 +979,8 @@ static void test_properties_with_intervals(void **state)
             if (i > 0) {
                 const struct row *before = &d->row[i - 1];
                 assert_true(w->rank == before->rank || w->rank == i + 1);
-                assert_true(before->recommended || w->rank != before->rank || w->weights_bytes >= before->weights_bytes);
+                assert_true(before->recommended || w->rank != before->rank ||
+                            w->weights_bytes >= before->weights_bytes);
                 n_ties += w->rank == before->rank;
             }
             bool dominated = strcmp(w->verdict, "dominated") == 0, beaten = false;
@@ -997,16 +999,27 @@ static void test_properties_with_intervals(void **state)
 }
 
 /* --- the framework's factor --- */
-/* What an earlier run found of a framework stands in where this one did not run it: the nearest of what is stored, wider
- * the farther it is. */
+/* What an earlier run found of a framework stands in where this one did not run it: the nearest of what is stored,
+ * wider the farther it is. */
 static void test_stored_factors_stand_in(void **state)
 {
     (void)state;
     struct record r[2];
-    struct factor f[4] = {{.framework = "openvino", .format = "openvino/int4-sym-g128", .decode = {0.5, 0.45, 0.55}, .prefill = {2, 1.9, 2.1}},
-                          {.framework = "openvino", .format = "openvino/int8-asym", .decode = {0.8, 0.76, 0.84}, .prefill = {1.5, 1.4, 1.6}},
-                          {.framework = "openvino", .format = "openvino/int8-asym", .decode = {9, 9, 9}, .prefill = {9, 9, 9}},
-                          {.framework = "openvino", .format = "openvino/int8-asym", .decode = {7, 7, 7}, .prefill = {7, 7, 7}, .gpu_layers = 3}};
+    struct factor f[4] = {
+        {.framework = "openvino",
+         .format = "openvino/int4-sym-g128",
+         .decode = {0.5, 0.45, 0.55},
+         .prefill = {2, 1.9, 2.1}},
+        {.framework = "openvino",
+         .format = "openvino/int8-asym",
+         .decode = {0.8, 0.76, 0.84},
+         .prefill = {1.5, 1.4, 1.6}},
+        {.framework = "openvino", .format = "openvino/int8-asym", .decode = {9, 9, 9}, .prefill = {9, 9, 9}},
+        {.framework = "openvino",
+         .format = "openvino/int8-asym",
+         .decode = {7, 7, 7},
+         .prefill = {7, 7, 7},
+         .gpu_layers = 3}};
     struct factors known = {.at = f, .n = 4};
     struct err e = {0};
     snprintf(device.hw_sha256, sizeof device.hw_sha256, "here");
@@ -1061,9 +1074,11 @@ static void test_logits_of_the_framework(void **state)
         assert_true(w->kld_framework == r[2].quality.kld && w->kld_predicted == 0.032 && w->kld_chunks == 2);
         assert_true(fabs(w->kld - (differs ? 0.050 : 0.030)) < 1e-12);
         if (!differs)
-            assert_true(mentions(d->note, d->n_notes, "openvino/int4-sym-g128: KLD 0.033 measured in openvino, 0.032 predicted"));
+            assert_true(mentions(d->note, d->n_notes,
+                                 "openvino/int4-sym-g128: KLD 0.033 measured in openvino, 0.032 predicted"));
         assert_false(w->low_confidence); /* two chunks of its own do not make it so */
-        assert_non_null(strstr(w->source, differs ? "0.052 measured in openvino, 0.032 predicted" : "0.033 measured in openvino, 0.032 predicted"));
+        assert_non_null(strstr(w->source, differs ? "0.052 measured in openvino, 0.032 predicted"
+                                                  : "0.033 measured in openvino, 0.032 predicted"));
         assert_true(isnan(row_of(d, "openvino/int4-sym-g128", "own")->kld_framework));
         decision_free(d);
         for (int i = 0; i < 3; i++) /* one scale for a whole call: its calls may hold other tokens than a chunk */
@@ -1101,6 +1116,29 @@ static void test_not_reached(void **state)
     assert_string_equal(other->verdict, "not-reached");
     assert_string_equal(other->reason, why);
     decision_free(d);
+}
+
+static void test_unreached_reference(void **state)
+{
+    (void)state;
+    struct record r[2];
+    full_record(&r[0], "gguf/q8_0", 136 << 20, 90, 1, 0.005, 0.0003, 0.96);
+    full_record(&r[1], "base/f16", 270 << 20, 50, 1, 0.005, 0.0003, 0.96);
+    speed_none(&r[1].speed);
+    quality_none(&r[1].quality);
+    r[1].quality_from = r[1].speed_from = FROM_NOWHERE;
+    r[1].status = STATUS_NOT_REACHED;
+    snprintf(r[1].framework.name, sizeof r[1].framework.name, "own");
+    for (int quantized = 0; quantized < 2; quantized++) {
+        for (int i = 0; i < 2; i++)
+            snprintf(r[i].model.source_format, sizeof r[i].model.source_format, "%s", quantized ? "q4_1" : "f16");
+        struct decision *d = decide(r, 2);
+        const struct row *w = row_of(d, "base/f16", "llama.cpp");
+        assert_string_equal(w->quality_from, "predicted");
+        assert_int_equal(w->reference, !quantized);
+        assert_true(quantized ? !(w->kld == 0) : w->kld == 0 && w->kld_hi == 0 && w->top1_agreement == 1);
+        decision_free(d);
+    }
 }
 
 /* A format that the sweep's budget did not reach keeps what was expected of it, marked as that: it is over a limit or
@@ -1336,6 +1374,7 @@ int main(void)
         T(test_contenders),
         T(test_what_is_likely),
         T(test_unreached_formats_are_estimated),
+        T(test_unreached_reference),
         T(test_estimate),
         T(test_memory_failures),
     };
