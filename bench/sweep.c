@@ -29,19 +29,30 @@ int sweep_engine(struct engine **out, const struct sweep_input *in, const struct
     return engine_new(out, w, &o, e);
 }
 
-struct record *sweep_add(struct sweep *s)
+struct record *sweep_add(struct sweep *s, struct err *e)
 {
     if (s->n == s->cap) {
         int cap = s->cap ? s->cap * 2 : 32;
         struct record *rec = mem_resize(s->rec, (size_t)cap * sizeof *rec);
-        if (!rec)
+        if (!rec) {
+            err_nomem(e, (unsigned long long)cap * sizeof *rec, "records");
             return NULL;
+        }
         s->rec = rec;
         s->cap = cap;
     }
     struct record *r = &s->rec[s->n++];
     record_init(r);
     return r;
+}
+
+int sweep_keep(struct sweep *s, struct store *store, const struct record *rec, struct err *e)
+{
+    struct record *r = sweep_add(s, e);
+    if (!r)
+        return ERR_NOMEM;
+    *r = *rec;
+    return store ? store_put(store, r, e) : 0;
 }
 
 void sweep_describe(struct record *r, const struct sweep_input *in, const struct model *m, const struct plan_cell *c)
@@ -140,9 +151,9 @@ static int add_unmeasured(struct sweep *s, const struct sweep_input *in, const s
     for (int i = 0; i < p->n_cells; i++) {
         if (p->cell[i].settled)
             continue;
-        struct record *r = sweep_add(s);
+        struct record *r = sweep_add(s, e);
         if (!r)
-            return err_nomem(e, sizeof *r, "a record");
+            return ERR_NOMEM;
         sweep_describe(r, in, in->model, &p->cell[i]);
         r->status = STATUS_NOT_REACHED;
         if (s->interrupted)
@@ -159,9 +170,9 @@ static int add_unmeasured(struct sweep *s, const struct sweep_input *in, const s
 static int add_refused(struct sweep *s, const struct sweep_input *in, const struct plan *p, struct err *e)
 {
     for (int i = 0; i < p->n_refused; i++) {
-        struct record *r = sweep_add(s);
+        struct record *r = sweep_add(s, e);
         if (!r)
-            return err_nomem(e, sizeof *r, "a record");
+            return ERR_NOMEM;
         sweep_describe(r, in, in->model, &p->refused[i]);
         r->format.bits_per_weight = NAN;
         r->format.bytes = r->memory.weights_bytes = -1;

@@ -29,7 +29,7 @@ struct sweep_input {
     struct model *model;
     const struct calibration *calib; /* activation statistics for the encoders; NULL: none */
     const struct kv_peaks *kv_peaks; /* for caches with settled scales; NULL: none */
-    const char *text, *text_name; /* evaluation text in memory */
+    const char *text, *text_name;    /* evaluation text in memory */
     size_t text_bytes;
     char run_id[48];
     const char *const *first; /* [n_first] formats that most likely win */
@@ -45,7 +45,6 @@ struct sweep {
     bool interrupted, out_of_budget;
     double seconds;
     double longest_logits_s; /* a chunk of a framework's logits so far */
-    int n_chunks;            /* done by every format that was evaluated */
     int32_t *tokens;         /* of the evaluation text, tokenized once */
     int64_t n_tokens;
     struct arena *arena;
@@ -74,7 +73,9 @@ int sweep_kv(struct sweep *s, const struct sweep_input *in, struct err *e);
 /* Marks the formats in which the model fits the caches. True where that is all of those that have a speed: shapes of
  * real models then stand in; else the others are measured on the model itself. */
 bool sweep_residents(struct plan *p, double cache_bytes);
-struct record *sweep_add(struct sweep *s);
+struct record *sweep_add(struct sweep *s, struct err *e); /* an empty record; NULL: no memory */
+/* A copy of rec, which is none of the sweep's own; into the store too unless that is NULL. */
+int sweep_keep(struct sweep *s, struct store *store, const struct record *rec, struct err *e);
 void sweep_tell(const struct sweep_input *in, const char *what, int done, int total);
 /* Cell c cannot be made: it and those that would be the same become refused rows with the reason. Returns 0, or rc,
  * into e, where that ends the sweep: no memory, interrupted. */

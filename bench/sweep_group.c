@@ -145,13 +145,8 @@ static int tell(const struct sweep *s, struct quality_run *q, struct err *e)
     const struct sweep_input *in = q->in;
     struct sweep so_far = {0};
     int rc = quality_so_far(q, &so_far, e);
-    for (int i = 0; i < s->n && rc == 0; i++) {
-        struct record *r = sweep_add(&so_far);
-        if (r)
-            *r = s->rec[i];
-        else
-            rc = err_nomem(e, sizeof *r, "a record");
-    }
+    for (int i = 0; i < s->n && rc == 0; i++)
+        rc = sweep_keep(&so_far, NULL, &s->rec[i], e);
     if (rc == 0)
         in->on_look(in->arg, so_far.rec, so_far.n);
     mem_free(so_far.rec);

@@ -26,9 +26,9 @@ static int add_record(struct sweep *s, const struct sweep_input *in, int n_ctx, 
 {
     static const struct recipe none = {.name = "", .framework = "weights-only"};
     struct plan_cell cell = {.recipe = &none, .same_as = -1};
-    struct record *r = sweep_add(s);
+    struct record *r = sweep_add(s, e);
     if (!r)
-        return err_nomem(e, sizeof *r, "a record");
+        return ERR_NOMEM;
     sweep_describe(r, in, in->model, &cell);
     snprintf(r->framework.numerics, sizeof r->framework.numerics, "weights-only");
     snprintf(r->workload.kv_type, sizeof r->workload.kv_type, "%s", kv_name_);
@@ -88,7 +88,8 @@ static int run_chunks(struct kv_run *k, struct sweep *s, struct eval *v, struct 
         sweep_tell(k->in, what, i, n);
         rc = eval_chunk(v, i, NULL, e);
     }
-    return rc;
+    s->interrupted |= rc == ERR_CANCELLED;
+    return rc == ERR_CANCELLED ? 0 : rc;
 }
 
 static int evaluate(struct kv_run *k, struct sweep *s, struct err *e)
@@ -133,8 +134,8 @@ static int choose(struct kv_run *k, struct sweep *s, struct err *e)
     for (int i = 0; i < in->req->n_kv && rc == 0; i++) {
         struct err why = {0};
         rc = kv_parse(&k->kv[k->n], in->req->kv[i], e);
-        if (rc == 0 && (why_all || kv_check(k->kv[k->n], &in->model->d, &why) ||
-                        kv_check_peaks(k->kv[k->n], in->kv_peaks, &why)))
+        if (rc == 0 &&
+            (why_all || kv_check(k->kv[k->n], &in->model->d, &why) || kv_check_peaks(k->kv[k->n], in->kv_peaks, &why)))
             rc = add_record(s, in, k->n_ctx, in->req->kv[i], NULL, NULL, why_all ? why_all : why.text, e);
         else
             k->n++;

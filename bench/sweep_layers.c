@@ -243,7 +243,6 @@ int sweep_layers(struct sweep *s, const struct sweep_input *in, struct plan *p, 
         if (rc == 0)
             rc = quality_records(&r.q, r.n_live, s, e);
         s->out_of_budget |= r.n_live < r.q.n_cand;
-        s->n_chunks = r.n_chunks;
     }
     close_run(&r);
     return rc;

@@ -60,7 +60,7 @@ static int run_chunks(const struct sweep_logits *l, struct eval *v, const struct
         bool active[] = {[OWN] = !load_own(l, v, recipe, i), [FRAMEWORK] = true};
         int rc = eval_chunk(v, i, active, e);
         if (rc < 0)
-            return i > 0 && rc == ERR_TIMEOUT ? i : rc;
+            return i > 0 && (rc == ERR_TIMEOUT || rc == ERR_CANCELLED) ? i : rc;
         *longest_s = fmax(*longest_s, (double)(clock_ns() - t0) * 1e-9);
     }
     return i;

@@ -276,32 +276,32 @@ static int is_stored(const struct quality_run *q, const struct record *r, struct
     return have;
 }
 
-static int keep_record(struct quality_run *q, struct sweep *s, int c, const struct record *rec, struct err *e)
+static int keep_record(struct quality_run *q, struct sweep *s, int c, const struct record *r, struct err *e)
 {
-    struct record *r = sweep_add(s);
-    if (!r)
-        return err_nomem(e, sizeof *r, "a record");
-    *r = *rec;
-    record_cell_id(r);
-    q->plan->cell[c].settled = true;
     int have = q->in->store ? is_stored(q, r, e) : 1;
-    return have < 0 ? have : have ? 0 : store_put(q->in->store, r, e);
+    q->plan->cell[c].settled = true;
+    return have < 0 ? have : sweep_keep(s, have ? NULL : q->in->store, r, e);
 }
 
-/* The record of the earlier cell whose tensors cell c has: its figures under its own name. */
-static int add_twin(struct quality_run *q, struct sweep *s, int c, struct err *e)
+/* The record of the earlier cell whose tensors cell c has, its figures under c's name. False: c has no such cell here.
+ */
+static bool twin_record(const struct quality_run *q, const struct sweep *s, int c, struct record *r)
 {
-    const char *name = q->plan->cell[q->plan->cell[c].same_as].recipe->name;
-    for (int i = 0; i < s->n; i++) {
-        if (strcmp(s->rec[i].format.name, name) || s->rec[i].speed_from != FROM_NOWHERE)
-            continue;
-        struct record r = s->rec[i];
-        sweep_describe(&r, q->in, q->in->model, &q->plan->cell[c]);
-        if (r.status == STATUS_OK)
-            snprintf(r.reason, sizeof r.reason, "every tensor is the same as in %s", name);
-        return keep_record(q, s, c, &r, e);
-    }
-    return 0;
+    const struct plan_cell *cell = &q->plan->cell[c];
+    if (cell->settled || cell->same_as < q->c0 || cell->same_as >= q->c0 + q->n)
+        return false;
+    const char *name = q->plan->cell[cell->same_as].recipe->name;
+    int i = 0;
+    while (i < s->n && (strcmp(s->rec[i].format.name, name) || s->rec[i].speed_from != FROM_NOWHERE))
+        i++;
+    if (i == s->n)
+        return false;
+    *r = s->rec[i];
+    sweep_describe(r, q->in, q->in->model, cell);
+    if (r->status == STATUS_OK)
+        snprintf(r->reason, sizeof r->reason, "every tensor is the same as in %s", name);
+    record_cell_id(r);
+    return true;
 }
 
 static int finish_record(struct quality_run *q, int j, struct record *r, struct err *e)
@@ -312,30 +312,34 @@ static int finish_record(struct quality_run *q, int j, struct record *r, struct 
 
 int quality_so_far(struct quality_run *q, struct sweep *into, struct err *e)
 {
+    struct record r;
     int rc = 0;
     for (int j = 0; j < q->n_cand && rc == 0; j++) {
-        struct record *r = sweep_add(into);
-        if (!r)
-            return err_nomem(e, sizeof *r, "a record");
-        *r = q->rec[j];
-        rc = finish_record(q, j, r, e);
+        r = q->rec[j];
+        rc = finish_record(q, j, &r, e);
+        rc = rc ? rc : sweep_keep(into, NULL, &r, e);
     }
+    for (int c = 0; c < q->plan->n_cells && rc == 0; c++)
+        if (twin_record(q, into, c, &r))
+            rc = sweep_keep(into, NULL, &r, e);
     return rc;
 }
 
 int quality_records(struct quality_run *q, int n, struct sweep *s, struct err *e)
 {
+    const double *kld, *nll;
+    struct record twin;
     int rc = 0;
     for (int j = 0; j < n && rc == 0; j++) {
-        if (q->plan->cell[q->cell_of[j]].settled)
+        if (q->plan->cell[q->cell_of[j]].settled || eval_series(q->eval, j, &kld, &nll) == 0)
             continue;
         rc = finish_record(q, j, &q->rec[j], e);
         if (rc == 0)
             rc = keep_record(q, s, q->cell_of[j], &q->rec[j], e);
     }
     for (int c = 0; c < q->plan->n_cells && rc == 0; c++)
-        if (q->plan->cell[c].same_as >= q->c0 && q->plan->cell[c].same_as < q->c0 + q->n && !q->plan->cell[c].settled)
-            rc = add_twin(q, s, c, e);
+        if (twin_record(q, s, c, &twin))
+            rc = keep_record(q, s, c, &twin, e);
     return rc;
 }
 
@@ -377,10 +381,8 @@ int quality_finish(struct quality_run *q, struct sweep *s, int rc, struct err *e
     for (int j = 0; j < q->n_cand && q->racer; j++)
         if (q->racer[j].out)
             snprintf(q->rec[j].reason, sizeof q->rec[j].reason, "%s", q->racer[j].why);
-    if (rc == 0 && q->n_done > 0) {
+    if (rc == 0 && q->eval)
         rc = quality_records(q, q->n_cand, s, e);
-        s->n_chunks = s->n_chunks && s->n_chunks < q->n_done ? s->n_chunks : q->n_done;
-    }
     quality_close(q);
     return rc;
 }

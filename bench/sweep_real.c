@@ -137,11 +137,7 @@ static void add_cell(struct real_set *r, int i, const struct seat *s)
 
 static int keep(struct real_set *r, const struct record *rec, struct err *e)
 {
-    struct record *kept = sweep_add(r->sweep);
-    if (!kept)
-        return err_nomem(e, sizeof *kept, "a record");
-    *kept = *rec;
-    return r->in->store && rec->status != STATUS_NOT_REACHED ? store_put(r->in->store, kept, e) : 0;
+    return sweep_keep(r->sweep, rec->status != STATUS_NOT_REACHED ? r->in->store : NULL, rec, e);
 }
 
 static const char no_time[] = "not measured: the budget ended before it was its turn";
@@ -170,9 +166,9 @@ static int take_stored(struct real_set *r, int i, struct err *e)
     int have = r->in->req->resume && r->in->store;
     struct measure_cell unused;
     for (int k = 0; k < r->n_seats && have > 0; k++) {
-        struct record *rec = sweep_add(r->sweep);
+        struct record *rec = sweep_add(r->sweep, e);
         if (!rec)
-            return err_nomem(e, sizeof *rec, "a record");
+            return ERR_NOMEM;
         begin_record(rec, &unused, r, i, &r->seat[k]);
         char cell_id[sizeof rec->cell_id];
         memcpy(cell_id, rec->cell_id, sizeof cell_id);

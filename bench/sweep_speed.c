@@ -42,15 +42,11 @@ static void on_progress(void *arg, int i_cell, int rep)
 static int keep_speed(struct sweep *s, const struct sweep_input *in, const struct model *m, const struct speed_cell *sc,
                       struct record *found, struct err *e)
 {
-    struct record *r = sweep_add(s);
-    if (!r)
-        return err_nomem(e, sizeof *r, "a record");
     found->speed.cache_resident = sc->cell->resident;
     if (m->gguf && sc->weights->again)
         snprintf(found->reason, sizeof found->reason, "speed of seeded weights of its shape, cycling through %.0f MiB",
                  (double)sc->weights->held_bytes / 1024 / 1024);
-    *r = *found;
-    return in->store ? store_put(in->store, r, e) : 0;
+    return sweep_keep(s, in->store, found, e);
 }
 
 struct workload sweep_workload(const struct request *req)
@@ -90,9 +86,9 @@ static int take_stored(struct sweep *s, const struct sweep_input *in, const stru
 {
     if (!in->req->resume || !in->store)
         return 0;
-    struct record *r = sweep_add(s);
+    struct record *r = sweep_add(s, e);
     if (!r)
-        return err_nomem(e, sizeof *r, "a record");
+        return ERR_NOMEM;
     int have = store_find(in->store, wanted->cell_id, in->device->env_sha256, r, e);
     s->n -= have != 1;
     return have;
@@ -150,14 +146,11 @@ static int add_twins(struct sweep *s, const struct sweep_input *in, const struct
                 rc = rc < 0 ? rc : 0;
                 continue;
             }
-            struct record *twin = sweep_add(s);
-            if (!twin)
-                return err_nomem(e, sizeof *twin, "a record");
-            *twin = s->rec[i];
-            twin->format = r.format;
-            memcpy(twin->cell_id, r.cell_id, sizeof r.cell_id);
-            snprintf(twin->reason, sizeof twin->reason, "every tensor is the same as in %s", name);
-            rc = in->store ? store_put(in->store, twin, e) : 0;
+            struct record twin = s->rec[i];
+            twin.format = r.format;
+            memcpy(twin.cell_id, r.cell_id, sizeof r.cell_id);
+            snprintf(twin.reason, sizeof twin.reason, "every tensor is the same as in %s", name);
+            rc = sweep_keep(s, in->store, &twin, e);
         }
     return rc;
 }

@@ -71,15 +71,6 @@ static void draft(struct sweep_tasks *t, struct record *r, const struct plan_cel
     record_cell_id(r);
 }
 
-static int keep(struct sweep *s, const struct sweep_input *in, const struct record *rec, struct err *e)
-{
-    struct record *r = sweep_add(s);
-    if (!r)
-        return err_nomem(e, sizeof *r, "a record");
-    *r = *rec;
-    return in->store ? store_put(in->store, r, e) : 0;
-}
-
 /* A format that gives NaN has that in its quality record; here it is just not measured. */
 static int score_cell(struct sweep *s, struct sweep_tasks *t, const struct plan_cell *c, const struct weights *w,
                       uint64_t deadline_ns, struct err *e)
@@ -87,7 +78,7 @@ static int score_cell(struct sweep *s, struct sweep_tasks *t, const struct plan_
     struct record r, stored;
     draft(t, &r, c);
     if (t->in->req->resume && t->in->store && store_find(t->in->store, r.cell_id, r.env_sha256, &stored, e) > 0)
-        return keep(s, t->in, &stored, e);
+        return sweep_keep(s, t->in->store, &stored, e);
     int n = ask(t, w, c->recipe->name, recipe_kv(c->recipe, r.framework.numerics), t->answer, deadline_ns, e);
     if (n == ERR_DATA)
         return 0;
@@ -95,7 +86,7 @@ static int score_cell(struct sweep *s, struct sweep_tasks *t, const struct plan_
         return n;
     task_compare(&r.task, t->tasks, t->ref, t->answer, n < t->n_ref ? n : t->n_ref);
     r.task_from = FROM_MEASURED;
-    return keep(s, t->in, &r, e);
+    return sweep_keep(s, t->in->store, &r, e);
 }
 
 /* The time that is left, shared by as many formats as are left. */

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 #include "base/mem.h"
+#include "base/os.h"
 #include "bench/engine/kld.h"
 #include "kernels/kernels.h"
 #include "bench/engine/logits_file.h"
@@ -373,14 +374,20 @@ int eval_states(struct eval *v, int j, int i, const float *x_ref, const float *x
     return rc;
 }
 
+/* An interrupt ends the chunk as long as none of its positions is scored. */
+static int forward(const struct eval *v, struct engine *g, int t0, int n, struct err *e)
+{
+    if (t0 <= v->text.n_ctx / 2 && interrupt_seen())
+        return err_set(e, ERR_CANCELLED, "interrupted after %d of %d chunks", v->n_done, v->text.n_chunks);
+    return engine_forward(g, v->chunk + t0, n, e);
+}
+
 static int advance(struct eval *v, int t0, int n, const bool *active, struct err *e)
 {
-    int rc = 0;
-    if (v->ref)
-        rc = engine_forward(v->ref, v->chunk + t0, n, e);
+    int rc = v->ref ? forward(v, v->ref, t0, n, e) : 0;
     for (int j = 0; j < v->n_cand && rc == 0; j++)
         if (v->cand[j].engine && (!active || active[j]))
-            rc = engine_forward(v->cand[j].engine, v->chunk + t0, n, e);
+            rc = forward(v, v->cand[j].engine, t0, n, e);
     return rc;
 }
 
@@ -447,51 +454,22 @@ int eval_series(const struct eval *v, int j, const double **kld, const double **
     return v->cand[j].acc->n_chunks;
 }
 
-/* ---- a chunk's figures in the store ----
- * u32 scored tokens, u32 has a reference, then per token nll, nll_base, kld, dp as f64 and same_top as a byte; all in
- * this machine's byte order: the store belongs to one machine. */
-
-enum { CHUNK_HEAD = 8, CHUNK_TOKEN = 4 * 8 + 1 };
+/* ---- a chunk's figures in the store ---- */
 
 int eval_chunk_save(const struct eval *v, int j, int i, struct sbuf *out)
 {
     const struct eval_acc *a = j >= 0 && j < v->n_cand ? v->cand[j].acc : NULL;
     if (!a || a->last_chunk != i)
         return ERR_USAGE;
-    if (a->broken)
-        return ERR_DATA;
-    uint32_t head[2] = {(uint32_t)v->n_scored, a->has_base};
-    sbuf_add(out, head, sizeof head);
-    for (int t = 0; t < v->n_scored; t++) {
-        const struct token_score *s = &a->last[t];
-        double figures[4] = {s->nll, s->nll_base, s->kld, s->dp};
-        sbuf_add(out, figures, sizeof figures);
-        sbuf_putc(out, (char)s->same_top);
-    }
-    return out->failed ? ERR_NOMEM : 0;
+    return a->broken ? ERR_DATA : acc_save(a, v->n_scored, out);
 }
 
 int eval_chunk_load(struct eval *v, int j, int i, const void *p, size_t n, struct err *e)
 {
     struct eval_acc *a = j >= 0 && j < v->n_cand ? v->cand[j].acc : NULL;
-    uint32_t head[2];
     if (!a || a->n_chunks >= v->text.n_chunks || a->broken)
         return err_set(e, ERR_USAGE, "candidate %d takes no more chunks", j);
-    if (n != CHUNK_HEAD + (size_t)v->n_scored * CHUNK_TOKEN ||
-        (memcpy(head, p, sizeof head), head[0]) != (uint32_t)v->n_scored || head[1] != a->has_base)
+    if (!acc_load(a, v->n_scored, p, n))
         return err_set(e, ERR_FORMAT, "the stored figures of chunk %d are of another evaluation", i);
-    const uint8_t *b = (const uint8_t *)p + CHUNK_HEAD;
-    for (int t = 0; t < v->n_scored; t++, b += CHUNK_TOKEN) {
-        double f[4];
-        memcpy(f, b, sizeof f);
-        acc_add(a, &(struct token_score){.nll = f[0],
-                                         .nll_base = f[1],
-                                         .kld = f[2],
-                                         .dp = f[3],
-                                         .same_top = b[sizeof f] != 0,
-                                         .logit_diff = NAN});
-    }
-    acc_end_chunk(a);
-    a->last_chunk = -1;
     return 0;
 }

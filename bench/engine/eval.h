@@ -65,7 +65,8 @@ int eval_write_base_file(struct eval *v, const char *path, struct err *e);
 int eval_n_chunks(const struct eval *v);
 /* The n_ctx tokens of chunk i as the engines get them, until the next call. */
 const int32_t *eval_tokens(struct eval *v, int i);
-/* Runs chunk i: the reference once, then every candidate with active[j] (NULL = all). */
+/* Runs chunk i: the reference once, then every candidate with active[j] (NULL = all). ERR_CANCELLED: interrupted,
+ * nothing of this chunk counts. */
 int eval_chunk(struct eval *v, int i, const bool *active, struct err *e);
 /* Scores chunk i of candidate j from what the last layers put out, x[n_ctx][d_model] of the reference and of the
  * candidate, where somebody else ran the layers. Only the heads of the engines are used. */

@@ -240,3 +240,45 @@ void acc_result(const struct eval_acc *a, struct eval_quality *q, float *scratch
     result_kld(a, q, scratch);
     result_dp(a, q, scratch);
 }
+
+/* ---- a chunk in the store: u32 scored tokens, u32 has a reference, then of each token nll, nll_base, kld, dp as f64
+ * and same_top as a byte; in this machine's byte order, since the store belongs to one machine ---- */
+
+enum { CHUNK_HEAD = 8, CHUNK_TOKEN = 4 * 8 + 1 };
+
+int acc_save(const struct eval_acc *a, int n_scored, struct sbuf *out)
+{
+    uint32_t head[2] = {(uint32_t)n_scored, a->has_base};
+    sbuf_add(out, head, sizeof head);
+    for (int t = 0; t < n_scored; t++) {
+        const struct token_score *s = &a->last[t];
+        double figures[4] = {s->nll, s->nll_base, s->kld, s->dp};
+        sbuf_add(out, figures, sizeof figures);
+        sbuf_putc(out, (char)s->same_top);
+    }
+    return out->failed ? ERR_NOMEM : 0;
+}
+
+bool acc_load(struct eval_acc *a, int n_scored, const void *p, size_t n)
+{
+    uint32_t head[2];
+    if (n != CHUNK_HEAD + (size_t)n_scored * CHUNK_TOKEN)
+        return false;
+    memcpy(head, p, sizeof head);
+    if (head[0] != (uint32_t)n_scored || head[1] != a->has_base)
+        return false;
+    const uint8_t *b = (const uint8_t *)p + CHUNK_HEAD;
+    for (int t = 0; t < n_scored; t++, b += CHUNK_TOKEN) {
+        double f[4];
+        memcpy(f, b, sizeof f);
+        acc_add(a, &(struct token_score){.nll = f[0],
+                                         .nll_base = f[1],
+                                         .kld = f[2],
+                                         .dp = f[3],
+                                         .same_top = b[sizeof f] != 0,
+                                         .logit_diff = NAN});
+    }
+    acc_end_chunk(a);
+    a->last_chunk = -1;
+    return true;
+}

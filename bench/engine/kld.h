@@ -42,6 +42,10 @@ struct eval_acc {
 };
 void acc_add(struct eval_acc *a, const struct token_score *s);
 void acc_end_chunk(struct eval_acc *a);
+/* Its last chunk, and back as the next one. acc_load: false, and nothing happened, where those bytes are of another
+ * evaluation. */
+int acc_save(const struct eval_acc *a, int n_scored, struct sbuf *out);
+bool acc_load(struct eval_acc *a, int n_scored, const void *p, size_t n);
 void acc_result(const struct eval_acc *a, struct eval_quality *q, float *scratch /* [n] */);
 
 /* The pieces, for tests: mean and its error; linear interpolation in a sorted array, in float as llama.cpp

@@ -1,6 +1,7 @@
 /* The first look of a sweep, on a model that the caches do not hold: what it tells, that the rest of the sweep goes on
  * from there as if it had not been, and that nothing of it is left where more was measured. */
 #include <math.h>
+#include <signal.h>
 #include <string.h>
 #include "base/mem.h"
 #include "base/os.h"
@@ -124,7 +125,7 @@ static struct {
     size_t text_bytes;
 } world;
 
-static struct sweep *run(struct request *req, struct seen *seen)
+static struct sweep *run(struct request *req, void (*on_look)(void *, const struct record *, int), struct seen *seen)
 {
     struct sweep_input in = {.req = req,
                              .device = &world.device,
@@ -132,7 +133,7 @@ static struct sweep *run(struct request *req, struct seen *seen)
                              .model = world.model,
                              .first = first,
                              .n_first = N_FIRST,
-                             .on_look = seen ? keep_look : NULL,
+                             .on_look = on_look,
                              .arg = seen,
                              .text = world.text,
                              .text_name = "stories",
@@ -205,12 +206,12 @@ static void a_look_comes_first_and_changes_nothing(void **state)
     straight.budget_s = 600;
     straight.budget_is_default = straight.no_speed = true; /* no end: no look */
     straight.n_chunks = STRAIGHT_CHUNKS;
-    struct sweep *a = run(&req, &seen), *b = run(&straight, NULL);
+    struct sweep *a = run(&req, keep_look, &seen), *b = run(&straight, NULL, NULL);
     assert_int_equal(seen.n_looks, 2);
-    assert_int_equal(seen.n_quality[0], N_FIRST);
+    assert_int_equal(seen.n_quality[0], N_FIRST + N_TWINS);
     assert_int_equal(seen.n_speed[0], N_FIRST + N_TWINS);
     assert_true(seen.most_chunks[0] >= 1 && seen.most_chunks[0] <= 3);
-    assert_int_equal(seen.n_quality[1], N_FORMATS - N_TWINS); /* whose chunks are those of another */
+    assert_int_equal(seen.n_quality[1], N_FORMATS);
     assert_int_equal(seen.n_speed[1], N_FORMATS);
     for (int k = 0; k < N_FIRST; k++)
         assert_string_equal(seen.format[k], first[k]);
@@ -238,7 +239,7 @@ static void a_short_budget_goes_to_the_likely_ones(void **state)
     struct request req = a_request();
     struct seen seen = {0};
     req.budget_s = 1;
-    struct sweep *s = run(&req, &seen);
+    struct sweep *s = run(&req, keep_look, &seen);
     assert_true(isfinite(quality_of(s, first[0])->quality.kld));
     assert_int_equal(seen.n_looks, 0);
     for (int i = 0; i < s->n; i++)
@@ -247,11 +248,44 @@ static void a_short_budget_goes_to_the_likely_ones(void **state)
     sweep_free(s);
 }
 
+static void interrupt(void *arg, const struct record *rec, int n)
+{
+    keep_look(arg, rec, n);
+    raise(SIGINT);
+}
+
+/* What the look found stays where nothing longer followed. The last test: an interrupt cannot be taken back. */
+static void an_interrupt_keeps_the_look(void **state)
+{
+    (void)state;
+    struct request req = a_request();
+    struct seen seen = {0};
+    int n_quality = 0, n_speed = 0, n_unmeasured = 0;
+    req.budget_s = 120;
+    interrupt_install();
+    struct sweep *s = run(&req, interrupt, &seen);
+    assert_true(s->interrupted);
+    assert_int_equal(seen.n_looks, 1);
+    for (int i = 0; i < s->n; i++) {
+        const struct record *r = &s->rec[i];
+        n_quality += isfinite(r->quality.kld);
+        n_speed += isfinite(r->speed.decode_tok_s.v);
+        n_unmeasured += r->status == STATUS_NOT_REACHED;
+        assert_true(r->status != STATUS_NOT_REACHED || strstr(r->reason, "interrupted"));
+        assert_true(isnan(r->quality.kld) || r->quality.n_chunks == seen.most_chunks[0]);
+    }
+    assert_int_equal(n_quality, N_FIRST + N_TWINS);
+    assert_int_equal(n_speed, N_FIRST + N_TWINS);
+    assert_int_equal(n_unmeasured, N_FORMATS - N_FIRST - N_TWINS);
+    sweep_free(s);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_look_comes_first_and_changes_nothing),
         cmocka_unit_test(a_short_budget_goes_to_the_likely_ones),
+        cmocka_unit_test(an_interrupt_keeps_the_look),
     };
     if (!test_data_there("models/TinyStories-656K") || !test_data_there("text/stories-ascii.txt"))
         return TEST_SKIPPED;

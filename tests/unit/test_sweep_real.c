@@ -462,7 +462,7 @@ static void the_first_framework_comes_first(void **state)
     (void)state;
     struct sweep_input in = an_input(&req, NULL);
     assert_int_equal(sweep_run(&s, &in, &e), 0);
-    struct record *slow = sweep_add(s);
+    struct record *slow = sweep_add(s, &e);
     assert_non_null(slow);
     *slow = *record_of(s, 0, "own", formats[0]);
     slow->speed.prefill_tok_s.v = 1; /* a repetition of this takes longer than all may */
