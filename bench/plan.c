@@ -6,12 +6,6 @@
 #include "bench/quant/algorithm.h"
 #include "kernels/kernels.h"
 
-/* The reference is always there; as a candidate it would only compare the file with itself. */
-static bool is_candidate(const struct recipe *r)
-{
-    return strcmp(r->name, "base/f32") != 0;
-}
-
 /* Tensor t as its row of the plan says; what multiplies is the head of a tied embedding, where that is stored apart. */
 bool plan_kernels(const struct kernel *k[2], const struct model_tensor *t, const struct use_assign *a, uint64_t isa)
 {
@@ -109,7 +103,7 @@ static int add_group(struct plan *p, const char *group, const struct request *re
 {
     int n = 0;
     for (int i = 0; i < n_recipes; i++) {
-        if (!recipe_in_group(&recipes[i], group) || !is_candidate(&recipes[i]))
+        if (!recipe_in_group(&recipes[i], group) || !recipe_is_candidate(&recipes[i], &p->model->d))
             continue;
         int rc = add_once(p, &recipes[i], req, e);
         if (rc < 0)
@@ -141,7 +135,7 @@ static int add_named(struct plan *p, const char *const *formats, int n_formats, 
 static int add_usual(struct plan *p, const struct request *req, struct err *e)
 {
     for (int i = 0; i < n_recipes; i++) {
-        bool usual = is_candidate(&recipes[i]) && !recipes[i].on_request;
+        bool usual = recipe_is_candidate(&recipes[i], &p->model->d) && !recipes[i].on_request;
         int rc = usual ? add_cell(p, &recipes[i], req, e) : 0;
         if (rc < 0)
             return rc;

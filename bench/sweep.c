@@ -60,7 +60,7 @@ void sweep_describe(struct record *r, const struct sweep_input *in, const struct
     bool quantized = false;
     record_begin(r, in->run_id, in->device);
     r->isa = in->req->isa;
-    const struct codec *source = m->gguf ? model_source_codec(m, &quantized) : NULL;
+    const struct codec *source = m->gguf ? model_source_codec(&m->d, &quantized) : NULL;
     snprintf(r->model.name, sizeof r->model.name, "%s", m->d.name);
     snprintf(r->model.arch, sizeof r->model.arch, "%s", m->d.arch->name);
     snprintf(r->model.sha256, sizeof r->model.sha256, "%s", m->sha256);

@@ -81,7 +81,7 @@ static int load_models(struct cli *c, struct job *j, struct err *e)
 {
     int rc = cli_model(&j->model, c->arg[0], e);
     bool quantized = false;
-    if (rc == 0 && model_source_codec(j->model, &quantized) && quantized && c->formats.n && !c->req.dither)
+    if (rc == 0 && model_source_codec(&j->model->d, &quantized) && quantized && c->formats.n && !c->req.dither)
         cli_warn("%s is already quantized: formats near its own grid look better than they are; --dither helps",
                  c->arg[0]);
     if (rc == 0)

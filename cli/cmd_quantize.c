@@ -175,7 +175,7 @@ int cmd_quantize(struct cli *c)
     bool quantized = false;
     if (rc == 0 && c->req.dither)
         rc = model_dither(m, c->req.seed, &e);
-    if (rc == 0 && !c->req.dither && model_source_codec(m, &quantized) && quantized)
+    if (rc == 0 && !c->req.dither && model_source_codec(&m->d, &quantized) && quantized)
         cli_warn("%s is already quantized: the result carries the errors of both formats", c->arg[0]);
     if (rc == 0 && !(a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a)))
         rc = err_nomem(&e, (unsigned long long)m->d.n_tensors * sizeof *a, "the tensor table");

@@ -53,17 +53,19 @@ static int keep_records(struct job *j, const struct sweep *s, struct err *e)
 static void warn_about_source(const struct cli *c, const struct model *m)
 {
     bool quantized = false;
-    const struct codec *source = model_source_codec(m, &quantized);
+    char format[48];
+    model_source_codec(&m->d, &quantized);
+    recipe_of_source(format, m);
     if (quantized && !c->req.dither)
         cli_warn("%s is already %s: KLD is against that, not the original, and formats on its grid look lossless; "
                  "use an F16 file, or --dither",
-                 m->d.name, source->name);
+                 m->d.name, format);
 }
 
 static int dither_source(const struct cli *c, struct model *m, struct err *e)
 {
     bool quantized = false;
-    model_source_codec(m, &quantized);
+    model_source_codec(&m->d, &quantized);
     return quantized && c->req.dither ? model_dither(m, c->req.seed, e) : 0;
 }
 

@@ -60,7 +60,7 @@ static int take_model(struct mix_job *j, struct err *e)
         rc = model_hash(j->model, e);
     if (rc == 0 && c->req.dither)
         rc = model_dither(j->model, c->req.seed, e);
-    if (rc == 0 && !c->req.dither && model_source_codec(j->model, &quantized) && quantized)
+    if (rc == 0 && !c->req.dither && model_source_codec(&j->model->d, &quantized) && quantized)
         cli_warn("%s is already quantized: divergences are from that, not from the model it was made of", c->arg[0]);
     return rc;
 }

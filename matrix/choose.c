@@ -108,7 +108,8 @@ static int list_candidates(struct build *b, struct err *e)
         bool any = false;
         for (int i = 0; i < n_recipes; i++) {
             const struct recipe *r = &recipes[i];
-            if (recipe_find(req->formats[k]) != r && !recipe_in_group(r, req->formats[k]))
+            if ((recipe_find(req->formats[k]) != r && !recipe_in_group(r, req->formats[k])) ||
+                strcmp(r->name, RECIPE_AS_IS) == 0) /* there is no file yet */
                 continue;
             int u = usual_row(r->name);
             any = true;

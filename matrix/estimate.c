@@ -9,12 +9,15 @@
 #include "matrix/judge.h"
 #include "matrix/quality.h"
 
-static bool wanted_format(const struct request *req, const struct recipe *r)
+static bool wanted_format(const struct request *req, const struct recipe *r, const struct model_desc *m)
 {
-    for (int i = 0; i < req->n_formats; i++)
-        if (recipe_find(req->formats[i]) == r || recipe_in_group(r, req->formats[i]))
+    bool of_group = req->n_formats == 0 && !r->on_request;
+    for (int i = 0; i < req->n_formats; i++) {
+        if (recipe_find(req->formats[i]) == r)
             return true;
-    return req->n_formats == 0 && !r->on_request;
+        of_group |= recipe_in_group(r, req->formats[i]);
+    }
+    return of_group && recipe_is_candidate(r, m);
 }
 
 void row_predict_quality(struct judge *j, struct row *w, const char *model, double params_b, struct quality_guess *q)
@@ -60,10 +63,10 @@ static double bytes_read(const struct model_desc *m, const struct use_assign *a,
     return (double)all;
 }
 
-static void predict_speed(struct row *w, const struct recipe *r, const struct probe_device *device, double bytes)
+static void predict_speed(struct row *w, const char *codec, const struct probe_device *device, double bytes)
 {
     struct interval gb_s = bandwidth(device),
-                    share = framework_share(w->framework, r->codec, device ? device->cpu.isa_mask : 0);
+                    share = framework_share(w->framework, codec, device ? device->cpu.isa_mask : 0);
     if (!isfinite(gb_s.v) || !isfinite(share.v) || !(bytes > 0))
         return;
     struct interval rate = stats_product(gb_s, share);
@@ -76,6 +79,7 @@ static void predict_speed(struct row *w, const struct recipe *r, const struct pr
 static int add_format(struct judge *j, const struct model_desc *m, const struct recipe *r, const char *source_format,
                       struct use_assign *a, struct err *e)
 {
+    const bool as_is = strcmp(r->name, RECIPE_AS_IS) == 0;
     struct recipe_summary s;
     struct quality_guess q;
     struct memory_need need = {0};
@@ -102,7 +106,7 @@ static int add_format(struct judge *j, const struct model_desc *m, const struct 
                  : j->device && j->device->cpu.n_usable > 0 ? j->device->cpu.n_usable
                                                             : 1;
     w->unverified = !r->verified_by;
-    w->reference = strcmp(r->codec, source_format) == 0 && strncmp(r->name, "base/", 5) == 0;
+    w->reference = as_is || (strcmp(r->codec, source_format) == 0 && strncmp(r->name, "base/", 5) == 0);
     w->effective_bpw = s.bits_per_weight;
     w->weights_bytes = s.bytes;
     w->kv_bytes = need.kv_bytes;
@@ -114,19 +118,19 @@ static int add_format(struct judge *j, const struct model_desc *m, const struct 
     w->share_substituted = m->n_params > 0 ? (double)s.weights_substituted / (double)m->n_params : 0;
     w->histogram = keep(j, s.histogram);
     row_predict_quality(j, w, m->name, (double)m->n_params / 1e9, &q);
-    predict_speed(w, r, j->device, (double)w->read_bytes);
+    predict_speed(w, as_is ? source_format : r->codec, j->device, (double)w->read_bytes);
     row_set_memory(j, w);
     w->dithered = j->req->dither;
     w->command = row_command(j, w, m->name, j->req->n_models == 1 ? j->req->models[0] : NULL);
     return 0;
 }
 
-/* What most of the matrices are stored in; "" for a shape without a file. */
+/* What most of the weights are stored in; "" for a shape without a file. */
 static const char *source_format(const struct model_desc *m)
 {
     for (int i = 0; i < m->n_tensors; i++)
-        if (m->tensor[i].matrix && m->tensor[i].src.codec && m->tensor[i].src.plane[PLANE_CODE].p)
-            return m->tensor[i].src.codec->name;
+        if (m->tensor[i].matrix && m->tensor[i].src.plane[PLANE_CODE].p)
+            return model_source_codec(m, NULL)->name;
     return "";
 }
 
@@ -141,7 +145,7 @@ int matrix_estimate(struct decision **out, const struct model_desc *m, const str
     if (!a)
         rc = err_nomem(e, (unsigned long long)m->n_tensors * sizeof *a, "the estimate");
     for (int i = 0; i < n_recipes && rc == 0; i++)
-        if (wanted_format(req, &recipes[i]))
+        if (wanted_format(req, &recipes[i], m))
             rc = add_format(&j, m, &recipes[i], source_format(m), a, e);
     if (rc == 0)
         judge_decide(&j);

@@ -26,8 +26,9 @@ bool record_shows(const struct record *r, enum aspect a)
 
 bool record_is_reference(const struct record *r)
 {
-    return strncmp(r->format.name, "base/", 5) == 0 &&
-           strcasecmp(format_scheme(r->format.name), format_scheme(r->model.source_format)) == 0;
+    const char *scheme = format_scheme(r->format.name);
+    return strcmp(r->format.name, RECIPE_AS_IS) == 0 ||
+           (strncmp(r->format.name, "base/", 5) == 0 && !strcasecmp(scheme, format_scheme(r->model.source_format)));
 }
 
 static const char *backend_of(const struct record *r)

@@ -125,7 +125,8 @@ static void explain_reason(struct judge *j)
         d->reason = say(j, "%s%s, one of %d that tie", first, limit_phrase(j), 1 + count_tied(j));
     else
         d->reason = say(j, "%s%s", first, limit_phrase(j));
-    d->headline = say(j, "USE %s%s on %s", r->format, r->kv_note, row_place(r).s);
+    const char *what_of_it = row_is_as_is(r) ? "the file as it is" : r->format;
+    d->headline = say(j, "USE %s%s on %s", what_of_it, r->kv_note, row_place(r).s);
     d->command = r->command;
     ((struct row *)r)->reason = d->reason;
 }
@@ -160,6 +161,8 @@ static void explain_confidence(struct judge *j)
 
 const char *row_plain_quality(struct judge *j, const struct row *r)
 {
+    if (row_is_as_is(r))
+        return "nothing is lost to a conversion";
     if (r->reference)
         return "the reference itself: no word changes";
     if (!isfinite(r->top1_agreement))

@@ -127,6 +127,7 @@ struct interval framework_here(const struct judge *j, const struct record *own, 
 /* The same as an earlier run found it on this machine, or else on one of its class. */
 struct interval framework_stored(const struct judge *j, const char *format, const char *framework, bool prefill,
                                  char source[256]);
+bool row_is_as_is(const struct row *r); /* the quantized file itself */
 bool row_beats_chance(const struct row *r); /* the reference does better than guessing on its tasks */
 bool row_eligible(const struct row *r, uint64_t ignored);
 /* True when a is beaten by b: somewhere worse beyond the intervals, nowhere better. */

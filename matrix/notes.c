@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/sbuf.h"
 #include "matrix/judge.h"
+#include "matrix/quality.h"
 
 static void add_note(struct judge *j, const char *text)
 {
@@ -87,10 +88,30 @@ static void note_groups(struct judge *j)
     }
 }
 
+/* How far the file itself is from the model it was made of is only known from others of its width. */
+static void note_quantized(struct judge *j, const struct record *source)
+{
+    const char *own = "";
+    for (int i = 0; i < j->d->n_rows; i++) {
+        const struct row *r = &j->d->row[i];
+        struct quality_guess q;
+        if (!row_is_as_is(r) || r->own)
+            continue;
+        quality_predict(&q, r->model, (double)source->model.n_params / 1e9, "gguf/as-is", r->effective_bpw);
+        if (isfinite(q.kld.v))
+            own = say(j, ", from which files of %.1f bits per weight are usually %s (%s to %s) away", r->effective_bpw,
+                      figure_kld(q.kld.v).s, figure_kld(q.kld.lo).s, figure_kld(q.kld.hi).s);
+    }
+    add_note(
+        j,
+        say(j, "the source file is itself quantized: losses are measured against it, not against the original%s", own));
+}
+
 static void note_sources(struct judge *j)
 {
     const struct decision *d = j->d;
-    bool equivalent = false, here = false, cached = false, quantized = false;
+    bool equivalent = false, here = false, cached = false;
+    const struct record *quantized = NULL;
     for (int i = 0; i < d->n_rows; i++) {
         bool stands_in = !d->row[i].own && d->row[i].stands_in;
         here = here || (stands_in && strstr(d->row[i].source, "measured here"));
@@ -98,7 +119,8 @@ static void note_sources(struct judge *j)
         cached = cached || (!d->row[i].own && d->row[i].cache_resident);
     }
     for (int i = 0; i < j->n_recs; i++)
-        quantized = quantized || (j->recs[i].model.source_quantized && !j->recs[i].model.synthesized);
+        if (j->recs[i].model.source_quantized && !j->recs[i].model.synthesized)
+            quantized = &j->recs[i];
     if (equivalent)
         add_note(j, here ? "rows marked ~: equivalent kernels x the ratio of the framework and the own engine on the "
                            "formats measured in both; the interval covers the ratios' spread"
@@ -107,7 +129,7 @@ static void note_sources(struct judge *j)
     if (cached)
         add_note(j, "the model fits the caches: its speeds are cache-resident, neither ranked nor in the headline");
     if (quantized)
-        add_note(j, "the source file is itself quantized: losses are measured against it, not against the original");
+        note_quantized(j, quantized);
     if (j->want->ram_bytes >= 0)
         add_note(j, say(j, "memory is simulated: %s by --ram", figure_bytes(j->want->ram_bytes).s));
 }

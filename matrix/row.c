@@ -174,6 +174,11 @@ static void add_encoding(struct sbuf *b, const struct request *req, bool dithere
         sbuf_printf(b, " --seed %llu", (unsigned long long)req->seed);
 }
 
+bool row_is_as_is(const struct row *r)
+{
+    return strcmp(r->format, RECIPE_AS_IS) == 0;
+}
+
 const char *row_command(struct judge *j, const struct row *r, const char *model, const char *path)
 {
     const struct runtime *run = runtime_find(r->framework);

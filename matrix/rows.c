@@ -279,7 +279,9 @@ static void add_row(struct judge *j, const struct subject *q, const struct subje
         set_speed(j, w, speed, one, one);
     if (speed && factored) {
         const struct recipe *p = recipe_find(format);
-        const char *codec = p ? p->codec : format_scheme(format);
+        const char *codec = !strcmp(format, RECIPE_AS_IS) ? format_scheme(speed->model.source_format)
+                            : p                           ? p->codec
+                                                          : format_scheme(format);
         char from[256], unused[256];
         uint64_t isa = j->device ? j->device->cpu.isa_mask : speed->isa;
         struct interval fd = framework_here(j, speed, framework, false, from);

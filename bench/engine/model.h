@@ -107,7 +107,7 @@ int model_hash(struct model *m, struct err *e);
 void model_close(struct model *m);
 const struct model_tensor *model_tensor(const struct model *m, enum tensor_use use, int layer);   /* NULL when absent */
 /* Codec that holds most of the matrix weights; and whether the file is already quantized (not f32/f16/bf16). */
-const struct codec *model_source_codec(const struct model *m, bool *quantized);
+const struct codec *model_source_codec(const struct model_desc *m, bool *quantized);
 /* Scans every weight: ERR_DATA naming the first tensor that holds NaN or Inf. */
 int model_check_finite(const struct model *m, struct err *e);
 /* Weights of a mapped file that are not needed soon leave the memory; what was made in memory stays. */

@@ -13,16 +13,16 @@ static bool is_plain(const struct codec *c)
     return strcmp(c->name, "f32") == 0 || strcmp(c->name, "f16") == 0 || strcmp(c->name, "bf16") == 0;
 }
 
-const struct codec *model_source_codec(const struct model *m, bool *quantized)
+const struct codec *model_source_codec(const struct model_desc *m, bool *quantized)
 {
     const struct codec *best = NULL;
     int64_t most = -1;
-    for (int i = 0; i < m->d.n_tensors; i++) {
-        const struct codec *c = m->d.tensor[i].src.codec;
+    for (int i = 0; i < m->n_tensors; i++) {
+        const struct codec *c = m->tensor[i].src.codec;
         int64_t n = 0;
-        for (int j = 0; j < m->d.n_tensors; j++)
-            if (m->d.tensor[j].matrix && m->d.tensor[j].src.codec == c)
-                n += m->d.tensor[j].src.n * m->d.tensor[j].src.k;
+        for (int j = 0; j < m->n_tensors; j++)
+            if (m->tensor[j].matrix && m->tensor[j].src.codec == c)
+                n += m->tensor[j].src.n * m->tensor[j].src.k;
         if (n > most) {
             most = n;
             best = c;

@@ -20,7 +20,7 @@ static int write_tensors(struct gguf_writer *out, const struct model *m, const s
 
 static bool takes(const struct recipe *r)
 {
-    return r->gguf_file_type >= 0;
+    return r->gguf_file_type >= 0 || strcmp(r->name, RECIPE_AS_IS) == 0;
 }
 
 static int check(const struct model *m, const struct recipe *r, struct err *e)
@@ -100,7 +100,10 @@ static int write_file(const char *path, const struct model *m, const struct weig
 static int write(const char *path, const struct model *m, const struct weights *w, const struct recipe *r,
                  struct err *e)
 {
-    return write_file(path, m, w, r->gguf_file_type, NULL, 0, e);
+    int64_t type = r->gguf_file_type;
+    if (type < 0 && !gguf_get_i64(m->gguf, "general.file_type", &type))
+        type = -1;
+    return write_file(path, m, w, (int)type, NULL, 0, e);
 }
 
 int export_gguf_noted(const char *path, const struct model *m, const struct weights *w, const struct export_note *note,

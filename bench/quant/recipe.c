@@ -76,7 +76,7 @@ static int likeness(const struct recipe *r, const struct qpar *q)
 
 const struct recipe *recipe_of_source(char name[48], const struct model *m)
 {
-    const struct codec *c = model_source_codec(m, NULL);
+    const struct codec *c = model_source_codec(&m->d, NULL);
     const struct qpar *q = most_used(m, c);
     const struct recipe *best = NULL;
     const char *family = "gguf";
@@ -127,6 +127,14 @@ bool recipe_in_group(const struct recipe *r, const char *group)
     return strcasecmp(group, "all") == 0 || strcasecmp(group, r->family->name) == 0;
 }
 
+bool recipe_is_candidate(const struct recipe *r, const struct model_desc *m)
+{
+    bool quantized = false;
+    if (strcmp(r->name, RECIPE_AS_IS) == 0)
+        return model_source_codec(m, &quantized)->gguf_type >= 0 && quantized;
+    return strcmp(r->name, "base/f32") != 0;
+}
+
 unsigned recipe_needs(const struct recipe *r)
 {
     return (r->algorithm ? algorithm_find(r->algorithm)->needs : 0) | (r->metric ? CALIB_SAMPLES : 0) |
@@ -157,14 +165,19 @@ void recipe_put(struct use_assign *a, const char *codec, const struct qpar *par)
     a->par = par ? *par : (struct qpar){0};
 }
 
-/* Plain floats: every matrix in one codec. */
+/* Plain floats, every matrix in one codec; or in that of the file. */
 static int assign_base(const struct model_desc *m, const struct recipe *r, const struct recipe_known *known,
                        struct use_assign out[], struct err *e)
 {
-    (void)known, (void)e;
-    for (int i = 0; i < m->n_tensors; i++)
-        if (m->tensor[i].matrix)
+    const bool as_is = strcmp(r->name, RECIPE_AS_IS) == 0;
+    (void)known;
+    for (int i = 0; i < m->n_tensors; i++) {
+        if (m->tensor[i].matrix && !as_is)
             out[i].codec = out[i].wanted = codec_find(r->codec);
+        if (as_is && out[i].codec->gguf_type < 0)
+            return err_set(e, ERR_UNSUPPORTED, "%s is %s here, which no GGUF file holds: what made it runs it as it is",
+                           m->tensor[i].name, out[i].codec->name);
+    }
     return 0;
 }
 const struct recipe_family family_base = {.name = "base", .assign = assign_base};

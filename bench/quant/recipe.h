@@ -36,6 +36,7 @@ struct recipe {
     const char *verified_by;          /* package, version, test id; NULL = unverified, never recommended */
     const char *doc;
 };
+#define RECIPE_AS_IS "base/as-is" /* every tensor stays what it is in the file */
 extern const struct recipe recipes[];
 extern const int n_recipes;
 /* Also without family where unambiguous ("q4_k_m"); of a variant (name@key=value,...) the row it varies. */
@@ -47,6 +48,9 @@ int recipe_resolve(struct recipe *out, const char *name, struct err *e);
 const struct recipe *recipe_of_source(char name[48], const struct model *m);
 /* "onnx", or "all": is the recipe one of those? */
 bool recipe_in_group(const struct recipe *r, const char *group);
+/* Does it make something else of that model than the reference is? A file that is not quantized is base/f16 or the like
+ * as it is. */
+bool recipe_is_candidate(const struct recipe *r, const struct model_desc *m);
 /* Bits of enum calib_stat that the recipe cannot do without. */
 unsigned recipe_needs(const struct recipe *r);
 /* Bits of enum calib_stat that encoding the formats of a request can use: names and groups. */

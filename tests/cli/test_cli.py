@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import shlex
 import shutil
 import signal
 import struct
@@ -241,6 +242,28 @@ def test_quantize_round_trip():
     assert math.isclose(from_file["kld"], in_memory["kld"], rel_tol=1e-6)
     p = run("quantize", out, "-f", "q4_0", "-o", os.path.join(TMP, "twice.gguf"))
     assert "already quantized" in p.err
+    copy = os.path.join(TMP, "copy.gguf")
+    run("quantize", out, "-f", "as-is", "-o", copy, "-q")
+    assert open(copy, "rb").read() == first, "the file as it is"
+
+
+def test_a_quantized_file_is_run_as_it_is():
+    """What somebody downloaded is one of the formats to choose from."""
+    file = os.path.join(TMP, "somebody's.gguf")
+    run("quantize", "default", "-f", "q4_k_m", "-o", file, "-q")
+    data = open(file, "rb").read()
+    assert data.count(b"whichquant default") == 1
+    path(os.path.basename(file), data.replace(b"whichquant default", b"somebody's model.."))
+    args = (file, "--no-speed", "--chunks", "2", "-q", "--framework", "own", "--max-kld", "0.005", "--json")
+    p = run(*args)
+    doc = json.loads(p.text)
+    rows = {r["format"]: r for r in doc["rows"] if r["framework"] != "own"}
+    assert "is already gguf/q4_k_m: " in p.err
+    assert rows["base/as-is"]["weights_bytes"] == rows["gguf/q4_k_m"]["weights_bytes"]
+    assert rows["base/as-is"]["kld"] == rows["gguf/q4_k_m"]["kld"] < rows["gguf/q4_k_s"]["kld"]
+    assert doc["headline"] == "USE the file as it is on llama.cpp" and shlex.split(doc["command"])[:3] == ["llama-server", "-m", file]
+    dithered = {r["format"] for r in json.loads(run(*args, "--dither").text)["rows"]}
+    assert "base/as-is" not in dithered and "gguf/q4_k_m" in dithered
 
 
 def overflowing_model():

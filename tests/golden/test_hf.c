@@ -135,7 +135,7 @@ static void what_a_folder_says(void **state)
     assert_int_equal(vocab_bos(m->vocab), 2);
     assert_true(vocab_adds_bos(m->vocab) && !vocab_adds_eos(m->vocab) && vocab_is_end(m->vocab, 1));
     bool quantized;
-    assert_string_equal(model_source_codec(m, &quantized)->name, "bf16");
+    assert_string_equal(model_source_codec(&m->d, &quantized)->name, "bf16");
     assert_false(quantized);
     model_close(m);
     assert_int_equal(model_open(&m, FOLDER("llama"), &e), 0); /* generation_config.json lists what ends a text */

@@ -278,6 +278,43 @@ static void test_veto_not_comparable(void **state)
     decision_free(d);
 }
 
+/* Somebody's Q4_0: run as it is unless something made of it is worth what that loses. */
+static void test_quantized_file_as_it_is(void **state)
+{
+    (void)state;
+    const char *model = "a b.gguf";
+    struct record r[3];
+    full_record(&r[0], "base/as-is", 340 << 20, 100, 1, 0.002, 0.0001, 0.98);
+    full_record(&r[1], "gguf/q8_0", 630 << 20, 80, 1, 0.003, 0.0001, 0.97);
+    full_record(&r[2], "gguf/q4_0", 340 << 20, 100, 1, 0.002, 0.0001, 0.98);
+    for (int i = 0; i < 3; i++) {
+        r[i].model.source_quantized = true;
+        snprintf(r[i].model.source_format, sizeof r[i].model.source_format, "q4_0");
+    }
+    req.models = &model;
+    req.n_models = 1;
+    struct decision *d = decide(r, 3);
+    assert_string_equal(picked(d), "base/as-is");
+    assert_string_equal(d->headline, "USE the file as it is on llama.cpp");
+    assert_string_equal(d->command, "llama-server -m 'a b.gguf' -t 2 -c 4096");
+    assert_string_equal(d->plain_quality, "nothing is lost to a conversion");
+    assert_true(row_of(d, "base/as-is", "llama.cpp")->reference);
+    assert_string_equal(row_of(d, "gguf/q4_0", "llama.cpp")->veto, "not_comparable");
+    assert_true(mentions(d->note, d->n_notes, "not against the original, from which files of "));
+    for (int i = 0; i < d->n_risks; i++)
+        assert_string_not_equal(d->risk[i].id, "requantized");
+    decision_free(d);
+    give_speed(&r[1], 150, 1); /* faster, and all but lossless */
+    d = decide(r, 3);
+    assert_string_equal(picked(d), "gguf/q8_0");
+    assert_non_null(strstr(d->command, "whichquant quantize 'a b.gguf' -f gguf/q8_0"));
+    bool said = false;
+    for (int i = 0; i < d->n_risks; i++)
+        said |= strcmp(d->risk[i].id, "requantized") == 0;
+    assert_true(said);
+    decision_free(d);
+}
+
 static void test_veto_framework(void **state)
 {
     (void)state;
@@ -1338,6 +1375,7 @@ int main(void)
         T(test_veto_unverified),
         T(test_veto_ternary),
         T(test_veto_not_comparable),
+        T(test_quantized_file_as_it_is),
         T(test_veto_framework),
         T(test_veto_gates),
         T(test_task_gate),

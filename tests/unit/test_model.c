@@ -66,7 +66,7 @@ static void reads_the_numbers(void **state)
     assert_string_equal(m->sha256, want);
     assert_int_equal(model_check_finite(m, &e), 0);
     bool quantized;
-    assert_string_equal(model_source_codec(m, &quantized)->name, "f32");
+    assert_string_equal(model_source_codec(&m->d, &quantized)->name, "f32");
     assert_false(quantized);
     model_close(m);
 }
@@ -367,7 +367,7 @@ static void check_dither(const char *name, double (*step_of)(const uint8_t *bloc
     assert_int_equal(model_open(&same, test_data(name), &e), 0);
     assert_int_equal(model_open(&other, test_data(name), &e), 0);
     bool quantized;
-    model_source_codec(m, &quantized);
+    model_source_codec(&m->d, &quantized);
     assert_true(quantized);
     const struct model_tensor *t = model_tensor(m, USE_FFN_GATE, 0);
     struct qmat before = t->src;
@@ -377,7 +377,7 @@ static void check_dither(const char *name, double (*step_of)(const uint8_t *bloc
     assert_true(m->dithered);
     assert_int_equal(model_dither(same, 7, &e), 0);
     assert_int_equal(model_dither(other, 8, &e), 0);
-    model_source_codec(m, &quantized);
+    model_source_codec(&m->d, &quantized);
     assert_false(quantized);
     assert_string_equal(t->src.codec->name, "f16");
     assert_string_equal(model_tensor(m, USE_ATTN_NORM, 0)->src.codec->name, "f32");

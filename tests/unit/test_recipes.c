@@ -9,6 +9,8 @@
 #include <cmocka.h>
 #include "base/mem.h"
 #include "base/os.h"
+#include "base/temp.h"
+#include "bench/export/export.h"
 #include "bench/quant/ranges.h"
 #include "bench/quant/recipe.h"
 #include "tests/test_data.h"
@@ -213,6 +215,71 @@ static void golden_mixtures_agree(void **state)
         model_close(m);
         gguf_close(g);
     }
+}
+
+/* A quantized file as it is: its own bytes, multiplied as llama.cpp does, and out again as the same file type. */
+static void a_file_as_it_is(void **state)
+{
+    static const char *const file[] = {"golden/mix-Q4_K_M.gguf", "golden/pure-Q4_1.gguf"};
+    static const int64_t type[] = {15, 3};
+    (void)state;
+    if (!test_data_there(file[0]))
+        skip();
+    const struct recipe *r = recipe_find("as-is");
+    struct pool *pool;
+    struct err e = {0};
+    char path[TEMP_PATH + 16], folder[TEMP_PATH];
+    assert_string_equal(r->name, RECIPE_AS_IS);
+    assert_int_equal(pool_new(&pool, 1, NULL, &e), 0);
+    assert_int_equal(temp_dir(folder, "as-is", &e), 0);
+    snprintf(path, sizeof path, "%s/out.gguf", folder);
+    for (int f = 0; f < 2; f++) {
+        struct model *m, *again;
+        struct weights *w;
+        int64_t found = -1;
+        if (model_open(&m, test_data(file[f]), &e))
+            fail_msg("%s", e.text);
+        struct use_assign *a = assign(m, r->name, false);
+        assert_true(recipe_is_candidate(r, &m->d));
+        assert_int_equal(weights_encode(&w, m, a, NULL, 0, pool, &e), 0);
+        assert_int_equal(exporter_gguf.write(path, m, w, r, &e), 0);
+        assert_int_equal(model_open(&again, path, &e), 0);
+        for (int i = 0; i < m->d.n_tensors; i++) {
+            const struct qmat *src = &m->d.tensor[i].src, *out = &again->d.tensor[i].src;
+            assert_ptr_equal(w->mat[i].plane[PLANE_CODE].p, src->plane[PLANE_CODE].p); /* nothing is made */
+            assert_ptr_equal(w->act[i], m->d.tensor[i].matrix ? act_find(a[i].codec->act) : NULL);
+            assert_int_equal(out->plane[PLANE_CODE].bytes, src->plane[PLANE_CODE].bytes);
+            assert_memory_equal(out->plane[PLANE_CODE].p, src->plane[PLANE_CODE].p, src->plane[PLANE_CODE].bytes);
+        }
+        assert_true(gguf_get_i64(again->gguf, "general.file_type", &found) && found == type[f]);
+        weights_free(w);
+        mem_free(a);
+        model_close(again);
+        model_close(m);
+    }
+    temp_remove(folder);
+    pool_free(pool);
+}
+
+static void as_it_is_only_where_a_runtime_takes_it(void **state)
+{
+    const struct recipe *r = recipe_find(RECIPE_AS_IS);
+    struct model *m = shape_model("llama", 2, 256, 512, 4, 2, 64, 512, false);
+    struct use_assign *a = mem_alloc_n((size_t)m->d.n_tensors, sizeof *a);
+    struct err e = {0};
+    (void)state;
+    assert_false(recipe_is_candidate(r, &m->d)); /* floats: base/f16 and the like say it */
+    assert_false(recipe_is_candidate(recipe_find("base/f32"), &m->d));
+    assert_true(recipe_is_candidate(recipe_find("base/f16"), &m->d));
+    assert_int_equal(recipe_assign(&m->d, r, NULL, NULL, a, &e), 0);
+    for (int i = 0; i < m->d.n_tensors; i++)
+        if (m->d.tensor[i].matrix)
+            m->d.tensor[i].src.codec = codec_find("mlx_affine");
+    assert_false(recipe_is_candidate(r, &m->d));
+    assert_int_equal(recipe_assign(&m->d, r, NULL, NULL, a, &e), ERR_UNSUPPORTED);
+    assert_non_null(strstr(e.text, "mlx_affine here, which no GGUF file holds"));
+    mem_free(a);
+    model_close(m);
 }
 
 static void recipes_are_sound(void **state)
@@ -663,6 +730,8 @@ int main(void)
         cmocka_unit_test(recipes_are_sound),
         cmocka_unit_test(mixtures_are_llama_quantizes),
         cmocka_unit_test(golden_mixtures_agree),
+        cmocka_unit_test(a_file_as_it_is),
+        cmocka_unit_test(as_it_is_only_where_a_runtime_takes_it),
         cmocka_unit_test(frameworks_place_codecs),
         cmocka_unit_test(mixed_recipes_favour_the_layers_their_packages_do),
         cmocka_unit_test(variants_change_one_thing),
