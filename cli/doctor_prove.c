@@ -5,7 +5,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "base/mem.h"
 #include "base/os.h"
 #include "base/temp.h"
@@ -22,7 +21,6 @@ struct todo {
     bool *used; /* [n_kernels] packed kernels of this CPU that the cells of the own engine run */
     int n_paths;
     struct prove_path path[PROVE_MOST_PATHS];
-    char program[512];
 };
 
 /* ---- the list ---- */
@@ -210,8 +208,8 @@ static int run_cell(const struct todo *t, struct prove_cell *cell, const struct 
     char threads[16];
     snprintf(threads, sizeof threads, "%d",
              req->find_threads && req->threads > USUAL_THREADS ? USUAL_THREADS : req->threads);
-    const char *const argv[] = {t->program,   "doctor", "--prove-cell", "--framework", cell->framework, "--format",
-                                cell->format, "--isa",  cell->isa,      "-t",          threads,         NULL};
+    const char *const argv[] = {"/proc/self/exe", "doctor", "--prove-cell", "--framework", cell->framework, "--format",
+                                cell->format,     "--isa",  cell->isa,      "-t",          threads,         NULL};
     return prove_run(cell, argv, l, e);
 }
 
@@ -251,20 +249,12 @@ static int run_all(struct todo *t, void (*on_cell)(void *arg, const struct prove
     return rc;
 }
 
-static int find_program(struct todo *t, struct err *e)
-{
-    ssize_t n = readlink("/proc/self/exe", t->program, sizeof t->program - 1);
-    return n > 0 ? 0 : err_set(e, ERR_IO, "cannot find this program's own file: is /proc there?");
-}
-
 int doctor_prove(struct cli *c, void (*on_cell)(void *arg, const struct prove_cell *cell), void *arg,
                  struct prove_coverage *all, struct err *e)
 {
     struct todo t = {.c = c};
     t.used = mem_alloc_n((size_t)n_kernels, sizeof *t.used);
     int rc = t.used ? cli_device(c, e) : err_nomem(e, (unsigned long long)n_kernels, "the table of kernels");
-    if (rc == 0)
-        rc = find_program(&t, e);
     if (rc == 0)
         rc = cli_model(&t.model, "default", e);
     if (rc == 0) {

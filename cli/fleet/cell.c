@@ -202,17 +202,13 @@ static int take_records(struct cell_run *r, const char *path, struct err *e)
 
 int cell_measure(struct cell_run *r, struct err *e)
 {
-    char program[4096], store[420];
+    char store[420];
     const char *argv[MOST_ARGV], *self = getenv("WHICHQUANT_SELF");
     struct child_result ran = {0};
     const struct child_cmd cmd = {
         .argv = argv, .timeout_ms = (unsigned)(timeout_s(r) * 1e3), .max_memory_bytes = r->memory_bytes};
-    ssize_t n = self ? 0 : readlink("/proc/self/exe", program, sizeof program - 1);
-    if (!self && n <= 0)
-        return err_set(e, ERR_IO, "cannot find this program's own file: is /proc there?");
-    program[n] = 0;
     snprintf(store, sizeof store, "%s/store.db", r->work);
-    int rc = make_argv(r, self ? self : program, store, argv, e);
+    int rc = make_argv(r, self ? self : "/proc/self/exe", store, argv, e); /* its file may be another by now */
     setenv("TMPDIR", r->work, 1); /* what the child leaves there is removed, whatever becomes of it */
     if (rc == 0)
         rc = child_run(&cmd, &ran, e);

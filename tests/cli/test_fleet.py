@@ -261,6 +261,20 @@ def test_memory_is_watched():
     assert status_of(plan, c) == ("cannot-run", "takes more than 0.00 GiB of memory"), status_of(plan, c)
 
 
+def test_the_program_is_replaced_while_it_runs():
+    """As by a second start of parallel.sh, which copies it again: the running one has no file of its name any more."""
+    plan = plan_of("replaced", "default", "-f", "q8_0", "--no-speed", "--n-ctx", "512", "--chunks", "1")
+    c = cells(plan)[0]
+    fd = os.memfd_create("whichquant", 0)
+    with open(PROGRAM, "rb") as f:
+        os.write(fd, f.read())
+    p = subprocess.run([f"/proc/self/fd/{fd}", "fleet", "run-cell", c["cell"], "--plan", plan], env=state("replaced"),
+                       cwd=TMP, pass_fds=[fd], stderr=subprocess.PIPE, timeout=300)
+    os.close(fd)
+    assert p.returncode == 0, p.stderr
+    assert status_of(plan, c)[0] == "ok", status_of(plan, c)
+
+
 def test_interrupted_and_killed_leave_nothing():
     plan = plan_of("killed", "default", "-f", "q8_0", "--no-speed", "--chunks", "100000")
     c = cells(plan)[0]
