@@ -101,6 +101,11 @@ void row_set_memory(struct judge *j, struct row *r)
         r->peak_bytes += r->scratch_bytes;
 }
 
+bool row_is_as_is(const struct row *r)
+{
+    return strcmp(r->format, RECIPE_AS_IS) == 0;
+}
+
 /* "qwen3-0.6b-Q4_K_M.gguf", the name under which such files are found on the web; a directory has no suffix. */
 static void artifact_name(const struct row *r, const char *model, char name[160])
 {
@@ -114,8 +119,10 @@ static void artifact_name(const struct row *r, const char *model, char name[160]
         memmove(name, name + 1, (size_t)--n);
     if (n == 0)
         n = snprintf(name, 160, "model");
-    name[n++] = '-';
-    for (const char *c = format_scheme(r->format); *c && n < 148; c++)
+    const char *scheme = row_is_as_is(r) ? "" : format_scheme(r->format); /* a file that somebody has */
+    if (*scheme)
+        name[n++] = '-';
+    for (const char *c = scheme; *c && n < 148; c++)
         name[n++] = isalnum((unsigned char)*c) ? (char)toupper((unsigned char)*c) : strchr("._-", *c) ? *c : '-';
     const struct recipe *recipe = recipe_find(r->format);
     const struct exporter *x = recipe ? exporter_find(recipe) : NULL;
@@ -172,11 +179,6 @@ static void add_encoding(struct sbuf *b, const struct request *req, bool dithere
         sbuf_puts(b, " --dither");
     if (dithered && req->seed)
         sbuf_printf(b, " --seed %llu", (unsigned long long)req->seed);
-}
-
-bool row_is_as_is(const struct row *r)
-{
-    return strcmp(r->format, RECIPE_AS_IS) == 0;
 }
 
 const char *row_command(struct judge *j, const struct row *r, const char *model, const char *path)

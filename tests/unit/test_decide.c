@@ -298,6 +298,11 @@ static void test_quantized_file_as_it_is(void **state)
     assert_string_equal(d->headline, "USE the file as it is on llama.cpp");
     assert_string_equal(d->command, "llama-server -m 'a b.gguf' -t 2 -c 4096");
     assert_string_equal(d->plain_quality, "nothing is lost to a conversion");
+    req.n_models = 0; /* whoever decides from records has to know where it is */
+    decision_free(d);
+    d = decide(r, 3);
+    assert_string_equal(d->command, "llama-server -m testmodel.gguf -t 2 -c 4096");
+    req.n_models = 1;
     assert_true(row_of(d, "base/as-is", "llama.cpp")->reference);
     assert_string_equal(row_of(d, "gguf/q4_0", "llama.cpp")->veto, "not_comparable");
     assert_true(mentions(d->note, d->n_notes, "not against the original, from which files of "));
