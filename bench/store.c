@@ -13,13 +13,16 @@ static int default_path(char **out, struct err *e)
 {
     const char *base = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
     char folder[3500];
+    int n;
     if (base && base[0] == '/')
-        snprintf(folder, sizeof folder, "%s/whichquant", base);
+        n = snprintf(folder, sizeof folder, "%s/whichquant", base);
     else if (home && *home)
-        snprintf(folder, sizeof folder, "%s/.local/share/whichquant", home);
+        n = snprintf(folder, sizeof folder, "%s/.local/share/whichquant", home);
     else
         return err_set(e, ERR_MISSING,
                        "no place for the store: neither XDG_DATA_HOME nor HOME is set; give --store PATH");
+    if (n >= (int)sizeof folder)
+        return err_set(e, ERR_LIMIT, "no place for the store: %.40s... is too long a name; give --store PATH", folder);
     int rc = dir_make(folder, e);
     if (rc < 0)
         return rc;

@@ -22,6 +22,8 @@ static int take_fail_on(const struct text_list *names, unsigned *out, struct err
         if (k == N)
             return err_set(e, ERR_USAGE, "--fail-on %.40s: give some of speed, quality, memory, missing, or none",
                            names->v[i]);
+        if (kinds[k].bit == 0 && names->n > 1)
+            return err_set(e, ERR_USAGE, "--fail-on none with others: give either");
         *out = (i ? *out : 0) | kinds[k].bit;
     }
     return 0;

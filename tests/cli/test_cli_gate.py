@@ -248,6 +248,7 @@ def test_refused():
         assert words in one_sentence(run("gate", *args, expect=code)), args
 
     store = new_store("refused")
+    refused("--fail-on", "speed,none", *store, words="none with others", code=2)
     refused("--fail-on", "speeed", *store, words="--fail-on speeed", code=2)
     refused("--since", "yesterday", *store, words="--since yesterday", code=2)
     refused("--min-effect", "200%", *store, words="--min-effect", code=2)

@@ -400,6 +400,11 @@ static void unwritable_places(void **state)
     expect_refusal(NULL, ERR_MISSING, "HOME");
     setenv("XDG_DATA_HOME", "/proc/self/nothing", 1);
     expect_refusal(NULL, ERR_IO, "/proc/self/nothing");
+    char overlong[5000];
+    memset(overlong, 'x', sizeof overlong - 1);
+    overlong[0] = '/', overlong[sizeof overlong - 1] = 0;
+    setenv("XDG_DATA_HOME", overlong, 1);
+    expect_refusal(NULL, ERR_LIMIT, "too long a name; give --store PATH");
     setenv("XDG_DATA_HOME", folder, 1);
     struct store *s = open_ok(NULL);
     char expected[128], sub[128];
