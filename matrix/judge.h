@@ -48,7 +48,6 @@ const char *keep(struct judge *j, const char *s);
 const char *say_taken(struct judge *j, struct sbuf *b); /* the text of b, which is freed */
 
 struct row *row_add(struct judge *j);                /* all unknown; NULL (and j->failed) without memory */
-void row_set_memory(struct judge *j, struct row *r); /* peak_bytes from its parts, usable_bytes */
 struct quality_guess;
 /* What quality.h expects of the row's format and bits per weight, which are set. params_b: 0 unknown. */
 void row_predict_quality(struct judge *j, struct row *r, const char *model, double params_b, struct quality_guess *q);
@@ -79,6 +78,12 @@ const struct record *best_record(const struct judge *j, const struct subject *s,
 const struct record *best_record_at(const struct judge *j, const struct subject *s, const struct record *place,
                                     enum aspect a);
 const struct record *best_own_record(const struct judge *j, const struct subject *s, const char *format, enum aspect a);
+
+/* row_memory.c: what a record says of a row's memory, at the context that was asked for (take); a shape's for a format
+ * that it did not run (scale); then peak_bytes from its parts where it was not measured, and usable_bytes (set). */
+void row_take_memory(struct judge *j, struct row *w, const struct subject *s, const struct record *r);
+void row_scale_memory(struct judge *j, struct row *w, const struct subject *shape, const struct record *quality);
+void row_set_memory(struct judge *j, struct row *r);
 
 /* compat.def: how a framework is started. */
 struct runtime {

@@ -85,22 +85,6 @@ struct row_place row_place(const struct row *r)
     return p;
 }
 
-void row_set_memory(struct judge *j, struct row *r)
-{
-    r->usable_bytes = j->usable_bytes;
-    if (r->peak_bytes >= 0 || r->weights_bytes < 0)
-        return;
-    const struct runtime *run = runtime_find(r->framework);
-    r->runtime_bytes = run ? run->base_bytes + run->token_bytes * r->n_vocab +
-                                 run->packed_copies * (r->read_bytes >= 0 ? r->read_bytes : r->weights_bytes)
-                           : 0;
-    r->peak_bytes = r->weights_bytes + r->runtime_bytes;
-    if (r->kv_bytes > 0)
-        r->peak_bytes += r->kv_bytes;
-    if (r->scratch_bytes > 0)
-        r->peak_bytes += r->scratch_bytes;
-}
-
 bool row_is_as_is(const struct row *r)
 {
     return strcmp(r->format, RECIPE_AS_IS) == 0;

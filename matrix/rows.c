@@ -131,24 +131,6 @@ static void set_speed(struct judge *j, struct row *w, const struct record *r, st
     w->kernels = keep(j, r->kernels);
 }
 
-/* KV at the context asked for, from any record of that model that counted it: a speed cell for its own
- * context, a quality cell (whose n_ctx is the length of a chunk) for the context that was asked for. */
-static int64_t kv_at(const struct judge *j, const struct subject *s, const char *kv_type, int ctx)
-{
-    int64_t found = INT64_MIN;
-    for (int i = 0; i < j->n_recs; i++) {
-        const struct record *r = &j->recs[i];
-        const char *type = *r->workload.kv_type ? r->workload.kv_type : "f16";
-        if (!record_same_model(r, s->first) || r->memory.kv_bytes < 0 || strcmp(type, kv_type) != 0)
-            continue;
-        if (isfinite(r->speed.decode_tok_s.v) && r->workload.n_ctx > 0)
-            found = (int64_t)((double)r->memory.kv_bytes / r->workload.n_ctx * ctx);
-        else if (found < 0)
-            found = r->memory.kv_bytes;
-    }
-    return found;
-}
-
 /* Of the model whose quality is shown and of the shape whose speed is shown, the one that substitutes more counts. */
 static void set_substitution(struct judge *j, struct row *w, const struct record *r)
 {
@@ -161,33 +143,8 @@ static void set_substitution(struct judge *j, struct row *w, const struct record
 
 static void set_memory(struct judge *j, struct row *w, const struct subject *s, const struct record *r)
 {
-    const struct memory_use *m = &r->memory;
-    w->effective_bpw = r->format.bits_per_weight;
-    w->n_vocab = r->model.n_vocab;
-    w->weights_bytes = m->weights_bytes >= 0 ? m->weights_bytes : r->format.bytes > 0 ? r->format.bytes : INT64_MIN;
-    w->kv_bytes = kv_at(j, s, w->kv_type, (int)w->ctx);
-    w->scratch_bytes = m->scratch_bytes >= 0 ? m->scratch_bytes : INT64_MIN;
-    bool same_runtime = strcmp(r->framework.name, w->framework) == 0;
-    if (same_runtime && !w->own && m->peak_rss_bytes > 0) { /* the own engine's process holds other formats too */
-        int64_t more_kv = w->kv_bytes > 0 && m->kv_bytes >= 0 ? w->kv_bytes - m->kv_bytes : 0;
-        w->peak_bytes = m->peak_rss_bytes + (more_kv > 0 ? more_kv : 0);
-    }
-    w->memory_from = provenance_name(r->model.synthesized    ? FROM_SHAPE_MEASURED
-                                     : w->peak_bytes >= 0    ? FROM_MEASURED
-                                     : w->weights_bytes >= 0 ? FROM_PREDICTED
-                                                             : FROM_NOWHERE);
-    w->histogram = keep(j, r->format.histogram);
+    row_take_memory(j, w, s, r);
     set_substitution(j, w, r);
-}
-
-/* A shape's memory for a format that it did not run: the bits per weight are those of the model. */
-static void scale_memory(struct judge *j, struct row *w, const struct subject *shape, const struct record *quality)
-{
-    w->effective_bpw = quality->format.bits_per_weight;
-    if (isfinite(w->effective_bpw) && shape->first->model.n_params > 0)
-        w->weights_bytes = (int64_t)(w->effective_bpw * (double)shape->first->model.n_params / 8);
-    w->kv_bytes = kv_at(j, shape, w->kv_type, (int)w->ctx);
-    w->memory_from = provenance_name(w->weights_bytes >= 0 ? FROM_PREDICTED : FROM_NOWHERE);
 }
 
 /* The subject whose sizes and file a row shows: the shape for the shipped model, else the model itself. */
@@ -301,7 +258,7 @@ static void add_row(struct judge *j, const struct subject *q, const struct subje
     if (sized != s && quality)
         set_memory(j, w, sized, quality);
     else if (!speed && s->shape && quality)
-        scale_memory(j, w, s, quality);
+        row_scale_memory(j, w, s, quality);
     else
         set_memory(j, w, s, any);
     if (quality)

@@ -516,8 +516,26 @@ static void test_measured_framework_replaces_equivalent(void **state)
     assert_string_equal(w->speed_from, "measured");
     assert_double_equal(w->decode_tok_s, 150, 0);
     assert_double_equal(w->kld, 0.05, 0); /* quality: the record with llama.cpp's numerics */
-    assert_true(w->peak_bytes >= 140 << 20);
     assert_string_equal(w->memory_from, "measured");
+    const int64_t kv_byte = r[0].memory.kv_bytes / 640; /* a token; the framework does not tell what it had */
+    assert_int_equal(r[1].memory.kv_bytes, -1);
+    assert_int_equal(w->peak_bytes, (140 << 20) + kv_byte * (4096 - 640));
+    decision_free(d);
+    r[1].workload.n_ctx = 0; /* imported: then what was run is known */
+    d = decide(r, 2);
+    assert_int_equal(row_of(d, "gguf/q4_0", "llama.cpp")->peak_bytes, (140 << 20) + kv_byte * (4096 - 640));
+    decision_free(d);
+    r[1].memory.kv_bytes = 10;
+    d = decide(r, 2);
+    assert_int_equal(row_of(d, "gguf/q4_0", "llama.cpp")->peak_bytes, (140 << 20) + kv_byte * 4096 - 10);
+    decision_free(d);
+    req.want.ctx = 320; /* less than it was measured with */
+    d = decide(r, 2);
+    assert_int_equal(row_of(d, "gguf/q4_0", "llama.cpp")->peak_bytes, (140 << 20) + kv_byte * 320 - 10);
+    r[1].memory.kv_bytes = -1;
+    decision_free(d);
+    d = decide(r, 2);
+    assert_int_equal(row_of(d, "gguf/q4_0", "llama.cpp")->peak_bytes, 140 << 20);
     decision_free(d);
 }
 
