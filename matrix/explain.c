@@ -125,8 +125,7 @@ static void explain_reason(struct judge *j)
         d->reason = say(j, "%s%s, one of %d that tie", first, limit_phrase(j), 1 + count_tied(j));
     else
         d->reason = say(j, "%s%s", first, limit_phrase(j));
-    const char *what_of_it = row_is_as_is(r) ? "the file as it is" : r->format;
-    d->headline = say(j, "USE %s%s on %s", what_of_it, r->kv_note, row_place(r).s);
+    d->headline = say(j, "USE %s%s on %s", row_format_said(r), r->kv_note, row_place(r).s);
     d->command = r->command;
     ((struct row *)r)->reason = d->reason;
 }

@@ -117,6 +117,7 @@ struct row_place {
     char s[96];
 };
 struct row_place row_place(const struct row *r);
+const char *row_format_said(const struct row *r); /* in a sentence: "gguf/q4_k_m", "the file as it is" */
 
 /* contenders.c: formats of the decision's rows that are written in that container and worth measuring in a framework
  * that loads it, those that matter most first. all: as many as there are. Returns how many; names live as long as d. */

@@ -90,6 +90,11 @@ bool row_is_as_is(const struct row *r)
     return strcmp(r->format, RECIPE_AS_IS) == 0;
 }
 
+const char *row_format_said(const struct row *r)
+{
+    return row_is_as_is(r) ? "the file as it is" : r->format;
+}
+
 /* "qwen3-0.6b-Q4_K_M.gguf", the name under which such files are found on the web; a directory has no suffix. */
 static void artifact_name(const struct row *r, const char *model, char name[160])
 {

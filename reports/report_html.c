@@ -81,7 +81,7 @@ static void answer_pick(struct sbuf *out, const struct report_input *in, bool se
                             : "Use one of these, the smallest first");
     if (several)
         html_text(out, "", r->model, " <span class=\"in\">in</span> ");
-    escape_html(out, r->format);
+    escape_html(out, row_format_said(r));
     sbuf_puts(out, " <span class=\"on\">on ");
     escape_html(out, row_place(r).s);
     sbuf_puts(out, "</span></h1>\n");

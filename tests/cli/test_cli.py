@@ -262,6 +262,10 @@ def test_a_quantized_file_is_run_as_it_is():
     assert rows["base/as-is"]["weights_bytes"] == rows["gguf/q4_k_m"]["weights_bytes"]
     assert rows["base/as-is"]["kld"] == rows["gguf/q4_k_m"]["kld"] < rows["gguf/q4_k_s"]["kld"]
     assert doc["headline"] == "USE the file as it is on llama.cpp" and shlex.split(doc["command"])[:3] == ["llama-server", "-m", file]
+    out = os.path.join(TMP, "as-is")
+    run(*args[:-1], "-o", out)
+    with open(os.path.join(out, "report.html"), encoding="utf-8") as f:
+        assert "<h1>the file as it is <span" in f.read()
     dithered = {r["format"] for r in json.loads(run(*args, "--dither").text)["rows"]}
     assert "base/as-is" not in dithered and "gguf/q4_k_m" in dithered
 
