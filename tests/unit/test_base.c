@@ -22,6 +22,7 @@
 #include "base/service.h"
 #include "base/temp.h"
 #include "base/words.h"
+#include "tests/stands_still.h"
 
 /* Every half value is its sign, exponent and mantissa; the nearest-even rule is checked at each midpoint. */
 static void half_is_exact(void **state)
@@ -263,23 +264,6 @@ static void the_peak_memory_is_that_of_the_child(void **state)
     mem_free(held);
 }
 
-static bool stands_still(pid_t pid)
-{
-    char path[48], *text, *at;
-    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
-    assert_int_equal(file_read(path, 4096, &text, NULL, NULL), 0);
-    bool still = (at = strrchr(text, ')')) && at[2] == 'T';
-    mem_free(text);
-    return still;
-}
-
-static void comes_to_stand(pid_t pid, bool still)
-{
-    for (int i = 0; i < 3000 && stands_still(pid) != still; i++)
-        clock_sleep_ms(1);
-    assert_int_equal(stands_still(pid), still);
-}
-
 /* Says something, has a child of its own, and ignores the polite request to end. */
 static void services_leave_nothing_behind(void **state)
 {
@@ -303,8 +287,7 @@ static void services_leave_nothing_behind(void **state)
         const bool still = i % 2 == 0;
         still ? service_rest(&s) : service_wake(&s);
         still ? service_rest(&s) : service_wake(&s);
-        comes_to_stand(pid, still);
-        comes_to_stand((pid_t)child, still);
+        assert_true(comes_to_stand(pid, still) && comes_to_stand((pid_t)child, still));
         assert_true(service_alive(&s));
     }
     service_stop(&s); /* at rest */

@@ -17,6 +17,7 @@
 #include "base/os.h"
 #include "base/service.h"
 #include "bench/measure.h"
+#include "tests/stands_still.h"
 
 static const char script[] = SOURCE_ROOT "/tests/unit/fake_server.py";
 static const char key[] = "sk-very-secret-0123456789";
@@ -417,21 +418,14 @@ static int n_started(void)
 /* Does the server that was started last stand still? Else its threads would spin beside what is measured next. */
 static bool rests(void)
 {
-    char *text, path[48], *stat, *at;
+    char *text;
     assert_int_equal(file_read(mark, 1 << 16, &text, NULL, NULL), 0);
     size_t n = strlen(text);
     while (n > 1 && text[n - 2] != '\n')
         n--;
-    snprintf(path, sizeof path, "/proc/%ld/stat", strtol(text + (n > 0 ? n - 1 : 0), NULL, 10));
+    const pid_t pid = (pid_t)strtol(text + (n > 0 ? n - 1 : 0), NULL, 10);
     mem_free(text);
-    bool still = false;
-    for (int i = 0; i < 3000 && !still; i++) { /* the signal takes its time */
-        assert_int_equal(file_read(path, 4096, &stat, NULL, NULL), 0);
-        still = (at = strrchr(stat, ')')) && at[2] == 'T';
-        mem_free(stat);
-        clock_sleep_ms(1);
-    }
-    return still;
+    return comes_to_stand(pid, true);
 }
 
 static int serve_on(const char *device, const char *layers, int streams, struct sample *x, struct record *r,
