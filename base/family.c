@@ -15,6 +15,7 @@ enum { SHORT = 4096, LONG = 16384, MOST_ROUNDS = 500, NAP_MS = 1 };
 void family_new(struct family *f)
 {
     f->first = 0;
+    f->resting = false;
     snprintf(f->mark, sizeof f->mark, "WHICHQUANT_CHILD_%lx_%llx=1", (long)getpid(), (unsigned long long)clock_ns());
 }
 
@@ -127,7 +128,20 @@ bool family_exceeds(const struct family *f, uint64_t bytes)
     return (uint64_t)most > bytes && (uint64_t)family_memory(f) > bytes;
 }
 
-/* ---- the end ---- */
+/* ---- rest, and the end ---- */
+
+void family_rest(struct family *f)
+{
+    if (f->first > 0 && !f->resting)
+        f->resting = kill(-f->first, SIGSTOP) == 0;
+}
+
+void family_wake(struct family *f)
+{
+    if (f->resting)
+        kill(-f->first, SIGCONT);
+    f->resting = false;
+}
 
 static void kill_one(void *arg, pid_t pid)
 {

@@ -10,6 +10,7 @@
 struct family {
     pid_t first;   /* the child, which leads the group; 0: not started */
     char mark[64]; /* "WHICHQUANT_CHILD_...=1" */
+    bool resting;
 };
 void family_new(struct family *f);
 /* In the child, before it becomes another program: a group of its own, and the mark. */
@@ -21,6 +22,10 @@ void family_each(const struct family *f, void (*on_member)(void *arg, pid_t pid)
 int64_t family_memory(const struct family *f);
 /* More than that. Cheap while it is far from it. */
 bool family_exceeds(const struct family *f, uint64_t bytes);
+/* Stops the group where it stands, so that threads that wait busily take nothing from what is measured next; and on.
+ * Nothing happens to one that is so already. */
+void family_rest(struct family *f);
+void family_wake(struct family *f);
 /* Kills all of them: soon after `first` was reaped at the latest, or its number may be somebody else's. */
 void family_kill(const struct family *f);
 #endif

@@ -24,7 +24,7 @@ struct process {
     size_t max_line;
     char tail[TAIL + 1]; /* the end of stderr */
     size_t n_tail;
-    bool dead, resting;
+    bool dead;
     int status; /* of waitpid, once dead */
     struct process_memory memory;
     uint64_t max_memory_bytes; /* 0: any */
@@ -290,15 +290,13 @@ int process_start(struct process **out, const struct child_cmd *c, const char *n
 
 void process_rest(struct process *p)
 {
-    if (!p->dead && !p->resting)
-        p->resting = kill(-p->at.pid, SIGSTOP) == 0;
+    if (!p->dead)
+        family_rest(&p->at.family);
 }
 
 void process_wake(struct process *p)
 {
-    if (p->resting)
-        kill(-p->at.pid, SIGCONT);
-    p->resting = false;
+    family_wake(&p->at.family);
 }
 
 void process_stop(struct process *p, unsigned grace_ms)

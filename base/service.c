@@ -97,15 +97,13 @@ bool service_alive(struct service *s)
 
 void service_rest(struct service *s)
 {
-    if (s->pid && !s->ended && !s->resting)
-        s->resting = kill(-s->pid, SIGSTOP) == 0;
+    if (s->pid && !s->ended)
+        family_rest(&s->family);
 }
 
 void service_wake(struct service *s)
 {
-    if (s->resting)
-        kill(-s->pid, SIGCONT);
-    s->resting = false;
+    family_wake(&s->family);
 }
 
 void service_stop(struct service *s)

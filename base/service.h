@@ -13,15 +13,13 @@ struct service {
     pid_t pid;                /* 0: not started */
     struct family family;
     int log;                  /* what it prints, both streams: a file in memory */
-    bool ended, resting;
+    bool ended;
     int exit_code, signal;    /* once ended; -1 and the signal when it died of one */
     uint64_t peak_rss_bytes;  /* as of the last service_alive */
 };
 int service_start(struct service *s, const char *const *argv, struct err *e);
 bool service_alive(struct service *s);
-/* Stops all of it where it stands, so that threads that wait busily take nothing from what is measured next; and on.
- * Nothing happens to one that is so already. */
-void service_rest(struct service *s);
+void service_rest(struct service *s);   /* family.h */
 void service_wake(struct service *s);
 void service_stop(struct service *s);   /* asks, then kills all that it started; harmless on one that never started */
 /* The last line that says something, printable; "nothing" where there is none. */

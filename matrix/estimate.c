@@ -79,7 +79,6 @@ static void predict_speed(struct row *w, const char *codec, const struct probe_d
 static int add_format(struct judge *j, const struct model_desc *m, const struct recipe *r, const char *source_format,
                       struct use_assign *a, struct err *e)
 {
-    const bool as_is = strcmp(r->name, RECIPE_AS_IS) == 0;
     struct recipe_summary s;
     struct quality_guess q;
     struct memory_need need = {0};
@@ -106,7 +105,7 @@ static int add_format(struct judge *j, const struct model_desc *m, const struct 
                  : j->device && j->device->cpu.n_usable > 0 ? j->device->cpu.n_usable
                                                             : 1;
     w->unverified = !r->verified_by;
-    w->reference = as_is || (strcmp(r->codec, source_format) == 0 && strncmp(r->name, "base/", 5) == 0);
+    w->reference = format_is_reference(r->name, source_format);
     w->effective_bpw = s.bits_per_weight;
     w->weights_bytes = s.bytes;
     w->kv_bytes = need.kv_bytes;
@@ -118,7 +117,7 @@ static int add_format(struct judge *j, const struct model_desc *m, const struct 
     w->share_substituted = m->n_params > 0 ? (double)s.weights_substituted / (double)m->n_params : 0;
     w->histogram = keep(j, s.histogram);
     row_predict_quality(j, w, m->name, (double)m->n_params / 1e9, &q);
-    predict_speed(w, as_is ? source_format : r->codec, j->device, (double)w->read_bytes);
+    predict_speed(w, format_codec(r->name, source_format), j->device, (double)w->read_bytes);
     row_set_memory(j, w);
     w->dithered = j->req->dither;
     w->command = row_command(j, w, m->name, j->req->n_models == 1 ? j->req->models[0] : NULL);
@@ -144,9 +143,10 @@ int matrix_estimate(struct decision **out, const struct model_desc *m, const str
     struct use_assign *a = arena_alloc_n(j.arena, (size_t)m->n_tensors + 1, sizeof *a);
     if (!a)
         rc = err_nomem(e, (unsigned long long)m->n_tensors * sizeof *a, "the estimate");
+    const char *source = source_format(m);
     for (int i = 0; i < n_recipes && rc == 0; i++)
         if (wanted_format(req, &recipes[i], m))
-            rc = add_format(&j, m, &recipes[i], source_format(m), a, e);
+            rc = add_format(&j, m, &recipes[i], source, a, e);
     if (rc == 0)
         judge_decide(&j);
     if (rc == 0 && j.failed)

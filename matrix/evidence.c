@@ -24,11 +24,18 @@ bool record_shows(const struct record *r, enum aspect a)
     }
 }
 
-bool record_is_reference(const struct record *r)
+bool format_is_reference(const char *format, const char *source_format)
 {
-    const char *scheme = format_scheme(r->format.name);
-    return strcmp(r->format.name, RECIPE_AS_IS) == 0 ||
-           (strncmp(r->format.name, "base/", 5) == 0 && !strcasecmp(scheme, format_scheme(r->model.source_format)));
+    return strcmp(format, RECIPE_AS_IS) == 0 ||
+           (strncmp(format, "base/", 5) == 0 && !strcasecmp(format_scheme(format), format_scheme(source_format)));
+}
+
+const char *format_codec(const char *format, const char *source_format)
+{
+    const struct recipe *r = recipe_find(format);
+    if (strcmp(format, RECIPE_AS_IS) == 0)
+        return format_scheme(source_format);
+    return r ? r->codec : format_scheme(format);
 }
 
 static const char *backend_of(const struct record *r)

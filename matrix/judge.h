@@ -72,7 +72,9 @@ enum aspect { ASPECT_QUALITY, ASPECT_BESIDE, ASPECT_TASK, ASPECT_SPEED, ASPECT_E
 bool record_shows(const struct record *r, enum aspect a);
 bool record_same_place(const struct record *a, const struct record *b); /* framework, backend, layers on a device */
 bool record_on_cpu(const struct record *r);
-bool record_is_reference(const struct record *r); /* the weights as they were found */
+/* Of a format beside what the file is stored in: is it the weights as they were found; what most of it is stored in. */
+bool format_is_reference(const char *format, const char *source_format);
+const char *format_codec(const char *format, const char *source_format);
 /* Of that format: anywhere; where that record was; in the own engine. NULL: none. */
 const struct record *best_record(const struct judge *j, const struct subject *s, const char *format, enum aspect a);
 const struct record *best_record_at(const struct judge *j, const struct subject *s, const struct record *place,

@@ -50,7 +50,9 @@ static bool risk_dirty(struct risk_case *c)
 
 static bool risk_requantized(struct risk_case *c)
 {
-    for (int i = 0; i < c->j->n_recs && !row_is_as_is(c->pick); i++)
+    if (row_is_as_is(c->pick))
+        return false;
+    for (int i = 0; i < c->j->n_recs; i++)
         if (c->j->recs[i].model.source_quantized && same(c->j->recs[i].model.name, c->pick->model))
             return true;
     return false;

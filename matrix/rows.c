@@ -21,11 +21,10 @@ static const char *usual_framework(const char *format)
 /* Does the quantized source already hold this format's grid? Then KLD says nothing about the format. */
 static bool reproduces_source(const struct record *r)
 {
-    if (!r->model.source_quantized || r->model.dithered)
+    const char *format = r->format.name, *source = r->model.source_format;
+    if (!r->model.source_quantized || r->model.dithered || format_is_reference(format, source))
         return false;
-    const struct recipe *p = recipe_find(r->format.name);
-    const char *codec = p ? p->codec : format_scheme(r->format.name);
-    return strcasecmp(codec, format_scheme(r->model.source_format)) == 0;
+    return strcasecmp(format_codec(format, source), format_scheme(source)) == 0;
 }
 
 static void set_quality(struct judge *j, struct row *w, const struct record *r)
@@ -40,7 +39,7 @@ static void set_quality(struct judge *j, struct row *w, const struct record *r)
     w->ppl = q->ppl;
     w->ppl_ratio = q->ppl_ratio;
     w->top1_agreement = q->top1_agreement;
-    w->reference = record_is_reference(r);
+    w->reference = format_is_reference(r->format.name, r->model.source_format);
     if (w->reference && !isfinite(w->kld))
         w->kld = w->kld_lo = w->kld_hi = 0, w->ppl_ratio = w->top1_agreement = 1;
     w->n_chunks = q->n_chunks;
@@ -235,10 +234,7 @@ static void add_row(struct judge *j, const struct subject *q, const struct subje
     if (speed && !factored)
         set_speed(j, w, speed, one, one);
     if (speed && factored) {
-        const struct recipe *p = recipe_find(format);
-        const char *codec = !strcmp(format, RECIPE_AS_IS) ? format_scheme(speed->model.source_format)
-                            : p                           ? p->codec
-                                                          : format_scheme(format);
+        const char *codec = format_codec(format, speed->model.source_format);
         char from[256], unused[256];
         uint64_t isa = j->device ? j->device->cpu.isa_mask : speed->isa;
         struct interval fd = framework_here(j, speed, framework, false, from);
@@ -266,7 +262,7 @@ static void add_row(struct judge *j, const struct subject *q, const struct subje
     row_set_memory(j, w);
     set_source(j, w, q, s, source);
     if (any->status == STATUS_NOT_REACHED && !quality && !speed) { /* what was expected of it before stands */
-        w->reference = record_is_reference(any);
+        w->reference = format_is_reference(format, any->model.source_format);
         row_predict_quality(j, w, any->model.name, (double)any->model.n_params / 1e9, &(struct quality_guess){0});
     }
     w->command = w->own ? keep(j, any->command) : command_of(j, w, q, s);

@@ -48,8 +48,8 @@ int recipe_resolve(struct recipe *out, const char *name, struct err *e);
 const struct recipe *recipe_of_source(char name[48], const struct model *m);
 /* "onnx", or "all": is the recipe one of those? */
 bool recipe_in_group(const struct recipe *r, const char *group);
-/* Does it make something else of that model than the reference is? A file that is not quantized is base/f16 or the like
- * as it is. */
+/* Does it take part where it is not named itself? base/f32 would be compared with itself; base/as-is is of quantized
+ * GGUF files alone, others are base/f16 or the like as they are. */
 bool recipe_is_candidate(const struct recipe *r, const struct model_desc *m);
 /* Bits of enum calib_stat that the recipe cannot do without. */
 unsigned recipe_needs(const struct recipe *r);

@@ -107,9 +107,9 @@ static struct sample good(const struct runner *runner, const char *name, int str
 static struct sample paced(const struct runner *runner, const char *name, int streams, struct record *r)
 {
     struct sample x = good(runner, name, streams, r);
-    for (int tries = 1; tries < 20 && x.decode_ns < 12 * 2e6; tries++)
+    for (int tries = 1; tries < 20 && !(x.decode_ns >= 12 * 2e6 && x.token_ns[3] > 0); tries++)
         x = good(runner, name, streams, r);
-    assert_true(x.decode_ns >= 12 * 2e6);
+    assert_true(x.decode_ns >= 12 * 2e6 && x.token_ns[3] > 0);
     return x;
 }
 
@@ -501,10 +501,13 @@ static void a_server_of_our_own(void **state)
     struct record r;
     struct err e = {0};
     char *text;
-    place_script("", "good");
-    if (serve(2, &x, &r, &e) < 0)
-        fail_msg("%s", e.text);
-    assert_true(x.n_streams == 2 && x.decode_ns > 0);
+    x.decode_ns = 0;
+    for (int tries = 0; tries < 20 && !(x.decode_ns >= 6 * 2e6); tries++) { /* paced, as above */
+        place_script("", "good");
+        if (serve(2, &x, &r, &e) < 0)
+            fail_msg("%s", e.text);
+    }
+    assert_true(x.n_streams == 2 && x.decode_ns >= 6 * 2e6);
     assert_string_equal(r.framework.name, "llama-server");
     assert_string_equal(r.framework.version, "b6710-0c1e57098");
     assert_true(r.memory.peak_rss_bytes > 1 << 20 && r.speed.load_ms.v > 0);
